@@ -1,0 +1,90 @@
+"""What a media file holds: the facts a probe finds and everyone else decides on."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+HDR_TRANSFERS = frozenset({"smpte2084", "arib-std-b67"})  # PQ and HLG
+
+
+@dataclass(frozen=True, slots=True)
+class ColourFacts:
+    """How sample values are to be read, in FFmpeg's names; None where the file does not say."""
+
+    primaries: str | None = None
+    transfer: str | None = None
+    matrix: str | None = None
+    range: str | None = None
+
+    @property
+    def hdr(self) -> bool:
+        """Whether the picture uses a high-dynamic-range transfer."""
+        return self.transfer in HDR_TRANSFERS
+
+
+@dataclass(frozen=True, slots=True)
+class VideoFacts:
+    """The first real video stream (never a cover picture)."""
+
+    codec: str
+    profile: str | None
+    width: int  # pixels as stored, before rotation and aspect
+    height: int
+    pix_fmt: str | None
+    bit_depth: int
+    fps: float | None  # average; None when the container cannot tell
+    rotation: int = 0  # degrees clockwise a player turns the picture: 0, 90, 180 or 270
+    sample_aspect_ratio: str = "1:1"
+    interlaced: bool = False
+    colour: ColourFacts = ColourFacts()
+    frame_count: int | None = None
+
+    @property
+    def pixels(self) -> int:
+        """Samples in one frame: what memory and time grow with."""
+        return self.width * self.height
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """The facts `asdict` wrote."""
+        return cls(**{**values, "colour": ColourFacts(**values["colour"])})
+
+
+@dataclass(frozen=True, slots=True)
+class AudioFacts:
+    """One audio stream."""
+
+    codec: str
+    sample_rate: int
+    channels: int
+    language: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MediaFacts:
+    """A probed file: seconds and bytes, its pictures, its sound, and what else is inside."""
+
+    container: str  # FFmpeg's format name, such as "mov,mp4,m4a,3gp,3g2,mj2"
+    start_time_seconds: float  # where a player starts to count
+    duration_seconds: float | None  # None when unknown, as in a stream without an end
+    size_bytes: int
+    video: VideoFacts | None = None
+    audio: tuple[AudioFacts, ...] = ()
+    subtitle_count: int = 0
+    chapter_count: int = 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """A JSON-ready form that `from_dict` reads back equal."""
+        return {**asdict(self), "audio": [asdict(track) for track in self.audio]}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """The facts `to_dict` wrote."""
+        video = values["video"]
+        return cls(
+            **{
+                **values,
+                "video": VideoFacts.from_dict(video) if video else None,
+                "audio": tuple(AudioFacts(**track) for track in values["audio"]),
+            }
+        )
