@@ -1,0 +1,1 @@
+"""The values an operator may change: settings, logging, Prometheus files."""

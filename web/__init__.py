@@ -1,0 +1,1 @@
+"""How Clipmill looks over HTTP."""
