@@ -1,0 +1,162 @@
+"""Every setting: its name in the environment, its default, what it means. All faults at once."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from config.machine import cpu_count, memory_limit_bytes
+from config.values import (
+    MIB,
+    Network,
+    one_of,
+    parse_duration,
+    parse_flag,
+    parse_kinds,
+    parse_networks,
+    parse_port,
+    parse_positive_int,
+    parse_redis_url,
+    parse_size,
+    parse_storage_url,
+)
+
+PREFIX = "CLIPMILL_"
+
+
+def setting(name: str, default: str, parse: Callable[[str], Any], help_text: str) -> Any:
+    """A field of `Settings`, with its name in the environment (without prefix) and its default."""
+    return field(metadata={"name": name, "default": default, "parse": parse, "help": help_text})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The whole configuration, checked. Build it with `load_settings`."""
+
+    host: str = setting("HOST", "127.0.0.1", str, "address that the API listens on")
+    port: int = setting("PORT", "8000", parse_port, "its port; 0 takes a free one")
+    redis_url: str | None = setting(
+        "REDIS_URL",
+        "",
+        parse_redis_url,
+        "Redis 7+ or Valkey; unset: an embedded server in DATA_DIR",
+    )
+    data_dir: Path = setting("DATA_DIR", "./data", Path, "broker data, artifacts, workspaces")
+    storage_url: str = setting(
+        "STORAGE_URL", "", parse_storage_url, "where artifacts live; unset: DATA_DIR/artifacts"
+    )
+    memory_budget_bytes: int = setting(
+        "MEMORY_BUDGET", "", parse_size,
+        "what all media subprocesses of one worker may use together; "
+        "unset: 512MiB, or the container's own limit if that is lower",
+    )  # fmt: skip
+    worker_concurrency: int = setting(
+        "WORKER_CONCURRENCY", "", parse_positive_int,
+        "jobs that one worker may run at once; unset: two for each core, at least 4",
+    )  # fmt: skip
+    queues: tuple[str, ...] = setting(
+        "QUEUES", "all", parse_kinds, "kinds of job that a worker serves"
+    )
+    allowed_networks: tuple[Network, ...] = setting(
+        "ALLOWED_NETWORKS",
+        "",
+        parse_networks,
+        "networks that sources may be in although not public",
+    )
+    api_keys_file: Path | None = setting(
+        "API_KEYS_FILE", "", Path, "hashed API keys, one a line; unset: no key, loopback only"
+    )
+    insecure_no_auth: bool = setting(
+        "INSECURE_NO_AUTH", "no", parse_flag, "answer without keys on any address (never do this)"
+    )
+    max_body_bytes: int = setting("MAX_BODY_BYTES", "1MiB", parse_size, "largest request body")
+    max_upload_bytes: int = setting("MAX_UPLOAD_BYTES", "4GiB", parse_size, "largest upload")
+    max_download_bytes: int = setting(
+        "MAX_DOWNLOAD_BYTES", "4GiB", parse_size, "largest file that a download may fetch"
+    )
+    max_duration_seconds: float = setting(
+        "MAX_DURATION_SECONDS", "6h", parse_duration, "longest media that a download may fetch"
+    )
+    max_queued_jobs: int = setting(
+        "MAX_QUEUED_JOBS", "20000", parse_positive_int, "jobs that may wait at once"
+    )
+    min_free_disk_bytes: int = setting(
+        "MIN_FREE_DISK", "512MiB", parse_size, "free space below which nothing new is started"
+    )
+    job_deadline_seconds: float = setting(
+        "JOB_DEADLINE", "2h", parse_duration, "longest run of one attempt of a job"
+    )
+    shutdown_grace_seconds: float = setting(
+        "SHUTDOWN_GRACE", "20s", parse_duration, "time that running jobs get on SIGTERM"
+    )
+    log_format: str = setting("LOG_FORMAT", "json", one_of("json", "text"), "form of a log line")
+    log_level: str = setting(
+        "LOG_LEVEL", "info", one_of("debug", "info", "warning", "error"), "least level logged"
+    )
+
+    @property
+    def auth_required(self) -> bool:
+        """Whether callers must show a key."""
+        return self.api_keys_file is not None and not self.insecure_no_auth
+
+
+def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
+    """The settings of this process. Raises SettingsError that names every fault together."""
+    environ = os.environ if environ is None else environ
+    known = {PREFIX + item.metadata["name"]: item for item in fields(Settings)}
+    faults = [
+        f"{name} is not a setting of Clipmill"
+        for name in sorted(environ)
+        if name.startswith(PREFIX) and name not in known
+    ]
+    values: dict[str, Any] = {}
+    for name, item in known.items():
+        text = environ.get(name, "").strip() or item.metadata["default"]
+        try:
+            values[item.name] = item.metadata["parse"](text) if text else None
+        except ValueError as fault:
+            faults.append(f"{name}={text!r} {fault}")
+    if not faults:
+        values = _with_computed_defaults(values)
+        faults = _contradictions(Settings(**values))
+    if faults:
+        raise SettingsError(faults)
+    return Settings(**values)
+
+
+def _with_computed_defaults(values: dict[str, Any]) -> dict[str, Any]:
+    data_dir = values["data_dir"].expanduser().resolve()
+    limit = memory_limit_bytes()
+    budget = min(512 * MIB, limit) if limit else 512 * MIB
+    return values | {
+        "data_dir": data_dir,
+        "storage_url": values["storage_url"] or (data_dir / "artifacts").as_uri(),
+        "memory_budget_bytes": values["memory_budget_bytes"] or budget,
+        "worker_concurrency": values["worker_concurrency"] or max(4, 2 * cpu_count()),
+    }
+
+
+def _contradictions(settings: Settings) -> list[str]:
+    faults = []
+    if not is_loopback(settings.host) and not (settings.auth_required or settings.insecure_no_auth):
+        faults.append(
+            f"{PREFIX}HOST={settings.host!r} is not a loopback address: set {PREFIX}API_KEYS_FILE, "
+            f"or {PREFIX}INSECURE_NO_AUTH=yes to answer everyone"
+        )
+    if settings.memory_budget_bytes < 64 * MIB:
+        faults.append(f"{PREFIX}MEMORY_BUDGET is below 64MiB, which no media tool fits in")
+    return faults
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach the address."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,103 @@
+"""How the text of an environment variable becomes a value; a ValueError says what is wrong."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+KINDS = ("extract", "download", "clip")
+KIB, MIB, GIB = 1024, 1024**2, 1024**3
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+_SIZE = re.compile(r"(?i)\s*(\d+(?:\.\d+)?)\s*([KMGT]?)(i?)B?\s*")
+_POWERS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
+_DURATION = re.compile(r"(?i)\s*(\d+(?:\.\d+)?)\s*([smhd]?)\s*")
+_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+class SettingsError(Exception):
+    """The environment holds values that cannot be used; `faults` has one line for each."""
+
+    def __init__(self, faults: list[str]) -> None:
+        super().__init__("\n".join(faults))
+        self.faults = faults
+
+
+def parse_size(text: str) -> int:
+    """Bytes from `512MiB`, `10G` or a plain number. KB means 1000, KiB and K mean 1024."""
+    match = _SIZE.fullmatch(text)
+    if match is None:
+        raise ValueError("is not a size such as 512MiB")
+    number, unit, binary = match.groups()
+    decimal = text.strip().lower().endswith("b") and not binary
+    return int(float(number) * (1000 if decimal else 1024) ** _POWERS[unit.upper()])
+
+
+def parse_duration(text: str) -> float:
+    """Seconds from `90`, `90s`, `15m`, `24h` or `7d`."""
+    match = _DURATION.fullmatch(text)
+    if match is None:
+        raise ValueError("is not a duration such as 30s, 15m, 24h or 7d")
+    return float(match[1]) * _SECONDS[match[2].lower()]
+
+
+def parse_positive_int(text: str) -> int:
+    number = int(text) if text.strip().isdigit() else 0
+    if number < 1:
+        raise ValueError("is not a whole number above 0")
+    return number
+
+
+def parse_port(text: str) -> int:
+    number = int(text) if text.strip().isdigit() else -1
+    if not 0 <= number <= 65535:
+        raise ValueError("is not a port (0 to 65535)")
+    return number
+
+
+def parse_flag(text: str) -> bool:
+    word = text.strip().lower()
+    if word not in {"1", "0", "true", "false", "yes", "no"}:
+        raise ValueError("is not yes or no")
+    return word in {"1", "true", "yes"}
+
+
+def parse_networks(text: str) -> tuple[Network, ...]:
+    try:
+        return tuple(ipaddress.ip_network(part.strip()) for part in text.split(",") if part.strip())
+    except ValueError as fault:
+        raise ValueError(f"is not a list of networks such as 10.0.0.0/8: {fault}") from fault
+
+
+def parse_kinds(text: str) -> tuple[str, ...]:
+    names = tuple(part.strip() for part in text.split(",") if part.strip())
+    if names == ("all",):
+        return KINDS
+    unknown = sorted(set(names) - set(KINDS))
+    if unknown or not names:
+        raise ValueError(f"is not `all` or a list of {', '.join(KINDS)}")
+    return names
+
+
+def one_of(*words: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        word = text.strip().lower()
+        if word not in words:
+            raise ValueError(f"is not one of {', '.join(words)}")
+        return word
+
+    return parse
+
+
+def parse_redis_url(text: str) -> str:
+    if urlsplit(text).scheme not in {"redis", "rediss", "unix"}:
+        raise ValueError("is not a URL that begins with redis://, rediss:// or unix://")
+    return text
+
+
+def parse_storage_url(text: str) -> str:
+    if not text.startswith("file:///"):
+        raise ValueError("is not a URL that begins with file:///")
+    return text
