@@ -28,6 +28,14 @@ from config.values import (
 PREFIX = "CLIPMILL_"
 
 
+class SettingsError(Exception):
+    """The environment holds values that cannot be used; `faults` has one line for each."""
+
+    def __init__(self, faults: list[str]) -> None:
+        super().__init__("\n".join(faults))
+        self.faults = faults
+
+
 def setting(name: str, default: str, parse: Callable[[str], Any], help_text: str) -> Any:
     """A field of `Settings`, with its name in the environment (without prefix) and its default."""
     return field(metadata={"name": name, "default": default, "parse": parse, "help": help_text})
@@ -134,6 +142,7 @@ def _with_computed_defaults(values: dict[str, Any]) -> dict[str, Any]:
     budget = min(512 * MIB, limit) if limit else 512 * MIB
     return values | {
         "data_dir": data_dir,
+        "allowed_networks": values["allowed_networks"] or (),
         "storage_url": values["storage_url"] or (data_dir / "artifacts").as_uri(),
         "memory_budget_bytes": values["memory_budget_bytes"] or budget,
         "worker_concurrency": values["worker_concurrency"] or max(4, 2 * cpu_count()),

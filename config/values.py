@@ -17,14 +17,6 @@ _DURATION = re.compile(r"(?i)\s*(\d+(?:\.\d+)?)\s*([smhd]?)\s*")
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
-class SettingsError(Exception):
-    """The environment holds values that cannot be used; `faults` has one line for each."""
-
-    def __init__(self, faults: list[str]) -> None:
-        super().__init__("\n".join(faults))
-        self.faults = faults
-
-
 def parse_size(text: str) -> int:
     """Bytes from `512MiB`, `10G` or a plain number. KB means 1000, KiB and K mean 1024."""
     match = _SIZE.fullmatch(text)
