@@ -1,0 +1,188 @@
+"""A job's record: its state, the legal moves between states, and what each move changes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from enum import StrEnum
+from typing import Any, Self
+
+from tasks.errors import JobError
+from tasks.specs import ClipSpec, DownloadSpec, ExtractSpec, Spec, spec_to_dict
+
+
+class JobState(StrEnum):
+    """Where a job stands."""
+
+    QUEUED = "queued"  # recorded and waiting; `wait_reason` says for what
+    RUNNING = "running"  # a worker holds the lease
+    SUCCEEDED = "succeeded"  # the artifact is published
+    FAILED = "failed"  # will not be tried again; `error` says why
+    CANCELLED = "cancelled"  # the client asked
+
+    @property
+    def final(self) -> bool:
+        """Whether only the client's `retry` can move the job on."""
+        return self in FINAL
+
+
+FINAL = frozenset({JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED})
+
+# The one table of legal moves. README draws it with who causes each.
+TRANSITIONS: Mapping[JobState, frozenset[JobState]] = {
+    JobState.QUEUED: frozenset({JobState.RUNNING, JobState.CANCELLED, JobState.FAILED}),
+    JobState.RUNNING: FINAL | {JobState.QUEUED},
+    JobState.SUCCEEDED: frozenset(),
+    JobState.FAILED: frozenset({JobState.QUEUED}),
+    JobState.CANCELLED: frozenset({JobState.QUEUED}),
+}
+
+
+class WaitReason(StrEnum):
+    """What a queued job waits for."""
+
+    DEPENDENCY = "dependency"  # the download that delivers its source
+    MEMORY = "memory"  # room in the worker's budget
+    CONCURRENCY = "concurrency"  # a free place in a worker
+    RETRY = "retry"  # the back-off after a failure
+
+
+class IllegalMove(Exception):
+    """A move that the table does not have."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a job failed, as the client sees it."""
+
+    code: str
+    message: str
+    retryable: bool = False
+    detail: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, error: JobError) -> Self:
+        """The failure an error stands for."""
+        return cls(error.code, error.message, error.retryable, error.detail)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One spec, run once to one final state. Times are seconds since 1970, UTC."""
+
+    id: str
+    spec: Spec
+    owner: str
+    created_at: float
+    queued_at: float  # when it last entered the queue
+    state: JobState = JobState.QUEUED
+    phase: str | None = None
+    wait_reason: WaitReason | None = None
+    progress: float = 0.0
+    speed: float | None = None
+    eta_seconds: float | None = None
+    priority: int = 5
+    attempt: int = 0
+    max_attempts: int = 3
+    batch_id: str | None = None
+    depends_on: str | None = None
+    implied: bool = False  # made by us for a clip, not asked for by a client
+    fingerprint: str | None = None  # equal for jobs that would do the same
+    external_id: str | None = None
+    metadata: dict[str, str] = field(default_factory=dict)
+    webhook: dict[str, Any] | None = None
+    not_before: float | None = None
+    started_at: float | None = None
+    finished_at: float | None = None
+    result: dict[str, Any] | None = None
+    error: Failure | None = None
+
+    @property
+    def kind(self) -> str:
+        """What the job does: extract, download or clip."""
+        return self.spec.kind
+
+    def _moved(self, state: JobState, **changes: Any) -> Job:
+        if state not in TRANSITIONS[self.state]:
+            raise IllegalMove(f"{self.state} -> {state}")
+        return replace(self, state=state, **changes)
+
+    def started(self, now: float) -> Job:
+        """A worker claimed it: this is where an attempt is counted."""
+        return self._moved(
+            JobState.RUNNING, attempt=self.attempt + 1, started_at=now, **_AT_REST, progress=0.0
+        )
+
+    def progressed(
+        self, progress: float, speed: float | None = None, eta_seconds: float | None = None
+    ) -> Job:
+        """How far the attempt has come; never backwards."""
+        bounded = min(max(progress, self.progress), 1.0)
+        return replace(self, progress=bounded, speed=speed, eta_seconds=eta_seconds)
+
+    def succeeded(self, now: float, result: dict[str, Any]) -> Job:
+        """Its artifacts are published."""
+        return self._moved(
+            JobState.SUCCEEDED, finished_at=now, result=result, **_AT_REST, progress=1.0
+        )
+
+    def failed(self, now: float, failure: Failure) -> Job:
+        """It will not be tried again."""
+        return self._moved(JobState.FAILED, finished_at=now, error=failure, **_AT_REST)
+
+    def cancelled(self, now: float) -> Job:
+        """The client asked for it."""
+        return self._moved(JobState.CANCELLED, finished_at=now, **_AT_REST)
+
+    def requeued(
+        self, now: float, *, not_before: float | None = None, give_attempt_back: bool = False
+    ) -> Job:
+        """The attempt ended without an end of the job: a retry, a drain or a lost worker."""
+        waiting = _AT_REST | {"wait_reason": WaitReason.RETRY if not_before else None}
+        attempt = self.attempt - 1 if give_attempt_back else self.attempt
+        return self._moved(
+            JobState.QUEUED, queued_at=now, not_before=not_before, attempt=attempt,
+            started_at=None, progress=0.0, **waiting,
+        )  # fmt: skip
+
+    def retried(self, now: float, depends_on: str | None) -> Job:
+        """The client asked to run a failed or cancelled job again from the beginning."""
+        if self.state not in {JobState.FAILED, JobState.CANCELLED}:
+            raise IllegalMove(f"{self.state} -> {JobState.QUEUED}")
+        return replace(
+            self._moved(JobState.QUEUED, queued_at=now, **_AT_REST),
+            attempt=0, progress=0.0, not_before=None, started_at=None, finished_at=None,
+            result=None, error=None, depends_on=depends_on,
+        )  # fmt: skip
+
+    def waiting_for(self, reason: WaitReason | None) -> Job:
+        """Still queued; what it waits for has changed."""
+        return replace(self, wait_reason=reason)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The whole record, ready for JSON."""
+        return {**asdict(self), "kind": self.kind, "spec": spec_to_dict(self.spec)}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """The record that `to_dict` wrote."""
+        rest = dict(values)
+        spec = SPEC_TYPES[rest.pop("kind")].from_dict(rest.pop("spec"))
+        error = rest.pop("error")
+        reason = rest.pop("wait_reason")
+        return cls(
+            **rest | {
+                "spec": spec,
+                "state": JobState(rest["state"]),
+                "wait_reason": WaitReason(reason) if reason else None,
+                "error": Failure(**error) if error else None,
+            }
+        )  # fmt: skip
+
+
+# What only means something while a worker is busy with the job.
+_AT_REST: dict[str, Any] = {"phase": None, "wait_reason": None, "speed": None, "eta_seconds": None}
+
+SPEC_TYPES: Mapping[str, type[ExtractSpec] | type[DownloadSpec] | type[ClipSpec]] = {
+    spec_type.kind: spec_type for spec_type in (ExtractSpec, DownloadSpec, ClipSpec)
+}

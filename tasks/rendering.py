@@ -1,0 +1,70 @@
+"""The public JSON of a job: rendered when the job changes, so that a poll is one read."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+from tasks.job import Job
+from tasks.specs import spec_to_dict
+
+API_BASE = "/api/v2"
+
+
+def rfc3339(seconds: float | None) -> str | None:
+    """A time of the record as clients read it."""
+    if seconds is None:
+        return None
+    text = datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
+    return text.replace("+00:00", "Z")
+
+
+def _elapsed(begin: float | None, end: float | None) -> float | None:
+    return None if begin is None or end is None else round(max(0.0, end - begin), 3)
+
+
+def public_job(job: Job) -> dict[str, Any]:
+    """The job as every answer, event and webhook shows it."""
+    self_url = f"{API_BASE}/jobs/{job.id}"
+    error = job.error and {
+        "code": job.error.code,
+        "message": job.error.message,
+        "retryable": job.error.retryable,
+        "detail": job.error.detail,
+    }
+    return {
+        "id": job.id,
+        "kind": job.kind,
+        "state": job.state,
+        "phase": job.phase,
+        "wait_reason": job.wait_reason,
+        "progress": round(job.progress, 4),
+        "speed": job.speed,
+        "eta_seconds": job.eta_seconds,
+        "priority": job.priority,
+        "attempt": job.attempt,
+        "max_attempts": job.max_attempts,
+        "batch_id": job.batch_id,
+        "depends_on": job.depends_on,
+        "external_id": job.external_id,
+        "metadata": job.metadata,
+        "spec": {"kind": job.kind, **spec_to_dict(job.spec)},
+        "created_at": rfc3339(job.created_at),
+        "started_at": rfc3339(job.started_at),
+        "finished_at": rfc3339(job.finished_at),
+        "queue_seconds": _elapsed(job.queued_at, job.started_at),
+        "run_seconds": _elapsed(job.started_at, job.finished_at),
+        "result": job.result,
+        "error": error,
+        "links": {
+            "self": self_url,
+            "events": f"{self_url}/events",
+            "cancel": f"{self_url}/cancel",
+        },
+    }
+
+
+def render_job(job: Job) -> bytes:
+    """`public_job` as the bytes a client receives."""
+    return json.dumps(public_job(job), ensure_ascii=False, separators=(",", ":")).encode()
