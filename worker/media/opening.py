@@ -1,5 +1,7 @@
 """Opening a media file safely: named formats and codecs only, local files only, bounded."""
 
+import struct
+
 import av
 from av.container import InputContainer
 
@@ -8,7 +10,9 @@ from worker.media.allowed import DECODERS, FORMATS, SIGNATURES
 
 MAX_SIDE_PIXELS = 16_384
 MAX_FRAME_PIXELS = 100_000_000
+MAX_STREAMS = 64  # each costs about 1 MB before anything is read; real files hold a dozen
 OPEN_SECONDS = 8.0
+PNG_SIZE_AT = 16  # width and height follow the signature and the first chunk's head
 
 
 def open_source(path: str) -> InputContainer:
@@ -21,6 +25,7 @@ def open_source(path: str) -> InputContainer:
         "format_whitelist": FORMATS,
         "codec_whitelist": ",".join(sorted(DECODERS)),
         "max_pixels": str(MAX_FRAME_PIXELS),
+        "max_streams": str(MAX_STREAMS),
         "threads": "1",  # looking for stream facts needs no frame threads and their memory
     }
     try:
@@ -29,6 +34,8 @@ def open_source(path: str) -> InputContainer:
         )
     except FileNotFoundError:
         raise
+    except MemoryError as error:
+        raise TooLarge("The file's headers or its number of streams are too large.") from error
     except (av.FFmpegError, ValueError, OSError) as error:
         if looks_like_media(path):
             raise CorruptMedia("The file is damaged or incomplete and cannot be read.") from error
@@ -46,6 +53,14 @@ def looks_like_media(path: str) -> bool:
     return transport_stream or any(
         head[offset : offset + len(mark)] == mark for offset, mark in SIGNATURES
     )
+
+
+def png_size(path: str) -> tuple[int, int]:
+    """Width and height a PNG file's head declares."""
+    with open(path, "rb") as file:  # noqa: PTH123  (as above)
+        head = file.read(PNG_SIZE_AT + 8)
+    width, height = struct.unpack_from(">II", head, PNG_SIZE_AT)
+    return width, height
 
 
 def refuse_huge_pictures(width: int, height: int) -> None:

@@ -4,6 +4,8 @@ Spec: {"source": path}. Result: `MediaFacts.to_dict()`.
 """
 
 import re
+import resource
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +18,11 @@ from av.video.stream import VideoStream
 from tasks.errors import CorruptMedia, NoSuchStream, NotMedia
 from tasks.media import AudioFacts, ColourFacts, MediaFacts, VideoFacts
 from worker.media.allowed import DECODERS
-from worker.media.opening import open_source, refuse_huge_pictures
+from worker.media.opening import open_source, png_size, refuse_huge_pictures
 from worker.media.protocol import serve
 
+MAX_HEADER_BYTES = 100 * 2**20
+MAX_PACKETS_TO_FIRST = 500
 MAX_DUMPED_TAG_CHARACTERS = 1_000_000
 ENCRYPTED_TAGS = frozenset({"encv", "enca", "drmi", "drms"})
 PROGRESSIVE_OR_UNKNOWN = frozenset({0, 1})  # AVFieldOrder
@@ -36,8 +40,30 @@ RANGES = {1: "tv", 2: "pc"}
 def main(spec: dict[str, Any]) -> dict[str, Any]:
     """Probe `spec["source"]`."""
     path = str(Path(spec["source"]).absolute())
+    _limit_memory()
     with open_source(path) as container:
+        _refuse_still_picture(container, path)
         return facts_of(container, Path(path).stat().st_size).to_dict()
+
+
+def _limit_memory() -> None:
+    """Let the headers take no more than a normal file's: a 100 MB tag is not worth reading."""
+    wanted = _data_bytes() + MAX_HEADER_BYTES
+    soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    limits = [limit for limit in (wanted, soft, hard) if limit != resource.RLIM_INFINITY]
+    resource.setrlimit(resource.RLIMIT_DATA, (min(limits), hard))
+
+
+def _data_bytes() -> int:
+    status = Path("/proc/self/status").read_text()
+    return int(status.split("VmData:")[1].split()[0]) * 1024
+
+
+def _refuse_still_picture(container: InputContainer, path: str) -> None:
+    if container.format.name.endswith("_pipe"):
+        if container.format.name == "png_pipe":
+            refuse_huge_pictures(*png_size(path))
+        raise NotMedia("The file is a still picture.")
 
 
 def facts_of(container: InputContainer, size_bytes: int) -> MediaFacts:
@@ -48,11 +74,11 @@ def facts_of(container: InputContainer, size_bytes: int) -> MediaFacts:
     video = main_video(container)
     if video is not None:
         refuse_huge_pictures(video.codec_context.width, video.codec_context.height)
-    if container.format.name.endswith("_pipe"):
-        raise NotMedia("The file is a still picture.")
     audio = playable_audio(container)
     if video is None and not audio:
         raise NoSuchStream(_why_nothing_plays(container))
+    if _is_encrypted(container, video or audio[0]):
+        raise NoSuchStream("The file is encrypted.")
     return MediaFacts(
         container=container.format.name,
         start_time_seconds=(container.start_time or 0) / av.time_base,
@@ -90,6 +116,14 @@ def _is_playable(stream: Stream) -> bool:
         and context.codec.name in DECODERS
         and context.codec_tag not in ENCRYPTED_TAGS
     )
+
+
+def _is_encrypted(container: InputContainer, stream: VideoStream | AudioStream) -> bool:
+    """Whether the stream's first packet needs a key (common encryption keeps the plain codec)."""
+    for packet in islice(container.demux(), MAX_PACKETS_TO_FIRST):
+        if packet.stream_index == stream.index:
+            return packet.has_sidedata("encryption_info")
+    return False
 
 
 def _why_nothing_plays(container: InputContainer) -> str:
