@@ -1,0 +1,89 @@
+"""The words of process supervision: limits, a stop, and how it ended."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class End(StrEnum):
+    """Why a process ended."""
+
+    EXITED = "exited"  # by itself; look at the return code
+    CANCELLED = "cancelled"  # the client asked
+    SHUTDOWN = "shutdown"  # the worker drains
+    LOST = "lost"  # the lease was lost, or the guard died
+    DEADLINE = "deadline"  # it took longer than it may
+    STALLED = "stalled"  # it said nothing for too long
+    MEMORY = "memory"  # its tree took more memory, or more processes, than it may
+    DISK = "disk"  # its folder grew larger than it may
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one process with all its descendants may take; None means no limit."""
+
+    deadline_seconds: float
+    silence_seconds: float | None = None  # without a line on stdout
+    memory_bytes: int | None = None  # PSS of the whole tree, watched
+    data_bytes: int | None = None  # RLIMIT_DATA of each process; shared memory passes it by
+    file_bytes: int | None = None  # of each file; the tool sees EFBIG
+    folder_bytes: int | None = None  # of the folder, watched
+    grace_seconds: float = 2.0  # from TERM to KILL
+
+
+@dataclass(frozen=True)
+class Finished:
+    """How a process ended and what it took."""
+
+    end: End
+    returncode: int  # negative: the signal; 127: it could not be started, stderr_tail says why
+    stderr_tail: str  # the last 8 KiB
+    seconds: float
+    cpu_seconds: float  # of all descendants
+    peak_bytes: int  # of the whole tree
+
+
+class Stop:
+    """A request to end, made once and from any thread; the first reason stays."""
+
+    def __init__(self) -> None:
+        self._condition = threading.Condition()
+        self._reason: End | None = None
+        self._wakers: set[Callable[[], None]] = set()
+
+    @property
+    def reason(self) -> End | None:
+        """Why it was asked for, or None."""
+        return self._reason
+
+    def request(self, reason: End) -> None:
+        """End what runs under this stop, now, and start nothing more."""
+        with self._condition:
+            if self._reason is None:
+                self._reason = reason
+                self._condition.notify_all()
+                for wake in self._wakers:
+                    wake()
+
+    def wait(self, timeout_seconds: float) -> End | None:
+        """Sleep until it is asked for, or so long; the reason."""
+        with self._condition:
+            self._condition.wait_for(lambda: self._reason is not None, timeout_seconds)
+            return self._reason
+
+    @contextmanager
+    def calling(self, wake: Callable[[], None]) -> Iterator[None]:
+        """Call `wake` (quick, from the asking thread) when it is asked for, or has been."""
+        with self._condition:
+            self._wakers.add(wake)
+            if self._reason is not None:
+                wake()
+        try:
+            yield
+        finally:
+            with self._condition:
+                self._wakers.discard(wake)
