@@ -26,6 +26,8 @@ from config.values import (
 )
 
 PREFIX = "CLIPMILL_"
+# What the command line needs to find and use an API; no setting of the server.
+CLIENT_NAMES = frozenset({PREFIX + "API_URL", PREFIX + "API_KEY"})
 
 
 class SettingsError(Exception):
@@ -119,7 +121,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
     faults = [
         f"{name} is not a setting of Clipmill"
         for name in sorted(environ)
-        if name.startswith(PREFIX) and name not in known
+        if name.startswith(PREFIX) and name not in known and name not in CLIENT_NAMES
     ]
     values: dict[str, Any] = {}
     for name, item in known.items():
@@ -134,6 +136,11 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
     if faults:
         raise SettingsError(faults)
     return Settings(**values)
+
+
+def process_environment() -> dict[str, str]:
+    """A copy of this process's environment, to build a child's from."""
+    return dict(os.environ)
 
 
 def _with_computed_defaults(values: dict[str, Any]) -> dict[str, Any]:
