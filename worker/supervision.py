@@ -87,3 +87,11 @@ class Stop:
         finally:
             with self._condition:
                 self._wakers.discard(wake)
+
+
+class Stopped(Exception):  # noqa: N818 - not an error: somebody wanted it
+    """Raised by the users of a process that was cancelled, drained or lost; `end` says which."""
+
+    def __init__(self, end: End) -> None:
+        super().__init__(end.value)
+        self.end = end
