@@ -10,6 +10,7 @@ ClipmillError
 └── RequestError          a request cannot be granted; becomes a problem document in `web`
     ├── NotFound · InvalidRequest
     ├── JobAlreadyFinal · JobNotRetryable · JobNotFinal
+    ├── ArtifactExpired
     └── StoreUnavailable · QueueFull
 
 (* is tried again with back-off until the job's attempts are used up.)
@@ -135,7 +136,7 @@ class InternalError(JobError):
 class RequestError(ClipmillError):
     """A request that cannot be granted. `code` is stable, `message` is for people."""
 
-    code: ClassVar[str] = "bad_request"
+    code: str = "bad_request"
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
@@ -151,13 +152,24 @@ class Fault:
 
 
 class InvalidRequest(RequestError):
-    """Understood, but it cannot be accepted; `faults` says which fields."""
+    """Understood, but it cannot be accepted; `faults` says which fields.
+
+    `code` is `validation_failed` or, for a URL, the job error code that says why.
+    """
 
     code = "validation_failed"
 
-    def __init__(self, message: str, faults: tuple[Fault, ...] = ()) -> None:
+    def __init__(
+        self, message: str, faults: tuple[Fault, ...] = (), code: str = "validation_failed"
+    ) -> None:
         super().__init__(message)
         self.faults = faults
+        self.code = code
+
+    def under(self, pointer: str) -> InvalidRequest:
+        """The same fault, seen from outside of the item that `pointer` names."""
+        faults = tuple(Fault(pointer + fault.pointer, fault.detail) for fault in self.faults)
+        return InvalidRequest(self.message, faults, self.code)
 
 
 class NotFound(RequestError):

@@ -145,19 +145,23 @@ class Job:
             started_at=None, progress=0.0, **waiting,
         )  # fmt: skip
 
-    def retried(self, now: float, depends_on: str | None) -> Job:
+    def retried(self, now: float) -> Job:
         """The client asked to run a failed or cancelled job again from the beginning."""
         if self.state not in {JobState.FAILED, JobState.CANCELLED}:
             raise IllegalMove(f"{self.state} -> {JobState.QUEUED}")
         return replace(
             self._moved(JobState.QUEUED, queued_at=now, **_AT_REST),
             attempt=0, progress=0.0, not_before=None, started_at=None, finished_at=None,
-            result=None, error=None, depends_on=depends_on,
+            result=None, error=None,
         )  # fmt: skip
 
     def waiting_for(self, reason: WaitReason | None) -> Job:
         """Still queued; what it waits for has changed."""
         return replace(self, wait_reason=reason)
+
+    def depending_on(self, job_id: str | None, reason: WaitReason | None) -> Job:
+        """Still queued; another job delivers what it needs."""
+        return replace(self, depends_on=job_id, wait_reason=reason)
 
     def to_dict(self) -> dict[str, Any]:
         """The whole record, ready for JSON."""

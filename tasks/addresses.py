@@ -1,0 +1,106 @@
+"""The first gate for addresses: which URLs may be a source at all."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import socket
+from collections.abc import Sequence
+from urllib.parse import urlsplit
+
+from config.values import Network
+from tasks.errors import BlockedAddress, NetworkError, UnsupportedUrl
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+MAX_URL_LENGTH = 4096
+_CONTROL = re.compile(r"[\x00-\x20\x7f\\]")
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_SIX_TO_FOUR = ipaddress.ip_network("2002::/16")
+# What Python (depending on its version) calls global although no public site is there.
+_SPECIAL: tuple[Network, ...] = tuple(
+    ipaddress.ip_network(text)
+    for text in (
+        "0.0.0.0/8", "100.64.0.0/10", "192.0.0.0/24", "192.88.99.0/24", "224.0.0.0/4",
+        "240.0.0.0/4", "168.63.129.16/32", "::/96", "64:ff9b:1::/48", "100::/64", "2001::/23",
+        "fec0::/10", "ff00::/8",
+    )
+)  # fmt: skip
+
+
+def check_url(url: str, allowed: Sequence[Network]) -> None:
+    """What the text of a URL tells already. Raises UnsupportedUrl or BlockedAddress.
+
+    Spellings such as `http://2130706433` are addresses too: the resolver reads them as one.
+    """
+    host = _host_of(url)
+    literal = _literal(host)
+    if literal is not None:
+        check_address(literal, allowed)
+    elif host == "localhost" or host.endswith(".localhost"):
+        check_address(ipaddress.ip_address("127.0.0.1"), allowed)
+
+
+def resolve_and_check(url: str, allowed: Sequence[Network]) -> None:
+    """Look the host up and check every address it has. Raises BlockedAddress or NetworkError."""
+    host = _host_of(url)
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise NetworkError("the host name cannot be looked up") from error
+    for *_, address in found:
+        check_address(ipaddress.ip_address(str(address[0]).split("%")[0]), allowed)
+
+
+def check_address(address: Address, allowed: Sequence[Network]) -> None:
+    """Raises BlockedAddress unless the address is public or in a network the operator allows."""
+    plain = _unwrapped(address)
+    if any(plain in network for network in allowed if network.version == plain.version):
+        return
+    special = any(plain in network for network in _SPECIAL if network.version == plain.version)
+    if special or not plain.is_global:
+        raise BlockedAddress("this address may not be used as a source")
+
+
+def _host_of(url: str) -> str:
+    if len(url) > MAX_URL_LENGTH:
+        raise UnsupportedUrl(f"the URL is longer than {MAX_URL_LENGTH} characters")
+    if _CONTROL.search(url):
+        raise UnsupportedUrl("the URL holds a space, a backslash or a control character")
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError as error:
+        raise UnsupportedUrl("this is not a valid URL") from error
+    if parts.scheme not in {"http", "https"}:
+        raise UnsupportedUrl("only http and https URLs can be a source")
+    if not host:
+        raise UnsupportedUrl("the URL names no host")
+    if parts.username is not None or parts.password is not None:
+        raise UnsupportedUrl("a URL must not hold a user name or password")
+    return host.rstrip(".").lower()
+
+
+def _literal(host: str) -> Address | None:
+    """The address a host is, if it is one in any spelling that the system's resolver accepts."""
+    try:
+        return ipaddress.ip_address(host.split("%")[0])
+    except ValueError:
+        pass
+    try:
+        return ipaddress.ip_address(socket.inet_aton(host))  # 127.1, 0x7f.1, 0177.0.0.1, 2130706433
+    except OSError:
+        return None
+
+
+def _unwrapped(address: Address) -> Address:
+    """The IPv4 address inside an IPv6 one that only carries it."""
+    if isinstance(address, ipaddress.IPv4Address):
+        return address
+    if address.ipv4_mapped is not None:
+        return address.ipv4_mapped
+    if address in _NAT64:
+        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    if address in _SIX_TO_FOUR:
+        return ipaddress.IPv4Address(int(address) >> 80 & 0xFFFFFFFF)
+    return address

@@ -1,0 +1,139 @@
+"""The use cases of a client: submit, cancel, retry, delete. The record first, then the message."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+
+from config.settings import Settings
+from tasks.broker import Broker
+from tasks.errors import (
+    InvalidRequest,
+    JobAlreadyFinal,
+    JobNotRetryable,
+    QueueFull,
+    StoreUnavailable,
+)
+from tasks.job import Job, JobState
+from tasks.planning import JobRequest, Planner
+from tasks.rendering import render_job
+from tasks.settlement import Settlement
+from tasks.storage import Storage
+from tasks.store import Conflict, Follows, Snapshot, Store
+
+__all__ = ["Dispatcher", "JobRequest"]
+
+log = logging.getLogger(__name__)
+
+# How often a change is tried again when somebody else changed the job in between.
+_TRIES = 20
+
+
+class Dispatcher:
+    """What a client can do with jobs. `owner` is the caller's name; None may touch every job."""
+
+    def __init__(self, store: Store, broker: Broker, storage: Storage, settings: Settings) -> None:
+        self._store = store
+        self._broker = broker
+        self._storage = storage
+        self._max_queued = settings.max_queued_jobs
+        self._planner = Planner(store, settings.allowed_networks)
+        self._settlement = Settlement(store, broker)
+
+    def submit(self, request: JobRequest, owner: str) -> Snapshot:
+        """Accept one job. Raises InvalidRequest, QueueFull or StoreUnavailable."""
+        self._planner.check(request, owner)
+        self._check_room(1)
+        job = self._planner.plan(request, owner)
+        try:
+            place = self._store.add(job, or_follow=True)
+        except Follows as other:
+            place, job = "waiting", self._settlement.follow(job, other.leader)
+        self._wake([job], [place])
+        return Snapshot(job.id, render_job(job), 1, job.state)
+
+    def submit_batch(self, requests: Sequence[JobRequest], owner: str) -> str:
+        """Accept all jobs or none; answers the batch's id. Raises as `submit`."""
+        for index, request in enumerate(requests):
+            try:
+                self._planner.check(request, owner)
+            except InvalidRequest as error:
+                raise error.under(f"/jobs/{index}") from error
+        self._check_room(len(requests))
+        batch_id = self._planner.new_id()
+        jobs = [self._planner.plan(request, owner, batch_id) for request in requests]
+        places = self._store.add_batch(batch_id, owner, time.time(), jobs)
+        for index, place in enumerate(places):
+            if place.startswith("follows:"):
+                jobs[index] = self._settlement.follow(jobs[index], place.removeprefix("follows:"))
+        self._wake(jobs, places)
+        return batch_id
+
+    def cancel(self, job_id: str, owner: str | None) -> Snapshot:
+        """Stop a job. Raises NotFound or JobAlreadyFinal."""
+        for _ in range(_TRIES):
+            job, revision = self._store.job_and_revision(job_id, owner)
+            if job.state.final:
+                raise JobAlreadyFinal(f"the job is {job.state} already")
+            if self._settlement.cancel(job, revision):
+                return self._store.snapshot(job_id, owner)
+        raise StoreUnavailable("the job changes too fast")
+
+    def retry(self, job_id: str, owner: str | None) -> Snapshot:
+        """Run a failed or cancelled job again. Raises NotFound or JobNotRetryable."""
+        for _ in range(_TRIES):
+            job, revision = self._store.job_and_revision(job_id, owner)
+            if job.state not in {JobState.FAILED, JobState.CANCELLED}:
+                raise JobNotRetryable(f"the job is {job.state}")
+            again = self._planner.with_source(job.retried(time.time()))
+            try:
+                place = self._store.replace(job, again, revision)
+            except Conflict:
+                continue
+            except Follows:
+                continue  # someone else began the same work: the next plan finds it
+            self._wake([again], [place])
+            return self._store.snapshot(job_id, owner)
+        raise StoreUnavailable("the job changes too fast")
+
+    def delete(self, job_id: str, owner: str | None) -> None:
+        """Remove a final job with its artifacts. Raises NotFound or JobNotFinal."""
+        self._store.snapshot(job_id, owner)
+        for artifact in self._store.delete(job_id):
+            self._storage.delete(artifact.storage_key)
+
+    def cancel_batch(self, batch_id: str, owner: str | None) -> None:
+        """Stop what is not final yet. Raises NotFound."""
+        self._store.batch(batch_id, owner)
+        for job_id in self._store.batch_job_ids(batch_id):
+            try:
+                self.cancel(job_id, None)
+            except JobAlreadyFinal:
+                continue
+
+    def retry_batch(self, batch_id: str, owner: str | None) -> None:
+        """Run the failed jobs again. Raises NotFound."""
+        self._store.batch(batch_id, owner)
+        for snapshot in self._store.batch_snapshots(batch_id):
+            if snapshot.state is JobState.FAILED:
+                self.retry(snapshot.id, None)
+
+    def _check_room(self, count: int) -> None:
+        if self._store.queued_total() + count > self._max_queued:
+            raise QueueFull("too many jobs wait already")
+
+    def _wake(self, jobs: Sequence[Job], places: Sequence[str]) -> None:
+        """Send a message for each job that can run, and for the downloads they wait for."""
+        ready = {
+            job.id: job.kind for job, place in zip(jobs, places, strict=True) if place == "ready"
+        }
+        waited_for = {
+            job.depends_on for job in jobs if job.depends_on and job.wait_reason is not None
+        }
+        messages = [("download", parent) for parent in sorted(waited_for)]
+        try:
+            self._broker.publish([*messages, *((kind, job_id) for job_id, kind in ready.items())])
+        except StoreUnavailable:
+            # The records are written, so the jobs are accepted: the housekeeper sends again.
+            log.warning("no message could be sent", extra={"values": {"jobs": len(jobs)}})

@@ -1,0 +1,147 @@
+"""From a request to a job record: where its media comes from and what it has to wait for."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Any
+from urllib.parse import urldefrag
+
+from config.values import Network
+from tasks.addresses import check_url
+from tasks.errors import Fault, InvalidRequest, JobError, NotFound
+from tasks.ids import IdMaker
+from tasks.job import Job, JobState, WaitReason
+from tasks.specs import ClipSpec, DownloadSpec, Source, Spec
+from tasks.store import Follows, Store
+
+
+@dataclass(frozen=True)
+class JobRequest:
+    """What a client may say of one job, checked for form."""
+
+    spec: Spec
+    priority: int = 5
+    external_id: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    webhook: dict[str, Any] | None = None
+
+
+def download_fingerprint(spec: DownloadSpec, owner: str) -> str:
+    """Equal for downloads of one owner that would fetch the same; owners never share."""
+    url, _ = urldefrag(spec.source.url or "")
+    parts = "\0".join((owner, url, spec.quality, spec.container))
+    return sha256(parts.encode()).hexdigest()
+
+
+class Planner:
+    """Makes job records. Records the download that a clip of a URL needs, once for all of them."""
+
+    def __init__(self, store: Store, allowed: Sequence[Network]) -> None:
+        self._store = store
+        self._allowed = allowed
+        self._new_id = IdMaker()
+
+    def new_id(self) -> str:
+        """A fresh id."""
+        return self._new_id()
+
+    def check(self, request: JobRequest, owner: str) -> None:
+        """Raises InvalidRequest when the source cannot be used; records nothing."""
+        source = request.spec.source
+        if source.upload_id is not None:
+            raise _fault("/source/upload_id", "there is no such upload")
+        if source.job_id is not None:
+            self._check_source_job(request.spec, source.job_id, owner)
+        if source.url is not None:
+            try:
+                check_url(source.url, self._allowed)
+            except JobError as error:
+                faults = (Fault("/source/url", error.message),)
+                raise InvalidRequest(error.message, faults, error.code) from error
+
+    def _check_source_job(self, spec: Spec, job_id: str, owner: str) -> None:
+        if not isinstance(spec, ClipSpec):
+            raise _fault("/source/job_id", f"a job of kind {spec.kind} needs a url")
+        try:
+            job = self._store.job(job_id, owner)
+        except NotFound as error:
+            raise _fault("/source/job_id", "there is no such job") from error
+        if job.kind not in {"download", "clip"}:
+            raise _fault("/source/job_id", f"a job of kind {job.kind} gives no media")
+        if job.state in {JobState.FAILED, JobState.CANCELLED}:
+            raise _fault("/source/job_id", f"that job is {job.state}")
+
+    def plan(self, request: JobRequest, owner: str, batch_id: str | None = None) -> Job:
+        """The record of a checked request, not yet stored."""
+        now = time.time()
+        spec = request.spec
+        job = Job(
+            id=self._new_id(),
+            spec=spec,
+            owner=owner,
+            created_at=now,
+            queued_at=now,
+            priority=request.priority,
+            batch_id=batch_id,
+            external_id=request.external_id,
+            metadata=dict(request.metadata),
+            webhook=request.webhook,
+            fingerprint=(
+                download_fingerprint(spec, owner) if isinstance(spec, DownloadSpec) else None
+            ),
+        )
+        return self.with_source(job)
+
+    def with_source(self, job: Job) -> Job:
+        """The job with `depends_on` set to whichever job delivers its source."""
+        parent = self._parent_of(job)
+        if parent is None:
+            return job.depending_on(None, None)
+        waits = None if parent.state is JobState.SUCCEEDED else WaitReason.DEPENDENCY
+        return job.depending_on(parent.id, waits)
+
+    def _parent_of(self, job: Job) -> Job | None:
+        source = job.spec.source
+        if source.job_id is not None:
+            return self._source_job(source.job_id)
+        if isinstance(job.spec, ClipSpec) and source.url is not None:
+            return self._download_for(source.url, job)
+        if job.fingerprint is not None:
+            leader = self._store.leader(job.fingerprint)
+            return leader if leader is not None and leader.id != job.id and _alive(leader) else None
+        return None
+
+    def _source_job(self, job_id: str) -> Job | None:
+        try:
+            return self._store.job(job_id)
+        except NotFound:
+            return None  # deleted since: the job will say so when it runs
+
+    def _download_for(self, url: str, clip: Job) -> Job:
+        """The download of this URL: one that is there already, or a new one."""
+        spec = DownloadSpec(Source(url=url))
+        fingerprint = download_fingerprint(spec, clip.owner)
+        leader = self._store.leader(fingerprint)
+        if leader is not None and _alive(leader):
+            return leader
+        now = time.time()
+        download = Job(
+            id=self._new_id(), spec=spec, owner=clip.owner, created_at=now, queued_at=now,
+            priority=clip.priority, implied=True, fingerprint=fingerprint,
+        )  # fmt: skip
+        try:
+            self._store.add(download)
+        except Follows as other:
+            return self._store.job(other.leader)
+        return download
+
+
+def _alive(job: Job) -> bool:
+    return job.state not in {JobState.FAILED, JobState.CANCELLED}
+
+
+def _fault(pointer: str, detail: str) -> InvalidRequest:
+    return InvalidRequest(detail, (Fault(pointer, detail),))

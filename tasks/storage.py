@@ -1,0 +1,115 @@
+"""Where finished files live. A file is there whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import shutil
+from dataclasses import dataclass
+from hashlib import file_digest
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from tasks.errors import ArtifactExpired, StorageFull
+
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
+_KEY = re.compile(r"[0-9a-z]{2}/[0-9a-z]{26}\.[a-z0-9]{1,8}")
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """A file that was put into storage."""
+
+    key: str
+    size_bytes: int
+    sha256: str
+
+
+class Storage:
+    """Files in a local folder, two levels deep, named by us alone."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    @classmethod
+    def at(cls, url: str) -> Storage:
+        """The storage behind a `file:///…` URL; its folder is made if it is missing."""
+        root = Path(unquote(urlsplit(url).path))
+        root.mkdir(parents=True, exist_ok=True)
+        return cls(root)
+
+    def put(self, source: Path, artifact_id: str, suffix: str) -> StoredFile:
+        """Move a finished file in. It appears under its key only when it is whole and on disk.
+
+        Raises StorageFull.
+        """
+        # The id's last letters spread the files over the folders; the first ones are the time.
+        key = f"{artifact_id[-2:]}/{artifact_id}.{suffix}"
+        target = self._checked(key)
+        partial = target.with_suffix(".part")
+        try:
+            target.parent.mkdir(exist_ok=True)
+            with source.open("rb") as file:
+                digest = file_digest(file, "sha256").hexdigest()
+            _move(source, partial)
+            partial.replace(target)
+            _sync_folder(target.parent)
+        except OSError as error:
+            partial.unlink(missing_ok=True)
+            if error.errno in _NO_ROOM:
+                raise StorageFull("there is no room for the result") from error
+            raise
+        return StoredFile(key, target.stat().st_size, digest)
+
+    def path(self, key: str) -> Path:
+        """The local file of a key. Raises ArtifactExpired when it is gone."""
+        path = self._checked(key)
+        if not path.is_file():
+            raise ArtifactExpired("the file is no longer kept")
+        return path
+
+    def has(self, key: str) -> bool:
+        """Whether the file is there."""
+        return self._checked(key).is_file()
+
+    def delete(self, key: str) -> None:
+        """Remove a file; it is no fault if it is gone already."""
+        self._checked(key).unlink(missing_ok=True)
+
+    def free_bytes(self) -> int:
+        """Room left on the disk."""
+        return shutil.disk_usage(self.root).free
+
+    def check(self) -> None:
+        """Raises OSError when files cannot be written here."""
+        probe = self.root / f".check-{os.getpid()}"
+        probe.write_bytes(b"")
+        probe.unlink()
+
+    def _checked(self, key: str) -> Path:
+        if not _KEY.fullmatch(key):
+            raise ValueError(f"not a storage key: {key!r}")
+        return self.root / key
+
+
+def _move(source: Path, target: Path) -> None:
+    """Bring a file under a name on the target's disk, and its bytes onto that disk."""
+    try:
+        source.replace(target)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        shutil.copyfile(source, target)
+        source.unlink()
+    with target.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a rename survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

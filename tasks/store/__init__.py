@@ -1,0 +1,51 @@
+"""Job records, leases, batches and numbers in Redis or Valkey. `keys` is the map."""
+
+from __future__ import annotations
+
+from typing import Self
+
+from tasks.store.batches import Batches
+from tasks.store.changes import Changes
+from tasks.store.connection import connect
+from tasks.store.leases import LEASE_SECONDS, Leases
+from tasks.store.listing import Listing
+from tasks.store.records import CancelRequested, Conflict, Extras, Follows, LeaseLost
+from tasks.store.statistics import Statistics
+from tasks.store.values import (
+    Batch,
+    Gauges,
+    JobQuery,
+    Lease,
+    Page,
+    Snapshot,
+    StoredArtifact,
+    WorkerReport,
+)
+
+__all__ = [
+    "LEASE_SECONDS",
+    "Batch",
+    "CancelRequested",
+    "Changes",
+    "Conflict",
+    "Extras",
+    "Follows",
+    "Gauges",
+    "JobQuery",
+    "Lease",
+    "LeaseLost",
+    "Page",
+    "Snapshot",
+    "Store",
+    "StoredArtifact",
+    "WorkerReport",
+]
+
+
+class Store(Batches, Leases, Listing, Statistics):
+    """The record store: the one place that reads and writes the keys of `keys`."""
+
+    @classmethod
+    def at(cls, url: str) -> Self:
+        """The store behind a URL."""
+        return cls(connect(url))

@@ -1,0 +1,79 @@
+"""Batches: jobs that were submitted together, counted as they move."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from tasks.errors import NotFound
+from tasks.ids import is_id
+from tasks.job import Job, JobState
+from tasks.store.connection import translated
+from tasks.store.keys import key
+from tasks.store.records import Records
+from tasks.store.values import Batch, Snapshot
+
+
+class Batches(Records):
+    """Writing a whole batch at once, and reading it."""
+
+    def add_batch(self, batch_id: str, owner: str, now: float, jobs: Sequence[Job]) -> list[str]:
+        """Record a batch and all of its jobs, or nothing; answers the place of each.
+
+        Instead of a place stands `follows:ID` where another job already does the same work.
+        """
+        record = {"owner": owner, "created_at": now}
+        with translated():
+            pipeline = self.redis.pipeline(transaction=True)
+            pipeline.hset(
+                key("batch", batch_id),
+                mapping={"record": json.dumps(record), "size": len(jobs), "progress": 0},
+            )
+            for job in jobs:
+                self.add(job, or_follow=True, pipeline=pipeline)
+            _, *answers = pipeline.execute()
+        return [":".join(part.decode() for part in answer[:1]) for answer in answers]
+
+    def batch(self, batch_id: str, owner: str | None = None) -> Batch:
+        """The batch with its counts. Raises NotFound when absent or another's."""
+        if not is_id(batch_id):
+            raise NotFound("there is no such batch")
+        with translated():
+            got = self.redis.hgetall(key("batch", batch_id))
+        if b"record" not in got:
+            raise NotFound("there is no such batch")
+        record = json.loads(got[b"record"])
+        if owner not in (None, record["owner"]):
+            raise NotFound("there is no such batch")
+        size = int(got[b"size"])
+        finished = got.get(b"finished_at")
+        return Batch(
+            id=batch_id,
+            owner=record["owner"],
+            created_at=record["created_at"],
+            finished_at=float(finished) if finished else None,
+            size=size,
+            counts={state.value: int(got.get(b"n:" + state.encode(), 0)) for state in JobState},
+            progress=min(1.0, max(0.0, float(got[b"progress"]) / max(1, size))),
+            revision=int(got.get(b"revision", 0)),
+        )
+
+    def batch_job_ids(self, batch_id: str) -> list[str]:
+        """The batch's jobs in the order in which they were submitted."""
+        with translated():
+            found = self.redis.zrangebylex(key("index", "batch", batch_id), "-", "+")
+        return [item.decode() for item in found]
+
+    def batch_snapshots(self, batch_id: str) -> list[Snapshot]:
+        """The public JSON of the batch's jobs, in the order in which they were submitted."""
+        ids = self.batch_job_ids(batch_id)
+        with translated():
+            pipeline = self.redis.pipeline(transaction=False)
+            for job_id in ids:
+                pipeline.hmget(key("job", job_id), "doc", "revision", "state")
+            rows = pipeline.execute()
+        return [
+            Snapshot(job_id, row[0], int(row[1]), JobState(row[2].decode()))
+            for job_id, row in zip(ids, rows, strict=True)
+            if row[0] is not None
+        ]

@@ -1,0 +1,117 @@
+"""Word of every change, through one subscription a process, to any number of waiting threads."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import defaultdict
+from types import TracebackType
+from typing import Any, Self
+
+import redis
+
+from tasks.store.connection import connect
+from tasks.store.keys import CHANGES
+
+log = logging.getLogger(__name__)
+
+EVERYTHING = "*"
+_RECONNECT_SECONDS = 0.5
+
+
+class Watcher:
+    """One who waits for changes of a topic. Made before reading, so that no change is missed."""
+
+    def __init__(self, changes: Changes, topic: str) -> None:
+        self._changes = changes
+        self._topic = topic
+        self._event = threading.Event()
+
+    def wait(self, timeout_seconds: float) -> bool:
+        """True when something has changed since the last call; False after the time."""
+        changed = self._event.wait(timeout_seconds)
+        self._event.clear()
+        return changed
+
+    def notify(self) -> None:
+        """Something has changed."""
+        self._event.set()
+
+    def __enter__(self) -> Self:
+        self._changes.register(self._topic, self)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._changes.unregister(self._topic, self)
+
+
+class Changes:
+    """Listens to the store and wakes the watchers. A topic is a job's or batch's id, or `*`."""
+
+    def __init__(self, url: str) -> None:
+        self._client: Any = connect(url, timeout_seconds=2.0)  # pubsub has no types
+        self._watchers: dict[str, set[Watcher]] = defaultdict(set)
+        self._lock = threading.Lock()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._listen, name="changes", daemon=True)
+
+    def start(self) -> None:
+        """Begin to listen."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop listening and wake everyone."""
+        self._stopping.set()
+        self._wake_all()
+        self._thread.join(timeout=5)
+        self._client.close()
+
+    def watch(self, topic: str) -> Watcher:
+        """A watcher of a topic, to be used as a context manager."""
+        return Watcher(self, topic)
+
+    def register(self, topic: str, watcher: Watcher) -> None:
+        """Wake this watcher from now on."""
+        with self._lock:
+            self._watchers[topic].add(watcher)
+
+    def unregister(self, topic: str, watcher: Watcher) -> None:
+        """Forget this watcher."""
+        with self._lock:
+            self._watchers[topic].discard(watcher)
+            if not self._watchers[topic]:
+                del self._watchers[topic]
+
+    def _listen(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                self._listen_once()
+            except redis.RedisError as error:
+                log.warning("lost the subscription to changes: %s", type(error).__name__)
+                self._stopping.wait(_RECONNECT_SECONDS)
+
+    def _listen_once(self) -> None:
+        with self._client.pubsub(ignore_subscribe_messages=True) as subscription:
+            subscription.subscribe(CHANGES)
+            # Whatever changed while nobody listened: everyone looks again.
+            self._wake_all()
+            while not self._stopping.is_set():
+                message: Any = subscription.get_message(timeout=1.0)
+                if message is not None:
+                    self._wake(message["data"].decode())
+
+    def _wake(self, topic: str) -> None:
+        with self._lock:
+            for watcher in (*self._watchers.get(topic, ()), *self._watchers.get(EVERYTHING, ())):
+                watcher.notify()
+
+    def _wake_all(self) -> None:
+        with self._lock:
+            for watchers in self._watchers.values():
+                for watcher in watchers:
+                    watcher.notify()

@@ -1,0 +1,55 @@
+"""The connection to Redis or Valkey: scripts by name, and one error for whatever goes wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib.resources import files
+from typing import Any
+
+import redis
+from redis.backoff import NoBackoff
+from redis.commands.core import Script
+from redis.retry import Retry
+
+from tasks.errors import StoreUnavailable
+from tasks.store.keys import PREFIX
+
+_SCRIPTS = ("write", "take", "renew", "request_cancel", "delete")
+
+
+def connect(url: str, timeout_seconds: float = 5.0) -> redis.Redis:
+    """A client with short time-outs: a request must not hang on a store that is gone."""
+    return redis.Redis.from_url(
+        url,
+        socket_timeout=timeout_seconds,
+        socket_connect_timeout=2.0,
+        health_check_interval=10,
+        # Once more at once, since a pooled connection may have died unseen.
+        retry=Retry(NoBackoff(), 1),
+    )
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turn every failure of Redis into StoreUnavailable."""
+    try:
+        yield
+    except redis.RedisError as error:
+        raise StoreUnavailable("the record store does not answer") from error
+
+
+class StorePart:
+    """What each part of the store is built on: a client and the scripts."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        self.redis: Any = client  # its methods are typed for sync and async at once
+        folder = files("tasks.store") / "lua"
+        self._scripts: dict[str, Script] = {
+            name: client.register_script((folder / f"{name}.lua").read_text()) for name in _SCRIPTS
+        }
+
+    def run(self, script: str, keys: Sequence[str], *args: Any, client: Any = None) -> Any:
+        """Run a script; with `client` (a pipeline) it is only queued there."""
+        with translated():
+            return self._scripts[script](keys=keys, args=[PREFIX, *args], client=client)

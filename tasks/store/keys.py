@@ -1,0 +1,40 @@
+"""The map of every key in Redis. Nothing else in the project names one.
+
+job:ID                  hash    record, doc (public JSON), state, revision, token, place…
+batch:ID                hash    record, size, n:STATE, progress (a sum), finished_at, revision
+artifact:ID             hash    meta (JSON)
+artifact:ID:jobs        set     the jobs that show it
+ready:KIND:OWNER        zset    jobs a worker may take, best first
+lanes:KIND              zset    owners with ready jobs, least served first
+delayed                 zset    jobs that wait for a time
+leases                  zset    jobs in a worker's hands, by the end of the lease
+dependents:ID           set     jobs, not final, whose source is the job
+ended                   set     final jobs whose dependents are still to be released
+queued:KIND  running:KIND       zset by time, set: for the gauges
+index:…                 zset    ids in order of creation: all, owner, kind, state, batch, external
+flight:HASH             string  the job that does this work; equal work follows it
+cache:HASH              string  the job whose artifacts answer this work
+worker:ID               string  a worker's last report, expires
+workers                 zset    worker ids by their last report
+counters  totals        hash    numbers for /metrics
+lock:NAME               string  one holder at a time, expires
+changes                 channel ids of what has changed
+"""
+
+from __future__ import annotations
+
+PREFIX = "clipmill:"
+
+
+def key(*parts: str) -> str:
+    """The full name of a key from its parts."""
+    return PREFIX + ":".join(parts)
+
+
+CHANGES = key("changes")
+COUNTERS = key("counters")
+DELAYED = key("delayed")
+ENDED = key("ended")
+LEASES = key("leases")
+TOTALS = key("totals")
+WORKERS = key("workers")

@@ -1,0 +1,80 @@
+"""Taking jobs, keeping them, and finding those whose worker is gone."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Sequence
+from typing import Literal, cast
+
+from tasks.job import Job
+from tasks.store.connection import StorePart, translated
+from tasks.store.keys import DELAYED, ENDED, LEASES, key
+from tasks.store.values import Lease
+
+LEASE_SECONDS = 30.0
+Renewal = Literal["held", "cancel", "lost"]
+
+
+class Leases(StorePart):
+    """Who works on what, and until when. Times are the store's own, so clocks may differ."""
+
+    def take(self, kind: str, lease_seconds: float = LEASE_SECONDS) -> Lease | None:
+        """The next ready job of a kind, ours until the lease ends; None when there is none."""
+        token = secrets.token_hex(8)
+        answer = self.run("take", [], kind, token, lease_seconds)
+        return None if answer is None else Lease(Job.from_dict(json.loads(answer[0])), token)
+
+    def renew(self, leases: Sequence[Lease], lease_seconds: float = LEASE_SECONDS) -> list[Renewal]:
+        """Prolong leases in one round trip; says for each whether it is still held."""
+        if not leases:
+            return []
+        pairs = [part for lease in leases for part in (lease.job.id, lease.token)]
+        answers = self.run("renew", [], lease_seconds, *pairs)
+        return [cast(Renewal, answer.decode()) for answer in answers]
+
+    def expired_leases(self, limit: int = 100) -> list[str]:
+        """Jobs whose worker has not renewed in time."""
+        return self._due(LEASES, limit)
+
+    def due_retries(self, limit: int = 100) -> list[str]:
+        """Jobs whose time to be tried again has come."""
+        return self._due(DELAYED, limit)
+
+    def ended_jobs(self, limit: int = 100) -> list[str]:
+        """Final jobs whose dependents are still to be released."""
+        with translated():
+            return [item.decode() for item in self.redis.srandmember(ENDED, limit)]
+
+    def dependents_released(self, job_id: str) -> None:
+        """Nobody waits for this job any more."""
+        with translated():
+            self.redis.srem(ENDED, job_id)
+
+    def ready_count(self, kind: str) -> int:
+        """How many jobs of a kind a worker could take now."""
+        with translated():
+            owners = self.redis.zrange(key("lanes", kind), 0, -1)
+            return sum(self.redis.zcard(key("ready", kind, owner.decode())) for owner in owners)
+
+    def lock(self, name: str, holder: str, seconds: float) -> bool:
+        """Take or keep a lock that expires; False while another holds it."""
+        lock = key("lock", name)
+        with translated():
+            if self.redis.set(lock, holder, nx=True, px=int(seconds * 1000)):
+                return True
+            if self.redis.get(lock) != holder.encode():
+                return False
+            return bool(self.redis.pexpire(lock, int(seconds * 1000)))
+
+    def now(self) -> float:
+        """The store's clock."""
+        with translated():
+            seconds, microseconds = self.redis.time()
+        return float(seconds) + float(microseconds) / 1e6
+
+    def _due(self, name: str, limit: int) -> list[str]:
+        now = self.now()
+        with translated():
+            found = self.redis.zrangebyscore(name, "-inf", now, start=0, num=limit)
+        return [item.decode() for item in found]

@@ -1,0 +1,87 @@
+"""Lists of jobs, newest first, through the narrowest index that fits."""
+
+from __future__ import annotations
+
+from tasks.errors import Fault, InvalidRequest
+from tasks.ids import is_id
+from tasks.job import JobState
+from tasks.store.connection import StorePart, translated
+from tasks.store.keys import key
+from tasks.store.records import external_index
+from tasks.store.values import JobQuery, Page, Snapshot
+
+# A filter that matches little must not make one request read the whole index.
+_READ_AT_MOST = 2000
+_CHUNK = 200
+
+
+class Listing(StorePart):
+    """Reading many jobs."""
+
+    def list_snapshots(self, query: JobQuery, owner: str | None) -> Page:
+        """The jobs that match, newest first. Raises InvalidRequest for a cursor not of ours.
+
+        With filters that match rarely a page may be short, or empty, and still have a cursor.
+        """
+        if query.cursor is not None and not is_id(query.cursor):
+            raise InvalidRequest("the cursor is not one of ours", (Fault("/cursor", "unknown"),))
+        items: list[Snapshot] = []
+        cursor, read = query.cursor, 0
+        while read < _READ_AT_MOST:
+            ids = self._ids_after(_index(query, owner), cursor)
+            found = self._snapshots(ids, query, owner)
+            for job_id, snapshot in zip(ids, found, strict=True):
+                cursor, read = job_id, read + 1
+                if snapshot is not None:
+                    items.append(snapshot)
+                if len(items) == query.limit:
+                    return Page(items, cursor)
+            if len(ids) < _CHUNK:
+                return Page(items, None)
+        return Page(items, cursor)
+
+    def _ids_after(self, index: str, cursor: str | None) -> list[str]:
+        newest = f"({cursor}" if cursor else "+"
+        with translated():
+            found = self.redis.zrevrangebylex(index, newest, "-", start=0, num=_CHUNK)
+        return [item.decode() for item in found]
+
+    def _snapshots(
+        self, ids: list[str], query: JobQuery, owner: str | None
+    ) -> list[Snapshot | None]:
+        wanted = {
+            "state": query.state,
+            "kind": query.kind,
+            "batch": query.batch_id,
+            "external": query.external_id and external_index(query.external_id),
+            "owner": owner,
+        }
+        with translated():
+            pipeline = self.redis.pipeline(transaction=False)
+            for job_id in ids:
+                pipeline.hmget(key("job", job_id), "doc", "revision", *wanted)
+            rows = pipeline.execute()
+        return [
+            Snapshot(job_id, row[0], int(row[1]), JobState(row[2].decode()))
+            if row[0] is not None and _matches(row[2:], list(wanted.values()))
+            else None
+            for job_id, row in zip(ids, rows, strict=True)
+        ]
+
+
+def _matches(found: list[bytes], wanted: list[str | None]) -> bool:
+    return all(
+        want is None or value == want.encode() for value, want in zip(found, wanted, strict=True)
+    )
+
+
+def _index(query: JobQuery, owner: str | None) -> str:
+    if query.batch_id is not None:
+        return key("index", "batch", query.batch_id)
+    if query.external_id is not None:
+        return key("index", "external", external_index(query.external_id))
+    if query.state is not None:
+        return key("index", "state", query.state)
+    if owner is not None:
+        return key("index", "owner", owner)
+    return key("index", "kind", query.kind) if query.kind else key("index", "all")

@@ -1,0 +1,47 @@
+-- Remove a final job and what only it refers to.
+-- KEYS[1] the job   ARGV: key prefix, id
+-- Answer: {"ok", meta of each artifact that nothing refers to any more...} | {"open"} | {"in use"} | {"absent"}
+local prefix, id, job = ARGV[1], ARGV[2], KEYS[1]
+local function key(...) return prefix .. table.concat({...}, ':') end
+local got = redis.call('HMGET', job, 'state', 'owner', 'kind', 'batch', 'external', 'cache_key', 'flight', 'record')
+local state, owner, kind, batch, external = got[1], got[2], got[3], got[4], got[5]
+if not state then return {'absent'} end
+if state == 'queued' or state == 'running' then return {'open'} end
+if redis.call('SCARD', key('dependents', id)) > 0 then return {'in use'} end
+redis.call('DEL', job, key('dependents', id))
+redis.call('SREM', key('ended'), id)
+for _, name in ipairs({key('index', 'all'), key('index', 'owner', owner), key('index', 'kind', kind), key('index', 'state', state)}) do
+  redis.call('ZREM', name, id)
+end
+if batch and batch ~= '' then
+  redis.call('ZREM', key('index', 'batch', batch), id)
+  local record = key('batch', batch)
+  if redis.call('EXISTS', key('index', 'batch', batch)) == 0 then redis.call('DEL', record)
+  else
+    redis.call('HINCRBY', record, 'n:' .. state, -1)
+    redis.call('HINCRBY', record, 'size', -1)
+    redis.call('HINCRBY', record, 'revision', 1)
+    redis.call('HINCRBYFLOAT', record, 'progress', -tonumber(cjson.decode(got[8]).progress))
+  end
+end
+if external and external ~= '' then redis.call('ZREM', key('index', 'external', external), id) end
+for _, pointer in ipairs({got[6] and key('cache', got[6]) or '', got[7] and key('flight', got[7]) or ''}) do
+  if pointer ~= '' and redis.call('GET', pointer) == id then redis.call('DEL', pointer) end
+end
+local answer = {'ok'}
+local result = cjson.decode(got[8]).result
+local artifacts = type(result) == 'table' and result.artifacts or {}
+for _, artifact in ipairs(artifacts) do
+  local name = key('artifact', artifact.id)
+  redis.call('SREM', name .. ':jobs', id)
+  if redis.call('SCARD', name .. ':jobs') == 0 then
+    local meta = redis.call('HGET', name, 'meta')
+    if meta then
+      table.insert(answer, meta)
+      redis.call('HINCRBYFLOAT', key('totals'), 'artifact_bytes', -tonumber(artifact.size_bytes))
+    end
+    redis.call('DEL', name, name .. ':jobs')
+  end
+end
+redis.call('PUBLISH', key('changes'), id)
+return answer

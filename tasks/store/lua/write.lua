@@ -1,0 +1,131 @@
+-- Create or change one job record, with every index, counter and reference that goes with it.
+-- KEYS[1] the job   ARGV: key prefix, change (JSON), record, public document
+-- Answer: {place, revision} | {"conflict"} | {"cancelled"} | {"follows", leader}
+local prefix, change = ARGV[1], cjson.decode(ARGV[2])
+local function key(...) return prefix .. table.concat({...}, ':') end
+local job, id, kind = KEYS[1], change.id, change.kind
+local time = redis.call('TIME')
+local now = tonumber(time[1]) + tonumber(time[2]) / 1000000
+local old = redis.call('HMGET', job, 'state', 'revision', 'token', 'cancel', 'place', 'progress', 'lease_until')
+local old_state, revision, token, cancel = old[1], tonumber(old[2] or 0), old[3], old[4]
+local old_place, old_progress, lease_until = old[5], tonumber(old[6] or 0), tonumber(old[7] or 0)
+local final = {succeeded = true, failed = true, cancelled = true}
+
+-- 1. May this writer change it?
+if change.create then
+  if old_state then return {'conflict'} end
+elseif not old_state then
+  return {'conflict'}
+elseif change.expect_token then
+  if token ~= change.expect_token then return {'conflict'} end
+  if cancel == '1' and not change.accept_cancel then return {'cancelled'} end
+elseif revision ~= change.expect_revision or (change.lease_expired and lease_until > now) then
+  return {'conflict'}
+end
+
+-- 2. Equal work runs once: the first is the leader, later ones wait for it.
+local parent, place, leader_found = change.depends_on, change.place, nil
+if change.flight and not change.expect_token then
+  local flight = key('flight', change.flight)
+  local leader = redis.call('GET', flight)
+  local leader_state = leader and redis.call('HGET', key('job', leader), 'state')
+  if leader and leader ~= id and leader_state and leader_state ~= 'failed' and leader_state ~= 'cancelled' then
+    if leader ~= parent then
+      if not change.or_follow then return {'follows', leader} end
+      parent, place, leader_found = leader, 'waiting', leader
+    end
+  else
+    redis.call('SET', flight, id)
+  end
+end
+
+-- 3. What it waits for may be over already.
+if place == 'waiting' then
+  local parent_state = redis.call('HGET', key('job', parent), 'state')
+  if not parent_state or final[parent_state] then place = 'ready' end
+end
+
+-- 4. The record.
+revision = revision + 1
+local lease_end = change.lease_seconds and now + change.lease_seconds or 0
+redis.call('HSET', job, 'record', ARGV[3], 'doc', ARGV[4], 'state', change.state, 'revision', revision,
+  'token', change.token or '', 'place', place, 'progress', change.progress, 'kind', kind,
+  'owner', change.owner, 'lease_until', lease_end, 'external', change.external or '', 'batch', change.batch or '')
+if final[change.state] or change.clear_cancel then redis.call('HDEL', job, 'cancel') end
+
+-- 5. Its place: exactly one of ready, delayed, waiting, leased, final.
+local lane = key('ready', kind, change.owner)
+if old_place == 'ready' then redis.call('ZREM', lane, id)
+elseif old_place == 'delayed' then redis.call('ZREM', key('delayed'), id)
+elseif old_place == 'leased' then redis.call('ZREM', key('leases'), id) end
+if place == 'ready' then
+  redis.call('ZADD', lane, change.score, id)
+  local lanes = key('lanes', kind)
+  if not redis.call('ZSCORE', lanes, change.owner) then
+    local first = redis.call('ZRANGE', lanes, 0, 0, 'WITHSCORES')
+    redis.call('ZADD', lanes, first[2] or 0, change.owner)
+  end
+elseif place == 'delayed' then redis.call('ZADD', key('delayed'), change.not_before, id)
+elseif place == 'leased' then redis.call('ZADD', key('leases'), lease_end, id) end
+
+-- 6. Indexes.
+if change.create then
+  redis.call('ZADD', key('index', 'all'), 0, id)
+  redis.call('ZADD', key('index', 'owner', change.owner), 0, id)
+  redis.call('ZADD', key('index', 'kind', kind), 0, id)
+  if change.batch then redis.call('ZADD', key('index', 'batch', change.batch), 0, id) end
+  if change.external then redis.call('ZADD', key('index', 'external', change.external), 0, id) end
+end
+if old_state ~= change.state then
+  if old_state then redis.call('ZREM', key('index', 'state', old_state), id) end
+  redis.call('ZADD', key('index', 'state', change.state), 0, id)
+end
+if change.state == 'queued' then redis.call('ZADD', key('queued', kind), change.queued_at, id)
+else redis.call('ZREM', key('queued', kind), id) end
+if change.state == 'running' then redis.call('SADD', key('running', kind), id)
+else redis.call('SREM', key('running', kind), id) end
+
+-- 7. Who waits for whom.
+if parent then
+  local dependents = key('dependents', parent)
+  if final[change.state] then redis.call('SREM', dependents, id)
+  else redis.call('SADD', dependents, id) end
+end
+if final[change.state] and redis.call('SCARD', key('dependents', id)) > 0 then
+  redis.call('SADD', key('ended'), id)
+end
+
+-- 8. Artifacts and what can be answered from storage.
+for _, artifact in ipairs(change.artifacts or {}) do
+  redis.call('HSET', key('artifact', artifact.id), 'meta', artifact.meta)
+  redis.call('SADD', key('artifact', artifact.id, 'jobs'), id)
+  if artifact.new then redis.call('HINCRBYFLOAT', key('totals'), 'artifact_bytes', artifact.size_bytes) end
+end
+if change.cache_key then
+  redis.call('SET', key('cache', change.cache_key), id)
+  redis.call('HSET', job, 'cache_key', change.cache_key)
+end
+if change.flight then redis.call('HSET', job, 'flight', change.flight) end
+
+-- 9. The batch.
+if change.batch then
+  local batch = key('batch', change.batch)
+  if old_state ~= change.state then
+    if old_state then redis.call('HINCRBY', batch, 'n:' .. old_state, -1) end
+    redis.call('HINCRBY', batch, 'n:' .. change.state, 1)
+    local open = tonumber(redis.call('HGET', batch, 'n:queued') or 0) + tonumber(redis.call('HGET', batch, 'n:running') or 0)
+    if open == 0 then redis.call('HSET', batch, 'finished_at', now)
+    else redis.call('HDEL', batch, 'finished_at') end
+  end
+  redis.call('HINCRBYFLOAT', batch, 'progress', change.progress - old_progress)
+  redis.call('HINCRBY', batch, 'revision', 1)
+  redis.call('PUBLISH', key('changes'), change.batch)
+end
+
+-- 10. Numbers, and word to those who watch.
+for name, amount in pairs(change.counters or {}) do
+  redis.call('HINCRBYFLOAT', key('counters'), name, amount)
+end
+redis.call('PUBLISH', key('changes'), id)
+if leader_found then return {'follows', leader_found} end
+return {place, revision}

@@ -1,0 +1,95 @@
+"""Numbers for /metrics and health: counters, gauges, and what the workers report."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import asdict
+
+from config.values import KINDS
+from tasks.store.connection import StorePart, translated
+from tasks.store.keys import COUNTERS, TOTALS, WORKERS, key
+from tasks.store.values import Gauges, WorkerReport
+
+# A worker that has said nothing for this long is not there.
+WORKER_TTL_SECONDS = 20
+
+
+class Statistics(StorePart):
+    """Numbers kept in one place, so that every API process tells the same."""
+
+    def ping(self) -> None:
+        """Raises StoreUnavailable when the store does not answer."""
+        with translated():
+            self.redis.ping()
+
+    def count(self, numbers: Mapping[str, float]) -> None:
+        """Add to counters (see `counters.counter_name`)."""
+        if not numbers:
+            return
+        with translated():
+            pipeline = self.redis.pipeline(transaction=False)
+            for name, amount in numbers.items():
+                pipeline.hincrbyfloat(COUNTERS, name, amount)
+            pipeline.execute()
+
+    def counters(self) -> dict[str, float]:
+        """Every counter by its flat name."""
+        with translated():
+            return {
+                name.decode(): float(value) for name, value in self.redis.hgetall(COUNTERS).items()
+            }
+
+    def gauges(self) -> Gauges:
+        """The queue as it stands, in one round trip."""
+        with translated():
+            pipeline = self.redis.pipeline(transaction=False)
+            for kind in KINDS:
+                pipeline.zcard(key("queued", kind))
+                pipeline.zrange(key("queued", kind), 0, 0, withscores=True)
+                pipeline.scard(key("running", kind))
+            pipeline.hget(TOTALS, "artifact_bytes")
+            *rows, artifact_bytes = pipeline.execute()
+        now = time.time()
+        depth, oldest, running = rows[0::3], rows[1::3], rows[2::3]
+        return Gauges(
+            queue_depth=dict(zip(KINDS, depth, strict=True)),
+            queue_oldest_seconds={
+                kind: max(0.0, now - first[0][1]) if first else 0.0
+                for kind, first in zip(KINDS, oldest, strict=True)
+            },
+            jobs_running=dict(zip(KINDS, running, strict=True)),
+            artifact_bytes=int(float(artifact_bytes or 0)),
+        )
+
+    def queued_total(self) -> int:
+        """How many jobs wait, of all kinds."""
+        with translated():
+            return sum(self.redis.zcard(key("queued", kind)) for kind in KINDS)
+
+    def report_worker(self, report: WorkerReport) -> None:
+        """Say that a worker is there and how it does."""
+        with translated():
+            pipeline = self.redis.pipeline(transaction=False)
+            pipeline.set(
+                key("worker", report.id), json.dumps(asdict(report)), ex=WORKER_TTL_SECONDS
+            )
+            pipeline.zadd(WORKERS, {report.id: report.seen_at})
+            pipeline.execute()
+
+    def forget_worker(self, worker_id: str) -> None:
+        """A worker that says good-bye is gone at once."""
+        with translated():
+            self.redis.delete(key("worker", worker_id))
+            self.redis.zrem(WORKERS, worker_id)
+
+    def workers(self) -> list[WorkerReport]:
+        """The workers that are there."""
+        with translated():
+            self.redis.zremrangebyscore(WORKERS, "-inf", time.time() - 10 * WORKER_TTL_SECONDS)
+            ids = self.redis.zrange(WORKERS, 0, -1)
+            if not ids:
+                return []
+            rows = self.redis.mget([key("worker", item.decode()) for item in ids])
+        return [WorkerReport.from_dict(json.loads(row)) for row in rows if row is not None]
