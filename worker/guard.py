@@ -1,13 +1,13 @@
 """The small program between the worker and one tool: when it ends, nothing of the tool is left.
 
-Started as `python -I -S guard.py name=value ... -- tool arguments...`; standard library only.
+Standard library only, started by `command_line` in an isolated interpreter.
 stdin            the life line: `T` end softly, `K` end at once; end of file means the worker died
 stdout, stderr   belong to the tool
 descriptor `report`   one JSON line {why, returncode, peak_bytes, cpu_seconds}, after the last
                       descendant was reaped; a guard that ends without it did not do its work
 
-Modules are chosen for their start-up time: `signal`, `json` and `dataclasses` would double the
-cost of every process that a job starts.
+Modules are chosen for the time their import takes: `signal`, `json` and `dataclasses` would
+double the cost of every process that a job starts.
 """
 
 from __future__ import annotations
@@ -20,29 +20,37 @@ import stat
 import sys
 import time
 
-TYPE_CHECKING = False
+from worker import proctree
+
+TYPE_CHECKING = False  # `typing` costs as much as all the rest
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-SIGKILL, SIGPIPE, SIGTERM = 9, 13, 15
-SIGXFSZ = 25
-SIG_DFL, SIG_IGN = 0, 1
-PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 1, 36, 38
-
 TICK_SECONDS = 0.2
-PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
-NEAR_LIMIT = 0.8  # PSS costs 100 times what RSS costs, so it is read only above this share
-MAX_PROCESSES = 64
+NEAR_LIMIT = 0.8  # PSS is read above this share of the limit only
+MAX_PROCESSES = 64  # of one job: yt-dlp with its helpers has six
 MAX_ENTRIES = 100_000  # of the folder: an empty file takes no bytes, but an inode
 MAX_OPEN_FILES = 1024
+EXPENDABLE = "500"  # the kernel's memory killer shall take the tool, not the worker or the guard
 CANNOT_START = 127  # what a shell answers
+SIG_DFL, SIG_IGN = 0, 1
+HANDED_DOWN = (proctree.SIGHUP, proctree.SIGINT, proctree.SIGQUIT, proctree.SIGTERM)
+
+
+def command_line(options: Sequence[str], argv: Sequence[str]) -> list[str]:
+    """How to start a guard: as a module, so that its compiled form is used (2 ms of 14)."""
+    home = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100, PTH120
+    start = f"import sys; sys.path.append({home!r}); from worker.guard import main; main(sys.argv)"
+    return [sys.executable, "-I", "-S", "-c", start, *options, "--", *argv]
 
 
 class Spec:
     """What the worker asked for; 0 means no limit."""
 
-    def __init__(self, options: Sequence[str], argv: Sequence[str]) -> None:
-        given = dict(option.split("=", 1) for option in options)
+    def __init__(self, arguments: Sequence[str]) -> None:
+        split = arguments.index("--")
+        given = dict(option.split("=", 1) for option in arguments[:split])
+        self.argv = list(arguments[split + 1 :])
         self.parent = int(given["parent"])
         self.report = int(given["report"])
         self.deadline_seconds = float(given["deadline_seconds"])
@@ -51,34 +59,36 @@ class Spec:
         self.data_bytes = int(given.get("data_bytes", 0))
         self.file_bytes = int(given.get("file_bytes", 0))
         self.folder_bytes = int(given.get("folder_bytes", 0))
-        self.argv = list(argv)
 
 
 class Watch:
     """One running tool with all its descendants: what they use and why they have to go."""
 
-    def __init__(self, spec: Spec, tool: int) -> None:
-        self.spec = spec
-        self.tool = tool
-        self.status: int | None = None
+    def __init__(self, spec: Spec, parent_fd: int, tool: int) -> None:
         self.peak_bytes = 0
+        self.status = 0
+        self._spec = spec
+        self._tool = tool
         self._folder_due = 0.0
         self._deadline = time.monotonic() + spec.deadline_seconds
+        self._parent_fd = parent_fd
         self._tool_fd = os.pidfd_open(tool)
-        self._parent_fd = os.pidfd_open(spec.parent)
         self._poll = select.poll()
-        for fd in (0, self._tool_fd, self._parent_fd):
+        for fd in (0, self._tool_fd, parent_fd):
             self._poll.register(fd, select.POLLIN)
 
     def until_end(self) -> str:
         """Wait for the tool's end or for a reason to end it; TERM and grace where there is time."""
-        if os.getppid() != self.spec.parent:  # it died before its pidfd was opened
-            return "orphaned"
         why = self._until(self._deadline) or "deadline"
         if why in ("stopped", "deadline"):
-            quietly(os.killpg, self.tool, SIGTERM)
-            self._until(time.monotonic() + self.spec.grace_seconds)
+            self._terminate()
+            self._until(time.monotonic() + self._spec.grace_seconds)
         return why
+
+    def _terminate(self) -> None:
+        """TERM to the tool's group, or to the tool when it has not made its group yet."""
+        if not proctree.signalled(os.killpg, self._tool, proctree.SIGTERM):
+            proctree.signalled(os.kill, self._tool, proctree.SIGTERM)
 
     def _until(self, end: float) -> str | None:
         while (left := end - time.monotonic()) > 0:
@@ -97,27 +107,28 @@ class Watch:
         return None
 
     def _excess(self) -> str | None:
-        """The limit that is passed now, if one is; also notes the peak."""
+        """The limit that is passed now, if one is; notes the peak on the way."""
         self.reap()
-        pids = descendants(os.getpid())
-        self.peak_bytes = max(self.peak_bytes, used := self._used_bytes(pids))
+        pids = proctree.descendants(os.getpid())
+        used = self._used_bytes(pids)
+        self.peak_bytes = max(self.peak_bytes, used)
         if len(pids) > MAX_PROCESSES:
             return "processes"
-        if self.spec.memory_bytes and used > self.spec.memory_bytes:
+        if self._spec.memory_bytes and used > self._spec.memory_bytes:
             return "memory"
         return "disk" if self._folder_is_full() else None
 
     def _used_bytes(self, pids: Sequence[int]) -> int:
-        used = sum(map(resident_bytes, pids))
-        if self.spec.memory_bytes and used > self.spec.memory_bytes * NEAR_LIMIT:
-            return sum(map(proportional_bytes, pids))
+        used = sum(map(proctree.resident_bytes, pids))
+        if self._spec.memory_bytes and used > self._spec.memory_bytes * NEAR_LIMIT:
+            return sum(map(proctree.proportional_bytes, pids))
         return used
 
     def _folder_is_full(self) -> bool:
         started = time.monotonic()
-        if not self.spec.folder_bytes or started < self._folder_due:
+        if not self._spec.folder_bytes or started < self._folder_due:
             return False
-        full = folder_exceeds(".", self.spec.folder_bytes)
+        full = folder_exceeds(".", self._spec.folder_bytes)
         took = time.monotonic() - started
         self._folder_due = started + 20 * took  # at most a twentieth of the time goes there
         return full
@@ -129,7 +140,7 @@ class Watch:
                 pid, status = os.waitpid(-1, os.WNOHANG)
                 if pid == 0:
                     return True
-                if pid == self.tool:
+                if pid == self._tool:
                     self.status = status
         except ChildProcessError:
             return False
@@ -140,66 +151,9 @@ class Watch:
         What double-forked is a descendant as well: this process is a subreaper.
         """
         while self.reap():
-            for pid in descendants(os.getpid()):
-                quietly(os.kill, pid, SIGKILL)
+            for pid in proctree.descendants(os.getpid()):
+                proctree.signalled(os.kill, pid, proctree.SIGKILL)
             time.sleep(0.001)
-
-
-def quietly(send: object, pid: int, signal: int) -> None:
-    """Send a signal to what may have ended in the meantime."""
-    try:  # noqa: SIM105  # contextlib costs its import
-        send(pid, signal)  # type: ignore[operator]  # os.kill or os.killpg; Callable costs an import
-    except (ProcessLookupError, PermissionError):
-        pass
-
-
-def prctl(option: int, value: int) -> None:
-    """One process attribute; the standard library has no call for it."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(option, value, 0, 0, 0) != 0:
-        raise OSError(ctypes.get_errno(), f"prctl({option})")
-
-
-def children(pid: int) -> list[int]:
-    """The direct children of a process; none when it has ended."""
-    found: list[int] = []
-    try:
-        for task in os.listdir(f"/proc/{pid}/task"):  # noqa: PTH208  # as above
-            found += map(int, read(f"/proc/{pid}/task/{task}/children").split())
-    except (FileNotFoundError, ProcessLookupError):
-        pass
-    return found
-
-
-def descendants(root: int) -> list[int]:
-    """Every process below `root`."""
-    found = children(root)
-    for pid in found:  # grows while it is walked
-        found += children(pid)
-    return found
-
-
-def read(path: str) -> str:
-    """A small file of /proc."""
-    with open(path) as file:  # noqa: PTH123  # pathlib costs its import
-        return file.read()
-
-
-def resident_bytes(pid: int) -> int:
-    """RSS, anonymous and shared; 0 when the process has ended."""
-    try:
-        return int(read(f"/proc/{pid}/statm").split()[1]) * PAGE_BYTES
-    except (FileNotFoundError, ProcessLookupError):
-        return 0
-
-
-def proportional_bytes(pid: int) -> int:
-    """PSS: pages that several processes share count once in their sum."""
-    try:
-        rollup = read(f"/proc/{pid}/smaps_rollup")
-        return int(rollup.split("\nPss:", 1)[1].split(None, 1)[0]) * 1024
-    except (OSError, IndexError):  # ended, or its memory is closed to us
-        return resident_bytes(pid)
 
 
 def folder_exceeds(folder: str, limit_bytes: int) -> bool:
@@ -236,8 +190,8 @@ def start(spec: Spec) -> int:
         return tool
     try:
         become_tool(spec, guard)
-    except BaseException as error:  # nothing may run the guard's code in the child
-        os.write(2, f"cannot start {spec.argv[0]!r}: {error}\n".encode())
+    except BaseException as error:  # whatever it is, the guard's code must not go on in the child
+        os.write(2, f"cannot start {spec.argv[0]!r}: {error}\n".encode(errors="replace"))
     finally:
         os._exit(CANNOT_START)
 
@@ -245,16 +199,24 @@ def start(spec: Spec) -> int:
 def become_tool(spec: Spec, guard: int) -> None:
     """All that is done in the forked child, in order, before the tool takes its place."""
     os.setsid()
-    prctl(PR_SET_PDEATHSIG, SIGKILL)
+    proctree.prctl(proctree.PR_SET_PDEATHSIG, proctree.SIGKILL)
     if os.getppid() != guard:  # it died before the line above
         os._exit(CANNOT_START)
-    prctl(PR_SET_NO_NEW_PRIVS, 1)  # a setuid program could not be killed
+    proctree.prctl(proctree.PR_SET_NO_NEW_PRIVS, 1)  # a setuid program could not be killed
+    make_expendable()
     set_limits(spec)
-    libc = ctypes.CDLL(None)
-    libc.signal(SIGPIPE, SIG_DFL)  # Python ignores both, and exec hands that on
-    libc.signal(SIGXFSZ, SIG_IGN)  # on purpose: EFBIG gives a clean error text, the signal none
-    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    set_signals()
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)  # the life line is the guard's alone
     os.execvp(spec.argv[0], spec.argv)  # noqa: S606  # no shell is wanted
+
+
+def make_expendable() -> None:
+    """Best effort: a container may forbid it, and then the kernel goes by size alone."""
+    try:
+        with open("/proc/self/oom_score_adj", "w") as score:  # noqa: PTH123
+            score.write(EXPENDABLE)
+    except OSError:
+        pass
 
 
 def set_limits(spec: Spec) -> None:
@@ -274,16 +236,33 @@ def lower(limit: int, value: int) -> None:
     resource.setrlimit(limit, (value, value))
 
 
+def set_signals() -> None:
+    """Defaults, since exec hands on what is ignored here or was in the worker (or by nohup).
+
+    SIGXFSZ stays ignored on purpose: a file that is too large gives a clean error text then.
+    """
+    libc = ctypes.CDLL(None)
+    for signal in (*HANDED_DOWN, proctree.SIGPIPE):
+        libc.signal(signal, SIG_DFL)
+    libc.signal(proctree.SIGXFSZ, SIG_IGN)
+
+
+def ignore_signals() -> None:
+    """A service manager that ends a whole group must not end the guard before its tool."""
+    libc = ctypes.CDLL(None)
+    for signal in HANDED_DOWN:
+        libc.signal(signal, SIG_IGN)
+
+
 def report(spec: Spec, watch: Watch, why: str) -> None:
     """The one JSON line; its values need no quoting."""
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    peak_bytes = max(watch.peak_bytes, usage.ru_maxrss * 1024)
-    code = os.waitstatus_to_exitcode(watch.status or 0)
+    peak_bytes = max(watch.peak_bytes, usage.ru_maxrss * 1024)  # between two ticks, of the largest
     line = (
-        f'{{"why": "{why}", "returncode": {code}, "peak_bytes": {peak_bytes}, '
-        f'"cpu_seconds": {usage.ru_utime + usage.ru_stime:.3f}}}\n'
+        f'{{"why": "{why}", "returncode": {os.waitstatus_to_exitcode(watch.status)}, '
+        f'"peak_bytes": {peak_bytes}, "cpu_seconds": {usage.ru_utime + usage.ru_stime:.3f}}}\n'
     )
-    try:  # noqa: SIM105  # contextlib costs its import
+    try:  # noqa: SIM105  # `contextlib` costs its import
         os.write(spec.report, line.encode())
     except BrokenPipeError:  # the worker died: nobody is left to be told
         pass
@@ -291,18 +270,19 @@ def report(spec: Spec, watch: Watch, why: str) -> None:
 
 def main(arguments: Sequence[str]) -> None:
     """Start the tool, watch it, end all of it, report."""
-    split = arguments.index("--")
-    spec = Spec(arguments[:split], arguments[split + 1 :])
+    spec = Spec(arguments[1:])
     os.set_inheritable(spec.report, False)
-    prctl(PR_SET_CHILD_SUBREAPER, 1)
+    parent_fd = os.pidfd_open(spec.parent)
+    if os.getppid() != spec.parent:  # it died before the line above
+        return
+    proctree.prctl(proctree.PR_SET_CHILD_SUBREAPER, 1)
     tool = start(spec)
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # end of file of stdout is the tool's alone
-    watch = Watch(spec, tool)
-    why = watch.until_end()
-    watch.kill_all()
+    ignore_signals()
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the end of stdout is the tool's alone
+    watch = Watch(spec, parent_fd, tool)
+    try:
+        why = watch.until_end()
+    finally:  # also when the guard itself fails
+        watch.kill_all()
     report(spec, watch, why)
     os._exit(0)  # there is nothing to clean up, and the interpreter takes 3 ms for it
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])

@@ -17,15 +17,15 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import IO
 
-from worker import guard as guard_program
-from worker import sweep
+from worker import proctree, sweep
+from worker.guard import command_line
 from worker.output import Lines, Tail
-from worker.supervision import End, Finished, Limits, Stop
+from worker.supervision import End, Finished, Limits, Stop, Stopped
 
-__all__ = ["End", "Finished", "Limits", "Stop", "run_process"]
+__all__ = ["End", "Finished", "Limits", "Stop", "Stopped", "run_process"]
 
 CHUNK_BYTES = 64 * 1024
-MARGIN_SECONDS = 10.0  # after grace: what the guard may take to kill, before it is killed itself
+MARGIN_SECONDS = 5.0  # after grace: what the guard may take to kill, before it is killed itself
 
 
 _WHY = {
@@ -54,7 +54,7 @@ def run_process(
     Raises OSError when this machine can start nothing at all (processes, descriptors, memory).
     """
     if stop.reason is not None:
-        return Finished(stop.reason, -guard_program.SIGTERM, "", 0.0, 0.0, 0)
+        return Finished(stop.reason, -proctree.SIGTERM, "", 0.0, 0.0, 0)
     started = time.monotonic()
     with _Guard(argv, folder.resolve(), limits, env or {}) as guard:
         watch = _Watch(guard, limits, stop, on_line or (lambda line: None))
@@ -80,9 +80,9 @@ class _Guard:
             try:
                 self._popen = _start(argv, folder, limits, env, report_end)
             finally:
-                os.close(report_end)
+                os.close(report_end)  # the guard has the only one now: its end is the guard's end
             self._descriptors = opened.pop_all()
-        self._since = sweep.started_at(self._popen.pid) or 0
+        self._since = proctree.started_at(self._popen.pid) or 0
         pipes = (self._popen.stdin, self._popen.stdout, self._popen.stderr)
         self._life_line, self.stdout, self.stderr = map(_opened, pipes)
 
@@ -111,26 +111,35 @@ class _Guard:
     def bury(self) -> None:
         """Drop the life line, reap the guard, and end what it may have left."""
         self._life_line.close()
-        try:
-            self._popen.wait(MARGIN_SECONDS)
-        except subprocess.TimeoutExpired:
+        if not self._ends_within(MARGIN_SECONDS):
             self._popen.kill()
+        with _guards.changing() as living:
             self._popen.wait()
-        _guards.forget(self._popen.pid)
+            living.discard(self._popen.pid)
         if self._popen.returncode != 0:
             sweep.kill_orphans(_guards, self._since)
+
+    def _ends_within(self, seconds: float) -> bool:
+        with selectors.PollSelector() as ready:
+            ready.register(self.report_fd, selectors.EVENT_READ)
+            until = time.monotonic() + seconds
+            while ready.select(max(0.0, until - time.monotonic())):
+                if not _read(self.report_fd):
+                    return True
+        return False
+
+
+def _opened(pipe: IO[bytes] | None) -> IO[bytes]:
+    assert pipe is not None  # PIPE was asked for
+    return pipe
 
 
 def _start(
     argv: Sequence[str], folder: Path, limits: Limits, env: Mapping[str, str], report_fd: int
 ) -> subprocess.Popen[bytes]:
-    with _guards.starting() as started:
+    with _guards.changing() as living:
         popen = subprocess.Popen(
-            [
-                *(sys.executable, "-I", "-S", guard_program.__file__),
-                *_options(limits, report_fd),
-                *("--", *argv),
-            ],
+            command_line(_options(limits, report_fd), argv),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -140,7 +149,7 @@ def _start(
             start_new_session=True,
             pass_fds=[report_fd],
         )
-        started(popen.pid)
+        living.add(popen.pid)
     return popen
 
 
@@ -216,7 +225,7 @@ class _Watch:
         end = _WHY.get(report.get("why", "")) or self._asked or End.LOST
         return Finished(
             end=end,
-            returncode=report.get("returncode", -guard_program.SIGKILL),
+            returncode=report.get("returncode", -proctree.SIGKILL),
             stderr_tail=self._tail.text(),
             seconds=seconds,
             cpu_seconds=report.get("cpu_seconds", 0.0),
@@ -260,7 +269,8 @@ class _Watch:
         return self._last_line + silence if silence and not self._asked else float("inf")
 
     def _patience_seconds(self) -> float:
-        return max(0.0, min(self._silence_ends(), self._give_up) - time.monotonic())
+        now = time.monotonic()
+        return max(0.0, min(self._silence_ends(), self._give_up, now + 60) - now)
 
     def _check_clock(self) -> None:
         now = time.monotonic()
@@ -280,11 +290,6 @@ class _Watch:
             with suppress(BlockingIOError):
                 while react():
                     pass
-
-
-def _opened(pipe: IO[bytes] | None) -> IO[bytes]:
-    assert pipe is not None  # PIPE was asked for
-    return pipe
 
 
 def _read(fd: int) -> bytes:

@@ -34,6 +34,11 @@ class Limits:
     folder_bytes: int | None = None  # of the folder, watched
     grace_seconds: float = 2.0  # from TERM to KILL
 
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if name.endswith("_bytes") and value is not None and value <= 0:
+                raise ValueError(f"{name} must be above 0, not {value}")  # never read as "no limit"
+
 
 @dataclass(frozen=True)
 class Finished:
@@ -89,7 +94,7 @@ class Stop:
                 self._wakers.discard(wake)
 
 
-class Stopped(Exception):  # noqa: N818 - not an error: somebody wanted it
+class Stopped(Exception):  # not an error: somebody wanted it
     """Raised by the users of a process that was cancelled, drained or lost; `end` says which."""
 
     def __init__(self, end: End) -> None:

@@ -10,10 +10,10 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from worker import guard
+from worker import proctree
 
 SWEEP_SECONDS = 5.0
 
@@ -26,15 +26,10 @@ class Guards:
         self._pids: set[int] = set()
 
     @contextmanager
-    def starting(self) -> Iterator[Callable[[int], None]]:
-        """Fork inside, then name the pid: no sweep looks between the two."""
+    def changing(self) -> Iterator[set[int]]:
+        """Fork or reap a guard inside, and keep the set in step: no sweep looks in between."""
         with self._lock:
-            yield self._pids.add
-
-    def forget(self, pid: int) -> None:
-        """A guard that was reaped; the kernel may use its number again."""
-        with self._lock:
-            self._pids.discard(pid)
+            yield self._pids
 
     def orphans(self, since: int) -> list[int]:
         """Children of this process that are no guards and began at clock tick `since` or later.
@@ -43,33 +38,25 @@ class Guards:
         itself at its beginning is older and is spared.
         """
         with self._lock:
-            strangers = set(guard.children(os.getpid())) - self._pids
-        return [pid for pid in strangers if (began := started_at(pid)) and began >= since]
+            strangers = set(proctree.children(os.getpid())) - self._pids
+        return [pid for pid in strangers if (proctree.started_at(pid) or 0) >= since]
 
 
 def become_subreaper() -> None:
     """Let processes that lose their guard become children of this process. Once, at its start."""
-    guard.prctl(guard.PR_SET_CHILD_SUBREAPER, 1)
-
-
-def started_at(pid: int) -> int | None:
-    """The clock tick at which a process began; None when it has ended."""
-    try:
-        return int(guard.read(f"/proc/{pid}/stat").rsplit(")", 1)[1].split()[19])
-    except (FileNotFoundError, ProcessLookupError):
-        return None
+    proctree.prctl(proctree.PR_SET_CHILD_SUBREAPER, 1)
 
 
 def kill_orphans(guards: Guards, since: int) -> int:
     """Kill and reap what a dead guard left behind; how many direct orphans were ended.
 
-    Names every pid that it waits for: waitpid(-1) would steal the exit status of a guard.
+    Names every pid that it waits for: waitpid(-1) would steal the exit status of a proctree.
     """
     ended = 0
     deadline = time.monotonic() + SWEEP_SECONDS
     while (orphans := guards.orphans(since)) and time.monotonic() < deadline:
         for orphan in orphans:
-            for pid in [*guard.descendants(orphan), orphan]:
+            for pid in [*proctree.descendants(orphan), orphan]:
                 with suppress(ProcessLookupError, PermissionError):
                     os.kill(pid, signal.SIGKILL)
         ended += sum(map(_reaped, orphans))

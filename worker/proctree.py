@@ -1,0 +1,111 @@
+"""Processes as /proc shows them: who descends from whom, and what memory they hold.
+
+Standard library only and quick to import: every guard pays for it. (That is also why there is
+neither `pathlib` nor `contextlib` here.)
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+
+TYPE_CHECKING = False  # `typing` costs as much as all the rest
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SIGHUP, SIGINT, SIGQUIT, SIGKILL, SIGPIPE, SIGTERM, SIGXFSZ = 1, 2, 3, 9, 13, 15, 25
+PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 1, 36, 38
+
+PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+GONE = (FileNotFoundError, ProcessLookupError)  # the process ended while we looked
+
+
+def prctl(option: int, value: int) -> None:
+    """Set one attribute of this process; the standard library has no call for it."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(option, value, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), f"prctl({option})")
+
+
+def signalled(send: Callable[[int, int], None], pid: int, signal: int) -> bool:
+    """Send by `os.kill` or `os.killpg`; False when there is nobody any more."""
+    try:
+        send(pid, signal)
+    except (ProcessLookupError, PermissionError):
+        return False
+    return True
+
+
+def children(pid: int) -> list[int]:
+    """The direct children of a process; none when it has ended."""
+    if not os.path.exists(f"/proc/{pid}/task/{pid}/children"):  # noqa: PTH110
+        return [it for it in processes() if parent(it) == pid]  # no CONFIG_PROC_CHILDREN, or gone
+    found: list[int] = []
+    try:
+        for task in os.listdir(f"/proc/{pid}/task"):  # noqa: PTH208
+            found += map(int, read(f"/proc/{pid}/task/{task}/children").split())
+    except GONE:
+        pass
+    return found
+
+
+def descendants(root: int) -> list[int]:
+    """Every process below `root`."""
+    found = children(root)
+    for pid in found:  # grows while it is walked
+        found += children(pid)
+    return found
+
+
+def processes() -> list[int]:
+    """Every process that can be seen."""
+    return [int(name) for name in os.listdir("/proc") if name.isdigit()]  # noqa: PTH208
+
+
+def parent(pid: int) -> int | None:
+    """Who it belongs to now; None when it has ended."""
+    fields = _stat(pid)
+    return int(fields[1]) if fields else None
+
+
+def started_at(pid: int) -> int | None:
+    """The clock tick at which it began; None when it has ended."""
+    fields = _stat(pid)
+    return int(fields[19]) if fields else None
+
+
+def has_terminal(pid: int) -> bool:
+    """Whether a person may sit in front of it."""
+    fields = _stat(pid)
+    return bool(fields) and fields[4] != "0"
+
+
+def _stat(pid: int) -> list[str]:
+    """The fields after the name (which may hold anything), from the state on."""
+    try:
+        return read(f"/proc/{pid}/stat").rsplit(")", 1)[1].split()
+    except GONE:
+        return []
+
+
+def resident_bytes(pid: int) -> int:
+    """RSS, anonymous and shared; 0 when it has ended."""
+    try:
+        return int(read(f"/proc/{pid}/statm").split()[1]) * PAGE_BYTES
+    except GONE:
+        return 0
+
+
+def proportional_bytes(pid: int) -> int:
+    """PSS: pages that several processes share count once in their sum. 100 times as dear as RSS."""
+    try:
+        rollup = read(f"/proc/{pid}/smaps_rollup")
+        return int(rollup.split("\nPss:", 1)[1].split(None, 1)[0]) * 1024
+    except (OSError, IndexError):  # ended, or its memory is closed to us
+        return resident_bytes(pid)
+
+
+def read(path: str) -> str:
+    """A small file of /proc; what is no UTF-8 in it is kept as surrogates."""
+    with open(path, encoding="utf-8", errors="surrogateescape") as file:  # noqa: PTH123
+        return file.read()
