@@ -1,0 +1,121 @@
+"""Which processes make up Clipmill on one machine, and how each is told about the others."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from clipmill.stack.processes import Command
+from clipmill.stack.service import Service
+from clipmill.stack.supervisor import Supervisor, folder_lock
+from clipmill.stack.valkey import SOCKET_NAME, answers, fits_a_socket, socket_url, valkey_command
+from config.settings import CLIENT_NAMES, Settings
+
+STOP_ORDER = ("api", "worker", "broker")
+API_STOP_SECONDS = 10.0
+BROKER_STOP_SECONDS = 10.0
+AFTER_GRACE_SECONDS = 5.0  # what a worker needs beyond the grace that its jobs get
+
+# `-P`: a folder named `web` or `config` where the user stands must not be taken for ours.
+PYTHON = (sys.executable, "-P")
+
+
+@dataclass(frozen=True)
+class Stack:
+    """All of Clipmill, ready on this machine."""
+
+    url: str
+    supervisor: Supervisor
+
+
+@contextmanager
+def running_stack(
+    settings: Settings, environ: Mapping[str, str], *, log_folder: Path | None = None
+) -> Iterator[Stack]:
+    """The stack that these settings describe, ready; stopped at the end of the block.
+
+    `environ` is where the settings came from. Output of API and worker goes to files in
+    `log_folder`, or where ours goes. Raises StackError when it does not come up.
+    """
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    url_file = settings.data_dir / "api.url"
+    with folder_lock(settings.data_dir) as lock:
+        url_file.unlink(missing_ok=True)
+        environ = {name: value for name, value in environ.items() if name not in CLIENT_NAMES}
+        services: list[Service] = []
+        leftovers: list[Path] = []
+        if settings.redis_url is None:
+            folder = settings.data_dir / "broker"
+            socket_path, leftovers = _place_socket(folder)
+            environ["CLIPMILL_REDIS_URL"] = socket_url(socket_path)
+            services.append(_broker(folder, socket_path, environ))
+        # The worker first: the API says that it is ready when a worker is there.
+        services.append(_worker(settings, environ, log_folder))
+        services.append(_api(url_file, environ, log_folder))
+        with Supervisor(
+            services, stop_order=STOP_ORDER, lock=lock, leftovers=leftovers
+        ) as supervisor:
+            yield Stack(read_url(url_file) or "", supervisor)
+
+
+def _place_socket(broker_folder: Path) -> tuple[Path, list[Path]]:
+    """Where the socket lies, and the folder made for it if the data folder's path is too long."""
+    broker_folder.mkdir(exist_ok=True, mode=0o700)
+    if fits_a_socket(broker_folder):
+        return broker_folder / SOCKET_NAME, []
+    folder = Path(tempfile.mkdtemp(prefix="clipmill-"))
+    return folder / SOCKET_NAME, [folder]
+
+
+def _broker(folder: Path, socket_path: Path, environ: Mapping[str, str]) -> Service:
+    command = valkey_command(folder, socket_path, environ)
+    return Service("broker", lambda: command, lambda: answers(socket_path), BROKER_STOP_SECONDS)
+
+
+def _worker(settings: Settings, environ: Mapping[str, str], log_folder: Path | None) -> Service:
+    command = Command(
+        (*PYTHON, "-m", "worker.app"),
+        environ,
+        log=log_folder / "worker.log" if log_folder else None,
+    )
+    stop_seconds = settings.shutdown_grace_seconds + AFTER_GRACE_SECONDS
+    return Service("worker", lambda: command, lambda: True, stop_seconds)
+
+
+def _api(url_file: Path, environ: Mapping[str, str], log_folder: Path | None) -> Service:
+    def command() -> Command:
+        changes = {}
+        # Port 0 was a free one: a second start takes the same, so that clients find it again.
+        if (url := read_url(url_file)) and environ.get("CLIPMILL_PORT") == "0":
+            changes["CLIPMILL_PORT"] = str(httpx.URL(url).port)
+        return Command(
+            (*PYTHON, "-m", "web.server", "--ready-file", str(url_file)),
+            {**environ, **changes},
+            log=log_folder / "api.log" if log_folder else None,
+        )
+
+    return Service("api", command, lambda: _is_ready(read_url(url_file)), API_STOP_SECONDS)
+
+
+def read_url(url_file: Path) -> str | None:
+    """What the API wrote about itself; None as long as it has not."""
+    try:
+        return url_file.read_text().strip() or None
+    except FileNotFoundError:
+        return None
+
+
+def _is_ready(url: str | None) -> bool:
+    if url is None:
+        return False
+    try:
+        # Without the environment's proxies: it is this machine that is asked.
+        return httpx.get(f"{url}/readyz", timeout=5.0, trust_env=False).is_success
+    except httpx.TransportError:
+        return False
