@@ -17,6 +17,7 @@ log = logging.getLogger(__name__)
 
 EVERYTHING = "*"
 _RECONNECT_SECONDS = 0.5
+_MOST_REMEMBERED = 10_000
 
 
 class Watcher:
@@ -26,6 +27,7 @@ class Watcher:
         self._changes = changes
         self._topic = topic
         self._event = threading.Event()
+        self._changed: set[str] = set()
 
     def wait(self, timeout_seconds: float) -> bool:
         """True when something has changed since the last call; False after the time."""
@@ -33,9 +35,19 @@ class Watcher:
         self._event.clear()
         return changed
 
-    def notify(self) -> None:
-        """Something has changed."""
+    def notify(self, topic: str) -> None:
+        """This has changed."""
+        # Who never asks which must not make the set grow for ever.
+        self._changed.add(topic if len(self._changed) < _MOST_REMEMBERED else EVERYTHING)
         self._event.set()
+
+    def changed(self) -> set[str]:
+        """What has changed since the last call; `*` is among it when some changes were missed."""
+        taken = set()
+        # Piece by piece, since the listening thread may add meanwhile.
+        while self._changed:
+            taken.add(self._changed.pop())
+        return taken
 
     def __enter__(self) -> Self:
         self._changes.register(self._topic, self)
@@ -108,10 +120,10 @@ class Changes:
     def _wake(self, topic: str) -> None:
         with self._lock:
             for watcher in (*self._watchers.get(topic, ()), *self._watchers.get(EVERYTHING, ())):
-                watcher.notify()
+                watcher.notify(topic)
 
     def _wake_all(self) -> None:
         with self._lock:
             for watchers in self._watchers.values():
                 for watcher in watchers:
-                    watcher.notify()
+                    watcher.notify(EVERYTHING)
