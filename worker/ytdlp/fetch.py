@@ -1,0 +1,188 @@
+"""Running yt-dlp: extract what is behind a URL, or download it into one file."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from tasks.errors import (
+    DeadlineExceeded,
+    JobError,
+    MemoryExceeded,
+    NetworkError,
+    NotMedia,
+    StorageFull,
+    TooLarge,
+    ToolFailed,
+    Unavailable,
+)
+from worker.process import End, Finished, Limits, Stopped
+from worker.ytdlp.command import (
+    ITEMS_FILE,
+    LIST_FILE,
+    RESULT_FILE,
+    Access,
+    access_options,
+    download_argv,
+    extract_argv,
+    final_container,
+)
+from worker.ytdlp.failures import failure_of
+from worker.ytdlp.info import to_info
+from worker.ytdlp.notes import NOTES_BYTES, read_notes
+from worker.ytdlp.watch import OnProgress, Watch
+
+Run = Callable[[list[str], Limits, Callable[[str], None] | None], Finished]
+
+SILENCE_SECONDS = 90.0  # for which a source may say nothing, if the caller names no other
+# FFmpeg says nothing while it joins or converts, so that time comes on top of the silence.
+JOINING_BYTES_PER_SECOND = 20_000_000  # a slow disk
+CONVERTING_SPEED = 20  # sound is converted at least so many times faster than it plays
+SPARE_BYTES = 64 * 1024 * 1024
+LITTLE_ROOM_BYTES = 1024 * 1024
+_TOO_LARGE = "the source is larger than allowed"
+
+
+@dataclass(frozen=True)
+class Download:
+    """A finished file in the job's folder, and what is known about its source.
+
+    The container is what the source said it is: probe the file before you believe it.
+    """
+
+    path: Path
+    info: dict[str, Any]
+    warnings: tuple[str, ...] = ()
+
+
+def extract(
+    url: str,
+    *,
+    playlist_items: int,
+    folder: Path,
+    run: Run,
+    limits: Limits,
+    access: Access | None = None,
+) -> dict[str, Any]:
+    """The `info` of what is behind a URL, with at most so many entries if that is a list.
+
+    Raises a JobError, or Stopped.
+    """
+    argv = extract_argv(url, playlist_items, access_options(folder, access))
+    allowed = replace(
+        limits,
+        silence_seconds=limits.silence_seconds or SILENCE_SECONDS,
+        file_bytes=NOTES_BYTES + 1,
+        folder_bytes=4 * NOTES_BYTES,
+    )
+    finished = run(argv, allowed, Watch())
+    items, lists = read_notes(folder / ITEMS_FILE), read_notes(folder / LIST_FILE)
+    if finished.end is End.EXITED and lists:  # one bad entry does not spoil a list
+        return to_info({**lists[0], "entries": items[:playlist_items]})
+    _raise_unless_done(finished, folder, NOTES_BYTES)
+    if not items:
+        raise Unavailable("there is nothing at this address")
+    return to_info(items[0])
+
+
+def download(
+    url: str,
+    *,
+    quality: str,
+    container: str,
+    folder: Path,
+    run: Run,
+    limits: Limits,
+    max_bytes: int,
+    max_duration_seconds: float,
+    on_progress: OnProgress,
+    access: Access | None = None,
+) -> Download:
+    """Fetch the media behind a URL into one file in `folder`; of a list, its first item.
+
+    `on_progress` gets the part done (0 to 1, never falling), bytes a second and seconds left, each
+    None while unknown. Raises a JobError, or Stopped.
+    """
+    options = access_options(folder, access)
+    argv = download_argv(url, quality, container, max_bytes, max_duration_seconds, options)
+    allowed = _download_limits(limits, quality, max_bytes, max_duration_seconds)
+    finished = run(argv, allowed, Watch(on_progress))
+    _raise_unless_done(finished, folder, max_bytes)
+    results = read_notes(folder / RESULT_FILE)
+    if not results:
+        raise Unavailable("there is nothing to download at this address")
+    path = _claim_result(results[0], folder, final_container(quality, container), max_bytes)
+    return Download(path, to_info(results[0]), _warnings(results[0], quality))
+
+
+def _download_limits(
+    limits: Limits, quality: str, max_bytes: int, max_duration_seconds: float
+) -> Limits:
+    """A declared length may lie, so each file is capped; joining two needs room for both twice."""
+    joining = max_bytes / JOINING_BYTES_PER_SECOND
+    converting = max_duration_seconds / CONVERTING_SPEED if quality == "audio" else 0.0
+    return replace(
+        limits,
+        silence_seconds=(limits.silence_seconds or SILENCE_SECONDS) + joining + converting,
+        file_bytes=max_bytes + 1,  # one more, so that a file of just the size can be told apart
+        folder_bytes=2 * max_bytes + SPARE_BYTES,
+    )
+
+
+def _claim_result(note: dict[str, Any], folder: Path, container: str, max_bytes: int) -> Path:
+    """The finished file under its final name; only a plain file of our folder will do."""
+    found = folder / Path(str(note.get("filepath") or "media")).name
+    if found.is_symlink() or not found.is_file():
+        raise ToolFailed("the download ended without a file")
+    size = found.stat().st_size
+    if size > max_bytes:
+        raise TooLarge(_TOO_LARGE, {"max_bytes": max_bytes})
+    if size == 0:
+        raise NotMedia("the source is empty")
+    return found.rename(folder / f"media.{container}")
+
+
+def _warnings(note: dict[str, Any], quality: str) -> tuple[str, ...]:
+    warnings: list[str] = []
+    count = note.get("playlist_count")
+    if isinstance(count, int) and count > 1:
+        warnings.append(f"the address is a list of {count} items: only the first was downloaded")
+    sides = [note.get("width"), note.get("height")]
+    wanted = quality.removesuffix("p")
+    known = [side for side in sides if isinstance(side, int)]
+    if wanted.isdigit() and known and min(known) > int(wanted):
+        warnings.append(f"the source has nothing as small as {quality}: this is {min(known)}p")
+    return tuple(warnings)
+
+
+def _raise_unless_done(finished: Finished, folder: Path, max_bytes: int) -> None:
+    if finished.end in (End.CANCELLED, End.SHUTDOWN, End.LOST):
+        raise Stopped(finished.end)
+    if finished.end is not End.EXITED:
+        raise _ended(finished.end)
+    if finished.returncode != 0:
+        raise _failed(finished, folder, max_bytes)
+
+
+def _ended(end: End) -> JobError:
+    """What it means that a limit of the process was reached."""
+    errors: dict[End, JobError] = {
+        End.DEADLINE: DeadlineExceeded("reading the source took longer than allowed"),
+        End.STALLED: NetworkError("the source fell silent"),
+        End.MEMORY: MemoryExceeded("reading the source took more memory than allowed"),
+        End.DISK: TooLarge(_TOO_LARGE),
+    }
+    return errors[end]
+
+
+def _failed(finished: Finished, folder: Path, max_bytes: int) -> JobError:
+    """What a failure means. The files are asked first: FFmpeg's own words get lost on the way."""
+    files = [path for path in folder.iterdir() if path.is_file()]
+    if any(path.stat().st_size > max_bytes for path in files):
+        return TooLarge(_TOO_LARGE, {"max_bytes": max_bytes})
+    if shutil.disk_usage(folder).free < LITTLE_ROOM_BYTES:
+        return StorageFull("this machine has no room left")
+    return failure_of(finished.stderr_tail, private=(str(folder.resolve()), str(folder)))
