@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import IO
 
 from worker import proctree, sweep
-from worker.guard import command_line
+from worker.guard import MAX_PROCESSES, command_line
 from worker.output import Lines, Tail
 from worker.supervision import End, Finished, Limits, Stop, Stopped
 
@@ -27,6 +27,7 @@ __all__ = ["End", "Finished", "Limits", "Stop", "Stopped", "run_process"]
 CHUNK_BYTES = 64 * 1024
 MARGIN_SECONDS = 5.0  # after grace: what the guard may take to kill, before it is killed itself
 
+TOO_MANY = f"ended: more than {MAX_PROCESSES} processes\n"
 
 _WHY = {
     "exited": End.EXITED,
@@ -222,11 +223,11 @@ class _Watch:
     def finished(self, seconds: float) -> Finished:
         """The result, after `follow`."""
         report = json.loads(self._report) if self._report.endswith(b"\n") else {}
-        end = _WHY.get(report.get("why", "")) or self._asked or End.LOST
+        why = report.get("why", "lost")
         return Finished(
-            end=end,
+            end=_WHY.get(why) or self._asked or End.LOST,
             returncode=report.get("returncode", -proctree.SIGKILL),
-            stderr_tail=self._tail.text(),
+            stderr_tail=self._tail.text() + (TOO_MANY if why == "processes" else ""),
             seconds=seconds,
             cpu_seconds=report.get("cpu_seconds", 0.0),
             peak_bytes=report.get("peak_bytes", 0),

@@ -80,6 +80,24 @@ def has_terminal(pid: int) -> bool:
     return bool(fields) and fields[4] != "0"
 
 
+def command(pid: int) -> list[str]:
+    """Its arguments; none when it has ended (or is a thread of the kernel)."""
+    return _strings(f"/proc/{pid}/cmdline")
+
+
+def home(pid: int) -> str:
+    """HOME as it was given at its start, or nothing."""
+    found = [it for it in _strings(f"/proc/{pid}/environ") if it.startswith("HOME=")]
+    return found[0].removeprefix("HOME=") if found else ""
+
+
+def _strings(path: str) -> list[str]:
+    try:
+        return read(path).split("\0")
+    except (*GONE, PermissionError):
+        return []
+
+
 def _stat(pid: int) -> list[str]:
     """The fields after the name (which may hold anything), from the state on."""
     try:

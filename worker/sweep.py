@@ -8,14 +8,20 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import NamedTuple
 
 from worker import proctree
+from worker.guard import START
 
 SWEEP_SECONDS = 5.0
+SECOND_LOOK_SECONDS = 0.1
+MAX_LOOKS = 10
 
 
 class Guards:
@@ -69,3 +75,68 @@ def _reaped(pid: int) -> bool:
         return os.waitpid(pid, os.WNOHANG)[0] == pid
     except ChildProcessError:  # another thread's sweep was quicker
         return False
+
+
+def sweep_leftovers(work_folder: Path) -> int:
+    """Kill processes of our user that work in a job's folder though no guard watches them.
+
+    For the start of a worker: the one case that neither guard nor subreaper covers is that a
+    worker and its guard were killed in the same instant. Best effort: a process that left the
+    folder, closed its files and cleared its environment is not found. Processes under a living
+    guard (of another worker, on the same folder) and those with a terminal are spared.
+    """
+    killed: set[_Process] = set()
+    for _ in range(MAX_LOOKS):
+        first = _leftovers(work_folder)
+        if not first:
+            break
+        time.sleep(SECOND_LOOK_SECONDS)  # a guard that is just being started has no name yet
+        for process in first & _leftovers(work_folder):
+            _kill(process)
+            killed.add(process)
+    return len(killed)
+
+
+class _Process(NamedTuple):
+    pid: int
+    started_at: int  # with it, a pid that is used again is another process
+
+
+def _leftovers(work_folder: Path) -> set[_Process]:
+    below = f"{work_folder.resolve()}{os.sep}"
+    guarded = _guarded()
+    return {
+        _Process(pid, began)
+        for pid in proctree.processes()
+        if pid not in guarded and (began := proctree.started_at(pid)) and _is_in(pid, below)
+    }
+
+
+def _guarded() -> set[int]:
+    """This process, all guards of this machine and all that they watch."""
+    guards = [pid for pid in proctree.processes() if proctree.command(pid)[4:5] == [START]]
+    return {os.getpid(), *guards}.union(*map(proctree.descendants, guards))
+
+
+def _is_in(pid: int, below: str) -> bool:
+    """Whether it is ours to end and lives below that folder, by what it cannot easily deny."""
+    try:
+        if Path(f"/proc/{pid}").stat().st_uid != os.getuid() or proctree.has_terminal(pid):
+            return False
+        places = [str(Path(f"/proc/{pid}/cwd").readlink()), proctree.home(pid)]
+        if Path(f"/proc/{pid}/exe").readlink() != Path(sys.executable).resolve():
+            # (a worker, which is our interpreter, opens results in there to publish them)
+            places += [str(fd.readlink()) for fd in Path(f"/proc/{pid}/fd").iterdir()]
+    except OSError:  # it ended, or it is closed to us
+        return False
+    return any(place.startswith(below) for place in places)
+
+
+def _kill(process: _Process) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        fd = os.pidfd_open(process.pid)
+        try:
+            if proctree.started_at(process.pid) == process.started_at:
+                signal.pidfd_send_signal(fd, signal.SIGKILL)
+        finally:
+            os.close(fd)

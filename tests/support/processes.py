@@ -1,0 +1,104 @@
+"""Looking at processes from outside: who lives in a folder, and waiting for what must come."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+EVIL = str(Path(__file__).with_name("evil.py"))
+SUPERVISED = str(Path(__file__).with_name("supervised.py"))
+
+
+def evil(way: str, *arguments: object) -> list[str]:
+    """The command line of a misbehaving tool (tests/support/evil.py)."""
+    return [sys.executable, "-S", EVIL, way, *map(str, arguments)]
+
+
+def living_in(folder: Path) -> set[int]:
+    """Every process, guards too, whose current folder this is; a zombie has none."""
+    found = set()
+    for process in Path("/proc").iterdir():
+        try:
+            if process.name.isdigit() and (process / "cwd").readlink() == folder.resolve():
+                found.add(int(process.name))
+        except OSError:  # it ended, or it is not ours to look at
+            continue
+    return found
+
+
+def is_there(pid: int) -> bool:
+    """Whether the kernel still knows it, be it as a zombie."""
+    return Path(f"/proc/{pid}").exists()
+
+
+def noted_pids(folder: Path) -> list[int]:
+    """What evil processes noted about themselves, so far."""
+    notes = folder / "pids"
+    return [int(line) for line in notes.read_text().splitlines()] if notes.exists() else []
+
+
+def parent_of(pid: int) -> int:
+    """The process that it belongs to now; 0 when it has ended."""
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+
+
+def eventually(holds: Callable[[], object], within_seconds: float = 5.0) -> bool:
+    """Whether it comes true in time."""
+    until = time.monotonic() + within_seconds
+    while not holds():
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.01)
+    return True
+
+
+class Supervised:
+    """A process like the worker: it calls `run_process` and prints how that ended, as JSON."""
+
+    def __init__(self, folder: Path, argv: Sequence[str], **options: object) -> None:
+        self._popen = subprocess.Popen(
+            [sys.executable, SUPERVISED, json.dumps(options), str(folder), *argv],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self.pid = self._popen.pid
+        self.folder = folder
+
+    def __enter__(self) -> Supervised:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._popen.poll() is None:
+            self._popen.kill()
+        self._popen.communicate()
+
+    def guard(self) -> int:
+        """The guard's pid: the one process in the folder that is a child of this one."""
+        assert eventually(lambda: self._guards())
+        return self._guards()[0]
+
+    def _guards(self) -> list[int]:
+        return [pid for pid in living_in(self.folder) if parent_of(pid) == self.pid]
+
+    def kill(self) -> None:
+        """SIGKILL, and reap it."""
+        self._popen.kill()
+        self._popen.wait()
+
+    def result(self, timeout_seconds: float = 20) -> dict[str, Any]:
+        """What it printed at its end."""
+        out, _ = self._popen.communicate(timeout=timeout_seconds)
+        return dict(json.loads(out))
+
+
+def open_descriptors() -> int:
+    """How many this process has."""
+    return len(list(Path("/proc/self/fd").iterdir()))
