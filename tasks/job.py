@@ -92,6 +92,7 @@ class Job:
     metadata: dict[str, str] = field(default_factory=dict)
     webhook: dict[str, Any] | None = None
     not_before: float | None = None
+    publishing: list[str] = field(default_factory=list)  # storage keys an attempt may have written
     started_at: float | None = None
     finished_at: float | None = None
     result: dict[str, Any] | None = None
@@ -112,6 +113,14 @@ class Job:
         return self._moved(
             JobState.RUNNING, attempt=self.attempt + 1, started_at=now, **_AT_REST, progress=0.0
         )
+
+    def entered(self, phase: str) -> Job:
+        """What the attempt does now."""
+        return replace(self, phase=phase, speed=None, eta_seconds=None)
+
+    def storing(self, keys: list[str]) -> Job:
+        """The attempt is about to write these files; whoever cleans up after it knows them."""
+        return replace(self.entered("storing"), publishing=keys)
 
     def progressed(
         self, progress: float, speed: float | None = None, eta_seconds: float | None = None
@@ -155,6 +164,10 @@ class Job:
             result=None, error=None,
         )  # fmt: skip
 
+    def due(self) -> Job:
+        """Still queued; the time for its retry has come."""
+        return replace(self, wait_reason=None, not_before=None)
+
     def waiting_for(self, reason: WaitReason | None) -> Job:
         """Still queued; what it waits for has changed."""
         return replace(self, wait_reason=reason)
@@ -185,7 +198,13 @@ class Job:
 
 
 # What only means something while a worker is busy with the job.
-_AT_REST: dict[str, Any] = {"phase": None, "wait_reason": None, "speed": None, "eta_seconds": None}
+_AT_REST: dict[str, Any] = {
+    "phase": None,
+    "wait_reason": None,
+    "speed": None,
+    "eta_seconds": None,
+    "publishing": [],
+}
 
 SPEC_TYPES: Mapping[str, type[ExtractSpec] | type[DownloadSpec] | type[ClipSpec]] = {
     spec_type.kind: spec_type for spec_type in (ExtractSpec, DownloadSpec, ClipSpec)

@@ -70,7 +70,7 @@ class Settlement:
         except Conflict:
             return  # cancelled, or released by somebody else
         if place == "ready":
-            self._publish(released)
+            self.publish(released)
         elif released.state.final:
             self.settle(released)
 
@@ -83,7 +83,8 @@ class Settlement:
         if job.implied and not job.state.final and not self._store.dependents(download_id):
             self.cancel(job, revision)
 
-    def _publish(self, job: Job) -> None:
+    def publish(self, job: Job) -> None:
+        """Wake a worker for a job; if that fails the housekeeper does it later."""
         try:
             self._broker.publish([(job.kind, job.id)])
         except StoreUnavailable:

@@ -39,13 +39,17 @@ class Storage:
         root.mkdir(parents=True, exist_ok=True)
         return cls(root)
 
+    def key_for(self, artifact_id: str, suffix: str) -> str:
+        """The key that `put` will use; `suffix` without its dot."""
+        # The id's last letters spread the files over the folders; the first ones are the time.
+        return f"{artifact_id[-2:]}/{artifact_id}.{suffix}"
+
     def put(self, source: Path, artifact_id: str, suffix: str) -> StoredFile:
         """Move a finished file in. It appears under its key only when it is whole and on disk.
 
         Raises StorageFull.
         """
-        # The id's last letters spread the files over the folders; the first ones are the time.
-        key = f"{artifact_id[-2:]}/{artifact_id}.{suffix}"
+        key = self.key_for(artifact_id, suffix)
         target = self._checked(key)
         partial = target.with_suffix(".part")
         try:

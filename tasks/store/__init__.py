@@ -9,7 +9,14 @@ from tasks.store.changes import Changes
 from tasks.store.connection import connect
 from tasks.store.leases import LEASE_SECONDS, Leases
 from tasks.store.listing import Listing
-from tasks.store.records import CancelRequested, Conflict, Extras, Follows, LeaseLost
+from tasks.store.records import (
+    ArtifactGone,
+    CancelRequested,
+    Conflict,
+    Extras,
+    Follows,
+    LeaseLost,
+)
 from tasks.store.statistics import Statistics
 from tasks.store.values import (
     Batch,
@@ -24,6 +31,7 @@ from tasks.store.values import (
 
 __all__ = [
     "LEASE_SECONDS",
+    "ArtifactGone",
     "Batch",
     "CancelRequested",
     "Changes",

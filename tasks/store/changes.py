@@ -32,7 +32,8 @@ class Watcher:
     def wait(self, timeout_seconds: float) -> bool:
         """True when something has changed since the last call; False after the time."""
         changed = self._event.wait(timeout_seconds)
-        self._event.clear()
+        if changed:  # cleared after a time-out, it could lose what came in that very moment
+            self._event.clear()
         return changed
 
     def notify(self, topic: str) -> None:
@@ -108,14 +109,16 @@ class Changes:
                 self._stopping.wait(_RECONNECT_SECONDS)
 
     def _listen_once(self) -> None:
-        with self._client.pubsub(ignore_subscribe_messages=True) as subscription:
+        with self._client.pubsub() as subscription:
             subscription.subscribe(CHANGES)
-            # Whatever changed while nobody listened: everyone looks again.
-            self._wake_all()
             while not self._stopping.is_set():
                 message: Any = subscription.get_message(timeout=1.0)
-                if message is not None:
+                if message is not None and message["type"] == "message":
                     self._wake(message["data"].decode())
+                elif message is not None and message["type"] == "subscribe":
+                    # The store listens to us from now on (again: the client library renews a
+                    # lost subscription by itself). Whatever changed before: everyone looks again.
+                    self._wake_all()
 
     def _wake(self, topic: str) -> None:
         with self._lock:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -32,6 +33,10 @@ class LeaseLost(Conflict):
 
 class CancelRequested(ClipmillError):
     """The client asked to stop this job; only `cancelled` may follow."""
+
+
+class ArtifactGone(ClipmillError):
+    """A file that was to be shown by one more job has been removed just now."""
 
 
 class Follows(ClipmillError):
@@ -73,6 +78,7 @@ def _change_of(job: Job, before: Job | None, extras: Extras) -> dict[str, Any]:
     counters = counters_of_move(before, job)
     counters.update(extras.counters)
     change = {
+        "write": secrets.token_hex(8),
         "id": job.id,
         "kind": job.kind,
         "owner": job.owner,
@@ -244,6 +250,8 @@ def _checked(answer: list[bytes], *, lost: type[Conflict]) -> str:
         raise lost("the job has changed")
     if status == "cancelled":
         raise CancelRequested("the client asked to stop this job")
+    if status == "gone":
+        raise ArtifactGone("the file has been removed")
     if status == "follows":
         raise Follows(answer[1].decode())
     return status

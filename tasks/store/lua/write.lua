@@ -11,6 +11,9 @@ local old_state, revision, token, cancel = old[1], tonumber(old[2] or 0), old[3]
 local old_place, old_progress, lease_until = old[5], tonumber(old[6] or 0), tonumber(old[7] or 0)
 local final = {succeeded = true, failed = true, cancelled = true}
 
+-- 0. A writer whose answer was lost on the way asks again: it is done already.
+if redis.call('HGET', job, 'write') == change.write then return {old_place, revision} end
+
 -- 1. May this writer change it?
 if change.create then
   if old_state then return {'conflict'} end
@@ -21,6 +24,10 @@ elseif change.expect_token then
   if cancel == '1' and not change.accept_cancel then return {'cancelled'} end
 elseif revision ~= change.expect_revision or (change.lease_expired and lease_until > now) then
   return {'conflict'}
+end
+
+for _, artifact in ipairs(change.artifacts or {}) do
+  if not artifact.new and redis.call('EXISTS', key('artifact', artifact.id)) == 0 then return {'gone'} end
 end
 
 -- 2. Equal work runs once: the first is the leader, later ones wait for it.
@@ -49,7 +56,7 @@ end
 revision = revision + 1
 local lease_end = change.lease_seconds and now + change.lease_seconds or 0
 redis.call('HSET', job, 'record', ARGV[3], 'doc', ARGV[4], 'state', change.state, 'revision', revision,
-  'token', change.token or '', 'place', place, 'progress', change.progress, 'kind', kind,
+  'write', change.write, 'token', change.token or '', 'place', place, 'progress', change.progress, 'kind', kind,
   'owner', change.owner, 'lease_until', lease_end, 'external', change.external or '', 'batch', change.batch or '')
 if final[change.state] or change.clear_cancel then redis.call('HDEL', job, 'cancel') end
 

@@ -1,0 +1,79 @@
+"""What a kind of job may ask of the machine that runs it, and what it gives back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from tasks.media import MediaFacts
+from tasks.specs import ClipSpec, DownloadSpec
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """A downloaded file and what its site says of it (the contract's `info`)."""
+
+    path: Path
+    info: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class SourceMedia:
+    """The file that a clip is cut from."""
+
+    path: Path
+    facts: MediaFacts
+    title: str
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A finished clip, checked: the contract's values of a clip's result."""
+
+    path: Path
+    facts: MediaFacts
+    values: Mapping[str, Any]
+    warnings: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class ProducedFile:
+    """A file to publish. `name` is what a client sees; its suffix says what it is."""
+
+    path: Path
+    role: str
+    name: str
+    facts: MediaFacts | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a job produced: files, and the values that its result shows besides them."""
+
+    files: Sequence[ProducedFile] = ()
+    values: Mapping[str, Any] = field(default_factory=dict)
+    warnings: Sequence[str] = ()
+
+
+class Machine(Protocol):
+    """The tools of one attempt of one job. Every call raises a JobError when the tool fails."""
+
+    def extract(self, url: str, playlist_items: int) -> Mapping[str, Any]:
+        """The contract's `info` of a page."""
+
+    def download(self, spec: DownloadSpec) -> Fetched:
+        """Fetch the media of a page."""
+
+    def probe(self, path: Path) -> MediaFacts:
+        """What a file holds."""
+
+    def source(self) -> SourceMedia:
+        """The file that the job's source delivered."""
+
+    def cut(self, spec: ClipSpec, source: SourceMedia) -> Cut:
+        """Cut a range out of a file and check the result."""
+
+    def thumbnail(self, path: Path, at_seconds: float) -> Path:
+        """A small picture of one moment."""

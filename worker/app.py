@@ -1,0 +1,172 @@
+"""The worker process: builds everything from the settings, then receives messages.
+
+Start it with `python -m worker.app`. SIGTERM or SIGINT drains it; a second one makes it hurry.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any
+
+from celery import Celery, signals
+from celery.worker import state as celery_state
+
+from config.logs import configure_logging
+from config.settings import Settings, SettingsError, load_settings
+from tasks.broker import TASK_NAME, Broker, make_celery, queue_name
+from tasks.errors import StoreUnavailable
+from tasks.settlement import Settlement
+from tasks.storage import Storage
+from tasks.store import Store
+from worker.admission import Budget
+from worker.machine import Toolbox
+from worker.publishing import Publisher
+from worker.recovery import Housekeeper
+from worker.reporting import Reporter
+from worker.runner import Runner
+from worker.supervision import End
+from worker.sweep import become_subreaper
+from worker.watch import Heartbeat
+from worker.workspace import remove_leftovers
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Everything a worker is made of."""
+
+    settings: Settings
+    runner: Runner
+    heartbeat: Heartbeat
+    housekeeper: Housekeeper
+    reporter: Reporter
+    draining: threading.Event
+
+    def start(self) -> None:
+        """Start the threads beside the jobs."""
+        for part in (self.heartbeat, self.housekeeper, self.reporter):
+            part.start()
+
+    def stop(self) -> None:
+        """Stop them, in the opposite order."""
+        for part in (self.reporter, self.housekeeper, self.heartbeat):
+            part.stop()
+
+
+def build(settings: Settings, celery: Celery) -> Parts:
+    """The composition root: who works with whom."""
+    assert settings.redis_url is not None  # checked by main
+    worker_id = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
+    work_folder = settings.data_dir / "work"
+    store = Store.at(settings.redis_url)
+    storage = Storage.at(settings.storage_url)
+    broker = Broker(celery)
+    settlement = Settlement(store, broker)
+    budget = Budget(settings.memory_budget_bytes)
+    heartbeat = Heartbeat(store)
+    runner = Runner(
+        store,
+        settlement,
+        Publisher(store, storage),
+        budget,
+        heartbeat,
+        Toolbox(settings, store, storage),
+        work_folder,
+    )
+    remove_leftovers(work_folder)
+    return Parts(
+        settings,
+        runner,
+        heartbeat,
+        Housekeeper(store, broker, storage, settlement, worker_id),
+        Reporter(store, settings, budget, heartbeat, worker_id),
+        threading.Event(),
+    )
+
+
+def register_task(celery: Celery, parts: Parts) -> None:
+    """The one Celery task: a message of a kind runs the next ready job of that kind."""
+
+    def run(self: Any, job_id: str) -> None:
+        kind = self.request.delivery_info["routing_key"].rpartition(".")[2]
+        if parts.draining.is_set():
+            return  # the record stays ready; the housekeeper of another worker sends again
+        try:
+            parts.runner.run_next(kind)
+        except StoreUnavailable as error:
+            log.warning("the store went away under a job: %s", error.message)
+        except BaseException:
+            # Whatever leaves a task of the threads pool costs the worker a slot for good.
+            log.exception("a job escaped its runner")
+
+    celery.task(run, name=TASK_NAME, bind=True)
+
+
+def drain(parts: Parts) -> Callable[[int, FrameType | None], None]:
+    """The signal handler: take nothing more, let jobs end within the grace, give the rest back."""
+
+    def on_signal(signum: int, frame: FrameType | None) -> None:
+        hurry = parts.draining.is_set()
+        parts.draining.set()
+        grace = 0.0 if hurry else parts.settings.shutdown_grace_seconds
+        timer = threading.Timer(grace, parts.heartbeat.stop_all, [End.SHUTDOWN])
+        timer.daemon = True
+        timer.start()
+        celery_state.should_stop = 0
+
+    return on_signal
+
+
+def main() -> int:
+    """Run the worker until it is told to stop; the exit status."""
+    try:
+        settings = load_settings()
+    except SettingsError as error:
+        print(error, file=sys.stderr)
+        return 2
+    if settings.redis_url is None:
+        print("CLIPMILL_REDIS_URL is not set; `clipmill up` starts a server", file=sys.stderr)
+        return 2
+    configure_logging(settings.log_format, settings.log_level)
+    become_subreaper()
+    celery = make_celery(settings.redis_url)
+    parts = build(settings, celery)
+    register_task(celery, parts)
+
+    def on_ready(**_: object) -> None:
+        # After Celery's own handlers, which would not give running jobs back.
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+            signal.signal(number, drain(parts))
+        parts.start()
+        log.info("worker is ready", extra={"values": {"queues": settings.queues}})
+
+    signals.worker_ready.connect(on_ready, weak=False)
+    worker = celery.Worker(
+        pool="threads",
+        concurrency=settings.worker_concurrency,
+        queues=[queue_name(kind) for kind in settings.queues],
+        without_gossip=True,
+        without_mingle=True,
+        without_heartbeat=True,
+        loglevel="WARNING",
+        quiet=True,
+    )
+    try:
+        worker.start()
+    finally:
+        parts.stop()
+    return int(worker.exitcode or 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

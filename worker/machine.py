@@ -1,0 +1,155 @@
+"""What this machine offers to one attempt of a job: the `Machine` of tasks.interfaces."""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from config.settings import Settings
+from tasks.addresses import resolve_and_check
+from tasks.errors import ArtifactExpired, SourceFailed, StorageFull
+from tasks.interfaces import Cut, Fetched, SourceMedia
+from tasks.job import Job
+from tasks.media import MediaFacts
+from tasks.specs import ClipSpec, DownloadSpec
+from tasks.storage import Storage
+from tasks.store import Store, StoredArtifact
+from worker import cutting, ytdlp
+from worker.needs import Need, need_of
+from worker.publishing import main_artifact_of
+from worker.supervision import Stop
+from worker.tools import Tools
+from worker.watch import Held
+
+PROBE_SECONDS = 30.0
+EXTRACT_SECONDS = 120.0
+THUMBNAIL_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Toolbox:
+    """What all attempts on this machine share."""
+
+    settings: Settings
+    store: Store
+    storage: Storage
+
+    def need_of(self, job: Job) -> Need:
+        """The memory and threads to run a job with. Raises SourceFailed when its source is gone."""
+        source = self.source_of(job) if job.depends_on and job.kind == "clip" else None
+        facts = MediaFacts.from_dict(source.facts) if source and source.facts else None
+        return need_of(job.spec, facts, self.settings.memory_budget_bytes)
+
+    def source_of(self, job: Job) -> StoredArtifact:
+        """The artifact that the job takes as its source. Raises SourceFailed."""
+        artifact = main_artifact_of(self.store, job.depends_on) if job.depends_on else None
+        if artifact is None:
+            raise SourceFailed("the source of this job is gone", {"job_id": job.depends_on})
+        return artifact
+
+    def tools(self, folder: Path, stop: Stop) -> Tools:
+        """The tools of one attempt, which may use the whole budget and no more."""
+        return Tools(
+            folder,
+            stop,
+            deadline_seconds=self.settings.job_deadline_seconds,
+            memory_bytes=self.settings.memory_budget_bytes,
+        )
+
+
+class JobMachine:
+    """The tools of one attempt of one job."""
+
+    def __init__(self, toolbox: Toolbox, held: Held, folder: Path, need: Need) -> None:
+        self._toolbox = toolbox
+        self._held = held
+        self._need = need
+        self._tools = toolbox.tools(folder, held.stop)
+        self._check_disk()
+
+    @property
+    def peak_memory_bytes(self) -> int:
+        """The most that any tool of this attempt used."""
+        return self._tools.peak_bytes
+
+    @property
+    def counters(self) -> Counter[str]:
+        """What the tools of this attempt add to the numbers."""
+        return self._tools.counters
+
+    def extract(self, url: str, playlist_items: int) -> Mapping[str, Any]:
+        """The contract's `info` of a page."""
+        self._enter("extracting")
+        resolve_and_check(url, self._toolbox.settings.allowed_networks)
+        return ytdlp.extract(
+            url,
+            playlist_items=playlist_items,
+            folder=self._tools.folder,
+            run=self._tools.runner("yt-dlp"),
+            limits=self._tools.limits(EXTRACT_SECONDS),
+        )
+
+    def download(self, spec: DownloadSpec) -> Fetched:
+        """Fetch the media of a page."""
+        url = spec.source.url
+        assert url is not None  # the planner takes no other source for this kind
+        self._enter("downloading")
+        settings = self._toolbox.settings
+        resolve_and_check(url, settings.allowed_networks)
+        found = ytdlp.download(
+            url,
+            quality=spec.quality,
+            container=spec.container,
+            folder=self._tools.folder,
+            run=self._tools.runner("yt-dlp"),
+            limits=self._tools.limits(),
+            max_bytes=settings.max_download_bytes,
+            max_duration_seconds=settings.max_duration_seconds,
+            on_progress=self._on_download,
+        )
+        return Fetched(found.path, found.info)
+
+    def probe(self, path: Path) -> MediaFacts:
+        """What a file holds."""
+        spec = {"source": str(path)}
+        return MediaFacts.from_dict(
+            self._tools.program("probe", spec, self._tools.limits(PROBE_SECONDS))
+        )
+
+    def source(self) -> SourceMedia:
+        """The file that the job's source delivered."""
+        artifact = self._toolbox.source_of(self._held.job)
+        try:
+            path = self._toolbox.storage.path(artifact.storage_key)
+        except ArtifactExpired as error:
+            raise SourceFailed("the source's file is no longer kept") from error
+        facts = MediaFacts.from_dict(artifact.facts) if artifact.facts else self.probe(path)
+        return SourceMedia(path, facts, Path(artifact.filename).stem)
+
+    def cut(self, spec: ClipSpec, source: SourceMedia) -> Cut:
+        """Cut a range out of a file and check the result."""
+        return cutting.cut(spec, source, self._tools, self._need, self._enter, self._held.progress)
+
+    def thumbnail(self, path: Path, at_seconds: float) -> Path:
+        """A small picture of one moment."""
+        return cutting.thumbnail(
+            path, at_seconds, self._tools, self._tools.limits(THUMBNAIL_SECONDS)
+        )
+
+    def _enter(self, phase: str) -> None:
+        self._held.change(lambda job: job.entered(phase))
+
+    def _on_download(
+        self, fraction: float | None, speed: float | None, eta_seconds: float | None
+    ) -> None:
+        # Storing and probing come after the last byte.
+        self._held.progress(0.98 * (fraction or 0.0), speed, eta_seconds)
+
+    def _check_disk(self) -> None:
+        free = shutil.disk_usage(self._tools.folder).free
+        if free < self._toolbox.settings.min_free_disk_bytes:
+            raise StorageFull("too little room is left on this machine's disk")

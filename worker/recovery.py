@@ -1,0 +1,137 @@
+"""The housekeeper: finds what fell by the wayside and puts it back on its way.
+
+Every worker has one; a lock that expires lets one at a time work. Whatever it does is conditional
+on the record, so it does no harm if two of them should ever do it at once.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import Counter
+
+from config.values import KINDS
+from tasks.broker import Broker
+from tasks.errors import NotFound, StoreUnavailable, WorkerLost
+from tasks.job import Failure, Job, JobState, WaitReason
+from tasks.settlement import Settlement
+from tasks.storage import Storage
+from tasks.store import Conflict, Extras, Follows, Store
+from tasks.store.counters import counter_name
+
+log = logging.getLogger(__name__)
+
+PERIOD_SECONDS = 2.0
+LOCK_SECONDS = 10.0
+
+
+class Housekeeper:
+    """One thread that looks after jobs which nobody looks after."""
+
+    def __init__(
+        self, store: Store, broker: Broker, storage: Storage, settlement: Settlement, name: str
+    ) -> None:
+        self._store = store
+        self._broker = broker
+        self._storage = storage
+        self._settlement = settlement
+        self._name = name
+        self._unheard: dict[str, int] = dict.fromkeys(KINDS, 0)
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._keep, name="housekeeper", daemon=True)
+
+    def start(self) -> None:
+        """Begin to look."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop after the present round."""
+        self._stopping.set()
+        self._thread.join(timeout=10)
+
+    def _keep(self) -> None:
+        while not self._stopping.wait(PERIOD_SECONDS):
+            try:
+                if self._store.lock("housekeeper", self._name, LOCK_SECONDS):
+                    self.round()
+            except StoreUnavailable as error:
+                log.warning("housekeeping has to wait: %s", error.message)
+
+    def round(self) -> None:
+        """One look at everything. Raises StoreUnavailable."""
+        for job_id in self._store.expired_leases():
+            self._recover(job_id)
+        for job_id in self._store.due_retries():
+            self._promote(job_id)
+        for job_id in self._store.ended_jobs():
+            self._settle(job_id)
+        for kind in KINDS:
+            self._wake_again(kind)
+        self._store.count({"housekeeper_rounds_total": 1})
+
+    def _recover(self, job_id: str) -> None:
+        """A worker did not come back for its job: queue it again, or end it."""
+        try:
+            job, revision = self._store.job_and_revision(job_id)
+        except NotFound:
+            return
+        cancelled = self._store.cancel_requested(job_id)
+        after = _after_lost_worker(job, cancelled, time.time())
+        reason = Extras(counters=Counter({counter_name("recovered_jobs_total", reason="lease"): 1}))
+        try:
+            self._store.replace(job, after, revision, lease_expired=True, extras=reason)
+        except (Conflict, Follows):
+            return  # renewed, ended or recovered in the meantime
+        log.warning("a worker was lost", extra={"values": {"job": job_id, "state": after.state}})
+        for key in job.publishing:
+            self._storage.delete(key)
+        self._go_on(after)
+
+    def _promote(self, job_id: str) -> None:
+        """A retry is due."""
+        try:
+            job, revision = self._store.job_and_revision(job_id)
+            self._store.replace(job, job.due(), revision)
+        except (NotFound, Conflict, Follows):
+            return
+        self._settlement.publish(job)
+
+    def _settle(self, job_id: str) -> None:
+        """Someone ended a job and died before its dependents were released."""
+        try:
+            job = self._store.job(job_id)
+        except NotFound:
+            self._store.dependents_released(job_id)
+            return
+        if job.state.final:
+            self._settlement.settle(job)
+
+    def _wake_again(self, kind: str) -> None:
+        """Send messages again when, two rounds running, there were fewer than ready jobs."""
+        missing = self._store.ready_count(kind) - self._broker.waiting(kind)
+        previous, self._unheard[kind] = self._unheard[kind], max(0, missing)
+        again = min(previous, missing)
+        if again > 0:
+            log.warning("messages were lost", extra={"values": {"kind": kind, "count": again}})
+            self._broker.publish((kind, "") for _ in range(again))
+            self._store.count({counter_name("recovered_jobs_total", reason="message"): again})
+            self._unheard[kind] = 0
+
+    def _go_on(self, job: Job) -> None:
+        if job.state.final:
+            self._settlement.settle(job)
+        else:
+            self._settlement.publish(job)
+
+
+def _after_lost_worker(job: Job, cancelled: bool, now: float) -> Job:
+    if job.state is JobState.QUEUED:  # taken, not claimed: nothing was done yet
+        reason = job.wait_reason if job.wait_reason is WaitReason.DEPENDENCY else None
+        return job.waiting_for(reason)
+    if cancelled:
+        return job.cancelled(now)
+    if job.attempt >= job.max_attempts:
+        error = WorkerLost("the worker was lost in each attempt", {"attempts": job.attempt})
+        return job.failed(now, Failure.of(error))
+    return job.requeued(now)

@@ -1,0 +1,182 @@
+"""One job, from the message to its final state. Read `run_next` from top to bottom."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from config.logs import log_context
+from tasks.errors import InternalError, JobError, StoreUnavailable
+from tasks.interfaces import Outcome
+from tasks.job import Failure, Job, WaitReason
+from tasks.kinds import run_kind
+from tasks.retry import delay_before_retry
+from tasks.settlement import Settlement
+from tasks.store import ArtifactGone, CancelRequested, LeaseLost, Store
+from worker.admission import Budget, NoRoomYet
+from worker.machine import JobMachine, Toolbox
+from worker.needs import Need
+from worker.publishing import Publisher
+from worker.supervision import End, Stopped
+from worker.watch import Heartbeat, Held
+from worker.workspace import workspace
+
+log = logging.getLogger(__name__)
+
+# How long a job may wait here for memory before another worker gets the chance.
+PATIENCE_SECONDS = 30.0
+
+
+class Runner:
+    """Runs jobs, one in each calling thread."""
+
+    def __init__(
+        self,
+        store: Store,
+        settlement: Settlement,
+        publisher: Publisher,
+        budget: Budget,
+        heartbeat: Heartbeat,
+        toolbox: Toolbox,
+        work_folder: Path,
+    ) -> None:
+        self._store = store
+        self._settlement = settlement
+        self._publisher = publisher
+        self._budget = budget
+        self._heartbeat = heartbeat
+        self._toolbox = toolbox
+        self._work_folder = work_folder
+
+    def run_next(self, kind: str) -> bool:
+        """Take the next ready job of a kind and bring it to its end; False when there is none.
+
+        Nothing but StoreUnavailable leaves here: the job then stays with its lease, and is
+        found by the housekeeper when that has expired.
+        """
+        lease = self._store.take(kind)
+        if lease is None:
+            return False
+        with log_context(job=lease.job.id, kind=kind), self._heartbeat.holding(lease) as held:
+            try:
+                self._admit(held)
+            except LeaseLost:
+                log.warning("the job is in other hands now; nothing was written")
+            except CancelRequested:
+                self._end(held, lambda job, now: job.cancelled(now), accept_cancel=True)
+        return True
+
+    def _admit(self, held: Held) -> None:
+        """Wait for memory, then run; whatever goes wrong becomes the job's own end."""
+        try:
+            if self._answer_from_storage(held):
+                return
+            need = self._toolbox.need_of(held.job)
+            with self._budget.reserve(
+                need.memory_bytes,
+                patience_seconds=PATIENCE_SECONDS,
+                given_up=lambda: held.stop.reason is not None,
+                on_wait=lambda: held.change(lambda job: job.waiting_for(WaitReason.MEMORY)),
+            ):
+                self._attempt(held, need)
+        except NoRoomYet:
+            self._give_back(held)
+        except Stopped as stopped:
+            self._stopped(held, stopped.end)
+        except (LeaseLost, CancelRequested, StoreUnavailable):
+            raise
+        except JobError as error:
+            self._fail(held, error)
+        except BaseException as error:
+            # Also MemoryError and SystemExit: whatever leaves a task costs the worker a slot.
+            self._fail(held, _unexpected(error))
+
+    def _attempt(self, held: Held, need: Need) -> None:
+        """Claim, run, publish, record: the one place where a job succeeds."""
+        held.change(lambda job: job.started(time.time()))
+        with log_context(attempt=held.job.attempt):
+            log.info("started")
+            with workspace(self._work_folder, held.job.id, held.lease.token) as folder:
+                machine = JobMachine(self._toolbox, held, folder, need)
+                outcome = run_kind(held.job.spec, machine)
+                self._succeed(held, outcome, machine)
+
+    def _succeed(self, held: Held, outcome: Outcome, machine: JobMachine) -> None:
+        with self._publisher.published(held, outcome) as artifacts:
+            job = held.job.succeeded(time.time(), artifacts.result(machine.peak_memory_bytes))
+            held.release(job, artifacts.extras(machine.counters))
+        self._settle(job)
+
+    def _answer_from_storage(self, held: Held) -> bool:
+        """End the job with what an equal one produced before, if that is still there."""
+        answer = self._publisher.answer_for(held.job)
+        if answer is None:
+            return False
+        held.change(lambda job: job.started(time.time()))
+        job = held.job.succeeded(time.time(), answer.result(0))
+        try:
+            held.release(job, answer.extras())
+        except ArtifactGone:
+            self._give_back(held)  # removed this moment: the next worker does the work
+        else:
+            self._settle(job)
+        return True
+
+    def _fail(self, held: Held, error: JobError) -> None:
+        """Try again later if that can help, else end the job."""
+        job = held.job
+        if job.attempt == 0:  # refused before it could start, as by the memory budget
+            self._end(held, lambda job, now: job.failed(now, Failure.of(error)))
+            return
+        delay = delay_before_retry(error, job.attempt, job.max_attempts)
+        if delay is None:
+            self._end(held, lambda job, now: job.failed(now, Failure.of(error)))
+            return
+        now = time.time()
+        log.info("will be tried again", extra={"values": {"code": error.code, "delay": delay}})
+        held.release(
+            job.requeued(now, not_before=self._store.now() + delay),
+            self._publisher.retry_extras(job, error),
+        )
+
+    def _stopped(self, held: Held, end: End) -> None:
+        if end is End.CANCELLED:
+            raise CancelRequested
+        if end is End.SHUTDOWN and not held.job.state.final:
+            self._give_back(held)
+        elif end is End.LOST:
+            raise LeaseLost("the lease ran out")
+
+    def _give_back(self, held: Held) -> None:
+        """Let another worker have the job; an attempt that we cut short does not count."""
+        now, job = time.time(), held.job
+        back = (
+            job.requeued(now, give_attempt_back=True)
+            if job.attempt and job.started_at is not None
+            else job.waiting_for(None)
+        )
+        held.release(back)
+        self._settlement.publish(back)
+        log.info("given back")
+
+    def _end(
+        self, held: Held, end: Callable[[Job, float], Job], *, accept_cancel: bool = False
+    ) -> None:
+        job = end(held.job, time.time())
+        held.release(job, accept_cancel=accept_cancel)
+        self._settle(job)
+
+    def _settle(self, job: Job) -> None:
+        values = {"state": job.state, "code": job.error.code if job.error else None}
+        log.info("ended", extra={"values": values})
+        self._settlement.settle(job)
+
+
+def _unexpected(error: BaseException) -> InternalError:
+    """What we did not foresee: the log has it all, the client a reference to it."""
+    reference = secrets.token_hex(6)
+    log.error("unexpected error", exc_info=error, extra={"values": {"reference": reference}})
+    return InternalError("something went wrong inside", {"reference": reference})

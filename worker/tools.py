@@ -1,0 +1,134 @@
+"""Running the tools of one attempt: in its folder, under its stop, its deadline and its memory."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from tasks.errors import (
+    CorruptMedia,
+    DeadlineExceeded,
+    JobError,
+    MemoryExceeded,
+    StorageFull,
+    ToolFailed,
+    job_error_codes,
+)
+from tasks.store.counters import BYTES, observed
+from worker.media.protocol import Progress, Refusal, Result, encode_spec, parse_line
+from worker.process import End, Finished, Limits, Stop, Stopped, run_process
+
+OnProgress = Callable[[Progress], None]
+
+
+class Tools:
+    """Starts processes for one attempt and keeps account of what they took."""
+
+    def __init__(
+        self, folder: Path, stop: Stop, *, deadline_seconds: float, memory_bytes: int
+    ) -> None:
+        self.folder = folder
+        self.peak_bytes = 0
+        self.counters: Counter[str] = Counter()
+        self._stop = stop
+        self._memory_bytes = memory_bytes
+        self._ends_at = time.monotonic() + deadline_seconds
+
+    @property
+    def seconds_left(self) -> float:
+        """Until the deadline of the attempt; never quite nothing."""
+        return max(0.1, self._ends_at - time.monotonic())
+
+    def limits(self, deadline_seconds: float | None = None, **more: Any) -> Limits:
+        """The attempt's own limits, with a shorter deadline or further limits if given."""
+        seconds = min(self.seconds_left, deadline_seconds or self.seconds_left)
+        return Limits(deadline_seconds=seconds, memory_bytes=self._memory_bytes, **more)
+
+    def runner(
+        self, tool: str
+    ) -> Callable[[list[str], Limits, Callable[[str], None] | None], Finished]:
+        """`run` for one tool, as its adapter wants to call it."""
+        return lambda argv, limits, on_line: self.run(tool, argv, limits, on_line)
+
+    def run(
+        self,
+        tool: str,
+        argv: list[str],
+        limits: Limits,
+        on_line: Callable[[str], None] | None = None,
+    ) -> Finished:
+        """Run one tool to its end and note its peak."""
+        bounded = replace(limits, deadline_seconds=min(limits.deadline_seconds, self.seconds_left))
+        finished = run_process(
+            argv, folder=self.folder, limits=bounded, stop=self._stop, on_line=on_line
+        )
+        self.peak_bytes = max(self.peak_bytes, finished.peak_bytes)
+        if finished.peak_bytes:
+            self.counters.update(
+                observed("subprocess_peak_bytes", finished.peak_bytes, BYTES, tool=tool)
+            )
+        return self._unless_stopped(finished)
+
+    def _unless_stopped(self, finished: Finished) -> Finished:
+        """Raises Stopped when somebody wanted the end, not the tool or its limits."""
+        if finished.end in {End.CANCELLED, End.SHUTDOWN}:
+            raise Stopped(finished.end)
+        if finished.end is End.LOST:
+            if self._stop.reason is End.LOST:
+                raise Stopped(End.LOST)
+            raise ToolFailed("the tool's guard was killed")
+        return finished
+
+    def program(
+        self,
+        name: str,
+        spec: Mapping[str, Any],
+        limits: Limits,
+        on_progress: OnProgress = lambda progress: None,
+    ) -> dict[str, Any]:
+        """Run one of the media programs (`worker.media.NAME`); its result. Raises a JobError."""
+        answers: list[Result | Refusal] = []
+
+        def on_line(line: str) -> None:
+            message = parse_line(line)
+            if isinstance(message, Progress):
+                on_progress(message)
+            elif message is not None:
+                answers.append(message)
+
+        argv = [sys.executable, "-m", f"worker.media.{name}", encode_spec(spec)]
+        finished = self.run(name, argv, limits, on_line)
+        return _answer(finished, answers)
+
+
+def _answer(finished: Finished, answers: list[Result | Refusal]) -> dict[str, Any]:
+    match answers:
+        case [*_, Result(values)]:
+            return values
+        case [*_, Refusal(code, message)]:
+            raise job_error_codes()[code](message)
+    raise ended_error(finished) or _crashed(finished)
+
+
+def _crashed(finished: Finished) -> JobError:
+    """A media program that died without a word met a file that its libraries cannot bear."""
+    if "MemoryError" in finished.stderr_tail or "Cannot allocate memory" in finished.stderr_tail:
+        return MemoryExceeded("reading the media took more memory than allowed")
+    if finished.returncode < 0:
+        return CorruptMedia("the media could not be read", {"signal": -finished.returncode})
+    return ToolFailed("reading the media failed", {"returncode": finished.returncode})
+
+
+def ended_error(finished: Finished) -> JobError | None:
+    """The error that a limit of ours stands for; None when the tool ended by itself."""
+    return {
+        End.DEADLINE: DeadlineExceeded("the tool took longer than allowed"),
+        End.STALLED: DeadlineExceeded("the tool made no progress for too long"),
+        End.MEMORY: MemoryExceeded("the tool took more memory than allowed"),
+        End.DISK: StorageFull("the tool wrote more than allowed"),
+    }.get(finished.end)

@@ -1,0 +1,143 @@
+"""Keeping what is held: heartbeats for every lease of this worker, and word of cancels."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from tasks.errors import StoreUnavailable
+from tasks.job import Job
+from tasks.store import LEASE_SECONDS, CancelRequested, Extras, Lease, LeaseLost, Store
+from worker.supervision import End, Stop
+
+log = logging.getLogger(__name__)
+
+HEARTBEAT_SECONDS = 1.0
+NOTHING_ELSE = Extras()
+
+
+class Held:
+    """A job in our hands. Its record changes only through here while the lease lasts."""
+
+    def __init__(self, store: Store, lease: Lease) -> None:
+        self._store = store
+        self._lease = lease
+        self._lock = threading.Lock()
+        self._pending: tuple[float, float | None, float | None] | None = None
+        self._released = False
+        self.stop = Stop()
+
+    @property
+    def job(self) -> Job:
+        """The record as we last wrote it."""
+        return self._lease.job
+
+    @property
+    def lease(self) -> Lease:
+        """The lease with that record."""
+        return self._lease
+
+    def change(self, change: Callable[[Job], Job]) -> None:
+        """Write a change and keep the job. Raises LeaseLost or CancelRequested."""
+        with self._lock:
+            self._lease = self._store.hold(self._lease, change(self._lease.job), LEASE_SECONDS)
+
+    def release(
+        self, job: Job, extras: Extras = NOTHING_ELSE, *, accept_cancel: bool = False
+    ) -> str:
+        """Write the last change under this lease. Raises LeaseLost or CancelRequested."""
+        with self._lock:
+            place = self._store.release(self._lease, job, extras, accept_cancel=accept_cancel)
+            self._released = True
+            self._lease = Lease(job, self._lease.token)
+            return place
+
+    def progress(
+        self, fraction: float, speed: float | None = None, eta_seconds: float | None = None
+    ) -> None:
+        """Note how far the job is; written with the next heartbeat."""
+        self._pending = (fraction, speed, eta_seconds)
+
+    def write_progress(self) -> None:
+        """Write what was noted since the last time, if anything was."""
+        with self._lock:
+            pending, self._pending = self._pending, None
+            if pending is None or self._released:
+                return
+            job = self._lease.job.progressed(*pending)
+            self._lease = self._store.hold(self._lease, job, LEASE_SECONDS)
+
+
+class Heartbeat:
+    """One thread a worker that renews every lease in one round trip a second."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._held: set[Held] = set()
+        self._lock = threading.Lock()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
+        self.last_success = time.monotonic()
+
+    def start(self) -> None:
+        """Begin to beat."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop when all jobs are given back."""
+        self._stopping.set()
+        self._thread.join(timeout=10)
+
+    @contextmanager
+    def holding(self, lease: Lease) -> Iterator[Held]:
+        """Keep a lease alive inside the block."""
+        held = Held(self._store, lease)
+        with self._lock:
+            self._held.add(held)
+        try:
+            yield held
+        finally:
+            with self._lock:
+                self._held.discard(held)
+
+    @property
+    def running(self) -> int:
+        """How many jobs are in our hands."""
+        return len(self._held)
+
+    def stop_all(self, reason: End) -> None:
+        """Ask every job in our hands to end."""
+        with self._lock:
+            for held in self._held:
+                held.stop.request(reason)
+
+    def _beat(self) -> None:
+        while not self._stopping.wait(HEARTBEAT_SECONDS):
+            try:
+                self.beat()
+                self.last_success = time.monotonic()
+            except StoreUnavailable as error:
+                # The leases last longer than a short outage; the token decides afterwards.
+                log.warning("heartbeat failed: %s", error.message)
+
+    def beat(self) -> None:
+        """Renew all leases once and write the progress that was noted."""
+        with self._lock:
+            held = list(self._held)
+        leases = [item.lease for item in held]
+        for item, answer in zip(held, self._store.renew(leases), strict=True):
+            if answer == "held":
+                self._write_progress(item)
+            else:
+                item.stop.request(End.CANCELLED if answer == "cancel" else End.LOST)
+
+    def _write_progress(self, held: Held) -> None:
+        try:
+            held.write_progress()
+        except CancelRequested:
+            held.stop.request(End.CANCELLED)
+        except LeaseLost:
+            held.stop.request(End.LOST)
