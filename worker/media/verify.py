@@ -1,0 +1,115 @@
+"""Checking a clip before anyone sees it: what was planned is what the file holds."""
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import cast
+
+import av
+from av.container import InputContainer
+from av.video.stream import VideoStream
+
+from worker.media.opening import open_source
+from worker.media.packets import VideoPacket
+
+PICTURES_AT_A_JOINT = 3
+SOUND_TOLERANCE = Fraction(1, 20)
+TOLERANCE = Fraction(1, 500)  # containers that count milliseconds
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What the clip must hold; times in seconds of the clip."""
+
+    frames: int
+    first: Fraction
+    last: Fraction
+    sound_until: tuple[Fraction, ...]  # what was written of each track
+    joints: tuple[int, ...]  # positions of packets where a piece begins
+
+
+def fault_of(path: str, expected: Expected) -> str | None:
+    """Why the clip must not be given out; None when it is right."""
+    with open_source(path) as container:
+        if len(container.streams.audio) != len(expected.sound_until):
+            return "a sound track is missing"
+        if not container.streams.video:
+            return None if expected.frames == 0 else "the video is missing"
+        zero = Fraction(container.start_time or 0, av.time_base)
+        found = _read(container, expected.joints)
+        return (
+            _fault_of_times(found, zero, expected)
+            or _fault_of_sound(found, zero, expected)
+            or _fault_at_joints(container.streams.video[0], found.joints)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    times: list[Fraction]
+    begins_with_key: bool
+    sound_ends: dict[int, Fraction]  # by stream
+    joints: list[list[VideoPacket]]
+
+
+def _read(container: InputContainer, joints: tuple[int, ...]) -> _Found:
+    """Everything the checks need, in one pass that keeps no more than a few packets."""
+    times: list[Fraction] = []
+    keys: list[bool] = []
+    ends = {stream.index: Fraction(-1) for stream in container.streams.audio}
+    samples: list[list[VideoPacket]] = [[] for _ in joints]
+    video = container.streams.video[0]
+    for packet in container.demux():
+        if packet.pts is None or not packet.size:
+            continue
+        time = packet.pts * packet.time_base
+        if packet.stream is video:
+            for joint, sample in zip(joints, samples, strict=True):
+                if joint <= len(times) < joint + PICTURES_AT_A_JOINT:
+                    sample.append(cast("VideoPacket", packet))
+            times.append(time)
+            keys.append(packet.is_keyframe)
+        elif packet.stream_index in ends:
+            ends[packet.stream_index] = time + (packet.duration or 0) * packet.time_base
+    return _Found(times, bool(keys) and keys[0], ends, samples)
+
+
+def _fault_of_times(found: _Found, zero: Fraction, expected: Expected) -> str | None:
+    count = len(found.times)
+    if count != expected.frames:
+        return f"{count} frames were written instead of {expected.frames}"
+    if len(set(found.times)) != count:
+        return "frames share a timestamp"
+    if not found.begins_with_key:
+        return "it does not begin with a keyframe"
+    if abs(min(found.times) - zero - expected.first) > TOLERANCE:
+        return "the first frame is at the wrong time"
+    if abs(max(found.times) - zero - expected.last) > TOLERANCE:
+        return "the last frame is at the wrong time"
+    return None
+
+
+def _fault_of_sound(found: _Found, zero: Fraction, expected: Expected) -> str | None:
+    ends = found.sound_ends.values()
+    pairs = zip(ends, expected.sound_until, strict=True)
+    if any(end - zero < until - SOUND_TOLERANCE for end, until in pairs):
+        return "the sound ends too early"
+    return None
+
+
+def _fault_at_joints(video: VideoStream, samples: list[list[VideoPacket]]) -> str | None:
+    """Decode the first pictures of each piece, one piece after the other in one decoder.
+
+    Each piece begins with a keyframe that refers to nothing before it, so this is what a
+    player meets at the joints, at the cost of a few pictures.
+    """
+    context = video.codec_context
+    context.thread_count = 1
+    context.options = {"err_detect": "explode"}
+    try:
+        frames = [frame for sample in samples for p in sample for frame in context.decode(p)]
+        frames += context.decode(None)
+    except av.FFmpegError:
+        return "it does not decode at a joint"
+    if any(frame.is_corrupt for frame in frames) or len(frames) < len(samples):
+        return "frames at a joint are damaged"
+    return None

@@ -1,0 +1,215 @@
+"""The exact full encode: decode from far enough back, keep the range's pictures, encode all."""
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from itertools import chain
+from typing import Any
+
+from av import VideoFrame
+from av.audio.stream import AudioStream
+from av.codec import Codec
+from av.container import InputContainer
+from av.video.stream import VideoStream
+
+from tasks.errors import CorruptMedia
+from worker.media.encoders import (
+    WHOLE_PRESETS,
+    WHOLE_RATE_FACTORS,
+    Picture,
+    configure,
+    encode,
+    picture_of,
+)
+from worker.media.index import Index, seek_before
+from worker.media.output import ClipWriter
+from worker.media.packets import VideoPacket
+from worker.media.plan import decode_start
+from worker.media.protocol import ProgressReporter
+from worker.media.reading import PicturesMissing, all_done, decode_leniently, sounding_packets
+from worker.media.request import CutRequest
+from worker.media.sound import Sound
+from worker.media.window import Window
+
+HDR_TRANSFER_NUMBERS = frozenset({16, 18})
+PROGRESSIVE_OR_UNKNOWN = frozenset({0, 1})
+ENCODERS = {"mp4": "libx264", "mkv": "libx264", "webm": "libvpx-vp9"}
+CHROMATICITY_UNIT, LUMINANCE_UNIT = 50_000, 10_000  # of H.264's mastering display message
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """What a full encode made, in ticks of the source."""
+
+    frames: int
+    first: int
+    last: int
+    end: int
+
+
+class WholeEncode:
+    """One full encode in progress: takes the range's pictures in order, writes packets."""
+
+    def __init__(
+        self, stream: VideoStream, writer: ClipWriter, request: CutRequest, time_base: Fraction
+    ) -> None:
+        self._stream, self._writer, self._request = stream, writer, request
+        self._time_base = time_base
+        self._origin = writer.origin_ticks(time_base)
+        self._codec = ENCODERS[request.container]
+        self._out = writer.encoded_video(self._codec)
+        self.pts: list[int] = []
+        self._end = 0
+
+    def add(self, frame: VideoFrame) -> None:
+        """Encode one more picture."""
+        assert frame.pts is not None
+        if not self.pts:
+            self._start(frame)
+        self.pts.append(frame.pts)
+        self._end = frame.pts + max(1, frame.duration or 0)
+        self._write(frame)
+
+    def finish(self) -> Encoded:
+        """Write the last packets. Raises CorruptMedia when there was no picture at all."""
+        if not self.pts:
+            raise CorruptMedia("No frame of the range can be decoded.")
+        self._write(None)
+        return Encoded(len(self.pts), self.pts[0], self.pts[-1], self._end)
+
+    def _write(self, frame: VideoFrame | None) -> None:
+        for packet in encode(self._out.codec_context, frame):
+            if packet.pts is not None and packet.dts is not None:
+                packet.pts -= self._origin
+                packet.dts -= self._origin
+            self._writer.write(packet, self._out)
+
+    def _start(self, frame: VideoFrame) -> None:
+        """The encoder suits the first decoded picture, which knows more than the container."""
+        options = encoder_options(self._codec, self._request.quality, self._request.threads)
+        if self._codec == "libx264":
+            options["x264-params"] = ":".join(_hdr_messages(frame))
+        picture = self._picture(frame, self._codec)
+        configure(self._out.codec_context, picture, options, self._request.threads)
+        self._out.time_base = picture.time_base
+        matrix = side_data(frame, "DISPLAYMATRIX")
+        if matrix is not None:
+            self._out.set_display_matrix(struct.unpack("=9i", matrix))
+        self._writer.start()
+
+    def _picture(self, frame: VideoFrame, codec: str) -> Picture:
+        interlaced = frame.interlaced_frame and codec == "libx264"
+        own = picture_of(self._stream, self._time_base, interlaced)
+        # 4:2:0 has no odd sizes; the last row or column is left out, all others stay untouched.
+        return replace(
+            own,
+            width=frame.width - frame.width % 2,
+            height=frame.height - frame.height % 2,
+            pix_fmt=self._pix_fmt(frame, codec),
+        )
+
+    def _pix_fmt(self, frame: VideoFrame, codec: str) -> str:
+        """The source's own format where H.264 stays H.264 or depth is needed, else the common."""
+        same_codec = self._stream.codec_context.codec.canonical_name == "h264"
+        supported = {known.name for known in Codec(codec, "w").video_formats or []}
+        deep = frame.format.components[0].bits > 8 and int(frame.color_trc) in HDR_TRANSFER_NUMBERS
+        if same_codec and frame.format.name in supported:
+            return frame.format.name
+        if frame.format.name.startswith("yuvj") and "yuvj420p" in supported:
+            return "yuvj420p"
+        return "yuv420p10le" if deep and "yuv420p10le" in supported else "yuv420p"
+
+
+def encoder_options(codec: str, quality: str, threads: int) -> dict[str, str]:
+    """What a full encode asks of its encoder."""
+    if codec == "libx264":
+        return {"preset": WHOLE_PRESETS[quality], "crf": str(WHOLE_RATE_FACTORS[quality])}
+    factor = str(WHOLE_RATE_FACTORS[quality] + 6)  # VP9's scale lies about that much higher
+    options = {"deadline": "realtime", "cpu-used": "6", "row-mt": str(int(threads > 1))}
+    return options | {"crf": factor, "b": "0", "lag-in-frames": "0"}
+
+
+def side_data(frame: VideoFrame, name: str) -> bytes | None:
+    """One kind of a decoded picture's side data."""
+    try:
+        found: Any = frame.side_data.get(name)
+    except ValueError:
+        return None  # PyAV cannot list a picture that carries a kind it does not know
+    return None if found is None else bytes(found)
+
+
+def _hdr_messages(frame: VideoFrame) -> list[str]:
+    """The source's mastering display and light levels as x264 parameters."""
+    messages = []
+    mastering = side_data(frame, "MASTERING_DISPLAY_METADATA")
+    if mastering is not None:
+        values = struct.unpack_from("=22i", mastering)
+        ratios = [
+            Fraction(top, bottom or 1)
+            for top, bottom in zip(values[:20:2], values[1:20:2], strict=True)
+        ]
+        red, green, blue, white = (
+            f"({round(x * CHROMATICITY_UNIT)},{round(y * CHROMATICITY_UNIT)})"
+            for x, y in zip(ratios[0:8:2], ratios[1:8:2], strict=True)
+        )
+        low, high = (round(value * LUMINANCE_UNIT) for value in ratios[8:10])
+        messages.append(f"mastering-display=G{green}B{blue}R{red}WP{white}L({high},{low})")
+    light = side_data(frame, "CONTENT_LIGHT_LEVEL")
+    if light is not None:
+        brightest, average = struct.unpack_from("=2I", light)
+        messages.append(f"cll={brightest},{average}")
+    return messages
+
+
+def is_interlaced(stream: VideoStream) -> bool:
+    """Whether the stream says that its pictures are pairs of fields."""
+    return stream.codec_context.field_order not in PROGRESSIVE_OR_UNKNOWN
+
+
+def pictures_of_range(
+    stream: VideoStream, packets: Iterator[VideoPacket], index: Index, window: Window
+) -> Iterator[VideoFrame]:
+    """Decode from a safe place and yield the range's pictures, in the order of showing.
+
+    Raises PicturesMissing as soon as the first one turns out to be missing.
+    """
+    wanted = index.wanted(window)
+    skipped = {r.pts for r in index.records[: decode_start(index.records, wanted[0])]}
+    first, past, last = window.first, window.past, None
+    for packet in chain(packets, [None]):
+        if packet is not None and packet.pts in skipped:
+            continue
+        for frame in decode_leniently(stream, packet):
+            if frame.pts is None or frame.pts < first or frame.pts == last:
+                continue
+            if frame.pts >= past:
+                return  # pictures come in the order of showing
+            if last is None and frame.pts > wanted[0]:
+                raise PicturesMissing("the first pictures did not come")
+            last = frame.pts
+            yield frame
+
+
+def run_whole_encode(
+    container: InputContainer,
+    video: VideoStream,
+    whole: WholeEncode,
+    index: Index,
+    sounds: dict[AudioStream, Sound],
+    window: Window,
+    progress: ProgressReporter,
+) -> Encoded:
+    """Read the range once and encode all its pictures."""
+    seek_before(container, video, window, index.back_seconds)
+    packets = sounding_packets(container, video, sounds, window.zero + window.end)
+    for frame in pictures_of_range(video, packets, index, window):
+        whole.add(frame)
+        progress.at(float(window.time(whole.pts[-1]) - window.start))
+    for _ in packets:
+        if all_done(sounds.values()):
+            break
+    done = whole.finish()
+    for sound in sounds.values():
+        sound.finish()
+    return done

@@ -1,0 +1,49 @@
+"""The asked range, in seconds and in a stream's own ticks."""
+
+from dataclasses import dataclass
+from fractions import Fraction
+from math import ceil
+
+GRACE_SECONDS = Fraction(1, 2000)  # clients and containers round to milliseconds
+MICROSECONDS = 1_000_000
+
+
+def seconds(value: float) -> Fraction:
+    """A client's float as the number that was meant, to the microsecond."""
+    return Fraction(value).limit_denominator(MICROSECONDS)
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A range of media time seen in one stream's ticks.
+
+    Zero is the container's start time; a frame belongs when `first <= pts < past`, which is
+    start <= time < end with half a millisecond of grace.
+    """
+
+    time_base: Fraction
+    zero: Fraction
+    start: Fraction
+    end: Fraction
+
+    @property
+    def first(self) -> int:
+        """The lowest pts inside."""
+        return self._ticks(self.start - GRACE_SECONDS)
+
+    @property
+    def past(self) -> int:
+        """The lowest pts no longer inside."""
+        return self._ticks(self.end - GRACE_SECONDS)
+
+    @property
+    def end_ticks(self) -> int:
+        """The end itself, without the grace."""
+        return self._ticks(self.end)
+
+    def time(self, pts: int) -> Fraction:
+        """Media time of a pts, as a player counts."""
+        return pts * self.time_base - self.zero
+
+    def _ticks(self, time: Fraction) -> int:
+        return ceil((time + self.zero) / self.time_base)
