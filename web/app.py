@@ -1,0 +1,124 @@
+"""The API's composition root: settings in, WSGI application out."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from flask import Flask, Response, g, request
+
+from config.logs import log_context
+from config.settings import Settings
+from tasks.broker import Broker, make_celery
+from tasks.dispatch import Dispatcher
+from tasks.storage import Storage
+from tasks.store import Changes, Store
+from web import artifacts, batches, docs, events, health, jobs, metrics, root
+from web.api import make_api
+from web.auth import Gate
+from web.headers import add_headers, request_id
+from web.metrics import Metrics, observe_requests
+from web.polls import FastPolls
+from web.problems import register_problems
+from web.schemas.documents import describe_requests
+from web.services import EXTENSION, Services
+from web.version import VERSION
+
+log = logging.getLogger(__name__)
+
+
+class StoreNotSet(Exception):
+    """The API cannot start: it does not know where its store is."""
+
+
+def create_app(
+    settings: Settings,
+    *,
+    store: Store | None = None,
+    dispatcher: Dispatcher | None = None,
+    storage: Storage | None = None,
+    changes: Changes | None = None,
+) -> Flask:
+    """The application with its collaborators; those that are not given are made from the settings.
+
+    Raises StoreNotSet, and KeyFileError or OSError when the key file cannot be used.
+    """
+    if settings.redis_url is None:
+        raise StoreNotSet(
+            "CLIPMILL_REDIS_URL is not set: `clipmill up` starts an embedded server and sets it"
+        )
+    store = store or Store.at(settings.redis_url)
+    storage = storage or Storage.at(settings.storage_url)
+    kit = Services(
+        settings=settings,
+        store=store,
+        storage=storage,
+        dispatcher=dispatcher
+        or Dispatcher(store, Broker(make_celery(settings.redis_url)), storage, settings),
+        changes=changes or _started(Changes(settings.redis_url)),
+        gate=Gate(settings),
+        started_at=time.time(),
+    )
+    return _assembled(settings, kit)
+
+
+def _started(changes: Changes) -> Changes:
+    changes.start()
+    return changes
+
+
+def _assembled(settings: Settings, kit: Services) -> Flask:
+    app = Flask("web", static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
+    # Two spellings of one path would be two answers with one meaning.
+    app.url_map.merge_slashes = False
+    app.extensions[EXTENSION] = kit
+    observer = Metrics(kit.store)
+    _identify_requests(app)
+    observe_requests(app, observer)
+    _admit_requests(app, kit.gate)
+    register_problems(app)
+    api = make_api(app, VERSION)
+    describe_requests(api.spec)
+    for room in (root, health, jobs, batches, artifacts, events, metrics, docs):
+        api.register_blueprint(room.blueprint)
+    app.wsgi_app = FastPolls(app.wsgi_app, kit, observer)  # type: ignore[method-assign]  # as Flask's documentation has it
+    return app
+
+
+def _identify_requests(app: Flask) -> None:
+    """Give every request its id, on its answer and on its lines in the log."""
+
+    @app.before_request
+    def begin() -> None:
+        g.request_id = request_id(request.environ)
+        g.log_context = log_context(request_id=g.request_id)
+        g.log_context.__enter__()
+
+    @app.after_request
+    def end(response: Response) -> Response:
+        # Reading is not worth a line; what changes something, or fails, is.
+        level = (
+            logging.DEBUG
+            if request.method == "GET" and response.status_code < 500
+            else logging.INFO
+        )
+        values = {
+            "method": request.method,
+            "path": request.path[:200],
+            "status": response.status_code,
+        }
+        log.log(level, "request", extra={"values": values})
+        return add_headers(response, g.request_id)
+
+    @app.teardown_request
+    def leave(_: BaseException | None) -> None:
+        g.log_context.__exit__(None, None, None)
+
+
+def _admit_requests(app: Flask, gate: Gate) -> None:
+    """Let nobody further who may not be here, whatever the route."""
+
+    @app.before_request
+    def admit() -> None:
+        g.caller = gate.admit(request.environ)

@@ -1,0 +1,76 @@
+"""The bytes of a finished file: whole or a range, with a validator and a safe name."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from flask import Response, request, send_file
+from werkzeug.wsgi import FileWrapper
+
+from tasks.rendering import API_BASE
+from tasks.store import StoredArtifact
+from web.api import Blueprint
+from web.filenames import safe_name
+from web.schemas.queries import DownloadFlagSchema
+from web.services import caller, services
+
+blueprint = Blueprint(
+    "artifacts", __name__, url_prefix=f"{API_BASE}/artifacts", description="Finished files."
+)
+
+# Werkzeug's 8 KiB would cost a change of thread for each.
+_BLOCK_BYTES = 256 * 1024
+_ONE_RANGE = re.compile(r"bytes=(?:(\d{1,18})-(\d{0,18})|-(\d{1,18}))", re.ASCII)
+# A file made from strangers' media must not run as a page of ours, whatever it claims to be.
+_CONTENT_POLICY = "sandbox; default-src 'none'; media-src 'self'; img-src 'self'"
+
+
+@blueprint.route("/<artifact_id>")
+@blueprint.arguments(DownloadFlagSchema, location="query")
+@blueprint.response(200, content_type="application/octet-stream", description="The file.")
+@blueprint.alt_response(
+    206, content_type="application/octet-stream", description="The range that was asked for."
+)
+@blueprint.alt_response(304, description="The client has this file already.")
+@blueprint.refusals(401, 403, 404, 410, 416, 503)
+def fetch(query: dict[str, Any], artifact_id: str) -> Response:
+    """Fetch a file. One range of bytes is answered with 206, several at once with the whole."""
+    kit = services()
+    artifact = kit.store.artifact(artifact_id, caller().owner)
+    path = kit.storage.path(artifact.storage_key)
+    request.environ["wsgi.file_wrapper"] = _large_blocks
+    _settle_range(request.environ, artifact)
+    response = send_file(
+        path,
+        mimetype=artifact.media_type,
+        as_attachment=query.get("download") == "1",
+        download_name=safe_name(artifact.filename),
+        conditional=True,
+        etag=artifact.sha256,
+    )
+    response.headers["Cache-Control"] = "private, no-cache"
+    response.headers["Content-Security-Policy"] = _CONTENT_POLICY
+    return response
+
+
+def _large_blocks(file: Any, _: int = 0) -> FileWrapper:
+    return FileWrapper(file, _BLOCK_BYTES)
+
+
+def _settle_range(environ: dict[str, Any], artifact: StoredArtifact) -> None:
+    """Leave Werkzeug only ranges that it treats as RFC 9110 asks.
+
+    Several ranges, other units and nonsense are to be ignored, where it would answer 416; a
+    suffix longer than the file means the whole file.
+    """
+    text = environ.get("HTTP_RANGE")
+    if text is None:
+        return
+    match = _ONE_RANGE.fullmatch(text.strip())
+    first, last, suffix = match.groups() if match else (None, None, None)
+    backwards = bool(first and last and int(last) < int(first))
+    if match is None or backwards:
+        del environ["HTTP_RANGE"]
+    elif suffix and int(suffix) >= artifact.size_bytes:
+        environ["HTTP_RANGE"] = "bytes=0-"

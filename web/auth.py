@@ -1,0 +1,107 @@
+"""Who is asking, and whether they may. Works on the WSGI environment, so it needs no Flask."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from config.settings import Settings, is_loopback
+from web.errors import Forbidden, MissingCredentials
+from web.keys import LOCAL, SCOPES, KeyFile
+
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+# Answered to anyone: probes, the page, and what describes the API.
+PUBLIC_PATHS = frozenset(
+    {"/", "/livez", "/readyz", "/health", "/docs",
+     "/api/v2/system/health", "/api/v2/openapi.json"}
+)  # fmt: skip
+PUBLIC_FOLDERS = ("/docs/",)
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who asks. `name` owns what is submitted."""
+
+    name: str
+    scopes: frozenset[str]
+
+    @property
+    def owner(self) -> str | None:
+        """Whose jobs the caller may see and change: None means everybody's."""
+        return None if "admin" in self.scopes else self.name
+
+    def may(self, scope: str) -> bool:
+        """Whether the caller has the scope; admin has all."""
+        return scope in self.scopes or "admin" in self.scopes
+
+
+# Without keys the whole machine is one trusted caller.
+LOCAL_CALLER = Caller(LOCAL, SCOPES)
+NOBODY = Caller("anonymous", frozenset())
+
+
+class Gate:
+    """Admits requests or refuses them."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Raises KeyFileError or OSError when the key file cannot be used."""
+        self._keys = (
+            KeyFile(settings.api_keys_file)
+            if settings.auth_required and settings.api_keys_file is not None
+            else None
+        )
+        self._local_only = self._keys is None and not settings.insecure_no_auth
+        self._public = PUBLIC_PATHS | ({"/metrics"} if is_loopback(settings.host) else set())
+
+    def admit(self, environ: Mapping[str, Any]) -> Caller:
+        """The caller of a request. Raises MissingCredentials or Forbidden."""
+        if self._local_only:
+            _check_local(environ)
+        if self._keys is None:
+            return LOCAL_CALLER
+        path = environ.get("PATH_INFO", "")
+        if path in self._public or path.startswith(PUBLIC_FOLDERS):
+            return NOBODY
+        presented = _presented(environ)
+        key = self._keys.find(presented) if presented else None
+        if key is None:
+            raise MissingCredentials("send a valid key as `X-API-Key` or `Authorization: Bearer`")
+        caller = Caller(key.name, key.scopes)
+        scope = "read" if environ["REQUEST_METHOD"] in SAFE_METHODS else "submit"
+        if not caller.may(scope):
+            raise Forbidden(f"this key has not the scope `{scope}`")
+        return caller
+
+
+def _presented(environ: Mapping[str, Any]) -> str | None:
+    key = environ.get("HTTP_X_API_KEY")
+    if key:
+        return str(key)
+    kind, _, token = str(environ.get("HTTP_AUTHORIZATION", "")).partition(" ")
+    return token.strip() if kind.lower() == "bearer" else None
+
+
+def _check_local(environ: Mapping[str, Any]) -> None:
+    """Without keys, a web page must not be able to use the API through its visitor's browser.
+
+    A page whose own name was made to point at 127.0.0.1 (DNS rebinding) still says its name in
+    `Host`; one that posts a form across origins says so in `Origin`.
+    """
+    host = environ.get("HTTP_HOST", "")
+    if not _names_loopback(host):
+        raise Forbidden("without API keys only loopback names (localhost, 127.0.0.1) are answered")
+    origin = environ.get("HTTP_ORIGIN")
+    if origin is None or environ["REQUEST_METHOD"] in SAFE_METHODS:
+        return
+    if urlsplit(origin).netloc.lower() != host.lower():
+        raise Forbidden("without API keys a page of another origin may change nothing")
+
+
+def _names_loopback(host: str) -> bool:
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return False
+    return is_loopback(name.rstrip("."))

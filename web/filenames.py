@@ -1,0 +1,77 @@
+"""Names of files: which ones a client may ask for, and how any text becomes a harmless one."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator
+
+LONGEST_NAME = 200
+
+# Device names of Windows, which no extension makes harmless.
+_RESERVED = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?")
+_SEPARATORS = frozenset("/\\")
+# Control, invisible formatting (right-to-left marks among it), halves of pairs, line separators.
+_UNWANTED = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+# Zero-width joiners are part of ordinary Persian words and of many emoji.
+_JOINERS = frozenset("\u200c\u200d")
+
+
+def fault_of_name(name: str) -> str | None:
+    """What is wrong with a file name that a client asks for; None when nothing is."""
+    if not name.strip():
+        return "Must not be blank."
+    if len(name) > LONGEST_NAME:
+        return f"Must not be longer than {LONGEST_NAME} characters."
+    if any(character in _SEPARATORS for character in name):
+        return "Must be a file name without a folder."
+    if any(_is_unwanted(character) for character in name):
+        return "Must not hold control, formatting or direction characters."
+    if name.startswith(".") or name != name.strip() or name.endswith("."):
+        return "Must not begin with a dot or space, or end with one."
+    if _RESERVED.fullmatch(name):
+        return "This name is reserved on some systems."
+    return None
+
+
+def safe_name(text: str, fallback: str = "file") -> str:
+    """The text as a file name that nothing can mistake for anything else; never fails."""
+    kept = "".join(
+        "_" if character in _SEPARATORS else character
+        for character in text
+        if not _is_unwanted(character)
+    )
+    short = _shortened(kept.strip(" ."))
+    if not short:
+        return fallback
+    return f"_{short}" if _RESERVED.fullmatch(short) else short
+
+
+def unique_names(names: Iterable[str]) -> Iterator[str]:
+    """The names as safe ones, each only once: a later `a.mp4` becomes `a (2).mp4`.
+
+    Names that differ in case alone count as equal, since some disks know no case.
+    """
+    taken: set[str] = set()
+    for name in names:
+        safe = safe_name(name)
+        candidate, number = safe, 1
+        while candidate.casefold() in taken:
+            number += 1
+            stem, dot, suffix = safe.rpartition(".")
+            candidate = f"{stem} ({number}).{suffix}" if dot else f"{safe} ({number})"
+        taken.add(candidate.casefold())
+        yield candidate
+
+
+def _is_unwanted(character: str) -> bool:
+    return unicodedata.category(character) in _UNWANTED and character not in _JOINERS
+
+
+def _shortened(name: str) -> str:
+    if len(name) <= LONGEST_NAME:
+        return name
+    stem, dot, suffix = name.rpartition(".")
+    if not dot or len(suffix) > 10:
+        return name[:LONGEST_NAME]
+    return f"{stem[: LONGEST_NAME - len(suffix) - 1]}.{suffix}"

@@ -1,0 +1,153 @@
+"""Every refusal is one document, `application/problem+json` (RFC 9457), made here."""
+
+from __future__ import annotations
+
+import json
+import logging
+import secrets
+from collections.abc import Mapping
+from http import HTTPStatus
+
+from flask import Flask, Response, request
+from werkzeug.exceptions import HTTPException
+
+from tasks.errors import (
+    ArtifactExpired,
+    Fault,
+    InvalidRequest,
+    JobAlreadyFinal,
+    JobError,
+    JobNotFinal,
+    JobNotRetryable,
+    NotFound,
+    QueueFull,
+    RequestError,
+    StoreUnavailable,
+)
+from web.errors import (
+    Forbidden,
+    MalformedJson,
+    MissingCredentials,
+    TooManyWaiting,
+    UnsupportedMediaType,
+)
+
+log = logging.getLogger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+TYPE_PREFIX = "urn:clipmill:problem:"
+# More would only repeat the same mistake, and a hostile body could ask for a huge answer.
+MOST_FAULTS = 50
+_LONGEST_TEXT = 300
+
+# What each refusal looks like from outside. A test proves that none is missing.
+PROBLEMS: Mapping[type[RequestError], tuple[HTTPStatus, str]] = {
+    MalformedJson: (HTTPStatus.BAD_REQUEST, "The body is not valid JSON"),
+    MissingCredentials: (HTTPStatus.UNAUTHORIZED, "A valid API key is needed"),
+    Forbidden: (HTTPStatus.FORBIDDEN, "This is not allowed"),
+    NotFound: (HTTPStatus.NOT_FOUND, "There is no such thing"),
+    JobAlreadyFinal: (HTTPStatus.CONFLICT, "The job is already final"),
+    JobNotRetryable: (HTTPStatus.CONFLICT, "The job cannot be retried"),
+    JobNotFinal: (HTTPStatus.CONFLICT, "The job is not final"),
+    ArtifactExpired: (HTTPStatus.GONE, "The artifact is no longer kept"),
+    UnsupportedMediaType: (HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "The body must be JSON"),
+    InvalidRequest: (HTTPStatus.UNPROCESSABLE_ENTITY, "The request cannot be accepted"),
+    QueueFull: (HTTPStatus.SERVICE_UNAVAILABLE, "The queue is full"),
+    StoreUnavailable: (HTTPStatus.SERVICE_UNAVAILABLE, "The record store does not answer"),
+    TooManyWaiting: (HTTPStatus.SERVICE_UNAVAILABLE, "Too many requests wait already"),
+}
+
+# When a client may try again, in seconds.
+RETRY_AFTER_SECONDS: Mapping[type[RequestError], int] = {
+    QueueFull: 10,
+    StoreUnavailable: 2,
+    TooManyWaiting: 5,
+}
+
+# The codes of refusals that Flask and Werkzeug make, where the phrase of the status is not enough.
+_CODES = {
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "body_too_large",
+    HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE: "range_not_satisfiable",
+    HTTPStatus.UNPROCESSABLE_ENTITY: "validation_failed",
+    HTTPStatus.TOO_MANY_REQUESTS: "rate_limited",
+    HTTPStatus.INTERNAL_SERVER_ERROR: "internal_error",
+}
+
+
+def register_problems(app: Flask) -> None:
+    """Make every error of the application a problem document."""
+    app.register_error_handler(RequestError, _refused)
+    app.register_error_handler(JobError, _refused_source)
+    app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(Exception, _unexpected)
+
+
+def problem(
+    status: int,
+    code: str,
+    title: str,
+    detail: str,
+    *,
+    faults: tuple[Fault, ...] = (),
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """The document as a response to the present request."""
+    body = {
+        "type": TYPE_PREFIX + code,
+        "title": title,
+        "status": int(status),
+        "detail": _short(detail),
+        "instance": _short(request.path),
+        "code": code,
+        "errors": [
+            {"pointer": _short(fault.pointer), "detail": _short(fault.detail)}
+            for fault in faults[:MOST_FAULTS]
+        ],
+    }
+    response = Response(json.dumps(body), status, headers, content_type=MEDIA_TYPE)
+    if request.method == "HEAD":
+        response.headers["Content-Length"] = str(len(response.get_data()))
+    return response
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _LONGEST_TEXT else text[:_LONGEST_TEXT] + "…"
+
+
+def _refused(error: RequestError) -> Response:
+    status, title = PROBLEMS[type(error)]
+    headers = {}
+    if type(error) in RETRY_AFTER_SECONDS:
+        headers["Retry-After"] = str(RETRY_AFTER_SECONDS[type(error)])
+    if status is HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = 'Bearer realm="clipmill"'
+    faults = error.faults if isinstance(error, InvalidRequest) else ()
+    return problem(status, error.code, title, error.message, faults=faults, headers=headers)
+
+
+def _refused_source(error: JobError) -> Response:
+    """What would have failed the job is known before it is accepted, as with a blocked address."""
+    _, title = PROBLEMS[InvalidRequest]
+    return problem(HTTPStatus.UNPROCESSABLE_ENTITY, error.code, title, error.message)
+
+
+def _http_error(error: HTTPException) -> Response:
+    """Refusals of Flask and Werkzeug keep their status and headers (Allow, Content-Range…)."""
+    status = HTTPStatus(error.code or HTTPStatus.INTERNAL_SERVER_ERROR)
+    code = _CODES.get(status, status.name.lower())
+    headers = dict(error.get_response().headers)
+    for made_by_us in ("Content-Type", "Content-Length"):
+        headers.pop(made_by_us, None)
+    return problem(status, code, status.phrase, error.description or "", headers=headers)
+
+
+def _unexpected(error: Exception) -> Response:
+    """A fault of ours: the client gets a reference to the line in the log and nothing else."""
+    reference = secrets.token_hex(8)
+    log.error("unexpected error, reference %s", reference, exc_info=error)
+    return problem(
+        HTTPStatus.INTERNAL_SERVER_ERROR,
+        "internal_error",
+        "Something went wrong here",
+        f"The request could not be served. Quote the reference {reference} when you report it.",
+    )

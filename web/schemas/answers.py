@@ -1,0 +1,177 @@
+"""What the API answers, for the OpenAPI document. `tasks.rendering` makes the real bytes."""
+
+from __future__ import annotations
+
+from marshmallow import Schema, fields, validate
+
+from config.values import KINDS
+from tasks.job import JobState, WaitReason
+
+_STATES = validate.OneOf(tuple(JobState))
+_PHASES = ("extracting", "downloading", "cutting", "encoding", "storing")
+_BATCH_STATES = ("running", "succeeded", "failed", "partial", "cancelled")
+
+
+class FaultSchema(Schema):
+    """One thing wrong with a request."""
+
+    pointer = fields.String(metadata={"example": "/jobs/3/start"})
+    detail = fields.String()
+
+
+class ProblemSchema(Schema):
+    """Why a request was refused (RFC 9457)."""
+
+    type = fields.String(metadata={"example": "urn:clipmill:problem:validation_failed"})
+    title = fields.String()
+    status = fields.Integer()
+    detail = fields.String()
+    instance = fields.String()
+    code = fields.String(metadata={"description": "Stable.", "example": "validation_failed"})
+    errors = fields.List(fields.Nested(FaultSchema))
+
+
+class ArtifactSchema(Schema):
+    """A finished file."""
+
+    name = fields.String()
+    role = fields.String(metadata={"example": "main"})
+    media_type = fields.String(metadata={"example": "video/mp4"})
+    size_bytes = fields.Integer()
+    sha256 = fields.String()
+    duration_seconds = fields.Float(allow_none=True)
+    width = fields.Integer(allow_none=True)
+    height = fields.Integer(allow_none=True)
+    video_codec = fields.String(allow_none=True)
+    audio_codec = fields.String(allow_none=True)
+    url = fields.String(metadata={"description": "A path on this API."})
+
+
+class ResultSchema(Schema):
+    """What a job made. The fields from `mode` on are a clip's, the last two the others'."""
+
+    artifacts = fields.List(fields.Nested(ArtifactSchema))
+    warnings = fields.List(fields.String())
+    peak_memory_bytes = fields.Integer(allow_none=True)
+    mode = fields.String(metadata={"enum": ["copy", "smart", "encode"]})
+    mode_reason = fields.String()
+    requested_start = fields.Float()
+    requested_end = fields.Float()
+    actual_start = fields.Float()
+    actual_end = fields.Float()
+    frames = fields.Integer()
+    frames_encoded = fields.Integer()
+    frames_copied = fields.Integer()
+    source = fields.Dict(metadata={"description": "Of a download: title, uploader, …"})
+    deduplicated = fields.Boolean(metadata={"description": "Of a download."})
+    info = fields.Dict(metadata={"description": "Of an extract: what the page says."})
+
+
+class FailureSchema(Schema):
+    """Why a job failed."""
+
+    code = fields.String(metadata={"example": "range_outside_media"})
+    message = fields.String()
+    retryable = fields.Boolean()
+    detail = fields.Dict()
+
+
+class LinksSchema(Schema):
+    """Paths on this API."""
+
+    self = fields.String()
+    events = fields.String()
+    cancel = fields.String()
+
+
+class JobSchema(Schema):
+    """One job, wherever it appears."""
+
+    id = fields.String()
+    kind = fields.String(validate=validate.OneOf(KINDS))
+    state = fields.String(validate=_STATES)
+    phase = fields.String(allow_none=True, metadata={"enum": [*_PHASES, None]})
+    wait_reason = fields.String(allow_none=True, metadata={"enum": [*WaitReason, None]})
+    progress = fields.Float(metadata={"minimum": 0, "maximum": 1})
+    speed = fields.Float(allow_none=True, metadata={"description": "Media seconds a second."})
+    eta_seconds = fields.Float(allow_none=True)
+    priority = fields.Integer()
+    attempt = fields.Integer()
+    max_attempts = fields.Integer()
+    batch_id = fields.String(allow_none=True)
+    depends_on = fields.String(
+        allow_none=True, metadata={"description": "The job that delivers the source."}
+    )
+    external_id = fields.String(allow_none=True)
+    metadata = fields.Dict(keys=fields.String(), values=fields.String())
+    spec = fields.Dict(metadata={"description": "The request as accepted, defaults filled in."})
+    created_at = fields.DateTime()
+    started_at = fields.DateTime(allow_none=True)
+    finished_at = fields.DateTime(allow_none=True)
+    queue_seconds = fields.Float(allow_none=True)
+    run_seconds = fields.Float(allow_none=True)
+    result = fields.Nested(ResultSchema, allow_none=True)
+    error = fields.Nested(FailureSchema, allow_none=True)
+    links = fields.Nested(LinksSchema)
+
+
+class JobPageSchema(Schema):
+    """Jobs, newest first."""
+
+    jobs = fields.List(fields.Nested(JobSchema))
+    next_cursor = fields.String(allow_none=True, metadata={"description": "null on the last page"})
+
+
+class CountsSchema(Schema):
+    """How many jobs of a batch are in each state."""
+
+    queued = fields.Integer()
+    running = fields.Integer()
+    succeeded = fields.Integer()
+    failed = fields.Integer()
+    cancelled = fields.Integer()
+
+
+class BatchLinksSchema(LinksSchema):
+    """Paths on this API."""
+
+    archive = fields.String()
+
+
+class BatchSchema(Schema):
+    """Jobs that were submitted together."""
+
+    id = fields.String()
+    state = fields.String(validate=validate.OneOf(_BATCH_STATES))
+    counts = fields.Nested(CountsSchema)
+    progress = fields.Float(metadata={"minimum": 0, "maximum": 1})
+    created_at = fields.DateTime()
+    finished_at = fields.DateTime(allow_none=True)
+    jobs = fields.List(fields.Nested(JobSchema), metadata={"description": "As `?jobs=` says."})
+    links = fields.Nested(BatchLinksSchema)
+
+
+class ServiceSchema(Schema):
+    """How one part does."""
+
+    status = fields.String(validate=validate.OneOf(("healthy", "degraded", "unhealthy")))
+
+
+class ServicesSchema(Schema):
+    """The parts that the system stands on."""
+
+    redis = fields.Nested(ServiceSchema)
+    workers = fields.Nested(ServiceSchema)
+    storage = fields.Nested(ServiceSchema)
+    ffmpeg = fields.Nested(ServiceSchema)
+    yt_dlp = fields.Nested(ServiceSchema)
+
+
+class HealthSchema(Schema):
+    """How the whole system does."""
+
+    status = fields.String(validate=validate.OneOf(("healthy", "degraded", "unhealthy")))
+    version = fields.String()
+    uptime_seconds = fields.Float()
+    services = fields.Nested(ServicesSchema)
+    queue = fields.Dict(keys=fields.String(), values=fields.Integer())

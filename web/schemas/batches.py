@@ -1,0 +1,51 @@
+"""What a client may ask for together: jobs, and defaults for all of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from marshmallow import ValidationError, fields, post_load, pre_load
+
+from tasks.dispatch import JobRequest
+from web.schemas.parts import StrictSchema
+from web.schemas.requests import JobRequestSchema
+
+MOST_JOBS = 1000
+
+
+class BatchRequestSchema(StrictSchema):
+    """Up to 1,000 jobs, each merged over the defaults; `source` and `output` as a whole."""
+
+    jobs = fields.List(fields.Nested(JobRequestSchema), required=True)
+
+    @pre_load
+    def merge_defaults(self, data: Any, **_: Any) -> Any:
+        """`defaults` under each job. What is no object stays, for its field to refuse."""
+        if not isinstance(data, dict):
+            raise ValidationError("Must be an object.")
+        rest = dict(data)
+        defaults = rest.pop("defaults", {})
+        if not isinstance(defaults, dict):
+            raise ValidationError("Must be an object.", "defaults")
+        jobs = data.get("jobs")
+        if isinstance(jobs, list):
+            if not 1 <= len(jobs) <= MOST_JOBS:
+                raise ValidationError(f"Must hold 1 to {MOST_JOBS} jobs.", "jobs")
+            rest["jobs"] = [_merged(defaults, job) for job in jobs]
+        return rest
+
+    @post_load
+    def to_requests(self, values: dict[str, Any], **_: Any) -> list[JobRequest]:
+        jobs: list[JobRequest] = values["jobs"]
+        return jobs
+
+
+def _merged(defaults: dict[str, Any], job: Any) -> Any:
+    if not isinstance(job, dict):
+        return job
+    merged = {**defaults, **job}
+    # A job that names one way to end must not get the other from the defaults.
+    for named, other in (("end", "duration"), ("duration", "end")):
+        if named in job and other not in job:
+            merged.pop(other, None)
+    return merged

@@ -1,0 +1,109 @@
+"""Fields that take exactly their JSON type: a number is no string, true is no 1, NaN is nothing."""
+
+from __future__ import annotations
+
+import math
+import re
+import unicodedata
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from marshmallow import ValidationError, fields, validate
+
+# A thousand hours: longer than any media, small enough for exact arithmetic in microseconds.
+MAX_MEDIA_SECONDS = 3_600_000
+_CLOCK = re.compile(r"(\d{1,3}):([0-5]\d):([0-5]\d(?:\.\d{1,9})?)", re.ASCII)
+
+
+class StrictString(fields.String):
+    """Text without control characters."""
+
+    default_error_messages: ClassVar[dict[str, str]] = {
+        "control": "Must not hold control characters."
+    }
+
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> str:
+        text = super()._deserialize(value, attr, data, **kwargs)
+        if any(unicodedata.category(character) == "Cc" for character in text):
+            raise self.make_error("control")
+        return text
+
+
+class StrictInteger(fields.Integer):
+    """A whole number that was written as one."""
+
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> int:
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise self.make_error("invalid", input=value)
+        return value
+
+
+class StrictBoolean(fields.Boolean):
+    """true or false, not a word for it."""
+
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> bool:
+        if not isinstance(value, bool):
+            raise self.make_error("invalid", input=value)
+        return value
+
+
+class StrictNumber(fields.Float):
+    """A finite number."""
+
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> float:
+        return finite(value)
+
+
+class MediaTime(fields.Field[float]):
+    """A time in media, in seconds: a number, or `HH:MM:SS.mmm`."""
+
+    def __init__(self, description: str, **kwargs: Any) -> None:
+        spellings = [
+            {"type": "number", "minimum": 0, "maximum": MAX_MEDIA_SECONDS},
+            {"type": "string", "pattern": f"^{_CLOCK.pattern}$", "example": "00:00:12.500"},
+        ]
+        super().__init__(metadata={"oneOf": spellings, "description": description}, **kwargs)
+
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> float:
+        seconds = _clock(value) if isinstance(value, str) else finite(value)
+        if not 0 <= seconds <= MAX_MEDIA_SECONDS:
+            raise ValidationError(f"Must be from 0 to {MAX_MEDIA_SECONDS} seconds.")
+        return seconds
+
+
+def finite(value: Any) -> float:
+    """The number. Raises ValidationError for anything else, NaN and infinities among it."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValidationError("Not a valid number.")
+    try:
+        number = float(value)
+    except OverflowError as error:
+        raise ValidationError("Too large a number.") from error
+    if not math.isfinite(number):
+        raise ValidationError("Must be a finite number.")
+    return number
+
+
+def _clock(text: str) -> float:
+    match = _CLOCK.fullmatch(text)
+    if match is None:
+        raise ValidationError("Must be seconds, or HH:MM:SS.mmm with minutes and seconds below 60.")
+    hours, minutes, seconds = match.groups()
+    return round(int(hours) * 3600 + int(minutes) * 60 + float(seconds), 9)
+
+
+def choice(names: tuple[str, ...], description: str, **kwargs: Any) -> StrictString:
+    """One of these words."""
+    return StrictString(
+        validate=validate.OneOf(names), metadata={"description": description}, **kwargs
+    )

@@ -1,0 +1,141 @@
+"""The parts that requests of several kinds share: source, output, webhook, metadata."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from marshmallow import (
+    RAISE,
+    Schema,
+    ValidationError,
+    fields,
+    post_load,
+    validate,
+    validates_schema,
+)
+
+from tasks.addresses import MAX_URL_LENGTH
+from tasks.specs import AUDIO_CHOICES, CLIP_CONTAINERS, CLIP_QUALITIES, FITS, Output, Source
+from web.filenames import LONGEST_NAME, fault_of_name
+from web.schemas.fields import StrictBoolean, StrictInteger, StrictNumber, StrictString, choice
+
+# 8K is the largest picture that any mode can make; below 16 no encoder works.
+_PIXELS = validate.Range(min=16, max=7680)
+_PICTURE_FIELDS = ("width", "height", "fps")
+SOUND_CONTAINERS = ("m4a", "mp3")
+WEBHOOK_EVENTS = ("job.succeeded", "job.failed", "job.cancelled", "batch.finished")
+MOST_METADATA = 16
+# Longer than any id of ours, short enough to be no burden in an error message.
+_ID = validate.Length(min=1, max=64)
+
+
+class StrictSchema(Schema):
+    """Refuses fields that it does not know, by name."""
+
+    class Meta:
+        unknown = RAISE
+
+
+class UrlSourceSchema(StrictSchema):
+    """Where media comes from, for a job that reads a page or fetches a file."""
+
+    url = StrictString(
+        required=True,
+        validate=validate.Length(min=1, max=MAX_URL_LENGTH),
+        metadata={"description": "An http or https URL.", "example": "https://example.org/v/1"},
+    )
+
+    @post_load
+    def to_value(self, values: dict[str, Any], **_: Any) -> Source:
+        return Source(**values)
+
+
+class SourceSchema(StrictSchema):
+    """Where media comes from: exactly one of the three."""
+
+    url = StrictString(
+        validate=validate.Length(min=1, max=MAX_URL_LENGTH),
+        metadata={"description": "An http or https URL.", "example": "https://example.org/v/1"},
+    )
+    job_id = StrictString(
+        validate=_ID,
+        metadata={"description": "The artifact of a job, finished or not, that gives media."},
+    )
+    upload_id = StrictString(validate=_ID, metadata={"description": "An uploaded file."})
+
+    @validates_schema
+    def exactly_one(self, values: dict[str, Any], **_: Any) -> None:
+        if len(values) != 1:
+            raise ValidationError("Give exactly one of url, job_id and upload_id.")
+
+    @post_load
+    def to_value(self, values: dict[str, Any], **_: Any) -> Source:
+        return Source(**values)
+
+
+class OutputSchema(StrictSchema):
+    """How a clip shall look; what is left out stays as the source has it."""
+
+    container = choice(CLIP_CONTAINERS, "Default: the source's, if a clip may have it.")
+    width = StrictInteger(validate=_PIXELS, metadata={"description": "Pixels."})
+    height = StrictInteger(validate=_PIXELS, metadata={"description": "Pixels."})
+    fit = choice(FITS, "How the picture fills width by height.")
+    fps = StrictNumber(validate=validate.Range(min=1, max=240))
+    quality = choice(CLIP_QUALITIES, "Of what has to be encoded.")
+    audio = choice(AUDIO_CHOICES, "Whether the clip has sound.")
+    thumbnail = StrictBoolean(metadata={"description": "Also store a JPEG of the first frame."})
+    filename = StrictString(
+        metadata={"description": "The name a download gets.", "maxLength": LONGEST_NAME},
+    )
+
+    @validates_schema
+    def name_is_safe(self, values: dict[str, Any], **_: Any) -> None:
+        fault = fault_of_name(values["filename"]) if "filename" in values else None
+        if fault is not None:
+            raise ValidationError(fault, "filename")
+
+    @validates_schema
+    def sound_has_no_picture(self, values: dict[str, Any], **_: Any) -> None:
+        if values.get("container") in SOUND_CONTAINERS:
+            for name in (*_PICTURE_FIELDS, "thumbnail"):
+                if values.get(name):
+                    raise ValidationError("A container for sound alone has no picture.", name)
+
+    @post_load
+    def to_value(self, values: dict[str, Any], **_: Any) -> Output:
+        return Output(**values)
+
+
+class WebhookSchema(StrictSchema):
+    """Whom to tell of the end of a job."""
+
+    url = StrictString(required=True, validate=validate.Length(min=1, max=MAX_URL_LENGTH))
+    events = fields.List(
+        choice(WEBHOOK_EVENTS, "When to call."),
+        validate=validate.Length(min=1, max=len(WEBHOOK_EVENTS)),
+        load_default=list(WEBHOOK_EVENTS),
+    )
+
+
+class StringMap(fields.Dict):
+    """A flat map of short strings. A fault points at the entry, not at marshmallow's own words."""
+
+    def __init__(self, description: str) -> None:
+        super().__init__(
+            keys=StrictString(validate=validate.Length(min=1, max=64)),
+            values=StrictString(validate=validate.Length(max=512)),
+            validate=validate.Length(max=MOST_METADATA, error=f"At most {MOST_METADATA} entries."),
+            metadata={"description": description, "maxProperties": MOST_METADATA},
+        )
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+        try:
+            return super()._deserialize(value, attr, data, **kwargs)  # type: ignore[no-untyped-call]  # the library's gap
+        except ValidationError as error:
+            messages = error.messages
+            if isinstance(messages, dict):
+                messages = {
+                    name: [text for texts in parts.values() for text in texts]
+                    for name, parts in messages.items()
+                }
+            raise ValidationError(messages) from error

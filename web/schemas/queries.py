@@ -1,0 +1,79 @@
+"""What may stand behind the question mark of a URL. Unknown names are refused, as in bodies."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from marshmallow import ValidationError, fields, post_load, validate
+
+from config.values import KINDS
+from tasks.job import JobState
+from tasks.store import JobQuery
+from web.schemas.fields import StrictString, choice
+from web.schemas.parts import StrictSchema
+from web.schemas.requests import LONGEST_EXTERNAL_ID
+
+LONGEST_WAIT_SECONDS = 60
+MOST_LISTED = 200
+JOB_VIEWS = ("full", "brief", "none")
+
+
+class SecondsParameter(fields.Float):
+    """Seconds from 0 to 60; `nan` is none."""
+
+    def __init__(self, description: str) -> None:
+        super().__init__(
+            load_default=0.0,
+            allow_nan=False,
+            validate=validate.Range(min=0, max=LONGEST_WAIT_SECONDS),
+            metadata={"description": description},
+        )
+
+
+class WaitSchema(StrictSchema):
+    """How long an answer may wait for the end."""
+
+    wait = SecondsParameter("Answer when it is final, or after so many seconds.")
+
+
+class BatchQuerySchema(WaitSchema):
+    """Waiting, and how much of each job comes along."""
+
+    jobs = choice(JOB_VIEWS, "How much of each job comes along.", load_default="full")
+
+
+class JobListSchema(StrictSchema):
+    """Which jobs to list."""
+
+    state = choice(tuple(JobState), "Only jobs in this state.")
+    kind = choice(KINDS, "Only jobs of this kind.")
+    batch_id = StrictString(validate=validate.Length(min=1, max=64))
+    external_id = StrictString(validate=validate.Length(min=1, max=LONGEST_EXTERNAL_ID))
+    limit = fields.String(
+        load_default="50",
+        metadata={"description": f"How many, 1 to {MOST_LISTED}.", "example": "50"},
+    )
+    cursor = StrictString(
+        validate=validate.Length(min=1, max=64),
+        metadata={"description": "`next_cursor` of the page before."},
+    )
+
+    @post_load
+    def to_query(self, values: dict[str, Any], **_: Any) -> JobQuery:
+        return JobQuery(**{**values, "limit": _limit(values["limit"])})
+
+
+class DownloadFlagSchema(StrictSchema):
+    """How a file is offered."""
+
+    download = choice(("0", "1"), "1: offer to save the file instead of showing it.")
+
+
+def _limit(text: str) -> int:
+    # Not `int`, which takes spaces, underscores and the digits of every script.
+    if not (text.isascii() and text.isdigit() and len(text) <= 4):
+        raise ValidationError("Not a valid integer.", "limit")
+    number = int(text)
+    if not 1 <= number <= MOST_LISTED:
+        raise ValidationError(f"Must be from 1 to {MOST_LISTED}.", "limit")
+    return number

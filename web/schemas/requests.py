@@ -1,0 +1,146 @@
+"""What a client may ask for: one schema a kind. Loading one gives a `JobRequest`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from marshmallow import Schema, ValidationError, fields, post_load, validate, validates_schema
+from marshmallow_oneofschema.one_of_schema import OneOfSchema
+
+from tasks.dispatch import JobRequest
+from tasks.specs import (
+    CLIP_MODES,
+    DOWNLOAD_CONTAINERS,
+    QUALITIES,
+    ClipSpec,
+    DownloadSpec,
+    ExtractSpec,
+    Spec,
+)
+from web.schemas.fields import MediaTime, StrictInteger, StrictString, choice
+from web.schemas.parts import (
+    OutputSchema,
+    SourceSchema,
+    StrictSchema,
+    StringMap,
+    UrlSourceSchema,
+    WebhookSchema,
+)
+
+MOST_PLAYLIST_ITEMS = 1000
+LONGEST_EXTERNAL_ID = 128
+_OF_ANY_KIND = ("priority", "external_id", "metadata", "webhook")
+
+
+class RequestSchema(StrictSchema):
+    """What may be said of a job of any kind."""
+
+    priority = StrictInteger(
+        validate=validate.Range(min=0, max=9),
+        metadata={"description": "9 goes first.", "default": 5},
+    )
+    external_id = StrictString(
+        validate=validate.Length(min=1, max=LONGEST_EXTERNAL_ID),
+        metadata={"description": "The client's own name for the job, to find it by."},
+    )
+    metadata = StringMap("The client's own notes, given back as they are.")
+    webhook = fields.Nested(WebhookSchema)
+
+    def spec_of(self, values: dict[str, Any]) -> Spec:
+        """The spec from the fields of its kind alone."""
+        raise NotImplementedError
+
+    @post_load
+    def to_request(self, values: dict[str, Any], **_: Any) -> JobRequest:
+        rest = {name: values.pop(name) for name in _OF_ANY_KIND if name in values}
+        return JobRequest(self.spec_of(values), **rest)
+
+
+class ExtractRequestSchema(RequestSchema):
+    """Read a page's metadata."""
+
+    source = fields.Nested(UrlSourceSchema, required=True)
+    playlist_items = StrictInteger(
+        validate=validate.Range(min=0, max=MOST_PLAYLIST_ITEMS),
+        metadata={"description": "How many entries of a playlist to list.", "default": 0},
+    )
+
+    def spec_of(self, values: dict[str, Any]) -> Spec:
+        return ExtractSpec(**values)
+
+
+class DownloadRequestSchema(RequestSchema):
+    """Fetch the media behind a URL as one file."""
+
+    source = fields.Nested(UrlSourceSchema, required=True)
+    quality = choice(QUALITIES, "The best picture up to this height.")
+    container = choice(DOWNLOAD_CONTAINERS, "What the file is delivered in.")
+
+    def spec_of(self, values: dict[str, Any]) -> Spec:
+        return DownloadSpec(**values)
+
+
+class ClipRequestSchema(RequestSchema):
+    """Keep a range of a video."""
+
+    source = fields.Nested(SourceSchema, required=True)
+    start = MediaTime("Where the clip begins, from where a player starts to count.", required=True)
+    end = MediaTime("Where it ends. Give this or `duration`.")
+    duration = MediaTime("How long it is, instead of `end`.")
+    mode = choice(CLIP_MODES, "`auto` is the cheapest that is frame-exact.")
+    output = fields.Nested(OutputSchema)
+
+    @validates_schema
+    def range_is_one(self, values: dict[str, Any], **_: Any) -> None:
+        if ("end" in values) == ("duration" in values):
+            raise ValidationError("Give exactly one of end and duration.", "end")
+        if "end" in values and values["start"] >= values["end"]:
+            raise ValidationError("Must be after start.", "end")
+        if (
+            "duration" in values
+            and _end_after(values["start"], values["duration"]) == values["start"]
+        ):
+            raise ValidationError("Must be above 0.", "duration")
+
+    @validates_schema
+    def copy_changes_nothing(self, values: dict[str, Any], **_: Any) -> None:
+        output = values.get("output")
+        if values.get("mode") != "copy" or output is None:
+            return
+        if output.changes_picture or output.container == "gif":
+            raise ValidationError("A copy cannot change the picture.", "mode")
+
+    def spec_of(self, values: dict[str, Any]) -> Spec:
+        duration = values.pop("duration", None)
+        if duration is not None:
+            values["end"] = _end_after(values["start"], duration)
+        return ClipSpec(**values)
+
+
+def _end_after(start: float, duration: float) -> float:
+    """Rounded to the microsecond, so that 0.1 and 0.2 make 0.3."""
+    return round(start + duration, 6)
+
+
+REQUEST_SCHEMAS: Mapping[str, type[RequestSchema]] = {
+    "extract": ExtractRequestSchema,
+    "download": DownloadRequestSchema,
+    "clip": ClipRequestSchema,
+}
+
+
+class JobRequestSchema(OneOfSchema):
+    """A job of any kind; `kind` says which fields it may have."""
+
+    type_field = "kind"
+    type_schemas: Mapping[str, type[Schema]] = REQUEST_SCHEMAS
+
+    def _load(self, data: Any, **kwargs: Any) -> Any:
+        # The base's own messages repeat the client's data, however large or deep it is.
+        if not isinstance(data, dict):
+            raise ValidationError("Must be an object.")
+        kind = data.get("kind")
+        if not isinstance(kind, str) or kind not in REQUEST_SCHEMAS:
+            raise ValidationError({"kind": [f"Must be one of: {', '.join(REQUEST_SCHEMAS)}."]})
+        return super()._load(data, **kwargs)  # type: ignore[no-untyped-call]  # the library's gap

@@ -1,0 +1,5 @@
+"""Which Clipmill this is."""
+
+from importlib.metadata import version
+
+VERSION = version("clipmill")

@@ -1,0 +1,32 @@
+"""An answer that may wait for a change; it never polls the store."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from web.services import Services
+
+Seen = TypeVar("Seen")
+
+
+def wait_until(
+    kit: Services,
+    topic: str,
+    read: Callable[[], Seen],
+    done: Callable[[Seen], bool],
+    seconds: float,
+) -> Seen:
+    """What `read` gives once it is `done`, or after so many seconds. Raises TooManyWaiting."""
+    if seconds <= 0:
+        return read()
+    end = time.monotonic() + seconds
+    # Watch first, then read: a change in between wakes us.
+    with kit.waiting.place(), kit.changes.watch(topic) as watcher:
+        while True:
+            seen = read()
+            left = end - time.monotonic()
+            if done(seen) or left <= 0 or kit.closing.is_set():
+                return seen
+            watcher.wait(left)

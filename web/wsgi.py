@@ -1,0 +1,9 @@
+"""The application for a WSGI server, made from the environment. The one module that does so."""
+
+from config.logs import configure_logging
+from config.settings import load_settings
+from web.app import create_app
+
+settings = load_settings()
+configure_logging(settings.log_format, settings.log_level)
+application = create_app(settings)
