@@ -1,0 +1,50 @@
+# Every command sets up what it needs; a second run installs nothing.
+# Paths are relative on purpose: the folder's own name may hold spaces.
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/ready
+
+.PHONY: help demo up test test-fast check bench lock clean
+
+help: ## show this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-10s %s\n' "$$name" "$$text"; done
+
+demo: $(READY) ## cut twelve clips with the whole stack and stop; URL=… takes your own source
+	@$(BIN)/python -m clipmill demo $(if $(URL),--url "$$URL")
+
+up: $(READY) ## run the whole stack in the foreground; Ctrl-C stops it
+	@exec $(BIN)/python -m clipmill up
+
+test: $(READY) ## run every test
+	@sh .ci/debian-packages
+	@exec $(BIN)/python -m pytest
+
+test-fast: $(READY) ## run the unit tests, in seconds
+	@exec $(BIN)/python -m pytest tests/unit tests/architecture
+
+check: $(READY) ## linters, formatting, types, direction of imports
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m ruff format --check .
+	$(BIN)/python -m mypy
+	$(BIN)/lint-imports
+
+bench: $(READY) ## run the benchmarks
+	@exec $(BIN)/python -m benchmarks
+
+lock: $(READY) ## write the lock files anew from pyproject.toml
+	$(BIN)/python -m uv pip compile --quiet --universal --generate-hashes --upgrade --no-emit-package clipmill --custom-compile-command 'make lock' pyproject.toml -o requirements.lock
+	$(BIN)/python -m uv pip compile --quiet --universal --generate-hashes --upgrade --no-emit-package clipmill --custom-compile-command 'make lock' --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+
+clean: ## remove the environment and what tools and demos left; never ./data
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .coverage build dist demo-output
+	find . -name __pycache__ -type d -not -path './data/*' -prune -exec rm -rf {} +
+
+# The lock names every package with its hash; the project itself is linked, not copied.
+$(READY): requirements-dev.lock pyproject.toml
+	@PYTHON='$(PYTHON)' sh .ci/environment
+	@touch $@
