@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,12 +36,17 @@ class Stack:
 
 @contextmanager
 def running_stack(
-    settings: Settings, environ: Mapping[str, str], *, log_folder: Path | None = None
+    settings: Settings,
+    environ: Mapping[str, str],
+    *,
+    log_folder: Path | None = None,
+    leftovers: Sequence[Path] = (),
 ) -> Iterator[Stack]:
     """The stack that these settings describe, ready; stopped at the end of the block.
 
     `environ` is where the settings came from. Output of API and worker goes to files in
-    `log_folder`, or where ours goes. Raises StackError when it does not come up.
+    `log_folder`, or where ours goes. `leftovers` are folders that go with the stack, even when
+    this process is killed. Raises StackError when it does not come up.
     """
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     url_file = settings.data_dir / "api.url"
@@ -49,10 +54,10 @@ def running_stack(
         url_file.unlink(missing_ok=True)
         environ = {name: value for name, value in environ.items() if name not in CLIENT_NAMES}
         services: list[Service] = []
-        leftovers: list[Path] = []
         if settings.redis_url is None:
             folder = settings.data_dir / "broker"
-            socket_path, leftovers = _place_socket(folder)
+            socket_path, made_folders = _place_socket(folder)
+            leftovers = [*leftovers, *made_folders]
             environ["CLIPMILL_REDIS_URL"] = socket_url(socket_path)
             services.append(_broker(folder, socket_path, environ))
         # The worker first: the API says that it is ready when a worker is there.

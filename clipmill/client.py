@@ -1,0 +1,210 @@
+"""A typed client of the API.
+
+with Client("http://127.0.0.1:8000") as client:
+    job = client.submit("clip", "https://example.org/video", start=12.5, end=27.5)
+    job = client.wait(job.id, check=True)
+    client.download(job.artifacts[0], "clips")
+"""
+
+from __future__ import annotations
+
+import math
+import time
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from clipmill.answers import Artifact, Batch, Job
+from clipmill.connection import Connection
+from clipmill.errors import JobNotSucceeded, StillRunning, Unreachable
+from clipmill.events import Event, read_events
+from clipmill.transfer import OnBytes, fetch, local_name
+
+API = "/api/v2"
+DEFAULT_URL = "http://127.0.0.1:8000"
+LONGEST_HANG_SECONDS = 60.0  # what the API lets one request wait
+SILENCE_SECONDS = 45.0  # of an event stream, which has a comment line every 15 s
+PAUSE_SECONDS = 0.2  # between two looks or connections, should the API answer at once
+
+Answer = TypeVar("Answer", Job, Batch)
+
+
+class Client:
+    """One API, seen with one key. A context manager; every call may raise ClientError."""
+
+    def __init__(
+        self,
+        url: str = DEFAULT_URL,
+        key: str | None = None,
+        *,
+        timeout_seconds: float = 30.0,
+        max_tries: int = 4,
+    ) -> None:
+        self._max_tries = max_tries
+        self._connection = Connection(
+            url, key, timeout_seconds=timeout_seconds, max_tries=max_tries
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def submit(
+        self,
+        kind: str,
+        source: str | Mapping[str, str],
+        *,
+        idempotency_key: str | None = None,
+        **fields: Any,
+    ) -> Job:
+        """Queue one job; a `source` that is a string is a URL. Safe over broken lines."""
+        body = {"kind": kind, "source": {"url": source} if isinstance(source, str) else source}
+        return Job.read(self._submit("/jobs", body | fields, idempotency_key))
+
+    def submit_batch(
+        self,
+        jobs: Iterable[Mapping[str, Any]],
+        defaults: Mapping[str, Any] | None = None,
+        *,
+        idempotency_key: str | None = None,
+    ) -> Batch:
+        """Queue jobs together, all or none; `defaults` are merged under each."""
+        body = {"defaults": dict(defaults or {}), "jobs": [dict(job) for job in jobs]}
+        return Batch.read(self._submit("/batches", body, idempotency_key))
+
+    def upload(self, path: Path) -> str:
+        """Send a local media file; the id that `{"upload_id": …}` takes."""
+        with path.open("rb") as file:
+            document = self._connection.json(
+                "POST", f"{API}/uploads", repeatable=False, files={"file": (path.name, file)}
+            )
+        return str(document["id"])
+
+    def job(self, job_id: str, *, hang_seconds: float = 0.0) -> Job:
+        """The job, at the latest after `hang_seconds` (≤60), sooner once it is final."""
+        return Job.read(self._get(f"/jobs/{job_id}", {}, hang_seconds))
+
+    def batch(self, batch_id: str, *, hang_seconds: float = 0.0, jobs: str = "full") -> Batch:
+        """The batch; `jobs` (`full`, `brief`, `none`) says how much of each comes along."""
+        return Batch.read(self._get(f"/batches/{batch_id}", {"jobs": jobs}, hang_seconds))
+
+    def jobs(self, *, page_size: int = 100, **filters: str | None) -> Iterator[Job]:
+        """All jobs that match (`state`, `kind`, `batch_id`, `external_id`), newest first."""
+        query = {name: value for name, value in filters.items() if value is not None}
+        cursor: str | None = None
+        while True:
+            paging = {"limit": str(page_size)} | ({"cursor": cursor} if cursor else {})
+            page = self._connection.json("GET", f"{API}/jobs", params=query | paging)
+            yield from map(Job.read, page["jobs"])
+            cursor = page.get("next_cursor")
+            if not cursor:
+                return
+
+    def wait(
+        self, job_id: str, *, timeout_seconds: float | None = None, check: bool = False
+    ) -> Job:
+        """The job once it is final. Raises StillRunning, and JobNotSucceeded if `check`."""
+        job = _wait(lambda hang: self.job(job_id, hang_seconds=hang), timeout_seconds)
+        if check and not job.succeeded:
+            raise JobNotSucceeded(job)
+        return job
+
+    def wait_batch(self, batch_id: str, *, timeout_seconds: float | None = None) -> Batch:
+        """The batch once all its jobs are final. Raises StillRunning."""
+        return _wait(lambda hang: self.batch(batch_id, hang_seconds=hang), timeout_seconds)
+
+    def events(self, job_id: str) -> Iterator[Job]:
+        """The job at each change, until it is final; goes on by itself where a line broke."""
+        last_id, tries_left = "", self._max_tries
+        while True:
+            try:
+                for event in self._stream(f"/jobs/{job_id}/events", last_id):
+                    last_id, tries_left = event.id or last_id, self._max_tries
+                    job = Job.read(event.data)
+                    yield job
+                    if job.is_final:
+                        return
+            except Unreachable:
+                tries_left -= 1
+                if not tries_left:
+                    raise
+            time.sleep(PAUSE_SECONDS)
+
+    def cancel(self, job_id: str) -> Job:
+        return Job.read(self._post(f"/jobs/{job_id}/cancel"))
+
+    def retry(self, job_id: str) -> Job:
+        return Job.read(self._post(f"/jobs/{job_id}/retry"))
+
+    def delete(self, job_id: str) -> None:
+        """Remove a final job and its artifacts for good."""
+        self._connection.json("DELETE", f"{API}/jobs/{job_id}")
+
+    def cancel_batch(self, batch_id: str) -> Batch:
+        return Batch.read(self._post(f"/batches/{batch_id}/cancel"))
+
+    def retry_batch(self, batch_id: str) -> Batch:
+        return Batch.read(self._post(f"/batches/{batch_id}/retry"))
+
+    def download(
+        self,
+        artifact: Artifact,
+        folder: Path | str,
+        *,
+        name: str | None = None,
+        on_bytes: OnBytes | None = None,
+    ) -> Path:
+        """Fetch an artifact into a folder, resumed where it broke off, checked by its hash."""
+        target = Path(folder) / (name or local_name(artifact))
+        return fetch(
+            self._connection, artifact, target, max_tries=self._max_tries, on_bytes=on_bytes
+        )
+
+    def _submit(self, path: str, body: Mapping[str, Any], idempotency_key: str | None) -> Any:
+        # With a key of its own each submission may be repeated without a second job.
+        headers = {"Idempotency-Key": idempotency_key or uuid.uuid4().hex}
+        return self._connection.json(
+            "POST", API + path, repeatable=True, json=body, headers=headers
+        )
+
+    def _get(self, path: str, query: Mapping[str, str], hang_seconds: float) -> Any:
+        if hang_seconds:
+            query = {**query, "wait": f"{hang_seconds:g}"}
+        return self._connection.json("GET", API + path, params=query, extra_seconds=hang_seconds)
+
+    def _stream(self, path: str, last_id: str) -> Iterator[Event]:
+        headers = {"Accept": "text/event-stream"}
+        if last_id:
+            headers["Last-Event-ID"] = last_id
+        with self._connection.stream(
+            "GET", API + path, headers=headers, timeout=SILENCE_SECONDS
+        ) as response:
+            yield from read_events(response.iter_lines())
+
+    def _post(self, path: str) -> Any:
+        return self._connection.json("POST", API + path)
+
+
+def _wait(look: Callable[[float], Answer], timeout_seconds: float | None) -> Answer:
+    """Look until it is final; `look` may hang for as long as it is told."""
+    give_up_at = math.inf if timeout_seconds is None else time.monotonic() + timeout_seconds
+    while True:
+        left_seconds = max(0.0, give_up_at - time.monotonic())
+        answer = look(min(LONGEST_HANG_SECONDS, left_seconds))
+        if answer.is_final:
+            return answer
+        if not left_seconds:
+            raise StillRunning(f"{answer.id} is still {answer.state}")
+        time.sleep(min(PAUSE_SECONDS, left_seconds))

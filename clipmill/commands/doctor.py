@@ -1,0 +1,37 @@
+"""`clipmill doctor`: can it work here, and if not, what to do."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+
+import click
+
+from clipmill.commands.session import json_option
+from clipmill.doctor import Finding, examine
+
+COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
+
+
+@click.command()
+@json_option
+def doctor(as_json: bool) -> None:
+    """Try everything that Clipmill needs here, and say what to do about what is missing.
+
+    Exit 1 when something failed; a warning alone is no failure.
+    """
+    findings = examine()
+    if as_json:
+        click.echo(json.dumps([asdict(finding) for finding in findings], indent=2))
+    else:
+        for finding in findings:
+            show(finding)
+    sys.exit(1 if any(finding.level == "fail" for finding in findings) else 0)
+
+
+def show(finding: Finding) -> None:
+    level = click.style(f"{finding.level:4}", fg=COLOURS[finding.level])
+    click.echo(f"{level}  {finding.name:12}  {finding.detail}")
+    if finding.remedy:
+        click.echo(f"{'':18}  → {finding.remedy}")

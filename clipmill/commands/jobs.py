@@ -1,0 +1,95 @@
+"""`clipmill watch`, `fetch`, `jobs` and `cancel`: what is done with jobs that exist."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from clipmill.answers import Batch, Job
+from clipmill.client import Client
+from clipmill.commands.follow import finish_batch, finish_job
+from clipmill.commands.screen import describe
+from clipmill.commands.session import Session, api_command, given
+from clipmill.errors import ApiProblem
+from clipmill.transfer import local_name
+
+HTTP_NOT_FOUND = 404
+
+
+@click.command()
+@click.argument("id_", metavar="ID")
+@api_command
+def watch(session: Session, id_: str) -> None:
+    """Show the progress of a job or batch until it is done. Exit 1 when a job failed."""
+    if isinstance(find(session.client, id_), Batch):
+        finish_batch(session, id_)
+    else:
+        finish_job(session, id_)
+
+
+@click.command()
+@click.argument("id_", metavar="ID")
+@click.option(
+    "-o", "--output", "folder", default=".", type=click.Path(path_type=Path, file_okay=False),
+    help="The folder to put the files in.",
+)  # fmt: skip
+@api_command
+def fetch(session: Session, id_: str, folder: Path) -> None:
+    """Fetch the files of a job or batch that is done.
+
+    A broken transfer is resumed by the same command; every file is checked by its hash.
+    """
+    found = find(session.client, id_)
+    jobs_done = [found] if isinstance(found, Job) else list(found.jobs)
+    paths = []
+    for number, job in enumerate(jobs_done, start=1):
+        # Jobs of a batch may have files of the same name.
+        prefix = "" if len(jobs_done) == 1 else f"{number:0{len(str(len(jobs_done)))}d}-"
+        for artifact in job.artifacts:
+            name = prefix + local_name(artifact)
+            paths.append(session.client.download(artifact, folder, name=name))
+    session.print("\n".join(map(str, paths)), [str(path) for path in paths])
+    if not paths:
+        raise click.ClickException(f"{id_} has no files (it is {found.state})")
+
+
+@click.command()
+@click.argument("id_", metavar="[ID]", required=False)
+@click.option("--state", help="queued, running, succeeded, failed or cancelled.")
+@click.option("--kind", help="extract, download or clip.")
+@click.option("--batch", "batch_id", help="Only the jobs of this batch.")
+@click.option("--external-id", help="Only jobs with this name of yours.")
+@click.option("--limit", default=20, show_default=True, help="How many at most.")
+@api_command
+def jobs(session: Session, id_: str | None, limit: int, **filters: Any) -> None:
+    """List jobs, newest first; or show the one with this ID."""
+    if id_:
+        found = session.client.job(id_)
+        session.print(describe(found), found.document)
+        return
+    pages = session.client.jobs(page_size=max(1, min(limit, 200)), **given(filters))
+    listed = [job for job, _ in zip(pages, range(limit), strict=False)]
+    session.print("\n".join(map(describe, listed)), [job.document for job in listed])
+
+
+@click.command()
+@click.argument("ids", metavar="ID...", nargs=-1, required=True)
+@api_command
+def cancel(session: Session, ids: tuple[str, ...]) -> None:
+    """Cancel jobs or whole batches."""
+    for id_ in ids:
+        batch = isinstance(find(session.client, id_), Batch)
+        answer = session.client.cancel_batch(id_) if batch else session.client.cancel(id_)
+        session.print(f"{id_} {answer.state}", answer.document)
+
+
+def find(client: Client, id_: str) -> Job | Batch:
+    """The job or batch with this id."""
+    try:
+        return client.job(id_)
+    except ApiProblem as problem:
+        if problem.status != HTTP_NOT_FOUND:
+            raise
+    return client.batch(id_)

@@ -1,0 +1,145 @@
+"""`clipmill submit`: one job of each kind, or a batch from a file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from clipmill.client import Client
+from clipmill.commands.follow import finish_batch, finish_job
+from clipmill.commands.session import Session, api_command, given
+
+OUTPUT_FIELDS = ("container", "width", "height", "fit", "fps", "quality", "audio", "thumbnail")
+
+
+@click.group()
+def submit() -> None:
+    """Queue work: extract, download, clip, or a batch of them.
+
+    A SOURCE is a URL, a file on this machine, or `job:ID` of an earlier download. The id of the
+    new job is printed; with --wait the command lasts until the job is done.
+    """
+
+
+def common_options(function: Callable[..., None]) -> Callable[..., None]:
+    """What may be said of a job of any kind."""
+    for option in (
+        click.option("--wait", is_flag=True, help="Show progress until it is done."),
+        click.option("--priority", type=click.IntRange(0, 9), help="9 goes first; default 5."),
+        click.option("--external-id", help="Your own name for the job, to find it by."),
+        click.option("--metadata", multiple=True, metavar="NAME=VALUE", help="A note; repeatable."),
+    ):
+        function = option(function)
+    return function
+
+
+@submit.command()
+@click.argument("source")
+@click.option("--playlist-items", type=int, help="How many entries of a playlist to list.")
+@common_options
+@api_command
+def extract(session: Session, source: str, **options: Any) -> None:
+    """Read what a page says of its video: title, length, formats."""
+    _submit_one(session, "extract", source, options)
+
+
+@submit.command()
+@click.argument("source")
+@click.option("--quality", help="best, 2160p … 360p, worst or audio.")
+@click.option("--container", help="What the file is delivered in, such as mp4.")
+@common_options
+@api_command
+def download(session: Session, source: str, **options: Any) -> None:
+    """Fetch the video behind a page as one file."""
+    _submit_one(session, "download", source, options)
+
+
+@submit.command()
+@click.argument("source")
+@click.option("--start", required=True, help="Seconds, or HH:MM:SS.mmm.")
+@click.option("--end", help="Where the clip ends; or give --duration.")
+@click.option("--duration", help="How long the clip is.")
+@click.option(
+    "--mode", type=click.Choice(["auto", "copy", "smart", "encode"]),
+    help="auto: the cheapest that is exact to the frame.",
+)  # fmt: skip
+@click.option("--container", help="mp4, mkv, webm, gif, m4a or mp3.")
+@click.option("--width", type=int)
+@click.option("--height", type=int)
+@click.option("--fit", type=click.Choice(["contain", "cover", "pad"]))
+@click.option("--fps", type=float)
+@click.option("--quality", type=click.Choice(["draft", "standard", "high"]))
+@click.option("--audio", type=click.Choice(["keep", "drop"]))
+@click.option("--thumbnail", is_flag=True, default=None, help="Make a picture as well.")
+@common_options
+@api_command
+def clip(session: Session, source: str, **options: Any) -> None:
+    """Keep one range of a video."""
+    output = given({name: options.pop(name) for name in OUTPUT_FIELDS})
+    times = {name: _time(options.pop(name)) for name in ("start", "end", "duration")}
+    _submit_one(session, "clip", source, options | times | {"output": output or None})
+
+
+@submit.command()
+@click.argument("file", type=click.File())
+@click.option("--wait", is_flag=True, help="Show progress until all jobs are done.")
+@api_command
+def batch(session: Session, file: Any, wait: bool) -> None:
+    """Queue the jobs of a JSON FILE (- reads standard input) together, all or none.
+
+    The file holds {"defaults": {…}, "jobs": [{…}, …]}, or the list of jobs alone.
+    """
+    try:
+        document = json.load(file)
+    except ValueError as error:
+        raise click.ClickException(f"{file.name} is not JSON: {error}") from error
+    if isinstance(document, list):
+        document = {"jobs": document}
+    if not isinstance(document, dict) or not isinstance(document.get("jobs"), list):
+        raise click.ClickException(f"{file.name} holds no list of jobs")
+    made = session.client.submit_batch(document["jobs"], document.get("defaults"))
+    if wait:
+        finish_batch(session, made.id)
+    else:
+        session.print(made.id, made.document)
+
+
+def _submit_one(session: Session, kind: str, source: str, options: dict[str, Any]) -> None:
+    wait = options.pop("wait")
+    metadata = dict(_pair(text) for text in options.pop("metadata"))
+    fields = given(options | {"metadata": metadata or None})
+    job = session.client.submit(kind, resolve_source(session.client, source), **fields)
+    if wait:
+        finish_job(session, job.id)
+    else:
+        session.print(job.id, job.document)
+
+
+def resolve_source(client: Client, text: str) -> Mapping[str, str]:
+    """What the API understands as this source; a local file is uploaded."""
+    if text.startswith("job:"):
+        return {"job_id": text.removeprefix("job:")}
+    if text.startswith("upload:"):
+        return {"upload_id": text.removeprefix("upload:")}
+    if "://" not in text and Path(text).is_file():
+        return {"upload_id": client.upload(Path(text))}
+    return {"url": text}
+
+
+def _time(text: str | None) -> float | str | None:
+    """A number where it is one; what else it may be the API knows."""
+    try:
+        return None if text is None else float(text)
+    except ValueError:
+        return text
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise click.BadParameter(f"{text!r} is not NAME=VALUE", param_hint="--metadata")
+    return name, value

@@ -1,0 +1,44 @@
+"""`clipmill up`: everything on this machine, in the foreground."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import click
+
+from clipmill.stack.processes import stop_signals_interrupt
+from clipmill.stack.services import running_stack
+from clipmill.stack.supervisor import StackError
+from config.logs import configure_logging
+from config.settings import SettingsError, load_settings, process_environment
+
+
+@click.command()
+@click.option(
+    "--ready-file", type=click.Path(path_type=Path, dir_okay=False),
+    help="Write the API's base URL there once everything answers.",
+)  # fmt: skip
+def up(ready_file: Path | None) -> None:
+    """Run the whole of Clipmill here: broker, API and worker. Ctrl-C stops it all.
+
+    Settings come from the environment (CLIPMILL_PORT, CLIPMILL_DATA_DIR, …). Unless
+    CLIPMILL_REDIS_URL names a server, one is started with its data in CLIPMILL_DATA_DIR.
+    """
+    environ = process_environment()
+    try:
+        settings = load_settings(environ)
+    except SettingsError as error:
+        raise click.ClickException(f"The settings cannot be used.\n{error}") from error
+    configure_logging(settings.log_format, settings.log_level)
+    try:
+        with stop_signals_interrupt(), running_stack(settings, environ) as stack:
+            click.echo(f"Clipmill is ready: {stack.url}   (Ctrl-C stops it)")
+            if ready_file:
+                ready_file.write_text(stack.url)
+            while True:
+                time.sleep(3600)
+    except KeyboardInterrupt:
+        click.echo("Clipmill has stopped.")
+    except (StackError, OSError) as error:
+        raise click.ClickException(str(error)) from error

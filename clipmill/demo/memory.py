@@ -1,0 +1,62 @@
+"""Watches how much memory processes and all their descendants use together."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from types import TracebackType
+from typing import Self
+
+import psutil
+
+SAMPLE_SECONDS = 0.25
+
+
+class MemoryWatch:
+    """Samples in a thread of its own; `peak_bytes` is the most that was seen at once."""
+
+    def __init__(self, pids: Callable[[], Iterable[int]]) -> None:
+        self.peak_bytes = 0
+        self._pids = pids
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._sample, name="memory", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._done.set()
+        self._thread.join()
+
+    def _sample(self) -> None:
+        while True:
+            self.peak_bytes = max(self.peak_bytes, tree_bytes(self._pids()))
+            if self._done.wait(SAMPLE_SECONDS):
+                return
+
+
+def tree_bytes(pids: Iterable[int]) -> int:
+    """The memory of these processes and all below them; shared pages count once (PSS)."""
+    processes: dict[int, psutil.Process] = {}
+    for pid in pids:
+        try:
+            root = psutil.Process(pid)
+            processes |= {found.pid: found for found in (root, *root.children(recursive=True))}
+        except psutil.NoSuchProcess:  # it ended while we looked
+            continue
+    return sum(map(process_bytes, processes.values()))
+
+
+def process_bytes(process: psutil.Process) -> int:
+    """PSS where the system knows it, else RSS; 0 once the process has ended."""
+    try:
+        full = process.memory_full_info()
+    except psutil.Error:  # ended, or its memory is closed to us
+        return 0
+    return int(getattr(full, "pss", full.rss))
