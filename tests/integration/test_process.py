@@ -20,6 +20,7 @@ from tests.support.processes import (
     Supervised,
     eventually,
     evil,
+    is_deserted,
     is_there,
     living_in,
     noted_pids,
@@ -193,7 +194,7 @@ def test_a_tool_that_ends_well_takes_its_hidden_children_along(tmp_path: Path) -
 def test_a_hydra_that_always_has_a_new_head_is_ended(tmp_path: Path) -> None:
     done = cancel_when_ready(evil("hydra", 10), tmp_path)
     assert done.end is End.CANCELLED
-    assert living_in(tmp_path) == set()
+    assert is_deserted(tmp_path)
 
 
 def test_a_stopped_tool_may_tidy_up_within_the_grace(tmp_path: Path) -> None:
