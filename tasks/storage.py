@@ -89,7 +89,8 @@ class Storage:
         """Raises OSError when files cannot be written here."""
         probe = self.root / f".check-{os.getpid()}"
         probe.write_bytes(b"")
-        probe.unlink()
+        # Another thread may have asked at the same moment.
+        probe.unlink(missing_ok=True)
 
     def _checked(self, key: str) -> Path:
         if not _KEY.fullmatch(key):
