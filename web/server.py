@@ -6,8 +6,10 @@ hold a thread. Several processes would each need their own subscription and memo
 
 from __future__ import annotations
 
+import importlib
 import logging
 import multiprocessing
+import os
 import socket
 import sys
 import threading
@@ -18,24 +20,29 @@ from pathlib import Path
 from typing import Any
 
 import click
-from granian import Granian
+from granian.server.mp import MPServer
 from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
 
 from config.logs import configure_logging
 from config.settings import Settings, SettingsError, load_settings
-from web.app import create_app
-from web.services import EXTENSION, MOST_WAITING, Services
 
 log = logging.getLogger(__name__)
 
-# Those that wait must never take the last thread from those that do not.
-_THREADS = MOST_WAITING + 100
+# More than `web.services.MOST_WAITING`: those that wait never take the last thread.
+_THREADS = 1100
 _STOP_SECONDS = 10
 _START_SECONDS = 30.0
+_PARENT_CHECK_SECONDS = 2.0
 # A client that sends its headers drop by drop holds a connection for no longer than this.
 _HEADER_MILLISECONDS = 15_000
+# Granian's own lines go the way of ours.
+_LOGGING = {
+    "formatters": {},
+    "handlers": {},
+    "loggers": {"_granian": {"propagate": True}},
+}
 
 
 @click.command()
@@ -47,25 +54,115 @@ def main(ready_file: Path | None) -> None:
     except SettingsError as error:
         sys.exit(str(error))
     configure_logging(settings.log_format, settings.log_level)
-    with _reserved(settings) as held:
-        Server(settings, held.getsockname()[1], ready_file).serve()
+    with reserved(settings) as held:
+        address, port = held.getsockname()[:2]
+        Server(address, port, ready_file).serve_application()
 
 
-def _reserved(settings: Settings) -> socket.socket:
+def reserved(settings: Settings) -> socket.socket:
     """A socket that keeps the port, 0 being any free one. Raises SystemExit when it is taken.
 
     The server shares its port (SO_REUSEPORT), so a second one on it would start without a word
     and take half of the requests. The first bind, which shares nothing, finds that out.
     """
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     try:
+        family, _, _, _, address = socket.getaddrinfo(
+            settings.host, settings.port, type=socket.SOCK_STREAM
+        )[0]
         with socket.socket(family) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind((settings.host, settings.port))
-            port = probe.getsockname()[1]
+            probe.bind(address)
+            found = probe.getsockname()
     except OSError as error:
         sys.exit(f"cannot listen on {settings.host}:{settings.port}: {error.strerror}")
     held = socket.socket(family)
     held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    held.bind((settings.host, port))
+    held.bind(found)
     return held
+
+
+class Server(MPServer):
+    """Granian, which says when it answers and lets waiting requests end before it stops."""
+
+    def __init__(self, address: str, port: int, ready_file: Path | None) -> None:
+        super().__init__(
+            "web.wsgi:application",
+            address=address,
+            port=port,
+            interface=Interfaces.WSGI,
+            http=HTTPModes.http1,
+            http1_settings=HTTP1Settings(header_read_timeout=_HEADER_MILLISECONDS),
+            websockets=False,
+            workers=1,
+            blocking_threads=_THREADS,
+            backpressure=_THREADS,
+            workers_kill_timeout=_STOP_SECONDS,
+            # Its warnings are about the number of threads, which is meant.
+            log_level=LogLevels.error,
+            log_dictconfig=_LOGGING,
+        )
+        self._address = (address, port)
+        self._ready_file = ready_file
+        self._closing = multiprocessing.Event()
+
+    def serve_application(self) -> None:
+        """Serve until a signal; exit status 0 unless the application failed."""
+        self.serve(target_loader=_Loader(self._closing), wrap_loader=False)
+
+    def startup(self, spawn_target: Any, target_loader: Any) -> None:
+        """Start, and tell whoever waits for it."""
+        super().startup(spawn_target, target_loader)  # type: ignore[no-untyped-call]  # its gap
+        end = time.monotonic() + _START_SECONDS
+        while time.monotonic() < end and not self.main_loop_interrupt.is_set():
+            if self._accepts():
+                self._announce()
+                return
+            time.sleep(0.02)
+
+    def shutdown(self, exit_code: int = 0) -> None:
+        """Let the streams end, then stop."""
+        self._closing.set()
+        super().shutdown(exit_code)  # type: ignore[no-untyped-call]  # its gap
+
+    def _accepts(self) -> bool:
+        try:
+            with socket.create_connection(self._address, timeout=1):
+                return True
+        except OSError:
+            return False
+
+    def _announce(self) -> None:
+        address, port = self._address
+        url = f"http://[{address}]:{port}" if ":" in address else f"http://{address}:{port}"
+        log.info("listening on %s", url)
+        if self._ready_file is not None:
+            partial = self._ready_file.with_suffix(".part")
+            partial.write_text(f"{url}\n")
+            partial.replace(self._ready_file)
+
+
+class _Loader:
+    """Makes the application in the process that serves it."""
+
+    def __init__(self, closing: Event) -> None:
+        self._closing = closing
+
+    def __call__(self) -> Callable[..., Any]:
+        # Imported after the fork: the parent, which only watches, stays small.
+        module = importlib.import_module("web.wsgi")
+        threading.Thread(target=self._watch, args=(module.kit,), daemon=True).start()
+        application: Callable[..., Any] = module.application
+        return application
+
+    def _watch(self, kit: Any) -> None:
+        """Let the streams end when the parent says so; end everything when it was killed."""
+        parent = multiprocessing.parent_process()
+        while not self._closing.wait(_PARENT_CHECK_SECONDS):
+            if parent is not None and not parent.is_alive():
+                log.error("the parent process is gone")
+                os._exit(1)
+        kit.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from threading import BoundedSemaphore, Event
 from typing import cast
 
-from flask import current_app, g
+from flask import Flask, current_app, g
 
 from config.settings import Settings
 from tasks.dispatch import Dispatcher
@@ -67,9 +67,14 @@ class Services:
         self.changes.stop()
 
 
+def services_of(app: Flask) -> Services:
+    """Those of this application."""
+    return cast(Services, app.extensions[EXTENSION])
+
+
 def services() -> Services:
     """Those of the application that serves the present request."""
-    return cast(Services, current_app.extensions[EXTENSION])
+    return services_of(current_app)
 
 
 def caller() -> Caller:

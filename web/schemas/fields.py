@@ -6,7 +6,7 @@ import math
 import re
 import unicodedata
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 from marshmallow import ValidationError, fields, validate
 
@@ -18,16 +18,12 @@ _CLOCK = re.compile(r"(\d{1,3}):([0-5]\d):([0-5]\d(?:\.\d{1,9})?)", re.ASCII)
 class StrictString(fields.String):
     """Text without control characters."""
 
-    default_error_messages: ClassVar[dict[str, str]] = {
-        "control": "Must not hold control characters."
-    }
-
     def _deserialize(
         self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
     ) -> str:
         text = super()._deserialize(value, attr, data, **kwargs)
         if any(unicodedata.category(character) == "Cc" for character in text):
-            raise self.make_error("control")
+            raise ValidationError("Must not hold control characters.")
         return text
 
 
