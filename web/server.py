@@ -20,10 +20,10 @@ from pathlib import Path
 from typing import Any
 
 import click
-from granian.server.mp import MPServer
 from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
+from granian.server.mp import MPServer
 
 from config.logs import configure_logging
 from config.settings import Settings, SettingsError, load_settings
