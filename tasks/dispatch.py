@@ -12,13 +12,14 @@ from tasks.errors import (
     InvalidRequest,
     JobAlreadyFinal,
     JobNotRetryable,
+    NotFound,
     QueueFull,
     StoreUnavailable,
 )
 from tasks.job import Job, JobState
 from tasks.planning import JobRequest, Planner
-from tasks.rendering import render_job
 from tasks.settlement import Settlement
+from tasks.specs import Source
 from tasks.storage import Storage
 from tasks.store import Conflict, Follows, Snapshot, Store
 
@@ -46,28 +47,17 @@ class Dispatcher:
         self._planner.check(request, owner)
         self._check_room(1)
         job = self._planner.plan(request, owner)
-        try:
-            place = self._store.add(job, or_follow=True)
-        except Follows as other:
-            place, job = "waiting", self._settlement.follow(job, other.leader)
+        place = self._store.add(job, or_follow=True)
         self._wake([job], [place])
-        return Snapshot(job.id, render_job(job), 1, job.state)
+        return self._store.snapshot(job.id, owner)
 
     def submit_batch(self, requests: Sequence[JobRequest], owner: str) -> str:
         """Accept all jobs or none; answers the batch's id. Raises as `submit`."""
-        for index, request in enumerate(requests):
-            try:
-                self._planner.check(request, owner)
-            except InvalidRequest as error:
-                raise error.under(f"/jobs/{index}") from error
+        self._check_all(requests, owner)
         self._check_room(len(requests))
         batch_id = self._planner.new_id()
-        jobs = [self._planner.plan(request, owner, batch_id) for request in requests]
-        places = self._store.add_batch(batch_id, owner, time.time(), jobs)
-        for index, place in enumerate(places):
-            if place.startswith("follows:"):
-                jobs[index] = self._settlement.follow(jobs[index], place.removeprefix("follows:"))
-        self._wake(jobs, places)
+        jobs = self._planner.plan_batch(requests, owner, batch_id)
+        self._wake(jobs, self._store.add_batch(batch_id, owner, time.time(), jobs))
         return batch_id
 
     def cancel(self, job_id: str, owner: str | None) -> Snapshot:
@@ -109,7 +99,7 @@ class Dispatcher:
         for job_id in self._store.batch_job_ids(batch_id):
             try:
                 self.cancel(job_id, None)
-            except JobAlreadyFinal:
+            except (JobAlreadyFinal, NotFound):
                 continue
 
     def retry_batch(self, batch_id: str, owner: str | None) -> None:
@@ -117,7 +107,22 @@ class Dispatcher:
         self._store.batch(batch_id, owner)
         for snapshot in self._store.batch_snapshots(batch_id):
             if snapshot.state is JobState.FAILED:
-                self.retry(snapshot.id, None)
+                try:
+                    self.retry(snapshot.id, None)
+                except (JobNotRetryable, NotFound):
+                    continue  # somebody else retried or deleted it in the meantime
+
+    def _check_all(self, requests: Sequence[JobRequest], owner: str) -> None:
+        checked: set[tuple[str, Source]] = set()
+        for index, request in enumerate(requests):
+            what = (request.spec.kind, request.spec.source)
+            if what in checked:
+                continue
+            try:
+                self._planner.check(request, owner)
+            except InvalidRequest as error:
+                raise error.under(f"/jobs/{index}") from error
+            checked.add(what)
 
     def _check_room(self, count: int) -> None:
         if self._store.queued_total() + count > self._max_queued:

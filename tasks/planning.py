@@ -74,11 +74,20 @@ class Planner:
         if job.state in {JobState.FAILED, JobState.CANCELLED}:
             raise _fault("/source/job_id", f"that job is {job.state}")
 
-    def plan(self, request: JobRequest, owner: str, batch_id: str | None = None) -> Job:
+    def plan(self, request: JobRequest, owner: str) -> Job:
         """The record of a checked request, not yet stored."""
+        return self.with_source(self._record(request, owner, None))
+
+    def plan_batch(self, requests: Sequence[JobRequest], owner: str, batch_id: str) -> list[Job]:
+        """The records of a batch, not yet stored; a source that many share is looked up once."""
+        parents: dict[Source, Job | None] = {}
+        records = (self._record(request, owner, batch_id) for request in requests)
+        return [self._after(job, self._parent_of(job, parents)) for job in records]
+
+    def _record(self, request: JobRequest, owner: str, batch_id: str | None) -> Job:
         now = time.time()
         spec = request.spec
-        job = Job(
+        return Job(
             id=self._new_id(),
             spec=spec,
             owner=owner,
@@ -93,26 +102,32 @@ class Planner:
                 download_fingerprint(spec, owner) if isinstance(spec, DownloadSpec) else None
             ),
         )
-        return self.with_source(job)
 
     def with_source(self, job: Job) -> Job:
         """The job with `depends_on` set to whichever job delivers its source."""
-        parent = self._parent_of(job)
+        return self._after(job, self._parent_of(job, {}))
+
+    def _after(self, job: Job, parent: Job | None) -> Job:
         if parent is None:
             return job.depending_on(None, None)
         waits = None if parent.state is JobState.SUCCEEDED else WaitReason.DEPENDENCY
         return job.depending_on(parent.id, waits)
 
-    def _parent_of(self, job: Job) -> Job | None:
-        source = job.spec.source
-        if source.job_id is not None:
-            return self._source_job(source.job_id)
-        if isinstance(job.spec, ClipSpec) and source.url is not None:
-            return self._download_for(source.url, job)
+    def _parent_of(self, job: Job, parents: dict[Source, Job | None]) -> Job | None:
+        if isinstance(job.spec, ClipSpec):
+            source = job.spec.source
+            if source not in parents:
+                parents[source] = self._deliverer(source, job)
+            return parents[source]
         if job.fingerprint is not None:
             leader = self._store.leader(job.fingerprint)
             return leader if leader is not None and leader.id != job.id and _alive(leader) else None
         return None
+
+    def _deliverer(self, source: Source, clip: Job) -> Job | None:
+        if source.job_id is not None:
+            return self._source_job(source.job_id)
+        return None if source.url is None else self._download_for(source.url, clip)
 
     def _source_job(self, job_id: str) -> Job | None:
         try:

@@ -11,9 +11,13 @@ import time
 from tasks.broker import Broker
 from tasks.errors import NotFound, SourceFailed, StoreUnavailable
 from tasks.job import Failure, Job, JobState, WaitReason
+from tasks.planning import Planner
 from tasks.store import Conflict, Follows, Store
 
 log = logging.getLogger(__name__)
+
+# How often a change is tried again when somebody else changed the job in between.
+_TRIES = 20
 
 
 class Settlement:
@@ -22,14 +26,18 @@ class Settlement:
     def __init__(self, store: Store, broker: Broker) -> None:
         self._store = store
         self._broker = broker
+        self._planner = Planner(store, ())
 
     def settle(self, job: Job) -> None:
         """Release those who waited for a final job; stop the download that only it needed."""
-        for dependent_id in self._store.dependents(job.id):
-            self._release(dependent_id, job)
-        self._store.dependents_released(job.id)
-        if job.depends_on is not None:
-            self._stop_if_unused(job.depends_on)
+        ended = [job]
+        while ended:  # a loop, since a client may build a chain as long as it likes
+            parent = ended.pop()
+            released = self._release_all(parent)
+            ended += [item for item in released if item.state.final]
+            self._store.dependents_released(parent.id)
+            if parent.depends_on is not None:
+                self._stop_if_unused(parent.depends_on)
 
     def cancel(self, job: Job, revision: int) -> bool:
         """Stop a job that is not final; False when it changed meanwhile, so look again."""
@@ -43,67 +51,73 @@ class Settlement:
         self.settle(cancelled)
         return True
 
-    def follow(self, job: Job, leader_id: str) -> Job:
-        """Write into a fresh record that it waits for another job that does the same work."""
-        following = job.depending_on(leader_id, WaitReason.DEPENDENCY)
-        current, revision = self._store.job_and_revision(job.id)
-        try:
-            self._store.replace(current, following, revision)
-        except Conflict:
-            return self._store.job(job.id)  # it was released in the meantime
-        return following
+    def _release_all(self, parent: Job) -> list[Job]:
+        moved = [self._release(item, parent) for item in self._store.dependents(parent.id)]
+        released = [item for item in moved if item is not None]
+        downloads = {item.depends_on for item in released if _waits(item)}
+        self._send([("download", download) for download in sorted(filter(None, downloads))])
+        return released
 
-    def _release(self, job_id: str, parent: Job) -> None:
-        """Move on one job that waited for `parent`."""
-        try:
-            job, revision = self._store.job_and_revision(job_id)
-        except NotFound:
-            return
-        if job.state is not JobState.QUEUED or job.wait_reason is not WaitReason.DEPENDENCY:
-            return
-        released = _after(job, parent)
-        try:
-            place = self._store.replace(job, released, revision)
-        except Follows as other:
-            self.follow(job, other.leader)
-            return
-        except Conflict:
-            return  # cancelled, or released by somebody else
-        if place == "ready":
-            self.publish(released)
-        elif released.state.final:
-            self.settle(released)
+    def _release(self, job_id: str, parent: Job) -> Job | None:
+        """Move on one job that waited for `parent`; the job as it is then, None if it is not."""
+        for _ in range(_TRIES):
+            try:
+                job, revision = self._store.job_and_revision(job_id)
+            except NotFound:
+                return None
+            if not _waits(job) or job.depends_on != parent.id:
+                return None
+            released = self._after(job, parent)
+            try:
+                place = self._store.replace(job, released, revision)
+            except (Conflict, Follows):
+                continue  # it was changed, or others began the same work: look again
+            if place == "ready":
+                self.publish(released)
+            return released
+        raise StoreUnavailable("the job changes too fast")
+
+    def _after(self, job: Job, parent: Job) -> Job:
+        """The job as it goes on when the one it waited for has ended."""
+        if parent.state is JobState.SUCCEEDED:
+            return job.waiting_for(None)
+        if parent.state is JobState.CANCELLED and job.spec.source.url is not None:
+            # It asked for the URL, not for that job: somebody else has to fetch it.
+            return self._planner.with_source(job)
+        if job.fingerprint is not None and parent.error is not None:  # the same work
+            return job.failed(time.time(), parent.error)
+        return job.failed(time.time(), _source_failed(parent))
 
     def _stop_if_unused(self, download_id: str) -> None:
         """Cancel a download that was made for clips which are all gone."""
+        if self._store.has_dependents(download_id):
+            return
         try:
             job, revision = self._store.job_and_revision(download_id)
         except NotFound:
             return
-        if job.implied and not job.state.final and not self._store.dependents(download_id):
+        if job.implied and not job.state.final:
             self.cancel(job, revision)
 
     def publish(self, job: Job) -> None:
         """Wake a worker for a job; if that fails the housekeeper does it later."""
+        self._send([(job.kind, job.id)])
+
+    def _send(self, messages: list[tuple[str, str]]) -> None:
         try:
-            self._broker.publish([(job.kind, job.id)])
+            self._broker.publish(messages)
         except StoreUnavailable:
-            log.warning("no message could be sent", extra={"values": {"job": job.id}})
+            log.warning("no message could be sent", extra={"values": {"jobs": len(messages)}})
 
 
 _ENDS = {JobState.FAILED: "failed", JobState.CANCELLED: "was cancelled"}
 
 
-def _after(job: Job, parent: Job) -> Job:
-    """The job as it goes on when the one it waited for has ended."""
-    now = time.time()
-    same_work = job.fingerprint is not None and job.fingerprint == parent.fingerprint
-    if parent.state is JobState.SUCCEEDED:
-        return job.waiting_for(None)
-    if same_work and parent.state is JobState.CANCELLED:
-        return job.depending_on(None, None)  # somebody has to do it
-    if same_work and parent.error is not None:
-        return job.failed(now, parent.error)
+def _waits(job: Job) -> bool:
+    return job.state is JobState.QUEUED and job.wait_reason is WaitReason.DEPENDENCY
+
+
+def _source_failed(parent: Job) -> Failure:
     detail = {"job_id": parent.id, "code": parent.error.code if parent.error else parent.state}
-    error = SourceFailed(f"the job that delivers the source {_ENDS[parent.state]}", detail)
-    return job.failed(now, Failure.of(error))
+    message = f"the job that delivers the source {_ENDS[parent.state]}"
+    return Failure.of(SourceFailed(message, detail))

@@ -17,7 +17,7 @@ from tasks.errors import NotFound, StoreUnavailable, WorkerLost
 from tasks.job import Failure, Job, JobState, WaitReason
 from tasks.settlement import Settlement
 from tasks.storage import Storage
-from tasks.store import Conflict, Extras, Follows, Store
+from tasks.store import CancelRequested, Conflict, Extras, Follows, Store
 from tasks.store.counters import counter_name
 
 log = logging.getLogger(__name__)
@@ -81,8 +81,8 @@ class Housekeeper:
         reason = Extras(counters=Counter({counter_name("recovered_jobs_total", reason="lease"): 1}))
         try:
             self._store.replace(job, after, revision, lease_expired=True, extras=reason)
-        except (Conflict, Follows):
-            return  # renewed, ended or recovered in the meantime
+        except (Conflict, Follows, CancelRequested):
+            return  # renewed, ended, recovered or to be cancelled: the next round looks again
         log.warning("a worker was lost", extra={"values": {"job": job_id, "state": after.state}})
         for key in job.publishing:
             self._storage.delete(key)

@@ -20,7 +20,7 @@ class Batches(Records):
     def add_batch(self, batch_id: str, owner: str, now: float, jobs: Sequence[Job]) -> list[str]:
         """Record a batch and all of its jobs, or nothing; answers the place of each.
 
-        Instead of a place stands `follows:ID` where another job already does the same work.
+        A job whose work another one does already waits for that one.
         """
         record = {"owner": owner, "created_at": now}
         with translated():
@@ -32,7 +32,7 @@ class Batches(Records):
             for job in jobs:
                 self.add(job, or_follow=True, pipeline=pipeline)
             _, *answers = pipeline.execute()
-        return [":".join(part.decode() for part in answer[:1]) for answer in answers]
+        return [answer[0].decode() for answer in answers]
 
     def batch(self, batch_id: str, owner: str | None = None) -> Batch:
         """The batch with its counts. Raises NotFound when absent or another's."""

@@ -15,7 +15,18 @@ from redis.retry import Retry
 from tasks.errors import StoreUnavailable
 from tasks.store.keys import PREFIX
 
-_SCRIPTS = ("write", "take", "renew", "request_cancel", "delete")
+# Each script's file. Only what adds jobs is refused when the store is full: what is there must
+# be able to come to its end, and so to make room.
+_SCRIPTS = {
+    "create": "write",
+    "change": "write",
+    "take": "take",
+    "renew": "renew",
+    "request_cancel": "request_cancel",
+    "delete": "delete",
+    "settled": "settled",
+}
+_ALLOWED_WHEN_FULL = "#!lua flags=allow-oom\n"
 
 
 def connect(url: str, timeout_seconds: float = 5.0) -> redis.Redis:
@@ -39,14 +50,18 @@ def translated() -> Iterator[None]:
         raise StoreUnavailable("the record store does not answer") from error
 
 
+def _source(name: str, file: str) -> str:
+    text = (files("tasks.store") / "lua" / f"{file}.lua").read_text()
+    return text if name == "create" else _ALLOWED_WHEN_FULL + text
+
+
 class StorePart:
     """What each part of the store is built on: a client and the scripts."""
 
     def __init__(self, client: redis.Redis) -> None:
         self.redis: Any = client  # its methods are typed for sync and async at once
-        folder = files("tasks.store") / "lua"
         self._scripts: dict[str, Script] = {
-            name: client.register_script((folder / f"{name}.lua").read_text()) for name in _SCRIPTS
+            name: client.register_script(_source(name, file)) for name, file in _SCRIPTS.items()
         }
 
     def run(self, script: str, keys: Sequence[str], *args: Any, client: Any = None) -> Any:

@@ -47,9 +47,8 @@ class Leases(StorePart):
             return [item.decode() for item in self.redis.srandmember(ENDED, limit)]
 
     def dependents_released(self, job_id: str) -> None:
-        """Nobody waits for this job any more."""
-        with translated():
-            self.redis.srem(ENDED, job_id)
+        """Forget that dependents are to be released, unless more have come meanwhile."""
+        self.run("settled", [key("job", job_id)], job_id)
 
     def ready_count(self, kind: str) -> int:
         """How many jobs of a kind a worker could take now."""

@@ -92,6 +92,7 @@ def _change_of(job: Job, before: Job | None, extras: Extras) -> dict[str, Any]:
         "score": job.queued_at - job.priority * PRIORITY_SECONDS,
         "not_before": job.not_before,
         "depends_on": job.depends_on,
+        "leaves": before.depends_on if before and before.depends_on != job.depends_on else None,
         "counters": dict(counters),
         "cache_key": extras.cache_key,
         "artifacts": [
@@ -107,11 +108,17 @@ def _change_of(job: Job, before: Job | None, extras: Extras) -> dict[str, Any]:
 class Records(StorePart):
     """Writing and reading single jobs."""
 
-    def _write(self, job: Job, change: dict[str, Any], client: Any = None) -> str:
+    def _write(
+        self, job: Job, change: dict[str, Any], otherwise: Job | None = None, client: Any = None
+    ) -> str:
+        versions = [job] if otherwise is None else [job, otherwise]
+        documents = [
+            part for item in versions for part in (json.dumps(item.to_dict()), render_job(item))
+        ]
+        script = "create" if "create" in change else "change"
         answer = self.run(
-            "write", [key("job", job.id)], json.dumps(change), json.dumps(job.to_dict()),
-            render_job(job), client=client,
-        )  # fmt: skip
+            script, [key("job", job.id)], json.dumps(change), *documents, client=client
+        )
         if client is not None:
             return "queued"
         return _checked(answer, lost=LeaseLost if "expect_token" in change else Conflict)
@@ -119,11 +126,16 @@ class Records(StorePart):
     def add(self, job: Job, *, or_follow: bool = False, pipeline: Any = None) -> str:
         """Record a new job; answers its place (ready or waiting).
 
-        Raises Follows when another job already does the work that the job's fingerprint names:
-        with `or_follow` the new one is recorded and waits for the other, else nothing is written.
+        When another job already does the work that the job's fingerprint names, the new one
+        waits for it with `or_follow`; without, Follows is raised and nothing is written.
         """
-        change = _change_of(job, None, NOTHING_ELSE) | {"create": True, "or_follow": or_follow}
-        return self._write(job, change, pipeline)
+        change = _change_of(job, None, NOTHING_ELSE) | {"create": True}
+        if not or_follow or job.fingerprint is None:
+            return self._write(job, change, client=pipeline)
+        # Only the script knows whom it follows: it puts that id where the placeholder stands.
+        placeholder = secrets.token_hex(16)
+        following = job.depending_on(placeholder, WaitReason.DEPENDENCY)
+        return self._write(job, change | {"placeholder": placeholder}, following, client=pipeline)
 
     def replace(
         self,
@@ -237,6 +249,11 @@ class Records(StorePart):
             return self.job(job_id.decode())
         except NotFound:
             return None
+
+    def has_dependents(self, job_id: str) -> bool:
+        """Whether a job that is not final takes this one as its source."""
+        with translated():
+            return bool(self.redis.exists(key("dependents", job_id)))
 
     def dependents(self, job_id: str) -> list[str]:
         """Jobs, not final, whose source is this job."""

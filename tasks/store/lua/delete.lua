@@ -3,7 +3,7 @@
 -- Answer: {"ok", meta of each artifact that nothing refers to any more...} | {"open"} | {"in use"} | {"absent"}
 local prefix, id, job = ARGV[1], ARGV[2], KEYS[1]
 local function key(...) return prefix .. table.concat({...}, ':') end
-local got = redis.call('HMGET', job, 'state', 'owner', 'kind', 'batch', 'external', 'cache_key', 'flight', 'record')
+local got = redis.call('HMGET', job, 'state', 'owner', 'kind', 'batch', 'external', 'cache_key', 'flight', 'progress', 'artifacts')
 local state, owner, kind, batch, external = got[1], got[2], got[3], got[4], got[5]
 if not state then return {'absent'} end
 if state == 'queued' or state == 'running' then return {'open'} end
@@ -21,7 +21,7 @@ if batch and batch ~= '' then
     redis.call('HINCRBY', record, 'n:' .. state, -1)
     redis.call('HINCRBY', record, 'size', -1)
     redis.call('HINCRBY', record, 'revision', 1)
-    redis.call('HINCRBYFLOAT', record, 'progress', -tonumber(cjson.decode(got[8]).progress))
+    redis.call('HINCRBYFLOAT', record, 'progress', -tonumber(got[8]))
   end
 end
 if external and external ~= '' then redis.call('ZREM', key('index', 'external', external), id) end
@@ -29,16 +29,14 @@ for _, pointer in ipairs({got[6] and key('cache', got[6]) or '', got[7] and key(
   if pointer ~= '' and redis.call('GET', pointer) == id then redis.call('DEL', pointer) end
 end
 local answer = {'ok'}
-local result = cjson.decode(got[8]).result
-local artifacts = type(result) == 'table' and result.artifacts or {}
-for _, artifact in ipairs(artifacts) do
-  local name = key('artifact', artifact.id)
+for artifact in string.gmatch(got[9] or '', '%S+') do
+  local name = key('artifact', artifact)
   redis.call('SREM', name .. ':jobs', id)
   if redis.call('SCARD', name .. ':jobs') == 0 then
-    local meta = redis.call('HGET', name, 'meta')
-    if meta then
-      table.insert(answer, meta)
-      redis.call('HINCRBYFLOAT', key('totals'), 'artifact_bytes', -tonumber(artifact.size_bytes))
+    local held = redis.call('HMGET', name, 'meta', 'size')
+    if held[1] then
+      table.insert(answer, held[1])
+      redis.call('HINCRBYFLOAT', key('totals'), 'artifact_bytes', -tonumber(held[2]))
     end
     redis.call('DEL', name, name .. ':jobs')
   end

@@ -1,5 +1,6 @@
 -- Create or change one job record, with every index, counter and reference that goes with it.
--- KEYS[1] the job   ARGV: key prefix, change (JSON), record, public document
+-- KEYS[1] the job   ARGV: key prefix, change (JSON), record, public document, and for a job that
+-- may follow another: record and document with `change.placeholder` where the other's id belongs
 -- Answer: {place, revision} | {"conflict"} | {"cancelled"} | {"follows", leader}
 local prefix, change = ARGV[1], cjson.decode(ARGV[2])
 local function key(...) return prefix .. table.concat({...}, ':') end
@@ -21,25 +22,28 @@ elseif not old_state then
   return {'conflict'}
 elseif change.expect_token then
   if token ~= change.expect_token then return {'conflict'} end
-  if cancel == '1' and not change.accept_cancel then return {'cancelled'} end
 elseif revision ~= change.expect_revision or (change.lease_expired and lease_until > now) then
   return {'conflict'}
 end
+-- A cancel that was accepted holds whoever writes next: the worker or, after it, the housekeeper.
+if cancel == '1' and change.state ~= 'cancelled' then return {'cancelled'} end
 
 for _, artifact in ipairs(change.artifacts or {}) do
   if not artifact.new and redis.call('EXISTS', key('artifact', artifact.id)) == 0 then return {'gone'} end
 end
 
 -- 2. Equal work runs once: the first is the leader, later ones wait for it.
-local parent, place, leader_found = change.depends_on, change.place, nil
+local parent, place, record, document = change.depends_on, change.place, ARGV[3], ARGV[4]
 if change.flight and not change.expect_token then
   local flight = key('flight', change.flight)
   local leader = redis.call('GET', flight)
   local leader_state = leader and redis.call('HGET', key('job', leader), 'state')
   if leader and leader ~= id and leader_state and leader_state ~= 'failed' and leader_state ~= 'cancelled' then
     if leader ~= parent then
-      if not change.or_follow then return {'follows', leader} end
-      parent, place, leader_found = leader, 'waiting', leader
+      if not change.placeholder then return {'follows', leader} end
+      parent, place = leader, 'waiting'
+      record = string.gsub(ARGV[5], change.placeholder, leader)
+      document = string.gsub(ARGV[6], change.placeholder, leader)
     end
   else
     redis.call('SET', flight, id)
@@ -49,16 +53,17 @@ end
 -- 3. What it waits for may be over already.
 if place == 'waiting' then
   local parent_state = redis.call('HGET', key('job', parent), 'state')
-  if not parent_state or final[parent_state] then place = 'ready' end
+  if not parent_state or parent_state == 'succeeded' then place = 'ready'
+  elseif final[parent_state] then redis.call('SADD', key('ended'), parent) end  -- to be settled again
 end
 
 -- 4. The record.
 revision = revision + 1
 local lease_end = change.lease_seconds and now + change.lease_seconds or 0
-redis.call('HSET', job, 'record', ARGV[3], 'doc', ARGV[4], 'state', change.state, 'revision', revision,
+redis.call('HSET', job, 'record', record, 'doc', document, 'state', change.state, 'revision', revision,
   'write', change.write, 'token', change.token or '', 'place', place, 'progress', change.progress, 'kind', kind,
   'owner', change.owner, 'lease_until', lease_end, 'external', change.external or '', 'batch', change.batch or '')
-if final[change.state] or change.clear_cancel then redis.call('HDEL', job, 'cancel') end
+if final[change.state] then redis.call('HDEL', job, 'cancel') end
 
 -- 5. Its place: exactly one of ready, delayed, waiting, leased, final.
 local lane = key('ready', kind, change.owner)
@@ -93,21 +98,24 @@ if change.state == 'running' then redis.call('SADD', key('running', kind), id)
 else redis.call('SREM', key('running', kind), id) end
 
 -- 7. Who waits for whom.
+if change.leaves then redis.call('SREM', key('dependents', change.leaves), id) end
 if parent then
   local dependents = key('dependents', parent)
   if final[change.state] then redis.call('SREM', dependents, id)
   else redis.call('SADD', dependents, id) end
 end
-if final[change.state] and redis.call('SCARD', key('dependents', id)) > 0 then
-  redis.call('SADD', key('ended'), id)
-end
+if not final[change.state] then redis.call('SREM', key('ended'), id)
+elseif redis.call('SCARD', key('dependents', id)) > 0 then redis.call('SADD', key('ended'), id) end
 
 -- 8. Artifacts and what can be answered from storage.
+local shown = {}
 for _, artifact in ipairs(change.artifacts or {}) do
-  redis.call('HSET', key('artifact', artifact.id), 'meta', artifact.meta)
+  table.insert(shown, artifact.id)
+  redis.call('HSET', key('artifact', artifact.id), 'meta', artifact.meta, 'size', artifact.size_bytes)
   redis.call('SADD', key('artifact', artifact.id, 'jobs'), id)
   if artifact.new then redis.call('HINCRBYFLOAT', key('totals'), 'artifact_bytes', artifact.size_bytes) end
 end
+if #shown > 0 then redis.call('HSET', job, 'artifacts', table.concat(shown, ' ')) end
 if change.cache_key then
   redis.call('SET', key('cache', change.cache_key), id)
   redis.call('HSET', job, 'cache_key', change.cache_key)
@@ -134,5 +142,4 @@ for name, amount in pairs(change.counters or {}) do
   redis.call('HINCRBYFLOAT', key('counters'), name, amount)
 end
 redis.call('PUBLISH', key('changes'), id)
-if leader_found then return {'follows', leader_found} end
 return {place, revision}
