@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from math import isfinite
 from typing import Any, Self
 
 from tasks.errors import JobError
@@ -125,9 +126,12 @@ class Job:
     def progressed(
         self, progress: float, speed: float | None = None, eta_seconds: float | None = None
     ) -> Job:
-        """How far the attempt has come; never backwards."""
-        bounded = min(max(progress, self.progress), 1.0)
-        return replace(self, progress=bounded, speed=speed, eta_seconds=eta_seconds)
+        """How far the attempt has come; never backwards. What a tool does not know is left out."""
+        known = progress if isfinite(progress) else 0.0
+        bounded = min(max(known, self.progress), 1.0)
+        return replace(
+            self, progress=bounded, speed=_finite(speed), eta_seconds=_finite(eta_seconds)
+        )
 
     def succeeded(self, now: float, result: dict[str, Any]) -> Job:
         """Its artifacts are published."""
@@ -178,7 +182,8 @@ class Job:
 
     def to_dict(self) -> dict[str, Any]:
         """The whole record, ready for JSON."""
-        return {**asdict(self), "kind": self.kind, "spec": spec_to_dict(self.spec)}
+        error = self.error and vars(self.error)
+        return {**vars(self), "kind": self.kind, "spec": spec_to_dict(self.spec), "error": error}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
@@ -195,6 +200,10 @@ class Job:
                 "error": Failure(**error) if error else None,
             }
         )  # fmt: skip
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and isfinite(value) else None
 
 
 # What only means something while a worker is busy with the job.

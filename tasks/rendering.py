@@ -66,5 +66,6 @@ def public_job(job: Job) -> dict[str, Any]:
 
 
 def render_job(job: Job) -> bytes:
-    """`public_job` as the bytes a client receives."""
-    return json.dumps(public_job(job), ensure_ascii=False, separators=(",", ":")).encode()
+    """`public_job` as the bytes a client receives. Raises ValueError for a number that is none."""
+    text = json.dumps(public_job(job), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return text.encode(errors="replace")  # a title may hold half a character, which UTF-8 has not

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Self
 
 Quality = Literal[
@@ -30,7 +30,7 @@ class Source:
 
     def to_dict(self) -> dict[str, str]:
         """The one that is set, by its name."""
-        return {key: value for key, value in asdict(self).items() if value is not None}
+        return {key: value for key, value in vars(self).items() if value is not None}
 
 
 @dataclass(frozen=True)
@@ -110,10 +110,8 @@ Spec = ExtractSpec | DownloadSpec | ClipSpec
 
 def spec_to_dict(spec: Spec) -> dict[str, Any]:
     """The spec as it is stored and shown; what is unset is left out of `source` and `output`."""
-    values = asdict(spec)
-    values["source"] = spec.source.to_dict()
+    values = {**vars(spec), "source": spec.source.to_dict()}
     if isinstance(spec, ClipSpec):
-        values["output"] = {
-            key: value for key, value in values["output"].items() if value is not None
-        }
+        output = vars(spec.output).items()
+        values["output"] = {key: value for key, value in output if value is not None}
     return values
