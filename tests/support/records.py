@@ -1,0 +1,150 @@
+"""Job records for tests of the store, and every invariant that its keys must keep."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+import redis
+
+from tasks.ids import IdMaker
+from tasks.job import Job, JobState
+from tasks.specs import DownloadSpec, ExtractSpec, Source, Spec
+from tasks.store import Store, StoredArtifact
+from tasks.store.records import place_of
+
+new_id = IdMaker()
+URL = "https://media.example/video"
+Answer = TypeVar("Answer")
+
+
+def make_job(spec: Spec | None = None, **values: Any) -> Job:
+    """A queued job, an extract unless something else is asked for."""
+    now = time.time()
+    defaults = {"id": new_id(), "owner": "ann", "created_at": now, "queued_at": now}
+    return Job(spec=spec or ExtractSpec(Source(url=URL)), **{**defaults, **values})
+
+
+def make_download(flight: str | None = None, **values: Any) -> Job:
+    return make_job(DownloadSpec(Source(url=URL)), fingerprint=flight, **values)
+
+
+def make_artifact(job: Job, size_bytes: int = 100) -> StoredArtifact:
+    artifact_id = new_id()
+    return StoredArtifact(
+        id=artifact_id,
+        job_id=job.id,
+        owner=job.owner,
+        storage_key=f"{artifact_id[-2:]}/{artifact_id}.mp4",
+        filename="video.mp4",
+        media_type="video/mp4",
+        size_bytes=size_bytes,
+        sha256="0" * 64,
+        role="main",
+    )
+
+
+def at_once(work: Callable[[int], Answer], threads: int) -> list[Answer]:
+    """What `work(0)`, `work(1)`… answer when they run at the same time."""
+    with ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(work, range(threads)))
+
+
+def names(found: Sequence[bytes]) -> set[str]:
+    return {item.decode() for item in found}
+
+
+def every_key(client: redis.Redis) -> set[str]:
+    return names(client.keys("*"))
+
+
+class Records:
+    """All job records as they lie in the store, read by nobody's leave."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        self._client = client
+        self.jobs: dict[str, Job] = {}
+        self.places: dict[str, str] = {}
+        for name in every_key(client):
+            if name.startswith("clipmill:job:"):
+                held = client.hgetall(name)
+                job = Job.from_dict(json.loads(held[b"record"]))
+                self.jobs[job.id] = job
+                self.places[job.id] = held[b"place"].decode()
+                assert held[b"state"].decode() == job.state
+                assert json.loads(held[b"doc"])["state"] == job.state
+                assert float(held[b"progress"]) == job.progress
+
+    def members(self, name: str) -> set[str]:
+        kind = self._client.type(f"clipmill:{name}")
+        if kind == b"zset":
+            return names(self._client.zrange(f"clipmill:{name}", 0, -1))
+        return names(self._client.smembers(f"clipmill:{name}"))
+
+    def _ids(self, holds: Callable[[Job], bool]) -> set[str]:
+        return {job.id for job in self.jobs.values() if holds(job)}
+
+    def check(self, store: Store) -> None:
+        """Every index, place, count and counter agrees with the records."""
+        self._check_indexes()
+        self._check_places()
+        self._check_batches(store)
+        self._check_counters(store)
+
+    def _check_indexes(self) -> None:
+        assert self.members("index:all") == set(self.jobs)
+        for state in JobState:
+            assert self.members(f"index:state:{state}") == self._ids(
+                lambda j, s=state: j.state is s
+            )
+        for kind in ("extract", "download", "clip"):
+            of_kind = self._ids(lambda j, k=kind: j.kind == k)
+            assert self.members(f"index:kind:{kind}") == of_kind
+            for state in (JobState.QUEUED, JobState.RUNNING):
+                inside = {id_ for id_ in of_kind if self.jobs[id_].state is state}
+                assert self.members(f"{state}:{kind}") == inside
+        for owner in {job.owner for job in self.jobs.values()}:
+            assert self.members(f"index:owner:{owner}") == self._ids(
+                lambda j, o=owner: j.owner == o
+            )
+
+    def _check_places(self) -> None:
+        ready: dict[str, set[str]] = defaultdict(set)
+        for job in self.jobs.values():
+            place = self.places[job.id]
+            assert job.attempt <= job.max_attempts
+            assert (place == "final") == job.state.final
+            if job.state is JobState.RUNNING:
+                assert place == "leased"
+            if place == "ready":
+                ready[f"ready:{job.kind}:{job.owner}"].add(job.id)
+            if place not in {"leased", "ready"}:
+                assert place == place_of(job)
+        for lane in every_key(self._client):
+            if lane.startswith("clipmill:ready:"):
+                name = lane.removeprefix("clipmill:")
+                assert self.members(name) == ready.pop(name)
+        assert not ready
+        for name, place in (("leases", "leased"), ("delayed", "delayed")):
+            assert self.members(name) == {id_ for id_, at in self.places.items() if at == place}
+
+    def _check_batches(self, store: Store) -> None:
+        for batch_id in {job.batch_id for job in self.jobs.values() if job.batch_id}:
+            inside = [job for job in self.jobs.values() if job.batch_id == batch_id]
+            batch, states = store.batch(batch_id), Counter(job.state.value for job in inside)
+            assert batch.size == len(inside)
+            assert {s: n for s, n in batch.counts.items() if n} == dict(states)
+            assert abs(batch.progress - sum(job.progress for job in inside) / batch.size) < 1e-9
+            assert (batch.finished_at is not None) == all(job.state.final for job in inside)
+
+    def _check_counters(self, store: Store) -> None:
+        # A retried job has ended more often than its record tells, hence at least.
+        counted = store.counters()
+        for (kind, state), number in Counter(
+            (job.kind, job.state.value) for job in self.jobs.values() if job.state.final
+        ).items():
+            assert counted[f"jobs_total{{kind={kind},state={state}}}"] >= number
