@@ -26,6 +26,7 @@ class Connection:
         self, url: str, key: str | None, *, timeout_seconds: float, max_tries: int
     ) -> None:
         self._url = url
+        self._timeout_seconds = timeout_seconds
         self._max_tries = max_tries
         self._http = httpx.Client(
             base_url=url,
@@ -65,8 +66,7 @@ class Connection:
         A repeatable request (by default a GET) is tried again when the line breaks or the API is
         busy. `extra_seconds` is the time that the API may let it hang.
         """
-        timeout = self._http.timeout.read or 0.0
-        request["timeout"] = httpx.Timeout(self._http.timeout, read=timeout + extra_seconds)
+        request["timeout"] = self._timeout_seconds + extra_seconds
         tries = self._max_tries if (method == "GET" if repeatable is None else repeatable) else 1
         for pause in pauses(tries):
             try:

@@ -67,6 +67,7 @@ def running_stack(
             services, stop_order=STOP_ORDER, lock=lock, leftovers=leftovers
         ) as supervisor:
             yield Stack(read_url(url_file) or "", supervisor)
+        url_file.unlink(missing_ok=True)
 
 
 def _place_socket(broker_folder: Path) -> tuple[Path, list[Path]]:
