@@ -114,8 +114,16 @@ def _is_playable(stream: Stream) -> bool:
     return (
         context is not None
         and context.codec.name in DECODERS
-        and context.codec_tag not in ENCRYPTED_TAGS
+        and _tag(stream) not in ENCRYPTED_TAGS
     )
+
+
+def _tag(stream: Stream) -> str:
+    """The container's four letters for the codec; AVI's are often not letters at all."""
+    try:
+        return stream.codec_context.codec_tag
+    except UnicodeDecodeError:
+        return ""
 
 
 def _is_encrypted(container: InputContainer, stream: VideoStream | AudioStream) -> bool:
@@ -127,10 +135,9 @@ def _is_encrypted(container: InputContainer, stream: VideoStream | AudioStream) 
 
 
 def _why_nothing_plays(container: InputContainer) -> str:
-    contexts = [stream.codec_context for stream in container.streams]
-    if any(context and context.codec_tag in ENCRYPTED_TAGS for context in contexts):
+    if any(_tag(stream) in ENCRYPTED_TAGS for stream in container.streams if stream.codec_context):
         return "The file is encrypted."
-    if contexts:
+    if len(container.streams):
         return "The file holds no video or audio of a known codec."
     return "The file holds no streams."
 
