@@ -43,7 +43,8 @@ def demo(output: Path | None, as_json: bool, **options: Any) -> None:
     Nothing is needed and nothing is left but the clips. Exit 0 only when every clip succeeded.
     """
     plan = Plan(output=output or output_folder(), **options)
-    console = Console(stderr=as_json, width=None if sys.stdout.isatty() else LINE_WIDTH)
+    width = None if sys.stdout.isatty() else LINE_WIDTH
+    console = Console(stderr=as_json, width=width, highlight=False)
     try:
         with stop_signals_interrupt():
             report = run_demo(plan, console)

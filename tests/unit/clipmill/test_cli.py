@@ -1,0 +1,98 @@
+"""The command line without an API: its help, its usage errors, and an API that is not there."""
+
+from __future__ import annotations
+
+import json
+import socket
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+
+from clipmill.cli import main
+from clipmill.commands.submit import resolve_source
+
+
+def run(*words: str) -> Result:
+    return CliRunner().invoke(main, list(words))
+
+
+def commands(group: click.Group, above: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    found = []
+    for name, command in group.commands.items():
+        found.append((*above, name))
+        if isinstance(command, click.Group):
+            found += commands(command, (*above, name))
+    return found
+
+
+@pytest.mark.parametrize("words", commands(main), ids=" ".join)
+def test_every_command_explains_itself_and_its_options(words: tuple[str, ...]) -> None:
+    result = run(*words, "--help")
+    assert result.exit_code == 0
+    assert result.output.startswith("Usage:")
+
+
+def test_the_commands_are_those_that_are_promised() -> None:
+    promised = {"up", "demo", "submit", "watch", "fetch", "jobs", "cancel", "keys", "doctor"}
+    assert set(main.commands) == promised
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("submit", "clip", "u"), ("watch",), ("keys", "new"), ("nothing",), ("demo", "--mode", "x")],
+    ids=" ".join,
+)
+def test_wrong_usage_is_exit_status_two(words: tuple[str, ...]) -> None:
+    assert run(*words).exit_code == 2
+
+
+def test_an_api_that_is_not_there_is_said_in_one_line() -> None:
+    with socket.socket() as deaf:
+        deaf.bind(("127.0.0.1", 0))
+        result = run("jobs", "--url", f"http://127.0.0.1:{deaf.getsockname()[1]}")
+    assert result.exit_code == 1
+    assert "does not answer" in result.output
+    assert len(result.output.splitlines()) == 1
+
+
+def test_a_url_that_is_none_is_said_in_one_line() -> None:
+    for url in ("nonsense", "http://[", "ftp://x"):
+        result = run("jobs", "--url", url)
+        assert result.exit_code == 1, result.output
+        assert len(result.output.splitlines()) == 1
+
+
+def test_a_source_is_a_url_unless_it_names_a_job_or_an_upload() -> None:
+    assert resolve_source(None, "https://x.test/v") == {"url": "https://x.test/v"}
+    assert resolve_source(None, "job:1") == {"job_id": "1"}
+    assert resolve_source(None, "upload:1") == {"upload_id": "1"}
+    assert resolve_source(None, "no-such-file.mp4") == {"url": "no-such-file.mp4"}
+
+
+def test_a_batch_file_without_jobs_is_refused_before_anything_is_sent(tmp_path: Path) -> None:
+    for text in ("{", "{}", '"jobs"', '{"jobs": {}}'):
+        (tmp_path / "batch.json").write_text(text)
+        assert run("submit", "batch", str(tmp_path / "batch.json")).exit_code == 1
+
+
+def test_a_key_is_made_listed_and_removed(tmp_path: Path) -> None:
+    file = ("--file", str(tmp_path / "keys"))
+    made = json.loads(run("keys", "new", "ann", "--scope", "read", "--json", *file).output)
+    assert made["key"].startswith("cm_")
+    assert json.loads(run("keys", "list", "--json", *file).output) == [
+        {"name": "ann", "scopes": ["read"]}
+    ]
+    assert run("keys", "new", "ann", *file).exit_code == 1
+    assert run("keys", "remove", "ann", *file).exit_code == 0
+    assert run("keys", "list", *file).output == ""
+
+
+def test_up_names_every_fault_of_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLIPMILL_PORT", "many")
+    monkeypatch.setenv("CLIPMILL_COLOUR", "red")
+    result = run("up")
+    assert result.exit_code == 1
+    assert "CLIPMILL_PORT" in result.output
+    assert "CLIPMILL_COLOUR" in result.output
