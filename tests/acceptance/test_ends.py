@@ -1,0 +1,151 @@
+"""Cancels, lost workers and shutdowns: every accepted job ends once, and leaves nothing."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.support import answers
+from tests.support.media import Video, cached_video
+from tests.support.origin import Origin
+from tests.support.processes import eventually
+from tests.support.system import System
+
+# Large enough that encoding it well takes many seconds.
+LARGE = Video(seconds=30.0, width=1280, height=720, keyframe_seconds=2.0)
+LONG_CLIP = {
+    "kind": "clip",
+    "start": 1,
+    "end": 29,
+    "mode": "encode",
+    "output": {"quality": "high"},
+}
+
+
+@pytest.fixture
+def large(origin: Origin, media_folder: Path) -> str:
+    """The address of a video whose encoding takes long."""
+    return origin.add("/large.mp4", answers.file(cached_video(media_folder, LARGE)))
+
+
+@pytest.fixture
+def endless(origin: Origin, media_folder: Path) -> str:
+    """The address of a video that comes slowly."""
+    video = cached_video(media_folder, LARGE)
+    return origin.add("/slow.mp4", answers.slow(video, bytes_per_second=100_000))
+
+
+def no_files_of_work(system: System) -> bool:
+    """Whether no attempt has a folder any more."""
+    return not list((system.data / "work").iterdir())
+
+
+def stored_files(system: System) -> list[Path]:
+    """Every file in storage."""
+    return [path for path in (system.data / "artifacts").rglob("*") if path.is_file()]
+
+
+def test_a_cancelled_download_ends_its_processes_and_leaves_no_file(
+    own_system: System, endless: str
+) -> None:
+    job = own_system.submit(kind="download", source={"url": endless})
+    own_system.until(job["id"], lambda job: job["progress"] > 0)
+    assert own_system.tools("yt_dlp")
+    assert own_system.client.post(f"/api/v2/jobs/{job['id']}/cancel").status_code == 202
+    assert eventually(lambda: not own_system.tools("yt_dlp"), 5)
+    assert eventually(lambda: no_files_of_work(own_system), 5)
+    assert own_system.until(job["id"], within_seconds=5)["state"] == "cancelled"
+    assert stored_files(own_system) == []
+
+
+def test_a_cancelled_clip_ends_its_processes_and_stays_cancelled(
+    own_system: System, large: str
+) -> None:
+    job = own_system.submit(**LONG_CLIP, source={"url": large})
+    own_system.until(job["id"], lambda job: job["progress"] > 0 and job["state"] == "running")
+    assert own_system.client.post(f"/api/v2/jobs/{job['id']}/cancel").status_code == 202
+    assert eventually(lambda: own_system.tools("clip") == [], 5)
+    assert eventually(lambda: no_files_of_work(own_system), 5)
+    assert own_system.until(job["id"], within_seconds=5)["state"] == "cancelled"
+    again = own_system.client.post(f"/api/v2/jobs/{job['id']}/cancel")
+    assert again.status_code == 409
+    assert again.json()["code"] == "job_already_final"
+    assert len(stored_files(own_system)) == 1  # the download's
+
+
+def test_cancelling_every_clip_of_a_url_stops_the_download_they_waited_for(
+    own_system: System, endless: str
+) -> None:
+    batch = own_system.submit_batch(
+        {"start": 0, "end": 1}, {"start": 2, "end": 3}, kind="clip", source={"url": endless}
+    )
+    download = batch["jobs"][0]["depends_on"]
+    own_system.until(download, lambda job: job["state"] == "running")
+    own_system.client.post(f"/api/v2/batches/{batch['id']}/cancel")
+    assert own_system.until(download, within_seconds=10)["state"] == "cancelled"
+    assert own_system.batch_until_final(batch["id"])["state"] == "cancelled"
+
+
+def test_a_job_whose_worker_is_killed_runs_again_and_succeeds_once(
+    own_system: System, large: str
+) -> None:
+    source = own_system.until(own_system.submit(kind="download", source={"url": large})["id"])
+    job = own_system.submit(**LONG_CLIP, source={"job_id": source["id"]})
+    own_system.until(job["id"], lambda job: job["progress"] > 0)
+    tools = own_system.tools("clip")
+    assert tools
+    worker = own_system.workers[0]
+    worker.kill()
+    worker.wait()
+    assert eventually(lambda: not any(tool.is_running() for tool in tools), 5)
+    own_system.start_worker()
+    ended = own_system.until(job["id"], within_seconds=150)
+    assert (ended["state"], ended["attempt"]) == ("succeeded", 2)
+    assert len(stored_files(own_system)) == 2
+    assert eventually(lambda: no_files_of_work(own_system), 5)
+
+
+def test_a_worker_told_to_stop_gives_its_jobs_back_with_their_attempt(
+    own_system: System, large: str
+) -> None:
+    source = own_system.until(own_system.submit(kind="download", source={"url": large})["id"])
+    job = own_system.submit(**LONG_CLIP, source={"job_id": source["id"]})
+    own_system.until(job["id"], lambda job: job["progress"] > 0)
+    tools = own_system.tools("clip")
+    worker = own_system.workers[0]
+    worker.send_signal(signal.SIGTERM)
+    assert worker.wait(15) == 0
+    assert not any(tool.is_running() for tool in tools)
+    back = own_system.job(job["id"])
+    assert (back["state"], back["attempt"]) == ("queued", 0)
+    assert no_files_of_work(own_system)
+    own_system.start_worker()
+    ended = own_system.until(job["id"], within_seconds=120)
+    assert (ended["state"], ended["attempt"]) == ("succeeded", 1)
+
+
+def test_a_failed_job_can_be_run_again(own_system: System, origin: Origin, large: str) -> None:
+    url = origin.add("/later.mp4", answers.status(404))
+    job = own_system.submit(kind="extract", source={"url": url})
+    assert own_system.until(job["id"])["state"] == "failed"
+    origin.add("/later.mp4", answers.redirect(large))
+    again = own_system.client.post(f"/api/v2/jobs/{job['id']}/retry")
+    assert again.status_code == 202
+    ended = own_system.until(job["id"])
+    assert (ended["state"], ended["attempt"], ended["error"]) == ("succeeded", 1, None)
+
+
+def test_a_source_that_fails_twice_is_tried_a_third_time(
+    own_system: System, origin: Origin, large: str
+) -> None:
+    busy = answers.status(503)
+    url = origin.add("/busy.mp4", busy)
+    job = own_system.submit(kind="extract", source={"url": url})
+    waiting = own_system.until(job["id"], lambda job: job["wait_reason"] == "retry")
+    assert waiting["state"] == "queued"
+    origin.add("/busy.mp4", answers.redirect(large))
+    ended = own_system.until(job["id"])
+    assert ended["state"] == "succeeded"
+    assert ended["attempt"] >= 2

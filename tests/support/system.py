@@ -1,0 +1,181 @@
+"""The whole system as processes: Valkey, the API, and any number of workers, in one folder."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+import psutil
+
+from tests.support.valkey import ValkeyServer
+
+FINAL = {"succeeded", "failed", "cancelled"}
+
+
+class System:
+    """A running system. A context manager that leaves no process behind."""
+
+    def __init__(self, folder: Path, *, workers: int = 1, **settings: str) -> None:
+        self.folder = folder
+        self.data = folder / "data"
+        self.valkey = ValkeyServer(_made(folder / "valkey"))
+        self.workers: list[subprocess.Popen[bytes]] = []
+        self._worker_count = workers
+        self._settings = settings
+        self._processes: list[subprocess.Popen[bytes]] = []
+
+    def __enter__(self) -> Self:
+        self.valkey.start()
+        try:
+            self.api = self._start_api()
+            for _ in range(self._worker_count):
+                self.start_worker()
+            self._wait_until_ready()
+        except BaseException:
+            self._end()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.client.close()
+        self._end()
+
+    def start_worker(self) -> subprocess.Popen[bytes]:
+        """One more worker."""
+        worker = self._start("worker", ["-m", "worker.app"])
+        self.workers.append(worker)
+        return worker
+
+    def submit(self, **body: Any) -> dict[str, Any]:
+        """Submit one job; the accepted job."""
+        answer = self.client.post("/api/v2/jobs", json=body)
+        assert answer.status_code == 202, answer.text
+        return dict(answer.json())
+
+    def submit_batch(self, *jobs: Mapping[str, Any], **defaults: Any) -> dict[str, Any]:
+        """Submit a batch; the accepted batch."""
+        body = {"defaults": defaults, "jobs": list(jobs)}
+        answer = self.client.post("/api/v2/batches", json=body)
+        assert answer.status_code == 202, answer.text
+        return dict(answer.json())
+
+    def job(self, job_id: str) -> dict[str, Any]:
+        """The job as it stands."""
+        answer = self.client.get(f"/api/v2/jobs/{job_id}")
+        assert answer.status_code == 200, answer.text
+        return dict(answer.json())
+
+    def until(
+        self,
+        job_id: str,
+        holds: Callable[[dict[str, Any]], object] = lambda job: job["state"] in FINAL,
+        within_seconds: float = 90.0,
+    ) -> dict[str, Any]:
+        """The job once a condition holds (by default: once it is final)."""
+        end = time.monotonic() + within_seconds
+        while not holds(job := self.job(job_id)):
+            assert time.monotonic() < end, f"still {job['state']}: {job}\n{self.log('worker')}"
+            time.sleep(0.05)
+        return job
+
+    def batch_until_final(self, batch_id: str, within_seconds: float = 120.0) -> dict[str, Any]:
+        """The batch once every job in it is final."""
+        end = time.monotonic() + within_seconds
+        while True:
+            batch = self.client.get(f"/api/v2/batches/{batch_id}").json()
+            if batch["state"] != "running":
+                return dict(batch)
+            assert time.monotonic() < end, f"{batch['counts']}\n{self.log('worker')}"
+            time.sleep(0.1)
+
+    def tools(self, word: str) -> list[psutil.Process]:
+        """Processes below the workers whose command line holds a word, guards left out."""
+        found = []
+        for worker in self.workers:
+            if worker.poll() is None:
+                for process in psutil.Process(worker.pid).children(recursive=True):
+                    line = _command_line(process)
+                    if word in " ".join(line) and "worker.guard" not in " ".join(line):
+                        found.append(process)
+        return found
+
+    def log(self, name: str) -> str:
+        """The end of what a kind of process logged."""
+        return (self.folder / f"{name}.log").read_text()[-6000:]
+
+    def _start_api(self) -> subprocess.Popen[bytes]:
+        ready = self.folder / "ready"
+        api = self._start("api", ["-m", "web.server", "--ready-file", str(ready)])
+        end = time.monotonic() + 30
+        while not (ready.exists() and ready.read_text().strip()):
+            assert api.poll() is None, self.log("api")
+            assert time.monotonic() < end, self.log("api")
+            time.sleep(0.05)
+        self.url = ready.read_text().strip()
+        self.client = httpx.Client(base_url=self.url, timeout=70.0)
+        return api
+
+    def _wait_until_ready(self) -> None:
+        end = time.monotonic() + 30
+        while self._worker_count and self.client.get("/readyz").status_code != 200:
+            assert time.monotonic() < end, self.log("worker")
+            time.sleep(0.05)
+
+    def _start(self, name: str, arguments: list[str]) -> subprocess.Popen[bytes]:
+        with (self.folder / f"{name}.log").open("ab") as log:
+            process = subprocess.Popen(
+                [sys.executable, *arguments], env=self._environment(), stdout=log, stderr=log
+            )
+        self._processes.append(process)
+        return process
+
+    def _environment(self) -> dict[str, str]:
+        values = {
+            "PORT": "0",
+            "DATA_DIR": str(self.data),
+            "REDIS_URL": self.valkey.url,
+            "ALLOWED_NETWORKS": "127.0.0.0/8",
+            "MIN_FREE_DISK": "10MiB",
+            "SHUTDOWN_GRACE": "2s",
+            **self._settings,
+        }
+        ours = {f"CLIPMILL_{name.upper()}": value for name, value in values.items()}
+        return {**os.environ, **ours}
+
+    def _end(self) -> None:
+        for process in self._processes:
+            if process.poll() is None:
+                process.send_signal(signal.SIGCONT)
+                process.send_signal(signal.SIGTERM)
+        for process in self._processes:
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        self.valkey.kill()
+
+
+def _command_line(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.NoSuchProcess:
+        return []
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(parents=True)
+    return folder
