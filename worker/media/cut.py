@@ -71,8 +71,14 @@ class Source:
     def origin(self) -> Fraction:
         """The moment of the source that becomes the clip's zero: the first frame's."""
         gap = self.window.time(self.wanted[0]) - self.window.start
-        late = gap if gap <= LONGEST_FRAME_SECONDS else Fraction(0)
-        return self.window.zero + self.window.start + late
+        shift = Fraction(0) if self.begins_late else gap
+        return self.window.zero + self.window.start + shift
+
+    @property
+    def begins_late(self) -> bool:
+        """Whether the range begins with so long a time without a frame that it is kept."""
+        gap = self.window.time(self.wanted[0]) - self.window.start
+        return gap > LONGEST_FRAME_SECONDS
 
 
 def main(spec: dict[str, Any]) -> dict[str, Any]:
@@ -141,6 +147,12 @@ def _sounds(source: Source, request: CutRequest, writer: ClipWriter) -> dict[Aud
     return sounds
 
 
+def _writer(source: Source, request: CutRequest) -> ClipWriter:
+    return ClipWriter(
+        request.output, request.container, source.origin, begins_late=source.begins_late
+    )
+
+
 def _progress(request: CutRequest) -> ProgressReporter:
     return ProgressReporter(float(request.end - request.start), write_line)
 
@@ -191,7 +203,7 @@ def _write_smart(
 ) -> tuple[Fraction, ...]:
     """Write the file; returns how far each sound track goes."""
     joining = joining_of(source.video)
-    with ClipWriter(request.output, request.container, source.origin) as writer:
+    with _writer(source, request) as writer:
         smart = SmartCut(source.video, joining, plan, timing, writer, request)
         sounds = _sounds(source, request, writer)
         writer.start()
@@ -251,7 +263,7 @@ def _encode(request: CutRequest, reason: str, rejected: str | None = None) -> Cu
 def _encode_from(request: CutRequest, reason: str, rejected: str | None, back: float) -> CutResult:
     with open_source(request.source) as container:
         source = _open(container, request, back)
-        with ClipWriter(request.output, request.container, source.origin) as writer:
+        with _writer(source, request) as writer:
             whole = WholeEncode(source.video, writer, request, source.window.time_base)
             sounds = _sounds(source, request, writer)
             made = run_whole_encode(

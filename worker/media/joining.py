@@ -23,7 +23,7 @@ class Joining:
 
     joints: Joints
     open_piece_encoder: Callable[[Picture, str, int], VideoCodecContext]
-    extradata: Callable[[bytes], bytes | None]  # from an encoder's, the whole clip's
+    extradata: Callable[[bytes | None], bytes | None]  # from an encoder's, if any, the clip's
     copied: Callable[[bytes], bytes] | None  # a source packet as the clip holds it; None: as it is
     encoded: Callable[[bytes], bytes] | None
     skips_unreferenced: bool  # the decoder may leave out pictures nobody refers to
@@ -76,8 +76,9 @@ def _h264(stream: VideoStream) -> Joining:
         }
         return open_encoder("libx264", picture, options, threads)
 
-    def extradata(encoder: bytes) -> bytes:
-        return source.joined_with(h264.parameter_sets(encoder)).configuration()
+    def extradata(encoder: bytes | None) -> bytes:
+        own = h264.parameter_sets(encoder) if encoder else None
+        return (source.joined_with(own) if own else source).configuration()
 
     return Joining(
         joints=Joints(
@@ -133,7 +134,7 @@ def _vp9(stream: VideoStream) -> Joining:
     _require_pixels(stream, "libvpx-vp9")
 
     def open_piece_encoder(picture: Picture, quality: str, threads: int) -> VideoCodecContext:
-        quantizer = str(PIECE_QUANTIZERS[quality])
+        quantizer = str(PIECE_QUANTIZERS[quality] - 6)  # realtime search needs a finer one
         options = {"deadline": "realtime", "cpu-used": "7", "lag-in-frames": "0", "b": "0"}
         options |= {"crf": quantizer, "qmin": "2", "qmax": quantizer, "auto-alt-ref": "0"}
         return open_encoder("libvpx-vp9", picture, options, threads)

@@ -10,21 +10,27 @@ from av.video.stream import VideoStream
 from worker.media.packets import AnyPacket
 
 MUXERS = {"mp4": "mp4", "m4a": "ipod", "mkv": "matroska", "webm": "webm", "mp3": "mp3"}
-# negative_cts_offsets: a first picture slightly after the start would otherwise get an edit that
-# begins before the first keyframe, and players then miss it.
-MP4_OPTIONS = {"movflags": "faststart+negative_cts_offsets"}
 WITH_EDIT_LISTS = frozenset({"mp4", "m4a"})  # can hide packets before the start
 
 
 class ClipWriter:
     """Writes one clip; `origin` is the moment of the source that becomes the clip's zero.
 
+    `begins_late`: the first picture comes after zero.
+
     A context manager. Packets given before `start` wait for it, because the streams' headers
     may depend on the first decoded picture.
     """
 
-    def __init__(self, path: str, container: str, origin: Fraction) -> None:
-        options = MP4_OPTIONS if container in WITH_EDIT_LISTS else {}
+    def __init__(
+        self, path: str, container: str, origin: Fraction, *, begins_late: bool = False
+    ) -> None:
+        flags = "faststart"
+        if begins_late:
+            # Otherwise the edit that delays the first picture begins before its keyframe, and
+            # players miss that. Not used without need: FFmpeg misjudges the last two offsets.
+            flags += "+negative_cts_offsets"
+        options = {"movflags": flags} if container in WITH_EDIT_LISTS else {}
         self._file = av.open(
             f"file:{path}", "w", format=MUXERS[container], container_options=options
         )

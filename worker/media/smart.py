@@ -84,8 +84,7 @@ class SmartCut:
         self._tail = PictureSource(stream, plan.tail, skips_unreferenced=skips)
         self._encoder = self._open_encoder() if plan.head or plan.tail else None
         self._extradata = self._encoder.extradata if self._encoder else None
-        joined = joining.extradata(self._extradata) if self._extradata else None
-        self._out = writer.copy_stream(stream, joined)
+        self._out = writer.copy_stream(stream, joining.extradata(self._extradata))
 
     @property
     def complete(self) -> bool:

@@ -35,6 +35,7 @@ BITS_A_CHANNEL = 80_000
 LEAD_IN_PACKETS = {"aac": 1, "mp3": 3, "opus": 4, "vorbis": 1}
 JITTER = Fraction(2, 1000)  # containers that count milliseconds are off by up to one
 DEFAULT_PACKET_SAMPLES = 1024
+LEAST_GAP_SECONDS = 0.01  # shorter ones are rounding, longer ones become silence
 
 
 class Sound(Protocol):
@@ -156,14 +157,19 @@ class EncodedSound:
         for frame in frames:
             if self._graph is None:
                 self._graph = self._filter(frame)
-            self._graph.push(frame)
+            try:
+                self._graph.push(frame)
+            except NothingMore:  # the filter has all of the range
+                self.done = True
+                return
             self._encode_ready()
 
     def finish(self) -> None:
         """Decode, cut and encode to the end."""
         self._decode(None)
         if self._graph is not None:
-            self._graph.push(None)
+            if not self.done:
+                self._graph.push(None)
             self._encode_ready()
         self._write(self._stream.codec_context.encode(None))
 
@@ -189,8 +195,9 @@ class EncodedSound:
         Built from a decoded frame: a stream's declared parameters may differ from it.
         """
         base, window = self._window.time_base, self._window
-        origin = round((window.zero + window.start) / base)
-        past = round((window.zero + window.end) / base)
+        start = window.zero + window.start
+        first = round(start * frame.sample_rate)  # atrim counts samples
+        past = round((window.zero + window.end) * frame.sample_rate)
         context = self._stream.codec_context
         context.open(strict=False)
         graph = Graph()
@@ -201,9 +208,11 @@ class EncodedSound:
                 layout=frame.layout.name,
                 time_base=base,
             ),
-            graph.add("atrim", start_pts=str(origin), end_pts=str(past)),
-            graph.add("asetpts", f"PTS-{origin}"),
-            graph.add("aresample", f"{self._rate}:async=1:first_pts=0"),
+            graph.add("atrim", start_pts=str(first), end_pts=str(past)),
+            graph.add("asetpts", f"PTS-{round(start / base)}"),
+            graph.add(
+                "aresample", f"{self._rate}:async=1:min_hard_comp={LEAST_GAP_SECONDS}:first_pts=0"
+            ),
             graph.add(
                 "aformat",
                 sample_fmts=context.format.name,

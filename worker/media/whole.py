@@ -29,6 +29,7 @@ from worker.media.plan import decode_start
 from worker.media.protocol import ProgressReporter
 from worker.media.reading import PicturesMissing, all_done, decode_leniently, sounding_packets
 from worker.media.request import CutRequest
+from worker.media.shaping import Shaper
 from worker.media.sound import Sound
 from worker.media.window import Window
 
@@ -59,17 +60,18 @@ class WholeEncode:
         self._origin = writer.origin_ticks(time_base)
         self._codec = ENCODERS[request.container]
         self._out = writer.encoded_video(self._codec)
+        self._shaper: Shaper | None = None
         self.pts: list[int] = []
         self._end = 0
 
     def add(self, frame: VideoFrame) -> None:
         """Encode one more picture."""
         assert frame.pts is not None
-        if not self.pts:
-            self._start(frame)
+        if self._shaper is None:
+            self._shaper = self._start(frame)
         self.pts.append(frame.pts)
         self._end = frame.pts + max(1, frame.duration or 0)
-        self._write(frame)
+        self._write(self._shaper.shaped(frame))
 
     def finish(self) -> Encoded:
         """Write the last packets. Raises CorruptMedia when there was no picture at all."""
@@ -85,7 +87,7 @@ class WholeEncode:
                 packet.dts -= self._origin
             self._writer.write(packet, self._out)
 
-    def _start(self, frame: VideoFrame) -> None:
+    def _start(self, frame: VideoFrame) -> Shaper:
         """The encoder suits the first decoded picture, which knows more than the container."""
         options = encoder_options(self._codec, self._request.quality, self._request.threads)
         if self._codec == "libx264":
@@ -97,6 +99,7 @@ class WholeEncode:
         if matrix is not None:
             self._out.set_display_matrix(struct.unpack("=9i", matrix))
         self._writer.start()
+        return Shaper(picture)
 
     def _picture(self, frame: VideoFrame, codec: str) -> Picture:
         interlaced = frame.interlaced_frame and codec == "libx264"
