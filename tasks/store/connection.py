@@ -29,15 +29,16 @@ _SCRIPTS = {
 _ALLOWED_WHEN_FULL = "#!lua flags=allow-oom\n"
 
 
-def connect(url: str, timeout_seconds: float = 5.0) -> redis.Redis:
+def connect(url: str, timeout_seconds: float = 2.5) -> redis.Redis:
     """A client with short time-outs: a request must not hang on a store that is gone."""
     return redis.Redis.from_url(
         url,
         socket_timeout=timeout_seconds,
         socket_connect_timeout=2.0,
         health_check_interval=10,
-        # Once more at once, since a pooled connection may have died unseen.
-        retry=Retry(NoBackoff(), 1),
+        # Once more at once, since a pooled connection may have died unseen; but a store that was
+        # silent for the whole time-out is not asked twice.
+        retry=Retry(NoBackoff(), 1, (redis.ConnectionError,)),
     )
 
 

@@ -27,23 +27,23 @@ class Listing(StorePart):
             raise InvalidRequest("the cursor is not one of ours", (Fault("/cursor", "unknown"),))
         items: list[Snapshot] = []
         cursor, read = query.cursor, 0
+        # One more than asked for: with it we know whether the page is the last.
+        wanted = query.limit + 1
         while read < _READ_AT_MOST:
-            ids = self._ids_after(_index(query, owner), cursor)
+            ids = self._ids_after(_index(query, owner), cursor, wanted)
             found = self._snapshots(ids, query, owner)
-            for job_id, snapshot in zip(ids, found, strict=True):
-                cursor, read = job_id, read + 1
-                if snapshot is not None:
-                    items.append(snapshot)
-                if len(items) == query.limit:
-                    return Page(items, cursor)
-            if len(ids) < _CHUNK:
+            items += [snapshot for snapshot in found if snapshot is not None]
+            if len(items) > query.limit:
+                return Page(items[: query.limit], items[query.limit - 1].id)
+            if len(ids) < wanted:
                 return Page(items, None)
+            cursor, read, wanted = ids[-1], read + len(ids), _CHUNK
         return Page(items, cursor)
 
-    def _ids_after(self, index: str, cursor: str | None) -> list[str]:
+    def _ids_after(self, index: str, cursor: str | None, count: int) -> list[str]:
         newest = f"({cursor}" if cursor else "+"
         with translated():
-            found = self.redis.zrevrangebylex(index, newest, "-", start=0, num=_CHUNK)
+            found = self.redis.zrevrangebylex(index, newest, "-", start=0, num=count)
         return [item.decode() for item in found]
 
     def _snapshots(

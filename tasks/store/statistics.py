@@ -66,7 +66,10 @@ class Statistics(StorePart):
     def queued_total(self) -> int:
         """How many jobs wait, of all kinds."""
         with translated():
-            return sum(self.redis.zcard(key("queued", kind)) for kind in KINDS)
+            pipeline = self.redis.pipeline(transaction=False)
+            for kind in KINDS:
+                pipeline.zcard(key("queued", kind))
+            return sum(pipeline.execute())
 
     def report_worker(self, report: WorkerReport) -> None:
         """Say that a worker is there and how it does."""
