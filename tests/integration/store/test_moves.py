@@ -179,7 +179,8 @@ def test_no_sequence_of_moves_by_many_reaches_an_unsound_state(
     assert sum(player.done for player in players) > 300
     with valkey.client() as client:
         records = Records(client)
-    assert {job.state for job in records.jobs.values()} == set(JobState)
+    reached = {job.state for job in records.jobs.values()}
+    assert {JobState.QUEUED, JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED} <= reached
     records.check(store)
 
 

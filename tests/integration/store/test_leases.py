@@ -1,0 +1,218 @@
+"""Taking jobs: each once, owners in turn, the best first; and nothing by who lost the lease."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+
+import pytest
+
+from tasks.job import Job, JobState, WaitReason
+from tasks.store import CancelRequested, Conflict, Extras, Lease, LeaseLost, Store
+from tests.support.records import Records, at_once, make_artifact, make_job
+from tests.support.valkey import ValkeyServer
+
+
+def take(store: Store, lease_seconds: float = 30) -> Lease:
+    lease = store.take("extract", lease_seconds)
+    assert lease is not None
+    return lease
+
+
+def start(store: Store, lease_seconds: float = 30) -> Lease:
+    lease = take(store)
+    return store.hold(lease, lease.job.started(time.time()), lease_seconds)
+
+
+def take_all(store: Store) -> list[Job]:
+    taken = []
+    while (lease := store.take("extract")) is not None:
+        taken.append(lease.job)
+    return taken
+
+
+def wait_for_expiry(store: Store, job_id: str) -> None:
+    until = time.monotonic() + 5
+    while job_id not in store.expired_leases():
+        assert time.monotonic() < until
+        time.sleep(0.01)
+
+
+def test_sixteen_takers_get_each_job_once(store: Store) -> None:
+    jobs = [make_job(owner=owner) for owner in ("ann", "bob", "cid") for _ in range(50)]
+    for job in jobs:
+        store.add(job)
+    taken = [job.id for part in at_once(lambda _: take_all(store), 16) for job in part]
+    assert sorted(taken) == sorted(job.id for job in jobs)
+
+
+def test_owners_take_turns(store: Store) -> None:
+    for _ in range(10):
+        store.add(make_job(owner="zoe"))
+    assert [take(store).job.owner for _ in range(3)] == ["zoe"] * 3
+    store.add(make_job(owner="ann"))
+    store.add(make_job(owner="bob"))
+    assert {take(store).job.owner for _ in range(3)} == {"ann", "bob", "zoe"}
+
+
+def test_one_job_waits_for_no_more_than_one_of_another_owners_thousand(store: Store) -> None:
+    for _ in range(1000):
+        store.add(make_job(owner="ann"))
+    for _ in range(500):
+        take(store)
+    store.add(make_job(owner="bob"))
+    assert "bob" in [take(store).job.owner for _ in range(2)]
+
+
+def test_who_comes_and_goes_does_not_hold_up_who_waits(store: Store) -> None:
+    store.add(make_job(owner="zoe"))
+    store.add(make_job(owner="zoe"))
+    taken = []
+    for number in range(12):
+        store.add(make_job(owner="ab"[number % 2]))
+        taken.append(take(store).job.owner)
+    assert taken.count("zoe") == 2
+
+
+def test_within_an_owner_the_higher_priority_goes_first_and_equals_in_order(store: Store) -> None:
+    now = time.time()
+    jobs = [make_job(priority=priority, queued_at=now) for priority in (5, 9, 0, 5, 9)]
+    for job in jobs:
+        store.add(job)
+    assert [job.priority for job in take_all(store)] == [9, 9, 5, 5, 0]
+
+
+def test_a_low_priority_is_not_starved(store: Store) -> None:
+    now = time.time()
+    store.add(make_job(priority=0, queued_at=now - 600))
+    store.add(make_job(priority=9, queued_at=now))
+    assert [job.priority for job in take_all(store)] == [0, 9]
+
+
+def test_a_job_of_another_kind_is_not_taken(store: Store) -> None:
+    store.add(make_job())
+    assert store.take("clip") is None
+
+
+def test_whoever_lost_the_lease_writes_nothing(store: Store, valkey: ValkeyServer) -> None:
+    store.add(make_job())
+    stale = start(store, lease_seconds=0.01)
+    job_id = stale.job.id
+    wait_for_expiry(store, job_id)
+    job, revision = store.job_and_revision(job_id)
+    store.replace(job, job.requeued(time.time()), revision, lease_expired=True)
+    fresh = start(store)
+    with valkey.client() as client:
+        before = client.hgetall(f"clipmill:job:{job_id}"), client.keys("*")
+        artifact = make_artifact(stale.job)
+        extras = Extras(Counter({"bytes": 1}), [(artifact, True)], "key")
+        with pytest.raises(LeaseLost):
+            store.hold(stale, stale.job.progressed(0.5), 30)
+        with pytest.raises(LeaseLost):
+            store.release(stale, stale.job.succeeded(time.time(), {}), extras)
+        with pytest.raises(LeaseLost):
+            store.release(stale, stale.job.cancelled(time.time()), accept_cancel=True)
+        assert (client.hgetall(f"clipmill:job:{job_id}"), client.keys("*")) == before
+    assert store.renew([stale, fresh]) == ["lost", "held"]
+    assert fresh.job.attempt == 2
+
+
+def test_a_lease_that_has_not_expired_is_not_recovered(store: Store) -> None:
+    store.add(make_job())
+    lease = start(store)
+    assert store.expired_leases() == []
+    job, revision = store.job_and_revision(lease.job.id)
+    with pytest.raises(Conflict):
+        store.replace(job, job.requeued(time.time()), revision, lease_expired=True)
+
+
+def test_a_renewed_lease_does_not_expire(store: Store) -> None:
+    store.add(make_job())
+    lease = start(store, lease_seconds=0.05)
+    assert store.renew([lease]) == ["held"]
+    time.sleep(0.1)
+    assert store.expired_leases() == []
+
+
+def test_the_stores_clock_decides_not_ours(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    store.add(make_job())
+    monkeypatch.setattr(time, "time", lambda: 0.0)
+    start(store, lease_seconds=60)
+    assert store.expired_leases() == []
+    assert store.now() > 1_700_000_000
+
+
+def test_a_job_that_was_taken_but_never_claimed_is_found(store: Store) -> None:
+    store.add(make_job())
+    lease = take(store, lease_seconds=0.01)
+    wait_for_expiry(store, lease.job.id)
+    job, revision = store.job_and_revision(lease.job.id)
+    assert job.state is JobState.QUEUED
+    store.replace(job, job.waiting_for(None), revision, lease_expired=True)
+    assert take(store).job.id == lease.job.id
+
+
+def test_the_next_renewal_tells_of_a_cancel(store: Store) -> None:
+    store.add(make_job())
+    lease = start(store)
+    assert store.request_cancel(lease.job.id)
+    assert store.renew([lease]) == ["cancel"]
+    for refused in (
+        lambda: store.hold(lease, lease.job.progressed(0.5), 30),
+        lambda: store.release(lease, lease.job.succeeded(time.time(), {})),
+        lambda: store.release(lease, lease.job.requeued(time.time())),
+    ):
+        with pytest.raises(CancelRequested):
+            refused()
+    store.release(lease, lease.job.cancelled(time.time()), accept_cancel=True)
+    assert not store.cancel_requested(lease.job.id)
+
+
+def test_a_cancel_is_not_lost_with_the_worker(store: Store) -> None:
+    store.add(make_job())
+    lease = start(store, lease_seconds=0.01)
+    wait_for_expiry(store, lease.job.id)
+    job, revision = store.job_and_revision(lease.job.id)
+    assert store.request_cancel(job.id)
+    with pytest.raises(CancelRequested):
+        store.replace(job, job.requeued(time.time()), revision, lease_expired=True)
+    store.replace(job, job.cancelled(time.time()), revision, lease_expired=True)
+    assert store.job(job.id).state is JobState.CANCELLED
+
+
+def test_only_a_running_job_can_be_asked_to_stop(store: Store) -> None:
+    job = make_job()
+    store.add(job)
+    assert not store.request_cancel(job.id)
+    assert not store.cancel_requested(job.id)
+
+
+def test_a_delayed_job_is_not_ready_before_its_time(store: Store, valkey: ValkeyServer) -> None:
+    store.add(make_job())
+    lease = start(store)
+    later = lease.job.requeued(time.time(), not_before=store.now() + 0.3)
+    assert store.release(lease, later) == "delayed"
+    assert store.job(later.id).wait_reason is WaitReason.RETRY
+    assert store.take("extract") is None
+    assert store.due_retries() == []
+    time.sleep(0.35)
+    assert store.due_retries() == [later.id]
+    job, revision = store.job_and_revision(later.id)
+    assert store.replace(job, job.due(), revision) == "ready"
+    assert start(store).job.attempt == 2
+    with valkey.client() as client:
+        Records(client).check(store)
+
+
+def test_of_ten_thousand_delayed_jobs_the_first_due_come_first(store: Store) -> None:
+    store.redis.zadd("clipmill:delayed", {f"job{n:05}": n for n in range(10_000)})
+    assert store.due_retries(limit=3) == ["job00000", "job00001", "job00002"]
+
+
+def test_a_lock_has_one_holder_and_expires(store: Store) -> None:
+    assert sum(at_once(lambda number: store.lock("x", f"holder{number}", 30), 16)) == 1
+    assert store.lock("y", "ann", 0.05)
+    assert store.lock("y", "ann", 0.05)
+    assert not store.lock("y", "bob", 30)
+    time.sleep(0.1)
+    assert store.lock("y", "bob", 30)
