@@ -110,11 +110,13 @@ class Watch:
     def _excess(self) -> str | None:
         """The limit that is passed now, if one is; notes the peak on the way."""
         self.reap()
-        pids = proctree.descendants(os.getpid())
+        pids: list[int] = []
+        for pid in proctree.descendants(os.getpid()):
+            pids.append(pid)
+            if len(pids) > MAX_PROCESSES:
+                return "processes"  # at once: they may be doubling
         used = self._used_bytes(pids)
         self.peak_bytes = max(self.peak_bytes, used)
-        if len(pids) > MAX_PROCESSES:
-            return "processes"
         if self._spec.memory_bytes and used > self._spec.memory_bytes:
             return "memory"
         return "disk" if self._folder_is_full() else None

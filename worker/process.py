@@ -10,7 +10,6 @@ import json
 import os
 import selectors
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import IO
 
 from worker import proctree, sweep
+from worker.environment import environment
 from worker.guard import MAX_PROCESSES, command_line
 from worker.output import Lines, Tail
 from worker.supervision import End, Finished, Limits, Stop, Stopped
@@ -51,7 +51,8 @@ def run_process(
 
     Lines of stdout, cut at 64 KiB, go to `on_line` in the calling thread; what it raises kills
     the tool and is raised here. The tool sees `env` over a small environment made from scratch,
-    and nothing of ours. Never raises for what the tool did: a missing tool is return code 127.
+    and nothing of ours. A tool that ended before a stop reached it has EXITED.
+    Never raises for what the tool did: a missing tool is return code 127.
     Raises OSError when this machine can start nothing at all (processes, descriptors, memory).
     """
     if stop.reason is not None:
@@ -146,7 +147,7 @@ def _start(
             stderr=subprocess.PIPE,
             bufsize=0,
             cwd=folder,
-            env=_environment(folder, env),
+            env=environment(folder, env),
             start_new_session=True,
             pass_fds=[report_fd],
         )
@@ -166,20 +167,6 @@ def _options(limits: Limits, report_fd: int) -> list[str]:
         "folder_bytes": limits.folder_bytes,
     }
     return [f"{name}={value}" for name, value in values.items() if value is not None]
-
-
-def _environment(folder: Path, env: Mapping[str, str]) -> dict[str, str]:
-    """All that the tool sees: nothing is inherited (keys, `no_proxy`, loader paths)."""
-    return {
-        "PATH": f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin",
-        "HOME": str(folder),
-        "TMPDIR": str(folder),
-        "LANG": "C.UTF-8",
-        "PYTHONUNBUFFERED": "1",  # lines must come when they are printed
-        "PYTHONSAFEPATH": "1",  # a file in the job's folder must not be imported
-        "PYTHONNOUSERSITE": "1",  # nor one under its home, which is the same folder
-        **env,
-    }
 
 
 class _Watch:

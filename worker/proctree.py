@@ -11,7 +11,7 @@ import os
 
 TYPE_CHECKING = False  # `typing` costs as much as all the rest
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 SIGHUP, SIGINT, SIGQUIT, SIGKILL, SIGPIPE, SIGTERM, SIGXFSZ = 1, 2, 3, 9, 13, 15, 25
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 1, 36, 38
@@ -49,12 +49,16 @@ def children(pid: int) -> list[int]:
     return found
 
 
-def descendants(root: int) -> list[int]:
-    """Every process below `root`."""
+def descendants(root: int) -> Iterator[int]:
+    """Every process below `root`, each before its children are looked up.
+
+    So who kills them one by one meets no child that was born meanwhile: a process that has been
+    sent SIGKILL forks no more.
+    """
     found = children(root)
     for pid in found:  # grows while it is walked
+        yield pid
         found += children(pid)
-    return found
 
 
 def processes() -> list[int]:

@@ -62,9 +62,9 @@ def kill_orphans(guards: Guards, since: int) -> int:
     deadline = time.monotonic() + SWEEP_SECONDS
     while (orphans := guards.orphans(since)) and time.monotonic() < deadline:
         for orphan in orphans:
-            for pid in [*proctree.descendants(orphan), orphan]:
-                with suppress(ProcessLookupError, PermissionError):
-                    os.kill(pid, signal.SIGKILL)
+            proctree.signalled(os.kill, orphan, signal.SIGKILL)
+            for pid in proctree.descendants(orphan):
+                proctree.signalled(os.kill, pid, signal.SIGKILL)
         ended += sum(map(_reaped, orphans))
         time.sleep(0.001)
     return ended

@@ -40,11 +40,10 @@ def job_folder(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("way", ["scatter", "hydra"])
 def test_a_killed_worker_leaves_no_process(job_folder: Path, way: str) -> None:
     with Supervised(job_folder, evil(way)) as worker:
-        guard = worker.guard()
+        worker.guard()
         assert eventually(lambda: len(living_in(job_folder)) > 3)
         worker.kill()
         assert eventually(lambda: is_deserted(job_folder), within_seconds=5)
-        assert eventually(lambda: not is_there(guard))
     assert not any(map(is_there, noted_pids(job_folder)))
 
 
@@ -105,10 +104,9 @@ def test_what_survived_both_is_found_at_the_next_start(job_folder: Path) -> None
         os.kill(guard, signal.SIGSTOP)
         os.kill(guard, signal.SIGKILL)
         worker.kill()
-    survivors = living_in(job_folder)
-    assert len(survivors) == 3  # the gap that this sweep is for
+    assert eventually(lambda: len(living_in(job_folder)) == 3)  # the gap that this sweep is for
     assert sweep_leftovers(job_folder.parent) == 3
-    assert eventually(lambda: not any(map(is_there, survivors)))
+    assert eventually(lambda: is_deserted(job_folder))
 
 
 def test_a_leftover_that_moved_away_is_known_by_its_home_or_its_open_files(

@@ -57,15 +57,15 @@ def run_beside(folder: str | None) -> dict[str, Any] | None:
 def starved(folder: Path, argv: list[str], limits: dict[str, Any]) -> dict[str, Any]:
     used = descriptors()
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    refused = 0
-    while True:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (used + refused, hard))
+    for free in range(40):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (used + free, hard))
         try:
-            return {**run(folder, argv, limits), "refused": refused}
+            return {**run(folder, argv, limits), "needed": free}
         except OSError:
-            refused += 1
+            continue
         finally:
             resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return {}
 
 
 def descriptors() -> int:
