@@ -1,0 +1,102 @@
+"""What a finished FFmpeg process stands for: nothing wrong, or one of the job errors."""
+
+import re
+from pathlib import Path
+
+from tasks.errors import (
+    CorruptMedia,
+    DeadlineExceeded,
+    JobError,
+    MemoryExceeded,
+    NoSuchStream,
+    NotMedia,
+    StorageFull,
+    TooLarge,
+    ToolFailed,
+)
+from worker.supervision import End, Finished
+
+TAIL_CHARACTERS = 2000
+FILE_SIZE_SIGNAL = 25  # SIGXFSZ, where the tool does not ignore it
+
+# First match wins, so what is about this machine comes before what is about the file: a full disk
+# also makes FFmpeg say that writing the trailer failed.
+_WORDS: tuple[tuple[str, type[JobError], str], ...] = (
+    (r"No space left on device|Disk quota exceeded", StorageFull, "The disk is full."),
+    (r"File too large", TooLarge, "The result is larger than a file may be here."),
+    (
+        r"Cannot allocate memory|malloc of size \d+ failed|std::bad_alloc",
+        MemoryExceeded,
+        "FFmpeg needed more memory than it may have.",
+    ),
+    (
+        r"exceeds specified max pixel count|Picture size \d+x\d+ is invalid",
+        TooLarge,
+        "The picture is larger than this service decodes.",
+    ),
+    (
+        r"matches no streams|Output file does not contain any stream|Unknown decoder"
+        r"|[Dd]ecoder .{0,80}not found|no decoder found|not on whitelist, decoder",
+        NoSuchStream,
+        "The file does not have the stream that is needed, or no known codec for it.",
+    ),
+    (
+        r"Format not on whitelist|[Pp]rotocol .{0,80}not on whitelist",
+        NotMedia,
+        "The file is not what it looked like.",
+    ),
+    (
+        r"moov atom not found|Invalid data found|Error opening input|Error while decoding"
+        r"|decode error rate .{0,60}exceeds|Cannot determine format of input|could not find codec"
+        r"|EBML header parsing failed|Nothing was written into output file"
+        r"|Could not open encoder before EOF",
+        CorruptMedia,
+        "The file is damaged or incomplete and cannot be read.",
+    ),
+)
+_BY_END: dict[End, tuple[type[JobError], str]] = {
+    End.DEADLINE: (DeadlineExceeded, "FFmpeg did not finish in time."),
+    End.STALLED: (DeadlineExceeded, "FFmpeg said nothing for too long."),
+    End.MEMORY: (MemoryExceeded, "FFmpeg used more memory than its share."),
+    End.DISK: (TooLarge, "The result is larger than a job may write."),
+}
+# An absolute path begins where no word does, so that "1/25" and "yuv/rgb" stay readable.
+_PATH = re.compile(r"(?:file:)?(?<![\w.])/(?:[^\s/'\"]+/)+[^\s'\":,\]]*")
+_QUERY = re.compile(r"(\w+://[^\s?#]+)[?#]\S*")
+_USER = re.compile(r"(\w+://)[^\s/@]+@")
+
+
+def failure_of(finished: Finished, folder: Path) -> JobError | None:
+    """The error to raise for a finished process that worked in `folder`.
+
+    None when it did its work, and when it was stopped because its job was cancelled, the worker
+    ends or the lease is lost: those are not the process's failures.
+    """
+    tail = {"stderr": scrubbed(finished.stderr_tail, folder)} if finished.stderr_tail else {}
+    if finished.end in _BY_END:
+        kind, message = _BY_END[finished.end]
+        return kind(message, tail)
+    if finished.end is not End.EXITED or finished.returncode == 0:
+        return None
+    return _by_words(finished, tail)
+
+
+def _by_words(finished: Finished, tail: dict[str, str]) -> JobError:
+    if finished.returncode == -FILE_SIZE_SIGNAL:
+        return TooLarge("The result is larger than a file may be here.", tail)
+    for words, kind, message in _WORDS:
+        if re.search(words, finished.stderr_tail):
+            return kind(message, tail)
+    return ToolFailed(f"FFmpeg ended with {_status(finished.returncode)}.", tail)
+
+
+def _status(returncode: int) -> str:
+    return f"status {returncode}" if returncode >= 0 else f"signal {-returncode}"
+
+
+def scrubbed(tail: str, folder: Path) -> str:
+    """A tool's last words without local paths, URL queries or user names; the end of them."""
+    for place in (folder.resolve(), folder):
+        tail = tail.replace(f"file:{place}/", "").replace(f"{place}/", "").replace(str(place), ".")
+    text = _USER.sub(r"\1", _QUERY.sub(r"\1", tail))
+    return _PATH.sub("[path]", text).strip()[-TAIL_CHARACTERS:]

@@ -1,0 +1,40 @@
+"""Animated GIFs: a bounded size and rate, and a palette made in the same pass."""
+
+from typing import Any
+
+import ffmpeg
+
+from tasks.media import VideoFacts
+from worker.ffmpeg.plan import CutPlan
+from worker.ffmpeg.shape import shape_of
+
+# GIFs are some twenty times larger than video; these keep five seconds at a few megabytes.
+_DEFAULTS = {"draft": (320, 8.0), "standard": (480, 12.0), "high": (640, 15.0)}
+_DITHER = {"draft": "bayer", "standard": "bayer", "high": "sierra2_4a"}
+MAX_FPS = 50.0  # players show shorter delays than two hundredths of a second slowly
+MAX_QUEUED_BYTES = 48 * 2**20
+
+
+def gif_wishes(plan: CutPlan, video: VideoFacts) -> CutPlan:
+    """The plan with the size and rate that a GIF gets where nothing was asked."""
+    width, fps = _DEFAULTS[plan.output.quality]
+    wanted = plan.output
+    if wanted.width is None and wanted.height is None:
+        plan = plan.with_output(width=width)
+    return plan.with_output(fps=min(wanted.fps or min(fps, video.fps or fps), MAX_FPS))
+
+
+def queued_bytes(plan: CutPlan, video: VideoFacts) -> int:
+    """What waits in memory until one palette for all of a GIF's frames is known."""
+    wished = gif_wishes(plan, video)
+    width, height = shape_of(video, wished.output).size
+    return round(wished.seconds * (wished.output.fps or MAX_FPS)) * width * height * 3 // 2
+
+
+def paletted(stream: Any, plan: CutPlan, video: VideoFacts) -> Any:
+    """One palette for the whole GIF while its frames fit in memory, else one for each frame."""
+    one = queued_bytes(plan, video) <= MAX_QUEUED_BYTES
+    halves = stream.filter_multi_output("split")
+    palette = halves[0].filter("palettegen", stats_mode="full" if one else "single")
+    dither = _DITHER[plan.output.quality]
+    return ffmpeg.filter([halves[1], palette], "paletteuse", dither=dither, new=int(not one))

@@ -1,0 +1,57 @@
+"""What every FFmpeg command gets: no questions, no network, only formats and files we named."""
+
+from pathlib import Path
+from typing import Any
+
+import ffmpeg
+import imageio_ffmpeg
+
+from tasks.media import MediaFacts
+from worker.media.allowed import DECODERS
+
+MAX_PIXELS = 100_000_000  # what the probe lets through; a stream may still change its size later
+PROGRESS_PERIOD_SECONDS = 0.5
+
+
+def opening_words() -> list[str]:
+    """The binary and the options that hold for the whole command."""
+    return [
+        str(imageio_ffmpeg.get_ffmpeg_exe()),
+        "-nostdin",
+        "-hide_banner",
+        "-nostats",
+        "-loglevel",
+        "error",
+        "-y",
+        "-progress",
+        "pipe:1",
+        "-stats_period",
+        str(PROGRESS_PERIOD_SECONDS),
+        "-filter_complex_threads",
+        "1",  # each more costs whole pictures of memory, and filters are not what takes time
+    ]
+
+
+def opened(source: Path, facts: MediaFacts, **options: object) -> Any:
+    """The source as an input of ffmpeg-python: the probed format, known decoders, local files.
+
+    Text that is a playlist, whatever its name, is refused: its format is not the probed one.
+    """
+    return ffmpeg.input(
+        local(source),
+        protocol_whitelist="file",
+        format_whitelist=facts.container,
+        codec_whitelist=",".join(sorted(DECODERS)),
+        max_pixels=MAX_PIXELS,
+        **options,
+    )
+
+
+def local(path: Path) -> str:
+    """A path that is neither an option nor another protocol to FFmpeg, whatever its name."""
+    return f"file:{path.absolute()}"
+
+
+def seconds(value: float) -> str:
+    """A time as FFmpeg's options take it."""
+    return f"{value:.6f}"
