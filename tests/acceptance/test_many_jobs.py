@@ -1,0 +1,103 @@
+"""Three hundred jobs of mixed kinds: all end, and every count tells the same."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from tests.support import answers
+from tests.support.media import Video, cached_video
+from tests.support.origin import Origin
+from tests.support.processes import eventually
+from tests.support.system import System
+
+SHORT = Video(seconds=3.0, keyframe_seconds=1.0)
+DOWNLOADS = 8
+CLIPS = 240
+EXTRACTS = 32
+BROKEN = 20
+
+
+def test_three_hundred_mixed_jobs_end_and_all_counts_agree(
+    own_system: System, origin: Origin, media_folder: Path
+) -> None:
+    video = cached_video(media_folder, SHORT)
+    good = [origin.add(f"/good{n}.mp4", answers.file(video)) for n in range(DOWNLOADS)]
+    gone = origin.add("/gone.mp4", answers.status(404))
+    jobs = [job["id"] for body in mixed(good, gone) for job in [own_system.submit(**body)]]
+    assert len(jobs) == DOWNLOADS + CLIPS + EXTRACTS + BROKEN
+    cancelled = jobs[-3:]
+    for job_id in cancelled:
+        own_system.client.post(f"/api/v2/jobs/{job_id}/cancel")
+    records = [own_system.until(job_id, within_seconds=400) for job_id in jobs]
+    assert {job["state"] for job in records} <= {"succeeded", "failed", "cancelled"}
+    assert Counter(job["state"] for job in records)["failed"] >= BROKEN - len(cancelled)
+
+    everything = listed(own_system)
+    assert {job["id"] for job in everything} >= set(jobs)
+    assert final_counts(own_system) == Counter((job["kind"], job["state"]) for job in everything)
+    assert_artifacts_agree(own_system, everything)
+    assert eventually(lambda: not list((own_system.data / "work").iterdir()), 5)
+    assert own_system.tools("") == []
+
+
+def mixed(good: list[str], gone: str) -> list[dict[str, Any]]:
+    """The requests: downloads first, then clips of them, extracts, and those that must fail."""
+    downloads = [{"kind": "download", "source": {"url": url}} for url in good]
+    clips = [
+        {
+            "kind": "clip",
+            "source": {"url": good[n % len(good)]},
+            "start": n % 20 / 10,
+            "end": n % 20 / 10 + 0.2 + n % 3 / 10,
+            "mode": ("auto", "smart", "copy", "encode")[n % 4],
+        }
+        for n in range(CLIPS)
+    ]
+    extracts = [
+        {"kind": "extract", "source": {"url": good[n % len(good)]}} for n in range(EXTRACTS)
+    ]
+    broken = [{"kind": "extract", "source": {"url": f"{gone}?{n}"}} for n in range(BROKEN)]
+    return [*downloads, *clips, *extracts, *broken]
+
+
+def listed(system: System) -> list[dict[str, Any]]:
+    """Every job, page by page."""
+    jobs: list[dict[str, Any]] = []
+    cursor = None
+    while True:
+        query = {"limit": 100} | ({"cursor": cursor} if cursor else {})
+        page = system.client.get("/api/v2/jobs", params=query).json()
+        jobs += page["jobs"]
+        cursor = page["next_cursor"]
+        if cursor is None:
+            return jobs
+
+
+def final_counts(system: System) -> Counter[tuple[str, str]]:
+    """What the metrics say of final jobs."""
+    text = system.client.get("/metrics").text
+    found = re.findall(r'^clipmill_jobs_total\{kind="(\w+)",state="(\w+)"\} (\S+)$', text, re.M)
+    return Counter({(kind, state): int(float(n)) for kind, state, n in found if float(n)})
+
+
+def assert_artifacts_agree(system: System, jobs: list[dict[str, Any]]) -> None:
+    """Each artifact of a record is one whole file, and no other file is there."""
+    shown = {
+        item["id"]: item
+        for job in jobs
+        if job["state"] == "succeeded"
+        for item in job["result"]["artifacts"]
+    }
+    files = {path.stem: path for path in (system.data / "artifacts").rglob("*") if path.is_file()}
+    assert files.keys() == shown.keys()
+    for artifact_id, path in files.items():
+        assert path.stat().st_size == shown[artifact_id]["size_bytes"]
+        assert hashlib.sha256(path.read_bytes()).hexdigest() == shown[artifact_id]["sha256"]
+    total = sum(path.stat().st_size for path in files.values())
+    said = re.search(r"^clipmill_artifact_bytes (\S+)$", system.client.get("/metrics").text, re.M)
+    assert said is not None
+    assert float(said[1]) == total
