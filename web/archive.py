@@ -49,4 +49,4 @@ def _files(kit: Services, batch: Batch) -> Iterator[tuple[StoredArtifact, Path]]
 def _main_artifacts(snapshot: Snapshot) -> Iterator[str]:
     for artifact in json.loads(snapshot.body)["result"]["artifacts"]:
         if artifact["role"] == "main":
-            yield artifact["url"].rpartition("/")[2]
+            yield artifact["id"]

@@ -11,6 +11,7 @@ import re
 from typing import Any
 
 from flask import Request
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from web.errors import MalformedJson, UnsupportedMediaType
 
@@ -22,7 +23,16 @@ def read_json(request: Request) -> Any:
     """The body's value. Raises UnsupportedMediaType, MalformedJson, or 413 from the stream."""
     if not request.is_json:
         raise UnsupportedMediaType("send the body as `Content-Type: application/json`")
-    return parse_json(request.get_data(cache=False))
+    return parse_json(_whole_body(request))
+
+
+def _whole_body(request: Request) -> bytes:
+    body = request.get_data(cache=False)
+    limit = request.max_content_length
+    # Without a Content-Length, Werkzeug stops at the limit and says nothing: half a body.
+    if request.content_length is None and limit is not None and len(body) >= limit:
+        raise RequestEntityTooLarge
+    return body
 
 
 def parse_json(body: bytes) -> Any:

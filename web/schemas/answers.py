@@ -34,6 +34,7 @@ class ProblemSchema(Schema):
 class ArtifactSchema(Schema):
     """A finished file."""
 
+    id = fields.String()
     name = fields.String()
     role = fields.String(metadata={"example": "main"})
     media_type = fields.String(metadata={"example": "video/mp4"})
