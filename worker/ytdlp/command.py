@@ -30,6 +30,13 @@ SOCKET_TIMEOUT_SECONDS = 20
 AUDIO_CONTAINERS = {"mp4": "m4a", "m4a": "m4a", "mkv": "m4a", "webm": "opus", "mp3": "mp3"}
 _AUDIO_CODECS = {"m4a": "aac", "opus": "opus", "mp3": "mp3"}
 _PROTOCOLS = "[protocol~='^(https?|m3u8|m3u8_native|http_dash_segments|ism)$']"
+# What is left as it is, if it is what was asked for. Any other extension (a site's video.php) would
+# be refused, or would be kept as a strange name: as unknown, it goes through FFmpeg.
+KNOWN_EXTENSIONS = (
+    "mp4", "m4v", "m4a", "mov", "mkv", "mka", "webm", "ogg", "ogv", "opus", "mp3", "aac", "flac",
+    "wav", "flv", "avi", "ts", "mpg", "mpeg", "3gp", "wmv", "asf",
+)  # fmt: skip
+_UNKNOWN_EXTENSION = f"^(?!(?:{'|'.join(KNOWN_EXTENSIONS)})$).*$"
 # Each post-processor must be named: "ffmpeg_i" alone is taken and not used (2026.08.19).
 _POST_PROCESSORS = (
     "Merger", "VideoRemuxer", "ExtractAudio", "FixupM3u8", "FixupM4a", "FixupDuplicateMoov",
@@ -70,7 +77,7 @@ def download_argv(
     max_duration_seconds: float,
     options: Sequence[str] = (),
 ) -> list[str]:
-    """The command that fetches one file named `media`."""
+    """The command that fetches one file whose name begins with `media`."""
     return [
         *_base_argv(),
         *options,
@@ -79,7 +86,8 @@ def download_argv(
         "--no-playlist",
         *("--playlist-items", "1"),
         *("--concat-playlist", "never"),
-        *("--output", "media"),  # with %(ext)s, a source called video.php would be refused
+        *("--output", "media.%(ext)s"),  # the extension is read from the address, …
+        *("--replace-in-metadata", "video:ext", _UNKNOWN_EXTENSION, "unknown_video"),  # … as "php"
         *("--max-filesize", str(max_bytes)),
         *("--match-filters", f"!is_live & duration<=?{math.ceil(max_duration_seconds)}"),
         *_selection(quality, final_container(quality, container)),

@@ -39,8 +39,8 @@ _TEXTS: tuple[tuple[type[JobError], str, str], ...] = (
     (
         Unavailable,
         _GONE,
-        r"private video|video is private|(is|been) (un)?available (in|from) your (country|location)"
-        r"|geo.?restrict|not available (in|from) your|has been (removed|terminated|deleted)",
+        r"private video|video is private|available (in|from) your|geo.?restrict"
+        r"|has been (removed|terminated|deleted)",
     ),
     (
         LoginRequired,
@@ -60,8 +60,8 @@ _TEXTS: tuple[tuple[type[JobError], str, str], ...] = (
     (
         NotMedia,
         "what the source delivers is not media",
-        r"invalid data found|unable to obtain file audio codec|extracted extension .* is unusual"
-        r"|does not contain any stream|did not get any data blocks",
+        r"invalid data found|error opening input|unable to obtain file audio codec"
+        r"|extracted extension .* is unusual|does not contain any stream|not get any data blocks",
     ),
     (
         NetworkError,
@@ -125,5 +125,5 @@ def public_words(words: str, private: tuple[str, ...] = ()) -> str:
         words = words.replace(text, "")
     words = re.sub(r"(https?://)[^\s/@'\"]*@", r"\1", words)
     words = re.sub(r"(https?://[^\s?#'\"]*)[?#][^\s'\")]*", r"\1?…", words)
-    words = re.sub(r"(?<![\w:/.-])/(?:[\w.+@-]+/)+", "…/", words)
+    words = re.sub(r"(?<![\w/.-])/(?:[\w.+@-]+/)+", "…/", words)
     return words[:DETAIL_LENGTH]

@@ -134,7 +134,7 @@ def _download_limits(
 
 def _claim_result(note: dict[str, Any], folder: Path, container: str, max_bytes: int) -> Path:
     """The finished file under its final name; only a plain file of our folder will do."""
-    found = folder / Path(str(note.get("filepath") or "media")).name
+    found = folder / Path(str(note.get("filepath") or "media.mp4")).name
     if found.is_symlink() or not found.is_file():
         raise ToolFailed("the download ended without a file")
     size = found.stat().st_size

@@ -6,7 +6,6 @@ and what is missing, odd or too large becomes None.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping, Sequence
 from datetime import date
@@ -38,6 +37,8 @@ _HTML5 = "HTML5MediaEmbed"
 # NUL and its kin are no text; lone surrogates cannot be encoded.
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 
+_LINE_BREAK = re.compile(r"[ \t]*[\t\r\n\u2028\u2029][ \t\r\n\u2028\u2029]*")
+
 
 def to_info(raw: Mapping[str, Any]) -> dict[str, Any]:
     """The public `info` of one item, or of a list with its `entries`."""
@@ -58,7 +59,7 @@ def _entry(raw: Mapping[str, Any]) -> dict[str, Any]:
 def _common(raw: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "id": _line(raw.get("id"), NAME_LENGTH),
-        "duration_seconds": _number(raw.get("duration")),
+        "duration_seconds": number(raw.get("duration")),
         "thumbnail": _url(raw.get("thumbnail")),
         "platform": _platform(raw),
         "uploader": _line(raw.get("uploader"), NAME_LENGTH),
@@ -100,13 +101,13 @@ def _formats(raw: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
 
 
 def _format(raw: Mapping[str, Any]) -> dict[str, Any]:
-    kilobits = _number(raw.get("tbr"))
+    kilobits = number(raw.get("tbr"))
     return {
         "format_id": _line(raw.get("format_id"), NAME_LENGTH),
         "ext": _line(raw.get("ext"), NAME_LENGTH),
         "width": _count(raw.get("width")),
         "height": _count(raw.get("height")),
-        "fps": _number(raw.get("fps")),
+        "fps": number(raw.get("fps")),
         "video_codec": _codec(raw.get("vcodec")),
         "audio_codec": _codec(raw.get("acodec")),
         "bitrate": None if kilobits is None else round(kilobits * 1000),  # bits a second
@@ -134,7 +135,7 @@ def _text(value: Any, length: int) -> str | None:
 def _line(value: Any, length: int) -> str | None:
     """Text on one line."""
     text = _text(value, length)
-    return None if text is None else " ".join(re.split(r"[\r\n\t\u2028\u2029]+", text)).strip()
+    return None if text is None else _LINE_BREAK.sub(" ", text).strip()
 
 
 def _url(value: Any) -> str | None:
@@ -144,16 +145,16 @@ def _url(value: Any) -> str | None:
     return value if re.match(r"https?://[^\s/]\S*\Z", value, re.IGNORECASE) else None
 
 
-def _number(value: Any) -> float | None:
+def number(value: Any) -> float | None:
     """A finite number that is not negative; True is none."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return float(value) if math.isfinite(value) and 0 <= value <= MAX_NUMBER else None
+    return float(value) if 0 <= value <= MAX_NUMBER else None  # which NaN is not
 
 
 def _count(value: Any) -> int | None:
-    number = _number(value)
-    return None if number is None else int(number)
+    some = number(value)
+    return None if some is None else int(some)
 
 
 def _day(value: Any) -> str | None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Callable
 from typing import Any
 
 from tasks.errors import TooLarge, TooLong, Unavailable
 from worker.ytdlp.command import PROGRESS
+from worker.ytdlp.info import number
 
 OnProgress = Callable[[float | None, float | None, float | None], None]
 
@@ -54,7 +54,7 @@ class Watch:
         if filename not in self._seen and len(self._seen) < self._files:
             self._seen.append(filename)
         self._advance(_part_of(told))
-        speed, eta = _positive(told.get("speed")), _positive(told.get("eta"))
+        speed, eta = number(told.get("speed")), number(told.get("eta"))
         self._on_progress(self._fraction, speed, eta)
 
     def _advance(self, part: float | None) -> None:
@@ -80,13 +80,7 @@ def _part_of(told: dict[str, Any]) -> float | None:
     if told.get("status") == "finished":
         return 1.0
     for done, whole in (("fragment_index", "fragment_count"), ("downloaded_bytes", "total_bytes")):
-        some, total = _positive(told.get(done)), _positive(told.get(whole))
+        some, total = number(told.get(done)), number(told.get(whole))
         if some is not None and total:
             return min(1.0, some / total)
     return None
-
-
-def _positive(value: Any) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    return float(value) if math.isfinite(value) and value >= 0 else None
