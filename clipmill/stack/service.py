@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from clipmill.stack.processes import Child, Command, Keeper
 
@@ -35,9 +36,12 @@ class Running:
         self._deaths_in_a_row = 0
         self._due_at = 0.0
         self.child: Child | None = None
+        self.log: Path | None = None
 
     def start(self) -> None:
-        self.child = Child(self.service.command())
+        command = self.service.command()
+        self.log = command.log
+        self.child = Child(command)
         self._keeper.enter(self.child)
         log.info("%s started", self.service.name, extra={"values": {"child_pid": self.child.pid}})
 

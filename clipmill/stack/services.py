@@ -76,6 +76,9 @@ def _place_socket(broker_folder: Path) -> tuple[Path, list[Path]]:
     if fits_a_socket(broker_folder):
         return broker_folder / SOCKET_NAME, []
     folder = Path(tempfile.mkdtemp(prefix="clipmill-"))
+    if not fits_a_socket(folder):  # TMPDIR is a long way down as well
+        folder.rmdir()
+        folder = Path(tempfile.mkdtemp(prefix="clipmill-", dir="/tmp"))  # mode 0700
     return folder / SOCKET_NAME, [folder]
 
 

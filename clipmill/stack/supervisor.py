@@ -118,7 +118,10 @@ class Supervisor:
         """What dies before all is ready has a reason that another try will not mend."""
         for name, running in self._running.items():
             if running.has_ended():
-                raise StackError(f"{name} ended with status {running.end()} before it was ready")
+                why = f"; see {running.log}" if running.log else ""
+                raise StackError(
+                    f"{name} ended with status {running.end()} before it was ready{why}"
+                )
 
     def _watch(self) -> None:
         while not self._stopping.wait(LOOK_SECONDS):
