@@ -16,19 +16,15 @@ COPY requirements.lock ./
 RUN /build/bin/pip --python /opt/clipmill/bin/python install \
     --require-hashes --only-binary :all: -r requirements.lock
 COPY requirements-dev.lock ./
-RUN /build/bin/pip install --require-hashes --only-binary :all: -c requirements-dev.lock \
-    "$(grep -o '^hatchling==[0-9.]*' requirements-dev.lock)"
+# Hatchling and what it needs, with their hashes; pip refuses when one is missing here.
+RUN awk '/^[a-z]/ { wanted = /^(hatchling|packaging|pathspec|pluggy|tomlkit|trove-classifiers)==/ } wanted' \
+    requirements-dev.lock > build.lock \
+    && /build/bin/pip install --require-hashes --only-binary :all: -r build.lock
 COPY . ./
 RUN /build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /wheels . \
     && /build/bin/pip --python /opt/clipmill/bin/python install --no-deps --no-index /wheels/*.whl
 
 FROM ${BASE}
-ARG VERSION=unknown
-ARG REVISION=unknown
-LABEL org.opencontainers.image.title="Clipmill" \
-      org.opencontainers.image.description="A self-hosted job-queue system for video: extract, download and clip over REST" \
-      org.opencontainers.image.version="${VERSION}" \
-      org.opencontainers.image.revision="${REVISION}"
 # tini passes SIGTERM on and reaps what nobody else does.
 RUN apt-get update \
     && apt-get install -y --no-install-recommends ca-certificates tini \
@@ -46,6 +42,12 @@ ENV PATH=/opt/clipmill/bin:$PATH \
     PYTHONSAFEPATH=1 \
     PYTHONUNBUFFERED=1 \
     CLIPMILL_DATA_DIR=/data
+ARG VERSION=unknown
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="Clipmill" \
+      org.opencontainers.image.description="A self-hosted job-queue system for video: extract, download and clip over REST" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}"
 WORKDIR /data
 VOLUME /data
 EXPOSE 8000
