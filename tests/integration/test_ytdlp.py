@@ -645,9 +645,10 @@ def test_settings_plugins_and_modules_in_the_folder_are_not_read(
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("--exec 'touch executed'\n")
     trap = "from pathlib import Path\nPath('executed').touch()\n"
-    plugin = fetcher.folder / "yt_dlp_plugins" / "extractor" / "trap.py"
-    plugin.parent.mkdir(parents=True)
-    plugin.write_text(trap)
+    for place in (".", ".config/yt-dlp/plugins/x", ".yt-dlp/plugins/x", "yt-dlp-plugins/x"):
+        plugin = fetcher.folder / place / "yt_dlp_plugins" / "extractor" / "trap.py"
+        plugin.parent.mkdir(parents=True)
+        plugin.write_text(trap)
     for name in ("yt_dlp.py", "json.py", "sitecustomize.py"):
         (fetcher.folder / name).write_text(trap)
     got = fetcher.download(origin.add("/v.mp4", answers.file(video)))
