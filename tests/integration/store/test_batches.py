@@ -109,11 +109,11 @@ def test_equal_downloads_in_one_batch_wait_for_the_first(store: Store) -> None:
 def test_a_store_that_fills_up_takes_no_part_of_a_batch(store: Store, valkey: ValkeyServer) -> None:
     with valkey.client() as client:
         client.config_set("maxmemory", client.info("memory")["used_memory"] + 500_000)
-        taken = []
+        taken: list[str] = []
         with pytest.raises(StoreUnavailable):
-            for _ in range(1000):
-                taken.append(add_batch(store, 10)[0])
+            taken.extend(add_batch(store, 10)[0] for _ in range(1000))
         before = every_key(client)
+        client.config_set("maxmemory", "1")
         with pytest.raises(StoreUnavailable):
             store.add(make_job())
         assert every_key(client) == before

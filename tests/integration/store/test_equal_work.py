@@ -1,0 +1,206 @@
+"""Equal work runs once, and artifacts stay as long as a job shows them; deleting leaves nothing."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from tasks.errors import JobNotFinal, NotFound
+from tasks.job import Failure, Job, JobState, WaitReason
+from tasks.store import ArtifactGone, Extras, Follows, Lease, Store, StoredArtifact
+from tests.support.records import at_once, every_key, make_artifact, make_download, make_job, new_id
+from tests.support.valkey import ValkeyServer
+
+FLIGHT = "f" * 64
+NUMBERS_THAT_STAY = {"clipmill:counters", "clipmill:totals"}
+
+
+def run(store: Store, kind: str = "download") -> Lease:
+    lease = store.take(kind)
+    assert lease is not None
+    return store.hold(lease, lease.job.started(time.time()), 30)
+
+
+def succeed(store: Store, lease: Lease, *artifacts: tuple[StoredArtifact, bool]) -> Job:
+    result = {"artifacts": [{"id": item.id} for item, _ in artifacts]}
+    job = lease.job.succeeded(time.time(), result)
+    store.release(lease, job, Extras(artifacts=artifacts, cache_key="clip:x"))
+    return job
+
+
+def test_of_fifty_equal_jobs_one_is_ready(valkey: ValkeyServer) -> None:
+    stores = [Store.at(valkey.url) for _ in range(2)]
+    jobs = [make_download(FLIGHT) for _ in range(50)]
+    places = at_once(lambda number: stores[number % 2].add(jobs[number], or_follow=True), 50)
+    assert sorted(places) == ["ready"] + ["waiting"] * 49
+    leader = jobs[places.index("ready")]
+    assert stores[0].leader(FLIGHT) == leader
+    for job in jobs:
+        if job is not leader:
+            found = stores[0].job(job.id)
+            assert (found.depends_on, found.wait_reason) == (leader.id, WaitReason.DEPENDENCY)
+
+
+def test_without_leave_to_follow_nothing_is_recorded(store: Store, valkey: ValkeyServer) -> None:
+    leader = make_download(FLIGHT)
+    store.add(leader)
+    with valkey.client() as client:
+        before = every_key(client)
+        with pytest.raises(Follows) as caught:
+            store.add(make_download(FLIGHT))
+        assert caught.value.leader == leader.id
+        assert every_key(client) == before
+
+
+@pytest.mark.parametrize("end", ["failed", "cancelled"])
+def test_who_comes_after_an_end_without_result_leads(store: Store, end: str) -> None:
+    leader = make_download(FLIGHT)
+    store.add(leader)
+    now = time.time()
+    after = leader.cancelled(now) if end == "cancelled" else leader.failed(now, Failure("x", "y"))
+    store.replace(leader, after, 1)
+    assert store.add(make_download(FLIGHT), or_follow=True) == "ready"
+
+
+def test_who_comes_after_the_success_is_ready_and_knows_where_the_file_is(store: Store) -> None:
+    leader = make_download(FLIGHT)
+    store.add(leader)
+    succeed(store, run(store))
+    follower = make_download(FLIGHT)
+    assert store.add(follower, or_follow=True) == "ready"
+    assert store.job(follower.id).depends_on == leader.id
+
+
+def test_who_changes_its_source_no_longer_holds_the_old_one(store: Store) -> None:
+    first, second = make_download(), make_download()
+    child = make_job(depends_on=first.id, wait_reason=WaitReason.DEPENDENCY)
+    for job in (first, second, child):
+        store.add(job)
+    store.replace(child, child.depending_on(second.id, WaitReason.DEPENDENCY), 1)
+    assert store.dependents(first.id) == []
+    assert store.dependents(second.id) == [child.id]
+    store.replace(first, first.cancelled(time.time()), 1)
+    store.delete(first.id)
+
+
+def test_the_end_of_a_source_is_remembered_until_it_is_settled(store: Store) -> None:
+    parent = make_download()
+    child = make_job(depends_on=parent.id, wait_reason=WaitReason.DEPENDENCY)
+    store.add(parent)
+    assert store.add(child) == "waiting"
+    store.replace(parent, parent.cancelled(time.time()), 1)
+    assert store.ended_jobs() == [parent.id]
+    store.dependents_released(parent.id)
+    assert store.ended_jobs() == [parent.id]  # the child still waits
+    store.replace(child, child.failed(time.time(), Failure("source_failed", "")), 1)
+    store.dependents_released(parent.id)
+    assert store.ended_jobs() == []
+
+
+def test_who_comes_to_a_source_that_has_just_failed_is_told_of_it(store: Store) -> None:
+    parent = make_download()
+    store.add(parent)
+    store.replace(parent, parent.cancelled(time.time()), 1)
+    child = make_job(depends_on=parent.id, wait_reason=WaitReason.DEPENDENCY)
+    assert store.add(child) == "waiting"
+    assert store.ended_jobs() == [parent.id]
+    job, revision = store.job_and_revision(parent.id)
+    store.replace(job, job.retried(time.time()), revision)
+    assert store.ended_jobs() == []
+
+
+def test_deleting_the_last_job_leaves_only_numbers(store: Store, valkey: ValkeyServer) -> None:
+    batch_id = new_id()
+    parent = make_download(FLIGHT, batch_id=batch_id, external_id="é")
+    store.add_batch(batch_id, "ann", time.time(), [parent])
+    lease = run(store)
+    artifacts = [(make_artifact(lease.job), True), (make_artifact(lease.job), True)]
+    child = make_job(depends_on=parent.id, wait_reason=WaitReason.DEPENDENCY)
+    store.add(child)
+    store.lock("x", "y", 0.01)
+    succeed(store, lease, *artifacts)
+    assert store.gauges().artifact_bytes == 200
+    with pytest.raises(JobNotFinal):
+        store.delete(parent.id)
+    job, revision = store.job_and_revision(child.id)
+    store.replace(job, job.cancelled(time.time()), revision)
+    assert store.delete(child.id) == []
+    assert store.delete(parent.id) == [item for item, _ in artifacts]
+    for look in (
+        lambda: store.job(parent.id),
+        lambda: store.batch(batch_id),
+        lambda: store.artifact(artifacts[0][0].id),
+        lambda: store.delete(parent.id),
+    ):
+        with pytest.raises(NotFound):
+            look()
+    assert store.gauges().artifact_bytes == 0
+    time.sleep(0.02)
+    assert store.take("download") is None
+    with valkey.client() as client:
+        assert every_key(client) <= NUMBERS_THAT_STAY
+
+
+def test_a_job_that_is_not_final_is_not_deleted(store: Store) -> None:
+    store.add(make_download())
+    lease = run(store)
+    queued = make_job()
+    store.add(queued)
+    for job_id in (lease.job.id, queued.id):
+        with pytest.raises(JobNotFinal):
+            store.delete(job_id)
+
+
+def test_a_deleted_job_leaves_its_batch_right(store: Store) -> None:
+    batch_id = new_id()
+    jobs = [make_job(batch_id=batch_id) for _ in range(3)]
+    store.add_batch(batch_id, "ann", time.time(), jobs)
+    for job in jobs[:2]:
+        store.replace(job, job.cancelled(time.time()), 1)
+    succeed(store, run(store, "extract"))
+    assert store.batch(batch_id).state == "partial"
+    store.delete(jobs[0].id)
+    batch = store.batch(batch_id)
+    assert (batch.size, batch.counts["cancelled"], batch.progress) == (2, 1, 0.5)
+
+
+def test_a_shared_artifact_goes_with_the_last_job_that_shows_it(store: Store) -> None:
+    jobs = [make_download(), make_download()]
+    for job in jobs:
+        store.add(job)
+    first = run(store)
+    artifact = make_artifact(first.job)
+    succeed(store, first, (artifact, True))
+    succeed(store, run(store), (artifact, False))
+    assert store.gauges().artifact_bytes == 100
+    assert store.delete(first.job.id) == []
+    assert store.artifact(artifact.id) == artifact
+    other = next(job for job in jobs if job.id != first.job.id)
+    assert store.delete(other.id) == [artifact]
+    assert store.gauges().artifact_bytes == 0
+
+
+def test_an_artifact_that_went_meanwhile_cannot_be_shown(store: Store) -> None:
+    for _ in range(2):
+        store.add(make_download())
+    first, second = run(store), run(store)
+    artifact = make_artifact(first.job)
+    succeed(store, first, (artifact, True))
+    store.delete(first.job.id)
+    with pytest.raises(ArtifactGone):
+        succeed(store, second, (artifact, False))
+    assert store.job(second.job.id).state is JobState.RUNNING
+
+
+def test_another_owners_artifact_is_not_there(store: Store) -> None:
+    store.add(make_download())
+    lease = run(store)
+    artifact = make_artifact(lease.job)
+    succeed(store, lease, (artifact, True))
+    assert store.artifact(artifact.id, "ann") == artifact
+    with pytest.raises(NotFound):
+        store.artifact(artifact.id, "bob")
+    for name in ("*", "../x", "", "a" * 10_000):
+        with pytest.raises(NotFound):
+            store.artifact(name)
