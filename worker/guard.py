@@ -16,20 +16,18 @@ import ctypes
 import os
 import resource
 import select
-import stat
 import sys
 import time
 
-from worker import proctree
+from worker import diskuse, proctree
 
 TYPE_CHECKING = False  # `typing` costs as much as all the rest
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
 TICK_SECONDS = 0.2
 NEAR_LIMIT = 0.8  # PSS is read above this share of the limit only
 MAX_PROCESSES = 64  # of one job: yt-dlp with its helpers has six
-MAX_ENTRIES = 100_000  # of the folder: an empty file takes no bytes, but an inode
 MAX_OPEN_FILES = 1024
 EXPENDABLE = "500"  # the kernel's memory killer shall take the tool, not the worker or the guard
 CANNOT_START = 127  # what a shell answers
@@ -70,7 +68,7 @@ class Watch:
         self.status = 0
         self._spec = spec
         self._tool = tool
-        self._folder_due = 0.0
+        self._disk_due = 0.0
         self._deadline = time.monotonic() + spec.deadline_seconds
         self._parent_fd = parent_fd
         self._tool_fd = os.pidfd_open(tool)
@@ -119,7 +117,7 @@ class Watch:
         self.peak_bytes = max(self.peak_bytes, used)
         if self._spec.memory_bytes and used > self._spec.memory_bytes:
             return "memory"
-        return "disk" if self._folder_is_full() else None
+        return "disk" if self._disk_is_full(pids) else None
 
     def _used_bytes(self, pids: Sequence[int]) -> int:
         used = sum(map(proctree.resident_bytes, pids))
@@ -127,13 +125,14 @@ class Watch:
             return sum(map(proctree.proportional_bytes, pids))
         return used
 
-    def _folder_is_full(self) -> bool:
+    def _disk_is_full(self, pids: Sequence[int]) -> bool:
         started = time.monotonic()
-        if not self._spec.folder_bytes or started < self._folder_due:
+        if not self._spec.folder_bytes or started < self._disk_due:
             return False
-        full = folder_exceeds(".", self._spec.folder_bytes)
+        left = self._spec.folder_bytes - diskuse.unlinked_bytes(pids)
+        full = diskuse.exceeds(".", left)
         took = time.monotonic() - started
-        self._folder_due = started + 20 * took  # at most a twentieth of the time goes there
+        self._disk_due = started + 20 * took  # at most a twentieth of the time goes there
         return full
 
     def reap(self) -> bool:
@@ -157,32 +156,6 @@ class Watch:
             for pid in proctree.descendants(os.getpid()):
                 proctree.signalled(os.kill, pid, proctree.SIGKILL)
             time.sleep(0.001)
-
-
-def folder_exceeds(folder: str, limit_bytes: int) -> bool:
-    """Whether the files below take more than that; also true of a flood of entries."""
-    used = 0
-    for entries, size in enumerate(sizes(folder), start=1):
-        used += size
-        if used > limit_bytes or entries > MAX_ENTRIES:
-            return True
-    return False
-
-
-def sizes(folder: str) -> Iterator[int]:
-    """The bytes of each entry below: what is allocated, but no more than its length.
-
-    Some file systems allocate far ahead of a growing file, and a sparse file takes little.
-    """
-    try:
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                found = entry.stat(follow_symlinks=False)
-                yield min(found.st_size, found.st_blocks * 512)
-                if stat.S_ISDIR(found.st_mode):
-                    yield from sizes(entry.path)
-    except OSError:  # it went away while we looked
-        return
 
 
 def start(spec: Spec) -> int:

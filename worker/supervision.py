@@ -31,7 +31,7 @@ class Limits:
     memory_bytes: int | None = None  # PSS of the whole tree, watched
     data_bytes: int | None = None  # RLIMIT_DATA of each process; shared memory passes it by
     file_bytes: int | None = None  # of each file; the tool sees EFBIG
-    folder_bytes: int | None = None  # of the folder, watched
+    folder_bytes: int | None = None  # of the folder and of deleted files held open, watched
     grace_seconds: float = 2.0  # from TERM to KILL
 
     def __post_init__(self) -> None:

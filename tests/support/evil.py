@@ -29,12 +29,6 @@ def ignore_signals() -> None:
         signal.signal(number, signal.SIG_IGN)
 
 
-def linger() -> None:
-    """Stay, deaf to all that can be ignored."""
-    ignore_signals()
-    time.sleep(LIFE_SECONDS)
-
-
 def note_pid() -> None:
     with PIDS.open("a") as file:
         file.write(f"{os.getpid()}\n")
@@ -46,8 +40,9 @@ def hide(times: int) -> None:
         if os.fork() == 0:
             os.setsid()
             if os.fork() == 0:
+                ignore_signals()
                 note_pid()
-                linger()
+                time.sleep(LIFE_SECONDS)
             os._exit(0)
         os.wait()
     while not PIDS.exists() or len(PIDS.read_text().splitlines()) < times:
@@ -57,9 +52,10 @@ def hide(times: int) -> None:
 def scatter(times: str = "3") -> None:
     """Hide some and stay."""
     hide(int(times))
+    ignore_signals()
     note_pid()
     say("ready")
-    linger()
+    time.sleep(LIFE_SECONDS)
 
 
 def desert(times: str = "3") -> None:
@@ -78,18 +74,20 @@ def hydra(heads: str = "10") -> None:
                     os._exit(0)
                 os.setsid()
             os._exit(0)
+    ignore_signals()
     say("ready")
-    linger()
+    time.sleep(LIFE_SECONDS)
 
 
 def crowd(size: str) -> None:
     """So many idle children."""
     for _ in range(int(size)):
         if os.fork() == 0:
-            linger()
+            time.sleep(LIFE_SECONDS)
             os._exit(0)
+    ignore_signals()
     say("ready")
-    linger()
+    time.sleep(LIFE_SECONDS)
 
 
 def flood_stderr(size: str) -> None:
@@ -155,6 +153,24 @@ def write_files() -> None:
         time.sleep(0.005)
 
 
+def write_unlinked() -> None:
+    """A file that no folder shows, without end."""
+    with Path("hidden").open("wb", buffering=0) as file:
+        Path("hidden").unlink()
+        for _ in range(10_000):
+            file.write(b"x" * MEGABYTE)
+            time.sleep(0.005)
+
+
+def dig() -> None:
+    """Folders in folders until no path reaches the last, and a file there."""
+    for _ in range(30):
+        Path("d" * 200).mkdir()
+        os.chdir("d" * 200)
+    Path("deep").write_bytes(b"x")
+    time.sleep(LIFE_SECONDS)
+
+
 def burn(seconds: str) -> None:
     """Use the processor for so long, in this process and in a child that nobody waits for."""
     child = os.fork()
@@ -213,8 +229,8 @@ def look() -> None:
 
 
 WAYS = (
-    *(linger, scatter, desert, hydra, crowd, flood_stderr, long_line, allocate, share),
-    *(write_file, write_files, burn, tidy, pause, chat, look),
+    *(scatter, desert, hydra, crowd, flood_stderr, long_line, allocate, share),
+    *(write_file, write_files, write_unlinked, dig, burn, tidy, pause, chat, look),
 )
 
 if __name__ == "__main__":

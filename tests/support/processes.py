@@ -1,16 +1,20 @@
-"""Looking at processes from outside: who lives in a folder, and waiting for what must come."""
+"""Running tools under the supervisor, and looking at processes from outside."""
 
 from __future__ import annotations
 
 import json
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from worker.process import End, Finished, Limits, Stop, run_process
+
 EVIL = str(Path(__file__).with_name("evil.py"))
+LIMITS = Limits(deadline_seconds=30, grace_seconds=0.3)
 SUPERVISED = str(Path(__file__).with_name("supervised.py"))
 
 
@@ -107,3 +111,20 @@ class Supervised:
 def open_descriptors() -> int:
     """How many this process has."""
     return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def run(argv: list[str], folder: Path, limits: Limits = LIMITS) -> tuple[Finished, list[str]]:
+    """Run to the end without a stop; the result and the lines."""
+    lines: list[str] = []
+    done = run_process(argv, folder=folder, limits=limits, stop=Stop(), on_line=lines.append)
+    return done, lines
+
+
+def cancel_when_ready(argv: list[str], folder: Path) -> Finished:
+    """Cancel from another thread after the first line."""
+    stop = Stop()
+
+    def cancel(_: str) -> None:
+        threading.Timer(0.05, stop.request, [End.CANCELLED]).start()
+
+    return run_process(argv, folder=folder, limits=LIMITS, stop=stop, on_line=cancel)
