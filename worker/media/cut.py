@@ -88,18 +88,22 @@ def main(spec: dict[str, Any]) -> dict[str, Any]:
 
 def cut(request: CutRequest) -> CutResult:
     """Make the clip the cheapest exact way. Raises JobError."""
-    with open_source(request.source) as container:
-        has_video = main_video(container) is not None
-    if request.container in SOUND_CONTAINERS or not has_video:
+    if request.container in SOUND_CONTAINERS:
         return CutResult(**cut_sound(request))
-    if request.mode == "encode-exact":
-        return _encode(request, "the whole range was asked to be encoded")
     try:
+        if request.mode == "encode-exact":
+            return _encode(request, "the whole range was asked to be encoded")
         return _smart(request)
+    except _NoVideo:
+        return CutResult(**cut_sound(request))
     except CannotJoin as reason:
         return _encode(request, str(reason))
     except _Rejected as rejected:
         return _encode(request, f"the smart cut was rejected: {rejected}", str(rejected))
+
+
+class _NoVideo(Exception):
+    """The source is sound alone."""
 
 
 class _Rejected(Exception):
@@ -109,7 +113,8 @@ class _Rejected(Exception):
 def _open(container: InputContainer, request: CutRequest, at_least_back: float = 0) -> Source:
     """Find the range. Raises RangeOutsideMedia, CorruptMedia, TooLarge."""
     video = main_video(container)
-    assert video is not None
+    if video is None:
+        raise _NoVideo
     assert video.time_base is not None
     refuse_huge_pictures(video.codec_context.width, video.codec_context.height)
     video.codec_context.thread_count = request.threads

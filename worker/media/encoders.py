@@ -14,8 +14,9 @@ UNSPECIFIED_KIND = 0  # AV_PICTURE_TYPE_NONE: the encoder chooses, not the sourc
 DEFAULT_RATE = Fraction(25)
 
 # A fixed quantizer bounds the error of every picture whatever it shows, and needs no lookahead.
-# Measured on detailed material: 21 gives at least 40 dB in luma with the cheapest search.
-PIECE_QUANTIZERS = {"draft": 24, "standard": 20, "high": 16}
+# Measured with the cheapest search: 21 gives 40.2 dB in luma on the heaviest noise, 43 to 46 dB
+# on ordinary pictures.
+PIECE_QUANTIZERS = {"draft": 25, "standard": 21, "high": 17}
 PIECE_PRESETS = {"draft": "ultrafast", "standard": "ultrafast", "high": "superfast"}
 WHOLE_RATE_FACTORS = {"draft": 26, "standard": 21, "high": 17}
 WHOLE_PRESETS = {"draft": "ultrafast", "standard": "superfast", "high": "veryfast"}

@@ -134,7 +134,7 @@ def _vp9(stream: VideoStream) -> Joining:
     _require_pixels(stream, "libvpx-vp9")
 
     def open_piece_encoder(picture: Picture, quality: str, threads: int) -> VideoCodecContext:
-        quantizer = str(PIECE_QUANTIZERS[quality] - 6)  # realtime search needs a finer one
+        quantizer = str(PIECE_QUANTIZERS[quality] - 7)  # realtime search needs a finer one
         options = {"deadline": "realtime", "cpu-used": "7", "lag-in-frames": "0", "b": "0"}
         options |= {"crf": quantizer, "qmin": "2", "qmax": quantizer, "auto-alt-ref": "0"}
         return open_encoder("libvpx-vp9", picture, options, threads)
@@ -146,7 +146,7 @@ def _av1(stream: VideoStream) -> Joining:
     _require_pixels(stream, "libsvtav1")
 
     def open_piece_encoder(picture: Picture, quality: str, threads: int) -> VideoCodecContext:
-        options = {"preset": "11", "crf": str(PIECE_QUANTIZERS[quality])}
+        options = {"preset": "11", "crf": str(PIECE_QUANTIZERS[quality] - 1)}
         options["svtav1-params"] = f"lp={threads}"
         return open_encoder("libsvtav1", picture, options, threads)
 

@@ -44,16 +44,20 @@ def sounding_packets(
     The caller stops asking when it has its pictures and `all_done(sounds)`.
     """
     streams: list[Any] = [*([video] if video else []), *sounds]
+    last = past + INTERLEAVE_SLACK_SECONDS
+    limits = {stream.index: int(last / stream.time_base) for stream in streams}
+    by_index = {stream.index: sound for stream, sound in sounds.items()}
     for packet in container.demux(streams):
         if not packet.size:
             continue
         now = packet.pts if packet.dts is None else packet.dts
-        if now is not None and now * packet.time_base > past + INTERLEAVE_SLACK_SECONDS:
+        if now is not None and now > limits[packet.stream_index]:
             return
-        if packet.stream is video:
+        sound = by_index.get(packet.stream_index)
+        if sound is None:
             yield cast("VideoPacket", packet)
-        elif isinstance(packet.stream, AudioStream):
-            sounds[packet.stream].feed(cast("AudioPacket", packet))
+        else:
+            sound.feed(cast("AudioPacket", packet))
 
 
 def all_done(sounds: Iterable[Sound]) -> bool:

@@ -77,6 +77,8 @@ class SmartCut:
     ) -> None:
         self._stream, self._joining, self._plan = stream, joining, plan
         self._timing, self._writer, self._request = timing, writer, request
+        assert stream.time_base is not None
+        self._time_base = stream.time_base
         self._copied = set(plan.copied)
         self._left_to_copy = len(self._copied)
         skips = joining.skips_unreferenced
@@ -113,10 +115,8 @@ class SmartCut:
             raise CannotJoin("its packets differ from one reading to the next")
 
     def _open_encoder(self) -> VideoCodecContext:
-        base = self._stream.time_base
-        assert base is not None
         return self._joining.open_piece_encoder(
-            picture_of(self._stream, base), self._request.quality, self._request.threads
+            picture_of(self._stream, self._time_base), self._request.quality, self._request.threads
         )
 
     def _write_encoded(self, frames: list[VideoFrame]) -> None:
@@ -152,7 +152,7 @@ class SmartCut:
 
     def _write(self, packet: VideoPacket, pts: int) -> None:
         timing = self._timing
-        packet.time_base = self._stream.time_base or Fraction(1)
+        packet.time_base = self._time_base
         packet.pts, packet.dts = pts - timing.origin, timing.dts[pts]
         packet.duration = timing.durations[pts]
         self._writer.write(packet, self._out)
@@ -169,11 +169,13 @@ def run_smart_cut(
 ) -> None:
     """Read the range once and write the clip's packets."""
     positions = {record.pts: position for position, record in enumerate(index.records)}
+    seconds_a_tick = float(window.time_base)
+    past = window.zero + window.end
     seek_before(container, video, window, index.back_seconds)
-    for packet in sounding_packets(container, video, sounds, window.zero + window.end):
+    for packet in sounding_packets(container, video, sounds, past):
         position = positions.get(packet.pts) if packet.pts is not None else None
         if position is not None:
-            progress.at(float(window.time(index.records[position].pts) - window.start))
+            progress.at((index.records[position].pts - window.first) * seconds_a_tick)
             cut.feed(position, packet)
         if cut.complete and all_done(sounds.values()):
             break

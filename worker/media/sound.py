@@ -42,7 +42,10 @@ class Sound(Protocol):
     """One audio track on its way into the clip."""
 
     done: bool  # nothing after this can belong to the clip
-    until: Fraction  # seconds of the clip up to which sound has been written
+
+    @property
+    def until(self) -> Fraction:
+        """Seconds of the clip up to which sound has been written."""
 
     def feed(self, packet: AudioPacket) -> None:
         """Take the source's next packet of this track."""
@@ -69,27 +72,38 @@ class CopiedSound:
     def __init__(self, source: AudioStream, window: Window, writer: ClipWriter) -> None:
         context = source.codec_context
         lead_in = LEAD_IN_PACKETS.get(context.codec.canonical_name, 0)
+        base, rate = window.time_base, context.sample_rate
+        start = window.zero + window.start
         self.done = False
-        self.until = Fraction(-1)
-        self._window = window
         self._writer = writer
         self._stream = writer.copy_stream(source)
         self._before: deque[AudioPacket] = deque(maxlen=lead_in if writer.hides_lead_in else 0)
-        self._step = Fraction(1, context.sample_rate)
-        self._samples = context.frame_size or DEFAULT_PACKET_SAMPLES
-        self._next: Fraction | None = None
+        self._origin = round(start / base)
+        # Where nothing can be hidden, a packet before zero would delay all other streams.
+        hides = writer.hides_lead_in
+        self._earliest = None if hides else round((start - JITTER) / base)
+        self._past = round((window.zero + window.end) / base)
+        # The source's ticks become samples, in integers: thousands of packets pass here.
+        self._scale = base * rate
+        self._step = Fraction(1, rate)
+        self._jitter = round(JITTER * rate)
+        self._duration = round((context.frame_size or DEFAULT_PACKET_SAMPLES) / self._scale)
+        self._next: int | None = None  # where the next packet should begin, in samples
+
+    @property
+    def until(self) -> Fraction:
+        """Seconds of the clip up to which sound has been written."""
+        return Fraction(-1) if self._next is None else self._next * self._step
 
     def feed(self, packet: AudioPacket) -> None:
         """Copy the packet if any of it sounds inside the range."""
-        if packet.pts is None or self.done:
+        begin = packet.pts
+        if begin is None or self.done:
             return
-        begin = packet.pts * self._window.time_base
-        end = begin + self._duration(packet)
-        origin = self._window.zero + self._window.start
-        # Where nothing can be hidden, a packet before zero would delay all other streams.
-        if end <= origin or (begin < origin - JITTER and not self._writer.hides_lead_in):
+        before = begin + (packet.duration or self._duration) <= self._origin
+        if before or (self._earliest is not None and begin < self._earliest):
             self._before.append(packet)
-        elif begin >= self._window.zero + self._window.end:
+        elif begin >= self._past:
             self.done = True
         else:
             for earlier in (*self._before, packet):
@@ -99,22 +113,21 @@ class CopiedSound:
     def finish(self) -> None:
         """Nothing is held back."""
 
-    def _duration(self, packet: AudioPacket) -> Fraction:
-        if packet.duration:
-            return packet.duration * self._window.time_base
-        return self._samples * self._step
-
     def _write(self, packet: AudioPacket) -> None:
         assert packet.pts is not None
-        time = packet.pts * self._window.time_base - self._window.zero - self._window.start
-        if self._next is not None and abs(time - self._next) <= JITTER:
-            time = self._next  # packets follow each other without the container's rounding
-        duration = self._duration(packet)
-        self._next = self.until = time + duration
+        begin = self._samples(packet.pts - self._origin)
+        if self._next is not None and abs(begin - self._next) <= self._jitter:
+            begin = self._next  # packets follow each other without the container's rounding
+        duration = self._samples(packet.duration or self._duration)
+        self._next = begin + duration
         packet.time_base = self._step
-        packet.pts = packet.dts = round(time / self._step)
-        packet.duration = round(duration / self._step)
+        packet.pts = packet.dts = begin
+        packet.duration = duration
         self._writer.write(packet, self._stream)
+
+    def _samples(self, ticks: int) -> int:
+        scaled, bottom = ticks * self._scale.numerator, self._scale.denominator
+        return (2 * scaled + bottom) // (2 * bottom)
 
 
 class EncodedSound:

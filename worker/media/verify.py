@@ -46,7 +46,8 @@ def fault_of(path: str, expected: Expected) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    times: list[Fraction]
+    base: Fraction
+    times: list[int]
     begins_with_key: bool
     sound_ends: dict[int, Fraction]  # by stream
     joints: list[list[VideoPacket]]
@@ -54,24 +55,26 @@ class _Found:
 
 def _read(container: InputContainer, joints: tuple[int, ...]) -> _Found:
     """Everything the checks need, in one pass that keeps no more than a few packets."""
-    times: list[Fraction] = []
+    times: list[int] = []
     keys: list[bool] = []
-    ends = {stream.index: Fraction(-1) for stream in container.streams.audio}
+    ends = {stream.index: -1 for stream in container.streams.audio}
     samples: list[list[VideoPacket]] = [[] for _ in joints]
     video = container.streams.video[0]
     for packet in container.demux():
         if packet.pts is None or not packet.size:
             continue
-        time = packet.pts * packet.time_base
-        if packet.stream is video:
+        if packet.stream_index == video.index:
             for joint, sample in zip(joints, samples, strict=True):
                 if joint <= len(times) < joint + PICTURES_AT_A_JOINT:
                     sample.append(cast("VideoPacket", packet))
-            times.append(time)
+            times.append(packet.pts)
             keys.append(packet.is_keyframe)
         elif packet.stream_index in ends:
-            ends[packet.stream_index] = time + (packet.duration or 0) * packet.time_base
-    return _Found(times, bool(keys) and keys[0], ends, samples)
+            ends[packet.stream_index] = packet.pts + (packet.duration or 0)
+    assert video.time_base is not None
+    bases = {stream.index: stream.time_base or Fraction(1) for stream in container.streams}
+    sound_ends = {index: end * bases[index] for index, end in ends.items()}
+    return _Found(video.time_base, times, bool(keys) and keys[0], sound_ends, samples)
 
 
 def _fault_of_times(found: _Found, zero: Fraction, expected: Expected) -> str | None:
@@ -82,9 +85,9 @@ def _fault_of_times(found: _Found, zero: Fraction, expected: Expected) -> str | 
         return "frames share a timestamp"
     if not found.begins_with_key:
         return "it does not begin with a keyframe"
-    if abs(min(found.times) - zero - expected.first) > TOLERANCE:
+    if abs(min(found.times) * found.base - zero - expected.first) > TOLERANCE:
         return "the first frame is at the wrong time"
-    if abs(max(found.times) - zero - expected.last) > TOLERANCE:
+    if abs(max(found.times) * found.base - zero - expected.last) > TOLERANCE:
         return "the last frame is at the wrong time"
     return None
 
