@@ -1,0 +1,149 @@
+"""Batches: submitted, read and steered as one; fetched as one file."""
+
+from __future__ import annotations
+
+import io
+import time
+import zipfile
+from typing import Any
+
+import httpx
+import pytest
+
+from tasks.errors import NotMedia
+from tests.integration.web.test_jobs import later
+from tests.integration.web.test_submission import JOBS, URL, refused
+from tests.support.stack import Hands, following
+
+BATCHES = "/api/v2/batches"
+
+
+def submitted(client: httpx.Client, count: int = 3) -> dict[str, Any]:
+    jobs = [{"kind": "download", "source": {"url": f"{URL}/{number}"}} for number in range(count)]
+    answer = client.post(BATCHES, json={"jobs": jobs})
+    assert answer.status_code == 202, answer.text
+    body: dict[str, Any] = answer.json()
+    assert answer.headers["location"] == f"{BATCHES}/{body['id']}"
+    return body
+
+
+def test_twelve_clips_of_one_video_wait_for_one_download(client: httpx.Client) -> None:
+    jobs = [{"start": 50 * number, "end": 50 * number + 15} for number in range(12)]
+    defaults = {"kind": "clip", "source": {"url": URL}}
+    batch = client.post(BATCHES, json={"defaults": defaults, "jobs": jobs}).json()
+    assert (batch["state"], batch["counts"]["queued"]) == ("running", 12)
+    assert [job["spec"]["start"] for job in batch["jobs"]] == [
+        50.0 * number for number in range(12)
+    ]
+    assert len({job["depends_on"] for job in batch["jobs"]}) == 1
+    assert client.get(JOBS, params={"batch_id": batch["id"]}).json()["jobs"] == batch["jobs"][::-1]
+
+
+def test_a_batch_is_read_with_its_jobs_whole_brief_or_not_at_all(
+    client: httpx.Client, hands: Hands
+) -> None:
+    batch_id = submitted(client)["id"]
+    hands.fail(hands.take(), NotMedia("no"))
+    full = client.get(f"{BATCHES}/{batch_id}").json()
+    brief = client.get(f"{BATCHES}/{batch_id}?jobs=brief").json()
+    none = client.get(f"{BATCHES}/{batch_id}?jobs=none").json()
+    assert [job["id"] for job in brief["jobs"]] == [job["id"] for job in full["jobs"]]
+    assert set(brief["jobs"][0]) == {"id", "kind", "state", "progress", "wait_reason", "error"}
+    assert [job["error"] for job in brief["jobs"]] == [{"code": "not_media"}, None, None]
+    assert none["jobs"] == []
+    for name in ("id", "state", "counts", "progress", "created_at", "finished_at", "links"):
+        assert full[name] == brief[name] == none[name]
+    refused(client.get(f"{BATCHES}/{batch_id}?jobs=all"), 422, "validation_failed")
+
+
+def test_a_batch_that_has_not_changed_is_not_sent_again(client: httpx.Client, hands: Hands) -> None:
+    path = f"{BATCHES}/{submitted(client)['id']}"
+    etag = client.get(path).headers["etag"]
+    assert client.get(path, headers={"If-None-Match": etag}).status_code == 304
+    assert client.get(f"{path}?jobs=none", headers={"If-None-Match": etag}).status_code == 200
+    hands.take()
+    assert client.get(path, headers={"If-None-Match": etag}).status_code == 200
+
+
+def test_waiting_ends_when_every_job_has(client: httpx.Client, hands: Hands) -> None:
+    batch_id = submitted(client, 2)["id"]
+    first, second = hands.take(), hands.take()
+    hands.finish(first)
+    timer = later(0.5, lambda: hands.fail(second, NotMedia("no")))
+    batch = client.get(f"{BATCHES}/{batch_id}", params={"wait": 15}).json()
+    assert batch["state"] == "partial"
+    assert batch["finished_at"]
+    timer.join()
+
+
+def test_a_batch_is_cancelled_whole(client: httpx.Client) -> None:
+    batch_id = submitted(client)["id"]
+    answer = client.post(f"{BATCHES}/{batch_id}/cancel")
+    assert answer.status_code == 202
+    assert (answer.json()["state"], answer.json()["counts"]["cancelled"]) == ("cancelled", 3)
+
+
+def test_a_retry_runs_what_has_failed_again(client: httpx.Client, hands: Hands) -> None:
+    batch_id = submitted(client, 2)["id"]
+    hands.finish(hands.take())
+    hands.fail(hands.take(), NotMedia("no"))
+    answer = client.post(f"{BATCHES}/{batch_id}/retry")
+    assert answer.status_code == 202
+    counts = answer.json()["counts"]
+    assert (counts["succeeded"], counts["queued"], counts["failed"]) == (1, 1, 0)
+
+
+def test_the_events_of_a_batch_end_with_its_last_job(client: httpx.Client, hands: Hands) -> None:
+    batch_id = submitted(client, 2)["id"]
+    with following(client, f"{BATCHES}/{batch_id}/events?jobs=brief") as events:
+        first = next(events)
+        assert (first["event"], first["data"]["counts"]["queued"]) == ("batch", 2)
+        hands.finish(hands.take())
+        hands.finish(hands.take())
+        *_, last = events
+    assert last["data"]["state"] == "succeeded"
+    assert [job["state"] for job in last["data"]["jobs"]] == ["succeeded"] * 2
+    again = client.get(f"{BATCHES}/{batch_id}/events", headers={"Last-Event-ID": last["id"]})
+    assert again.status_code == 204
+
+
+def test_the_archive_holds_every_artifact_under_a_name_of_its_own(
+    client: httpx.Client, hands: Hands
+) -> None:
+    batch_id = submitted(client, 4)["id"]
+    refused(client.get(f"{BATCHES}/{batch_id}/archive"), 404, "not_found")
+    contents = [b"one" * 1000, b"two" * 2000, b""]
+    names = ["../../evil.mp4", "Evil.mp4", ".._.._evil.mp4"]
+    for content, name in zip(contents, names, strict=True):
+        hands.finish(hands.take(), content, name)
+    hands.fail(hands.take(), NotMedia("no"))
+    answer = client.get(f"{BATCHES}/{batch_id}/archive")
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "application/zip"
+    assert answer.headers["content-disposition"] == f'attachment; filename="{batch_id}.zip"'
+    assert int(answer.headers["content-length"]) == len(answer.content)
+    archive = zipfile.ZipFile(io.BytesIO(answer.content))
+    assert archive.testzip() is None
+    assert [archive.read(item) for item in archive.infolist()] == contents
+    assert {item.compress_type for item in archive.infolist()} == {zipfile.ZIP_STORED}
+    found = archive.namelist()
+    assert len({name.casefold() for name in found}) == 3
+    assert not any("/" in name or "\\" in name or name.startswith(".") for name in found)
+    assert client.head(f"{BATCHES}/{batch_id}/archive").headers["content-length"] == str(
+        len(answer.content)
+    )
+
+
+def test_a_thousand_jobs_are_accepted_and_read(client: httpx.Client) -> None:
+    jobs = [{"kind": "extract", "source": {"url": f"{URL}/{number}"}} for number in range(1000)]
+    batch = client.post(BATCHES, json={"jobs": jobs}).json()
+    assert len(batch["jobs"]) == 1000
+    began = time.monotonic()
+    assert len(client.get(f"{BATCHES}/{batch['id']}?jobs=brief").json()["jobs"]) == 1000
+    assert time.monotonic() - began < 20
+    refused(client.post(BATCHES, json={"jobs": [*jobs, jobs[0]]}), 422, "validation_failed")
+
+
+@pytest.mark.parametrize("call", ["", "/archive", "/events"])
+def test_a_batch_that_is_not_there_is_a_problem(client: httpx.Client, call: str) -> None:
+    refused(client.get(f"{BATCHES}/{'0' * 26}{call}"), 404, "not_found")

@@ -1,0 +1,224 @@
+"""The server as a process: how it starts, who may use it, what it survives, how it stops."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from tests.integration.web.test_jobs import DOWNLOAD, submitted
+from tests.integration.web.test_submission import CLIP, JOBS, refused
+from tests.support.processes import eventually
+from tests.support.stack import Api, Hands, following
+from tests.support.valkey import ValkeyServer
+
+
+@pytest.fixture
+def valkey(tmp_path: Path) -> Iterator[ValkeyServer]:
+    """A broker of this test alone, to be stopped and started."""
+    folder = tmp_path / "v"
+    folder.mkdir()
+    with ValkeyServer(folder) as server:
+        yield server
+
+
+def test_a_port_that_is_taken_is_not_shared_in_silence(api: Api, tmp_path: Path) -> None:
+    port = api.url.rpartition(":")[2]
+    second = Api(tmp_path, "unix:///nowhere", port=port)
+    with pytest.raises(AssertionError, match="cannot listen"):
+        second.start()
+    assert second.process is not None
+    assert second.process.wait(10) == 1
+
+
+def test_a_faulty_setting_stops_the_start_and_is_named(tmp_path: Path) -> None:
+    api = Api(tmp_path, "unix:///nowhere", log_level="loud")
+    with pytest.raises(AssertionError, match="CLIPMILL_LOG_LEVEL"):
+        api.start()
+    assert api.process is not None
+    assert api.process.wait(10) == 1
+
+
+def test_an_unusable_key_file_stops_the_start(tmp_path: Path, valkey: ValkeyServer) -> None:
+    (tmp_path / "keys").write_text("nonsense\n")
+    api = Api(tmp_path, valkey.url, api_keys_file=str(tmp_path / "keys"))
+    with pytest.raises(AssertionError, match="line 1"):
+        api.start()
+    assert api.process is not None
+    assert api.process.wait(20) == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_in_good_order_although_clients_wait(
+    tmp_path: Path, valkey: ValkeyServer, number: signal.Signals
+) -> None:
+    with Api(tmp_path, valkey.url) as api, api.client() as client, api.client() as other:
+        job_id = submitted(client)
+        answers: list[httpx.Response] = []
+        waiting = threading.Thread(
+            target=lambda: answers.append(other.get(f"{JOBS}/{job_id}", params={"wait": 60}))
+        )
+        with following(client, f"{JOBS}/{job_id}/events") as events:
+            next(events)
+            waiting.start()
+            time.sleep(0.5)
+            processes = api.processes()
+            began = time.monotonic()
+            assert api.stop(number) == 0
+            assert time.monotonic() - began < 8
+            assert list(events) == []
+        waiting.join()
+        assert [answer.status_code for answer in answers] == [200]
+        assert not any(process.is_running() for process in processes)
+
+
+def test_no_worker_outlives_a_parent_that_was_killed(tmp_path: Path, valkey: ValkeyServer) -> None:
+    with Api(tmp_path, valkey.url) as api:
+        _, worker = api.processes()
+        assert api.process is not None
+        api.process.kill()
+        api.process.wait()
+        # Its new parent may not reap it, so a zombie counts as ended.
+        gone = (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
+        assert eventually(lambda: not worker.is_running() or worker.status() in gone, 10)
+
+
+def test_r05_without_its_store_it_says_so_soon_and_recovers_by_itself(
+    tmp_path: Path, valkey: ValkeyServer
+) -> None:
+    with Api(tmp_path, valkey.url) as api, api.client() as client:
+        job_id = submitted(client)
+        valkey.kill()
+        began = time.monotonic()
+        for answer in (
+            client.post(JOBS, json=CLIP),
+            client.get(f"{JOBS}/{job_id}"),
+            client.get(JOBS),
+            client.get(f"{JOBS}/{job_id}/events"),
+        ):
+            refused(answer, 503, "store_unavailable")
+            assert int(answer.headers["retry-after"]) > 0
+        assert time.monotonic() - began < 8
+        assert client.get("/livez").status_code == 200
+        assert client.get("/readyz").status_code == 503
+        health = client.get("/health")
+        assert (health.status_code, health.json()["status"]) == (503, "unhealthy")
+        assert health.json()["services"]["redis"] == {"status": "unhealthy"}
+        assert "clipmill_store_up 0.0" in client.get("/metrics").text
+        valkey.start()
+        assert eventually(lambda: client.get(f"{JOBS}/{job_id}").status_code == 200, 10)
+
+
+def test_a_stream_outlives_a_restart_of_the_store(tmp_path: Path, valkey: ValkeyServer) -> None:
+    with Api(tmp_path, valkey.url) as api, api.client() as client:
+        job_id = submitted(client)
+        with following(client, f"{JOBS}/{job_id}/events") as events:
+            next(events)
+            valkey.kill()
+            time.sleep(0.5)
+            valkey.start()
+            Hands(api).take()
+            told = next(event for event in events if "event" in event)
+            assert told["data"]["state"] == "running"
+
+
+def test_a_full_queue_takes_no_more_and_leaves_no_record(
+    tmp_path: Path, valkey: ValkeyServer
+) -> None:
+    with Api(tmp_path, valkey.url, max_queued_jobs="2") as api, api.client() as client:
+        for number in range(2):
+            submitted(client, source={"url": f"https://example.org/{number}"})
+        before = sorted(api.store.redis.keys("*"))
+        answer = client.post(JOBS, json={**DOWNLOAD, "source": {"url": "https://example.org/3"}})
+        refused(answer, 503, "queue_full")
+        assert int(answer.headers["retry-after"]) > 0
+        assert sorted(api.store.redis.keys("*")) == before
+
+
+@pytest.fixture
+def keyed(tmp_path: Path, valkey: ValkeyServer) -> Iterator[Api]:
+    keys = {"ann": "read,submit", "bob": "read,submit", "eve": "read", "boss": "admin"}
+    lines = [
+        f"{name}:{scopes}:{sha256(f'key-of-{name}'.encode()).hexdigest()}\n"
+        for name, scopes in keys.items()
+    ]
+    (tmp_path / "keys").write_text("".join(lines))
+    with Api(tmp_path, valkey.url, api_keys_file=str(tmp_path / "keys")) as api:
+        yield api
+
+
+def test_a11_a_key_sees_its_own_jobs_and_no_others(keyed: Api) -> None:
+    ann, bob, eve, boss, nobody = (
+        keyed.client(headers={"X-API-Key": f"key-of-{name}"})
+        for name in ("ann", "bob", "eve", "boss", "mallory")
+    )
+    with ann, bob, eve, boss, nobody:
+        answer = nobody.get(JOBS)
+        refused(answer, 401, "missing_credentials")
+        assert answer.headers["www-authenticate"].startswith("Bearer")
+        refused(httpx.get(f"{keyed.url}/api/v2/nope"), 401, "missing_credentials")
+        assert httpx.get(f"{keyed.url}/health").status_code == 200
+        refused(eve.post(JOBS, json=DOWNLOAD), 403, "forbidden")
+        job_id = submitted(ann)
+        batch = ann.post(
+            "/api/v2/batches", json={"jobs": [{**DOWNLOAD, "quality": "worst"}]}
+        ).json()
+        assert ann.get(f"{JOBS}/{job_id}").status_code == 200
+        for path in (f"{JOBS}/{job_id}", f"{JOBS}/{job_id}?wait=0", f"{JOBS}/{job_id}/events"):
+            refused(bob.get(path), 404, "not_found")
+        refused(bob.get(f"/api/v2/batches/{batch['id']}"), 404, "not_found")
+        refused(bob.post(f"/api/v2/batches/{batch['id']}/cancel"), 404, "not_found")
+        refused(bob.post(f"{JOBS}/{job_id}/cancel"), 404, "not_found")
+        refused(bob.delete(f"{JOBS}/{job_id}"), 404, "not_found")
+        assert bob.get(JOBS).json()["jobs"] == []
+        clip_of_anns = {**CLIP, "source": {"job_id": job_id}}
+        refused(bob.post(JOBS, json=clip_of_anns), 422, "validation_failed")
+        artifact = Hands(keyed).finish(Hands(keyed).take())
+        path = f"/api/v2/artifacts/{artifact.id}"
+        assert (ann.get(path).status_code, boss.get(path).status_code) == (200, 200)
+        refused(bob.get(path), 404, "not_found")
+        assert len(boss.get(JOBS).json()["jobs"]) == 2
+        assert "key-of-ann" not in keyed.log()
+
+
+def test_a_request_id_is_kept_or_made_and_stands_in_the_log(api: Api, client: httpx.Client) -> None:
+    answer = client.post(JOBS, json=CLIP, headers={"X-Request-Id": "order-66"})
+    assert answer.headers["x-request-id"] == "order-66"
+    assert '"request_id": "order-66"' in api.log()
+    for odd in ("a b", "x" * 200, '"', ""):
+        made = client.get("/livez", headers={"X-Request-Id": odd}).headers["x-request-id"]
+        assert made != odd
+        assert made.isalnum()
+
+
+def test_garbage_on_the_wire_leaves_the_api_alive(api: Api, client: httpx.Client) -> None:
+    host, port = api.url.removeprefix("http://").split(":")
+    for garbage in (
+        b"\x16\x03\x01\x02\x00\x01", b"GET / HTTP/9.9\r\n\r\n", b"GET /\0 HTTP/1.1\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\nContent-Length: -1\r\n\r\n",
+        b"POST / HTTP/1.1\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    ):  # fmt: skip
+        with socket.create_connection((host, int(port)), timeout=5) as connection:
+            connection.sendall(garbage)
+            connection.settimeout(0.5)
+            try:
+                connection.recv(4096)
+            except OSError:
+                continue
+    assert client.get("/livez").status_code == 200
+
+
+def test_it_is_small_at_rest(tmp_path: Path, valkey: ValkeyServer) -> None:
+    with Api(tmp_path, valkey.url) as api, api.client() as client:
+        assert client.get("/health").status_code == 200
+        proportional = sum(process.memory_full_info().pss for process in api.processes())
+        assert proportional < 110 * 1024**2
