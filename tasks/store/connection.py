@@ -26,13 +26,20 @@ _SCRIPTS = {
     "delete": "delete",
     "settled": "settled",
 }
+_CONNECTIONS = 32
 _ALLOWED_WHEN_FULL = "#!lua flags=allow-oom\n"
 
 
 def connect(url: str, timeout_seconds: float = 2.5) -> redis.Redis:
-    """A client with short time-outs: a request must not hang on a store that is gone."""
-    return redis.Redis.from_url(
+    """A client with short time-outs: a request must not hang on a store that is gone.
+
+    Hundreds of threads may ask at the same moment: they wait for one of a few connections, where
+    the library's usual pool would refuse the hundred-and-first.
+    """
+    pool = redis.BlockingConnectionPool.from_url(
         url,
+        max_connections=_CONNECTIONS,
+        timeout=timeout_seconds,
         socket_timeout=timeout_seconds,
         socket_connect_timeout=2.0,
         health_check_interval=10,
@@ -40,6 +47,7 @@ def connect(url: str, timeout_seconds: float = 2.5) -> redis.Redis:
         # silent for the whole time-out is not asked twice.
         retry=Retry(NoBackoff(), 1, (redis.ConnectionError,)),
     )
+    return redis.Redis.from_pool(pool)
 
 
 @contextmanager
