@@ -13,10 +13,12 @@ from tasks.specs import ClipSpec, DownloadSpec
 
 @dataclass(frozen=True)
 class Fetched:
-    """A downloaded file and what its site says of it (the contract's `info`)."""
+    """A downloaded file, what it holds, and what its site says of it (the contract's `info`)."""
 
     path: Path
+    facts: MediaFacts
     info: Mapping[str, Any]
+    warnings: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -64,10 +66,7 @@ class Machine(Protocol):
         """The contract's `info` of a page."""
 
     def download(self, spec: DownloadSpec) -> Fetched:
-        """Fetch the media of a page."""
-
-    def probe(self, path: Path) -> MediaFacts:
-        """What a file holds."""
+        """Fetch the media of a page, and see that it is media and not too long."""
 
     def source(self) -> SourceMedia:
         """The file that the job's source delivered."""
@@ -75,5 +74,5 @@ class Machine(Protocol):
     def cut(self, spec: ClipSpec, source: SourceMedia) -> Cut:
         """Cut a range out of a file and check the result."""
 
-    def thumbnail(self, path: Path, at_seconds: float) -> Path:
-        """A small picture of one moment."""
+    def thumbnail(self, cut: Cut) -> Path:
+        """A small picture of the middle of a clip."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import unicodedata
 from pathlib import PurePath
 
+from tasks.media import MediaFacts
+
 MAX_NAME_LENGTH = 120
 _FORBIDDEN = frozenset('<>:"/\\|?*')
 _MEDIA_TYPES = {
@@ -25,6 +27,17 @@ _MEDIA_TYPES = {
     ".png": "image/png",
     ".json": "application/json",
 }
+# FFmpeg's names of formats that a suffix does not spell.
+_SUFFIX_OF_FORMAT = {
+    "mp4": ".mp4",
+    "mpegts": ".ts",
+    "avi": ".avi",
+    "ogg": ".ogg",
+    "mp3": ".mp3",
+    "wav": ".wav",
+    "flac": ".flac",
+    "gif": ".gif",
+}
 
 
 def file_name(title: str, suffix: str) -> str:
@@ -32,6 +45,17 @@ def file_name(title: str, suffix: str) -> str:
     kept = (" " if _unusable(letter) else letter for letter in unicodedata.normalize("NFC", title))
     words = " ".join("".join(kept).split()).strip(". ")
     return (words[:MAX_NAME_LENGTH].rstrip(". ") or "untitled") + suffix.lower()
+
+
+def suffix_of(facts: MediaFacts, claimed: str) -> str:
+    """The suffix for what a file really is; `claimed` where that may be right."""
+    formats = set(facts.container.split(","))
+    if claimed.lstrip(".").lower() in formats:
+        return claimed
+    if "matroska" in formats:
+        return ".mkv"
+    found = formats & _SUFFIX_OF_FORMAT.keys()
+    return _SUFFIX_OF_FORMAT[min(found)] if found else claimed
 
 
 def media_type(name: str) -> str:

@@ -11,14 +11,16 @@ from typing import Any
 
 from config.settings import Settings
 from tasks.addresses import resolve_and_check
-from tasks.errors import ArtifactExpired, SourceFailed, StorageFull
+from tasks.errors import ArtifactExpired, SourceFailed, StorageFull, TooLong
 from tasks.interfaces import Cut, Fetched, SourceMedia
 from tasks.job import Job
 from tasks.media import MediaFacts
+from tasks.names import suffix_of
 from tasks.specs import ClipSpec, DownloadSpec
 from tasks.storage import Storage
 from tasks.store import Store, StoredArtifact
-from worker import cutting, ytdlp
+from worker import ytdlp
+from worker.cutting import make_clip, make_thumbnail
 from worker.needs import Need, need_of
 from worker.publishing import main_artifact_of
 from worker.supervision import Stop
@@ -27,7 +29,6 @@ from worker.watch import Held
 
 PROBE_SECONDS = 30.0
 EXTRACT_SECONDS = 120.0
-THUMBNAIL_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,7 @@ class JobMachine:
         )
 
     def download(self, spec: DownloadSpec) -> Fetched:
-        """Fetch the media of a page."""
+        """Fetch the media of a page, and see that it is media and not too long."""
         url = spec.source.url
         assert url is not None  # the planner takes no other source for this kind
         self._enter("downloading")
@@ -111,14 +112,10 @@ class JobMachine:
             max_duration_seconds=settings.max_duration_seconds,
             on_progress=self._on_download,
         )
-        return Fetched(found.path, found.info)
-
-    def probe(self, path: Path) -> MediaFacts:
-        """What a file holds."""
-        spec = {"source": str(path)}
-        return MediaFacts.from_dict(
-            self._tools.program("probe", spec, self._tools.limits(PROBE_SECONDS))
-        )
+        facts = self._probe(found.path)
+        self._check_duration(facts)
+        path = found.path.rename(found.path.with_suffix(suffix_of(facts, found.path.suffix)))
+        return Fetched(path, facts, found.info, found.warnings)
 
     def source(self) -> SourceMedia:
         """The file that the job's source delivered."""
@@ -127,18 +124,31 @@ class JobMachine:
             path = self._toolbox.storage.path(artifact.storage_key)
         except ArtifactExpired as error:
             raise SourceFailed("the source's file is no longer kept") from error
-        facts = MediaFacts.from_dict(artifact.facts) if artifact.facts else self.probe(path)
+        facts = MediaFacts.from_dict(artifact.facts) if artifact.facts else self._probe(path)
         return SourceMedia(path, facts, Path(artifact.filename).stem)
 
     def cut(self, spec: ClipSpec, source: SourceMedia) -> Cut:
         """Cut a range out of a file and check the result."""
-        return cutting.cut(spec, source, self._tools, self._need, self._enter, self._held.progress)
-
-    def thumbnail(self, path: Path, at_seconds: float) -> Path:
-        """A small picture of one moment."""
-        return cutting.thumbnail(
-            path, at_seconds, self._tools, self._tools.limits(THUMBNAIL_SECONDS)
+        return make_clip(
+            spec, source, self._tools, self._need.threads, self._enter, self._held.progress
         )
+
+    def thumbnail(self, cut: Cut) -> Path:
+        """A small picture of the middle of a clip."""
+        middle = (cut.facts.duration_seconds or 0.0) / 2
+        return make_thumbnail(cut.path, middle, cut.facts, self._tools)
+
+    def _probe(self, path: Path) -> MediaFacts:
+        spec = {"source": str(path)}
+        return MediaFacts.from_dict(
+            self._tools.program("probe", spec, self._tools.limits(PROBE_SECONDS))
+        )
+
+    def _check_duration(self, facts: MediaFacts) -> None:
+        # Direct files and some manifests do not tell beforehand how long they are.
+        longest = self._toolbox.settings.max_duration_seconds
+        if facts.duration_seconds is not None and facts.duration_seconds > longest:
+            raise TooLong("the source is longer than allowed", {"max_seconds": longest})
 
     def _enter(self, phase: str) -> None:
         self._held.change(lambda job: job.entered(phase))

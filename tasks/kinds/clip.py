@@ -19,8 +19,7 @@ def run(spec: ClipSpec, machine: Machine) -> Outcome:
     if spec.output.thumbnail and cut.facts.video is None:
         warnings.append("no thumbnail: the clip has no picture")
     elif spec.output.thumbnail:
-        middle = (cut.facts.duration_seconds or 0.0) / 2
-        picture = machine.thumbnail(cut.path, middle)
+        picture = machine.thumbnail(cut)
         thumbnail = file_name(Path(name).stem, picture.suffix)
         files.append(ProducedFile(picture, "thumbnail", thumbnail))
     return Outcome(files, cut.values, warnings)

@@ -12,11 +12,10 @@ _SOURCE_FIELDS = ("title", "uploader", "duration_seconds", "webpage_url")
 def run(spec: DownloadSpec, machine: Machine) -> Outcome:
     """The file, checked to be media, and where it came from."""
     fetched = machine.download(spec)
-    facts = machine.probe(fetched.path)
     source = {field: fetched.info.get(field) for field in _SOURCE_FIELDS}
     source["extractor"] = fetched.info.get("platform")
     if source["duration_seconds"] is None:
-        source["duration_seconds"] = facts.duration_seconds
+        source["duration_seconds"] = fetched.facts.duration_seconds
     name = file_name(str(fetched.info.get("title") or "download"), fetched.path.suffix)
-    main = ProducedFile(fetched.path, "main", name, facts)
-    return Outcome([main], {"source": source, "deduplicated": False})
+    main = ProducedFile(fetched.path, "main", name, fetched.facts)
+    return Outcome([main], {"source": source, "deduplicated": False}, fetched.warnings)

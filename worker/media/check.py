@@ -18,6 +18,7 @@ def main(spec: dict[str, Any]) -> dict[str, Any]:
     path = str(Path(spec["source"]).absolute())
     with open_source(path) as container:
         facts = facts_of(container, Path(path).stat().st_size).to_dict()
+    with open_source(path) as container:  # anew: the facts may have taken the first packets
         frames, begins_with_key = _pictures_of(container)
     return {"facts": facts, "frames": frames, "begins_with_key": begins_with_key}
 

@@ -1,0 +1,198 @@
+"""Making a clip in the decided way, and checking it before anyone sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tasks.errors import RangeOutsideMedia, ToolFailed
+from tasks.interfaces import Cut, SourceMedia
+from tasks.media import MediaFacts
+from tasks.specs import ClipSpec
+from worker import ffmpeg
+from worker.cutting.way import Tool, Way, way_of
+from worker.ffmpeg import CutPlan, ProgressParser
+from worker.tools import Tools
+
+OnProgress = Callable[[float, float | None, float | None], None]
+
+CHECK_SECONDS = 60.0
+THUMBNAIL_SECONDS = 60.0
+THUMBNAIL_WIDTH = 640
+# Without a word for so long a tool hangs: FFmpeg reports twice a second, a program with each frame.
+SILENCE_SECONDS = 120.0
+# The check and the storing come after the last frame.
+SHARE_OF_CUT = 0.95
+# An end so little past the media's is only rounding.
+CLAMP_TOLERANCE_SECONDS = 0.25
+
+
+def make_clip(
+    spec: ClipSpec,
+    source: SourceMedia,
+    tools: Tools,
+    threads: int,
+    enter: Callable[[str], None],
+    on_progress: OnProgress,
+) -> Cut:
+    """Cut one clip. Raises a JobError."""
+    way = way_of(spec, source.facts)
+    end, warnings = _clamped(spec, source.facts)
+    enter("encoding" if way.mode.startswith("encode") else "cutting")
+    plan = CutPlan(
+        source=source.path,
+        target=tools.folder / f"clip.{way.container}",
+        start=spec.start,
+        end=end,
+        facts=source.facts,
+        output=spec.output,
+        container=way.container,
+        threads=threads,
+    )
+    if way.tool is Tool.PROGRAM:
+        return _by_program(spec, plan, way, tools, on_progress)
+    if way.mode == "copy":
+        return _by_copying(spec, plan, tools, on_progress, warnings)
+    return _by_encoding(spec, plan, way, tools, on_progress, warnings)
+
+
+def _clamped(spec: ClipSpec, facts: MediaFacts) -> tuple[float, list[str]]:
+    """The end, at most the media's own. Raises RangeOutsideMedia for a start past it."""
+    duration = facts.duration_seconds
+    if duration is None or spec.end <= duration:
+        return spec.end, []
+    if spec.start >= duration:
+        raise RangeOutsideMedia(
+            f"the start, {spec.start:g} s, is past the end of the media, {duration:.3f} s"
+        )
+    if spec.end <= duration + CLAMP_TOLERANCE_SECONDS:
+        return spec.end, []
+    return duration, [f"the end was moved to the end of the media, {duration:.3f} s"]
+
+
+def _by_program(
+    spec: ClipSpec, plan: CutPlan, way: Way, tools: Tools, on_progress: OnProgress
+) -> Cut:
+    """Cut with worker.media.cut, which finds the exact frames and checks its own result."""
+    asked = {
+        "source": str(plan.source),
+        "output": str(plan.target),
+        "start": spec.start,
+        "end": spec.end,
+        "mode": way.mode,
+        "container": way.container,
+        "quality": spec.output.quality,
+        "audio": spec.output.audio,
+        "threads": plan.threads,
+    }
+    values = tools.program(
+        "cut",
+        asked,
+        tools.limits(silence_seconds=SILENCE_SECONDS),
+        lambda progress: on_progress(SHARE_OF_CUT * progress.progress, progress.speed, None),
+    )
+    warnings = values.pop("warnings")
+    values.pop("duration_seconds")
+    if values.pop("smart_rejected"):
+        tools.counters["smart_rejected_total"] += 1
+    return Cut(plan.target, _checked(plan, tools)[0], values, warnings)
+
+
+def _by_copying(
+    spec: ClipSpec, plan: CutPlan, tools: Tools, on_progress: OnProgress, warnings: list[str]
+) -> Cut:
+    """Copy packets from the keyframe at or before the start, and say where that is."""
+    argv = ffmpeg.copy_argv(
+        plan.source, plan.target, plan.start, plan.end, plan.facts, plan.container
+    )
+    _run_ffmpeg(argv, plan, tools, on_progress)
+    facts, frames = _checked(plan, tools)
+    start = _keyframe_before(plan, tools) if facts.video else spec.start
+    values = _values(spec, "copy", "a copy was asked for", start, facts)
+    counts = {"frames": frames, "frames_encoded": 0, "frames_copied": frames}
+    return Cut(plan.target, facts, values | counts, warnings)
+
+
+def _by_encoding(
+    spec: ClipSpec,
+    plan: CutPlan,
+    way: Way,
+    tools: Tools,
+    on_progress: OnProgress,
+    warnings: list[str],
+) -> Cut:
+    """Encode the whole range; once more from further back if frames of the start are missing."""
+    _run_ffmpeg(ffmpeg.encode_argv(plan), plan, tools, on_progress)
+    facts, frames = _checked(plan, tools)
+    longer = ffmpeg.with_longer_preroll(plan)
+    if longer is not None and ffmpeg.lost_frames(plan, frames):
+        plan.target.unlink()
+        _run_ffmpeg(ffmpeg.encode_argv(longer), longer, tools, on_progress)
+        facts, frames = _checked(longer, tools)
+    values = _values(spec, "encode", way.reason, spec.start, facts)
+    counts = {"frames": frames, "frames_encoded": frames, "frames_copied": 0}
+    return Cut(plan.target, facts, values | counts, warnings)
+
+
+def make_thumbnail(path: Path, at_seconds: float, facts: MediaFacts, tools: Tools) -> Path:
+    """A JPEG of one moment. Raises a JobError."""
+    target = tools.folder / "thumbnail.jpg"
+    argv = ffmpeg.thumbnail_argv(path, target, at_seconds, THUMBNAIL_WIDTH, facts)
+    finished = tools.run("ffmpeg", argv, tools.limits(THUMBNAIL_SECONDS))
+    error = ffmpeg.failure_of(finished, tools.folder)
+    if error is not None:
+        raise error
+    if not target.is_file() or not target.stat().st_size:
+        raise ToolFailed("no thumbnail could be made")
+    return target
+
+
+def _run_ffmpeg(argv: list[str], plan: CutPlan, tools: Tools, on_progress: OnProgress) -> None:
+    parser = ProgressParser(plan.seconds, ffmpeg.expected_frames(plan))
+
+    def on_line(line: str) -> None:
+        progress = parser.feed(line)
+        if progress is not None:
+            share = SHARE_OF_CUT * progress.fraction
+            on_progress(share, progress.speed, progress.eta_seconds)
+
+    finished = tools.run("ffmpeg", argv, tools.limits(silence_seconds=SILENCE_SECONDS), on_line)
+    error = ffmpeg.failure_of(finished, tools.folder)
+    if error is not None:
+        raise error
+
+
+def _checked(plan: CutPlan, tools: Tools) -> tuple[MediaFacts, int]:
+    """What the finished file holds. Raises ToolFailed when nobody could play it.
+
+    An exit status of 0 is no proof: FFmpeg also ends so when it has written no frame.
+    """
+    if not plan.target.is_file() or not plan.target.stat().st_size:
+        raise ToolFailed("the clip came out empty")
+    found = tools.program("check", {"source": str(plan.target)}, tools.limits(CHECK_SECONDS))
+    facts = MediaFacts.from_dict(found["facts"])
+    frames = int(found["frames"])
+    if plan.keeps_picture and plan.facts.video is not None and frames == 0:
+        raise RangeOutsideMedia("no frame lies in this range")
+    if not found["begins_with_key"]:
+        raise ToolFailed("the clip does not begin with a keyframe")
+    return facts, frames
+
+
+def _keyframe_before(plan: CutPlan, tools: Tools) -> float:
+    asked = {"source": str(plan.source), "at": plan.start}
+    return float(tools.program("keyframe", asked, tools.limits(CHECK_SECONDS))["seconds"])
+
+
+def _values(
+    spec: ClipSpec, mode: str, reason: str, actual_start: float, facts: MediaFacts
+) -> dict[str, Any]:
+    return {
+        "mode": mode,
+        "mode_reason": reason,
+        "requested_start": spec.start,
+        "requested_end": spec.end,
+        "actual_start": round(actual_start, 6),
+        "actual_end": round(actual_start + (facts.duration_seconds or 0.0), 6),
+    }
