@@ -42,7 +42,8 @@ class JsonFormatter(logging.Formatter):
         }
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line, ensure_ascii=False, default=str)
+        # In ASCII, since some readers take U+2028 and its like for the end of a line.
+        return json.dumps(line, default=str)
 
 
 class TextFormatter(logging.Formatter):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,13 @@ from config.machine import cpu_count, memory_limit_bytes
 from config.values import (
     MIB,
     Network,
+    above_zero,
     one_of,
     parse_duration,
     parse_flag,
     parse_kinds,
     parse_networks,
+    parse_path,
     parse_port,
     parse_positive_int,
     parse_redis_url,
@@ -28,6 +31,8 @@ from config.values import (
 PREFIX = "CLIPMILL_"
 # What the command line needs to find and use an API; no setting of the server.
 CLIENT_NAMES = frozenset({PREFIX + "API_URL", PREFIX + "API_KEY"})
+# A password in a URL must not reach the log with the fault of that URL.
+_CREDENTIALS = re.compile(r"//.*@")
 
 
 class SettingsError(Exception):
@@ -55,12 +60,12 @@ class Settings:
         parse_redis_url,
         "Redis 7+ or Valkey; unset: an embedded server in DATA_DIR",
     )
-    data_dir: Path = setting("DATA_DIR", "./data", Path, "broker data, artifacts, workspaces")
+    data_dir: Path = setting("DATA_DIR", "./data", parse_path, "broker data, artifacts, workspaces")
     storage_url: str = setting(
         "STORAGE_URL", "", parse_storage_url, "where artifacts live; unset: DATA_DIR/artifacts"
     )
     memory_budget_bytes: int = setting(
-        "MEMORY_BUDGET", "", parse_size,
+        "MEMORY_BUDGET", "", above_zero(parse_size),
         "what all media subprocesses of one worker may use together; "
         "unset: 512MiB, or the container's own limit if that is lower",
     )  # fmt: skip
@@ -78,18 +83,28 @@ class Settings:
         "networks that sources may be in although not public",
     )
     api_keys_file: Path | None = setting(
-        "API_KEYS_FILE", "", Path, "hashed API keys, one a line; unset: no key, loopback only"
+        "API_KEYS_FILE", "", parse_path, "hashed API keys, one a line; unset: no key, loopback only"
     )
     insecure_no_auth: bool = setting(
         "INSECURE_NO_AUTH", "no", parse_flag, "answer without keys on any address (never do this)"
     )
-    max_body_bytes: int = setting("MAX_BODY_BYTES", "1MiB", parse_size, "largest request body")
-    max_upload_bytes: int = setting("MAX_UPLOAD_BYTES", "4GiB", parse_size, "largest upload")
+    max_body_bytes: int = setting(
+        "MAX_BODY_BYTES", "1MiB", above_zero(parse_size), "largest request body"
+    )
+    max_upload_bytes: int = setting(
+        "MAX_UPLOAD_BYTES", "4GiB", above_zero(parse_size), "largest upload"
+    )
     max_download_bytes: int = setting(
-        "MAX_DOWNLOAD_BYTES", "4GiB", parse_size, "largest file that a download may fetch"
+        "MAX_DOWNLOAD_BYTES",
+        "4GiB",
+        above_zero(parse_size),
+        "largest file that a download may fetch",
     )
     max_duration_seconds: float = setting(
-        "MAX_DURATION_SECONDS", "6h", parse_duration, "longest media that a download may fetch"
+        "MAX_DURATION_SECONDS",
+        "6h",
+        above_zero(parse_duration),
+        "longest media that a download may fetch",
     )
     max_queued_jobs: int = setting(
         "MAX_QUEUED_JOBS", "20000", parse_positive_int, "jobs that may wait at once"
@@ -98,7 +113,7 @@ class Settings:
         "MIN_FREE_DISK", "512MiB", parse_size, "free space below which nothing new is started"
     )
     job_deadline_seconds: float = setting(
-        "JOB_DEADLINE", "2h", parse_duration, "longest run of one attempt of a job"
+        "JOB_DEADLINE", "2h", above_zero(parse_duration), "longest run of one attempt of a job"
     )
     shutdown_grace_seconds: float = setting(
         "SHUTDOWN_GRACE", "20s", parse_duration, "time that running jobs get on SIGTERM"
@@ -125,17 +140,22 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
     ]
     values: dict[str, Any] = {}
     for name, item in known.items():
-        text = environ.get(name, "").strip() or item.metadata["default"]
+        text = environ.get(name, "").strip()
         try:
-            values[item.name] = item.metadata["parse"](text) if text else None
+            values[item.name] = _value(item, text)
         except ValueError as fault:
-            faults.append(f"{name}={text!r} {fault}")
-    if not faults:
-        values = _with_computed_defaults(values)
-        faults = _contradictions(Settings(**values))
+            faults.append(f"{name}={_CREDENTIALS.sub('//***@', text)!r} {fault}")
+            values[item.name] = _value(item, "")  # so that contradictions are found as well
+    settings = Settings(**_with_computed_defaults(values))
+    faults += _contradictions(settings)
     if faults:
         raise SettingsError(faults)
-    return Settings(**values)
+    return settings
+
+
+def _value(item: Field[Any], text: str) -> Any:
+    text = text or item.metadata["default"]
+    return item.metadata["parse"](text) if text else None
 
 
 def process_environment() -> dict[str, str]:
@@ -144,7 +164,7 @@ def process_environment() -> dict[str, str]:
 
 
 def _with_computed_defaults(values: dict[str, Any]) -> dict[str, Any]:
-    data_dir = values["data_dir"].expanduser().resolve()
+    data_dir = values["data_dir"].resolve()
     limit = memory_limit_bytes()
     budget = min(512 * MIB, limit) if limit else 512 * MIB
     return values | {

@@ -5,15 +5,20 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 KINDS = ("extract", "download", "clip")
 KIB, MIB, GIB = 1024, 1024**2, 1024**3
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+Number = TypeVar("Number", int, float)
 
-_SIZE = re.compile(r"(?i)\s*(\d+(?:\.\d+)?)\s*([KMGT]?)(i?)B?\s*")
+_SIZE = re.compile(r"(?ai)\s*(\d+(?:\.\d+)?)\s*(?:([KMGT])(i?))?B?\s*")
 _POWERS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
-_DURATION = re.compile(r"(?i)\s*(\d+(?:\.\d+)?)\s*([smhd]?)\s*")
+_TOO_MUCH = 2**53  # beyond it, a float no longer tells neighbours apart
+_DURATION = re.compile(r"(?ai)\s*(\d+(?:\.\d+)?)\s*([smhd]?)\s*")
+_WHOLE = re.compile(r"(?a)\s*\d{1,15}\s*")
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -24,7 +29,9 @@ def parse_size(text: str) -> int:
         raise ValueError("is not a size such as 512MiB")
     number, unit, binary = match.groups()
     decimal = text.strip().lower().endswith("b") and not binary
-    return int(float(number) * (1000 if decimal else 1024) ** _POWERS[unit.upper()])
+    return int(
+        _bounded(float(number) * (1000 if decimal else 1024) ** _POWERS[(unit or "").upper()])
+    )
 
 
 def parse_duration(text: str) -> float:
@@ -32,18 +39,44 @@ def parse_duration(text: str) -> float:
     match = _DURATION.fullmatch(text)
     if match is None:
         raise ValueError("is not a duration such as 30s, 15m, 24h or 7d")
-    return float(match[1]) * _SECONDS[match[2].lower()]
+    return _bounded(float(match[1]) * _SECONDS[match[2].lower()])
+
+
+def _bounded(number: float) -> float:
+    if number > _TOO_MUCH:
+        raise ValueError("is too large")
+    return number
+
+
+def above_zero(parse: Callable[[str], Number]) -> Callable[[str], Number]:
+    """The same, but nothing is not enough."""
+
+    def parse_above_zero(text: str) -> Number:
+        number = parse(text)
+        if number <= 0:
+            raise ValueError("must be more than 0")
+        return number
+
+    return parse_above_zero
+
+
+def parse_path(text: str) -> Path:
+    """A path; `~` is the home folder."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as fault:
+        raise ValueError("begins with the home folder of nobody") from fault
 
 
 def parse_positive_int(text: str) -> int:
-    number = int(text) if text.strip().isdigit() else 0
+    number = int(text) if _WHOLE.fullmatch(text) else 0
     if number < 1:
         raise ValueError("is not a whole number above 0")
     return number
 
 
 def parse_port(text: str) -> int:
-    number = int(text) if text.strip().isdigit() else -1
+    number = int(text) if _WHOLE.fullmatch(text) else -1
     if not 0 <= number <= 65535:
         raise ValueError("is not a port (0 to 65535)")
     return number

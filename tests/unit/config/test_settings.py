@@ -1,0 +1,189 @@
+"""Every setting is read, checked and explained; all faults come together."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from ipaddress import ip_network
+from pathlib import Path
+
+import pytest
+
+from config import machine
+from config.settings import (
+    PREFIX,
+    Settings,
+    SettingsError,
+    is_loopback,
+    load_settings,
+    process_environment,
+)
+
+EXAMPLE = Path(__file__).parents[3] / "config" / "example.env"
+MIB = 1024**2
+
+
+def faults_of(**values: str) -> list[str]:
+    with pytest.raises(SettingsError) as caught:
+        load_settings({PREFIX + name: value for name, value in values.items()})
+    return caught.value.faults
+
+
+def test_with_nothing_set_everything_has_its_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "_CGROUP_LIMITS", ())
+    settings = load_settings({})
+    assert (settings.host, settings.port, settings.redis_url) == ("127.0.0.1", 8000, None)
+    assert settings.data_dir == Path("data").resolve()
+    assert settings.storage_url == (settings.data_dir / "artifacts").as_uri()
+    assert settings.memory_budget_bytes == 512 * MIB
+    assert settings.worker_concurrency >= 4
+    assert settings.queues == ("extract", "download", "clip")
+    assert (settings.allowed_networks, settings.api_keys_file) == ((), None)
+    assert not settings.auth_required
+
+
+def test_an_empty_value_is_no_value() -> None:
+    assert load_settings({PREFIX + "PORT": " ", PREFIX + "REDIS_URL": ""}) == load_settings({})
+
+
+def test_the_example_file_holds_every_setting_with_its_default_and_meaning() -> None:
+    blocks = EXAMPLE.read_text().strip().split("\n\n")[1:]
+    assert blocks == [
+        f"# {item.metadata['help']}\n{PREFIX}{item.metadata['name']}={item.metadata['default']}"
+        for item in fields(Settings)
+    ]
+
+
+def test_the_example_file_as_it_is_changes_nothing() -> None:
+    lines = [line for line in EXAMPLE.read_text().splitlines() if line and line[0] != "#"]
+    assert load_settings(dict(line.split("=", 1) for line in lines)) == load_settings({})
+
+
+def test_all_faults_are_told_together() -> None:
+    faults = faults_of(
+        PORT="70000", MEMORY_BUDGET="lots", MAX_DURATION_SECONDS="1 year", QUEUES="clip,paint",
+        REDIS_URL="http://x", LOG_LEVEL="loud", HOST="0.0.0.0", ALLOWED_NETWORKS="10.0.0.1/8",
+        WORKER_CONCURRENCY="0", INSECURE_NO_AUTH="maybe", STORAGE_URL="ftp://x", PROT="1",
+    )  # fmt: skip
+    assert [fault.split("=")[0].split()[0] for fault in faults] == [
+        "CLIPMILL_PROT", "CLIPMILL_PORT", "CLIPMILL_REDIS_URL", "CLIPMILL_STORAGE_URL",
+        "CLIPMILL_MEMORY_BUDGET", "CLIPMILL_WORKER_CONCURRENCY", "CLIPMILL_QUEUES",
+        "CLIPMILL_ALLOWED_NETWORKS", "CLIPMILL_INSECURE_NO_AUTH", "CLIPMILL_MAX_DURATION_SECONDS",
+        "CLIPMILL_LOG_LEVEL", "CLIPMILL_HOST",
+    ]  # fmt: skip
+
+
+def test_a_misspelt_name_is_a_fault_and_others_names_are_not() -> None:
+    assert faults_of(MEMORY_BUGDET="1GiB") == [
+        "CLIPMILL_MEMORY_BUGDET is not a setting of Clipmill"
+    ]
+    load_settings({"CLIPMILL_API_URL": "http://x", "CLIPMILL_API_KEY": "k", "PATH": "/bin"})
+
+
+def test_no_password_reaches_the_message() -> None:
+    (fault,) = faults_of(REDIS_URL="redsi://me:se/cr@et@host:1")
+    assert "cr" not in fault.split(" is not ")[0].removeprefix("CLIPMILL_REDIS_URL")
+    assert "host:1" in fault
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        ("1", 1), ("512MiB", 512 * MIB), ("10G", 10 * 1024**3), ("10GB", 10**10), ("1kb", 1000),
+        ("1K", 1024), (" 1.5 kib ", 1536), ("2T", 2 * 1024**4), ("7B", 7),
+    ],
+)  # fmt: skip
+def test_sizes(text: str, size: int) -> None:
+    assert load_settings({PREFIX + "MAX_UPLOAD_BYTES": text}).max_upload_bytes == size
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["-1", "0", "0MiB", "1e9", "MiB", "1X", "5i", "5iB", "1 2", "٣", "²", "nan", "inf", "9" * 400,
+     "99999T", "1,5G", "0x10"],
+)  # fmt: skip
+def test_what_is_no_size(text: str) -> None:
+    (fault,) = faults_of(MAX_UPLOAD_BYTES=text)
+    assert fault.startswith("CLIPMILL_MAX_UPLOAD_BYTES=")
+
+
+def test_the_free_disk_space_may_be_nothing() -> None:
+    assert load_settings({PREFIX + "MIN_FREE_DISK": "0"}).min_free_disk_bytes == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("90", 90), ("90s", 90), ("15m", 900), ("24h", 86400), ("7d", 604800), ("0.5 H", 1800)],
+)
+def test_durations(text: str, seconds: float) -> None:
+    assert load_settings({PREFIX + "JOB_DEADLINE": text}).job_deadline_seconds == seconds
+
+
+@pytest.mark.parametrize("text", ["0", "-1s", "1y", "1h30m", "inf", "nan", "soon", "9" * 400])
+def test_what_is_no_duration(text: str) -> None:
+    (fault,) = faults_of(JOB_DEADLINE=text)
+    assert fault.startswith("CLIPMILL_JOB_DEADLINE=")
+
+
+@pytest.mark.parametrize("text", ["-1", "65536", "http", "80 81", "²", "9" * 5000])
+def test_what_is_no_port(text: str) -> None:
+    assert len(faults_of(PORT=text)) == 1
+
+
+def test_networks_are_a_list() -> None:
+    settings = load_settings({PREFIX + "ALLOWED_NETWORKS": "10.0.0.0/8, fd00::/8 ,192.168.1.7"})
+    assert settings.allowed_networks == (
+        ip_network("10.0.0.0/8"), ip_network("fd00::/8"), ip_network("192.168.1.7/32"),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "::1", "[::1]", "localhost"])
+def test_without_keys_we_answer_on_loopback(host: str) -> None:
+    assert is_loopback(host)
+    assert load_settings({PREFIX + "HOST": host}).host == host
+
+
+@pytest.mark.parametrize(
+    "host", ["0.0.0.0", "::", "192.168.0.1", "203.0.113.9", "example.org", "localhost.evil.example"]
+)
+def test_without_keys_we_answer_nowhere_else(host: str) -> None:
+    (fault,) = faults_of(HOST=host)
+    assert "CLIPMILL_API_KEYS_FILE" in fault
+    assert load_settings({PREFIX + "HOST": host, PREFIX + "INSECURE_NO_AUTH": "yes"}).host == host
+    keys = {PREFIX + "HOST": host, PREFIX + "API_KEYS_FILE": "/keys"}
+    assert load_settings(keys).auth_required
+
+
+@pytest.mark.parametrize(
+    ("limit", "budget"),
+    [
+        ("268435456\n", 256 * MIB),
+        ("1073741824\n", 512 * MIB),
+        ("max\n", 512 * MIB),
+        ("9223372036854771712\n", 512 * MIB),  # version 1's way to say: no limit
+        (None, 512 * MIB),
+    ],
+)
+def test_the_budget_is_no_more_than_the_container_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str | None, budget: int
+) -> None:
+    path = tmp_path / "memory.max"
+    if limit is not None:
+        path.write_text(limit)
+    monkeypatch.setattr(machine, "_CGROUP_LIMITS", (tmp_path / "none", path))
+    assert load_settings({}).memory_budget_bytes == budget
+    assert load_settings({PREFIX + "MEMORY_BUDGET": "2GiB"}).memory_budget_bytes == 2048 * MIB
+
+
+def test_a_container_too_small_for_any_tool_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "memory.max").write_text(str(32 * MIB))
+    monkeypatch.setattr(machine, "_CGROUP_LIMITS", (tmp_path / "memory.max",))
+    assert "64MiB" in faults_of()[0]
+
+
+def test_a_childs_environment_is_a_copy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLIPMILL_TEST_ONLY", "1")
+    copy = process_environment()
+    copy["CLIPMILL_TEST_ONLY"] = "2"
+    assert process_environment()["CLIPMILL_TEST_ONLY"] == "1"
