@@ -25,7 +25,7 @@ class Connection:
     def __init__(
         self, url: str, key: str | None, *, timeout_seconds: float, max_tries: int
     ) -> None:
-        self._url = url
+        self._url = checked_url(url)
         self._timeout_seconds = timeout_seconds
         self._max_tries = max_tries
         self._http = httpx.Client(
@@ -86,7 +86,7 @@ class Connection:
                     response.read()
                 refuse_errors(response)
                 yield response
-        except (httpx.RequestError, httpx.InvalidURL) as error:
+        except httpx.RequestError as error:
             raise Unreachable(f"{self._url} does not answer: {error}") from error
 
     def _once(self, method: str, path: str, request: Mapping[str, Any]) -> Any:
@@ -98,6 +98,17 @@ class Connection:
             return response.json()
         except ValueError as error:
             raise BadAnswer(f"{response.url} answered something that is not JSON") from error
+
+
+def checked_url(url: str) -> str:
+    """The URL, if a request can be sent there at all. Raises Unreachable."""
+    try:
+        parts = httpx.URL(url)
+    except httpx.InvalidURL as error:
+        raise Unreachable(f"{url!r} is not a URL: {error}") from error
+    if parts.scheme not in {"http", "https"} or not parts.host:
+        raise Unreachable(f"{url!r} is not a URL such as http://127.0.0.1:8000")
+    return url
 
 
 def pauses(tries: int) -> Iterator[float | None]:

@@ -130,12 +130,18 @@ def networks_of(url: str) -> str:
 
 @contextmanager
 def stack_in(folder: Path, environ: Mapping[str, str]) -> Iterator[Stack]:
-    """The running stack, its output in files of the folder. Raises DemoFailed with their ends."""
+    """The running stack, its output in files of the folder.
+
+    Raises DemoFailed with the ends of these when the stack or its API fails; a job that fails says
+    why by itself.
+    """
     try:
         with running_stack(
             load_settings(environ), environ, log_folder=folder, leftovers=[folder]
         ) as stack:
             yield stack
+    except JobNotSucceeded:
+        raise
     except (StackError, ClientError) as error:
         raise DemoFailed(f"{error}\n{last_lines(folder)}") from error
 

@@ -1,8 +1,9 @@
 """What remains when the stack's owner is killed: a small program that ends what was left.
 
 Started as `python -I -S keeper.py`, standard library only. Its stdin is the life line:
-`+ID` and `-ID` enter and strike out a process group, `=FOLDER` a folder to remove. At the end of
-the file whatever is still entered gets SIGTERM, a short grace and SIGKILL; then the folders go.
+`+ID` and `-ID` enter and strike out a process group, `=FOLDER` a folder to remove, `.` says that
+the owner goes in order and removes its folders itself. At the end of the file whatever is still
+entered gets SIGTERM, a short grace and SIGKILL; then the folders go.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ def keep() -> None:
             groups.discard(int(word[1:]))
         elif word.startswith("="):
             folders.append(word[1:])
+        elif word == ".":
+            folders.clear()
     end(groups)
     for folder in folders:
         shutil.rmtree(folder, ignore_errors=True)

@@ -99,14 +99,19 @@ class Keeper:
         self._groups.discard(child.pid)
         self._say(f"-{child.pid}")
 
-    def remove_in_the_end(self, folder: Path) -> None:
-        """A folder that nobody needs after the stack's end."""
+    def remove_if_killed(self, folder: Path) -> None:
+        """A folder that this process removes itself, unless it is killed before."""
         self._folders.append(folder)
         self._say(f"={folder}")
 
     def close(self) -> None:
-        """Cut the life line: it ends whatever is still entered, removes the folders and goes."""
+        """End whatever is still entered, and the keeper with it."""
         with suppress(BrokenPipeError):  # it was killed, so there is nobody to be told
+            _tell(self._process, ".")
+        self._bury()
+
+    def _bury(self) -> None:
+        with suppress(BrokenPipeError):  # what could not be written before is tried again here
             _stdin(self._process).close()
         self._process.wait()
 
@@ -123,7 +128,7 @@ class Keeper:
         try:
             _tell(self._process, line)
         except BrokenPipeError:  # somebody killed it: the next one has to know everything
-            self.close()
+            self._bury()
             self._process = self._begin()
             for group in self._groups:
                 _tell(self._process, f"+{group}")

@@ -21,6 +21,8 @@ STOP_ORDER = ("api", "worker", "broker")
 API_STOP_SECONDS = 10.0
 BROKER_STOP_SECONDS = 10.0
 AFTER_GRACE_SECONDS = 5.0  # what a worker needs beyond the grace that its jobs get
+PREFIX = "clipmill-"
+SHORT_FOLDER = Path("/tmp")  # noqa: S108  # only to make a folder of a name of its own in
 
 # `-P`: a folder named `web` or `config` where the user stands must not be taken for ours.
 PYTHON = (sys.executable, "-P")
@@ -50,36 +52,46 @@ def running_stack(
     """
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     url_file = settings.data_dir / "api.url"
-    with folder_lock(settings.data_dir) as lock:
+    environ = {name: value for name, value in environ.items() if name not in CLIENT_NAMES}
+    with folder_lock(settings.data_dir) as lock, _place(settings) as (socket_path, made_folders):
         url_file.unlink(missing_ok=True)
-        environ = {name: value for name, value in environ.items() if name not in CLIENT_NAMES}
         services: list[Service] = []
-        if settings.redis_url is None:
-            folder = settings.data_dir / "broker"
-            socket_path, made_folders = _place_socket(folder)
-            leftovers = [*leftovers, *made_folders]
+        if socket_path:
             environ["CLIPMILL_REDIS_URL"] = socket_url(socket_path)
-            services.append(_broker(folder, socket_path, environ))
+            services.append(_broker(settings.data_dir / "broker", socket_path, environ))
         # The worker first: the API says that it is ready when a worker is there.
         services.append(_worker(settings, environ, log_folder))
         services.append(_api(url_file, environ, log_folder))
-        with Supervisor(
-            services, stop_order=STOP_ORDER, lock=lock, leftovers=leftovers
-        ) as supervisor:
-            yield Stack(read_url(url_file) or "", supervisor)
-        url_file.unlink(missing_ok=True)
+        folders = [*leftovers, *made_folders]
+        with Supervisor(services, stop_order=STOP_ORDER, lock=lock, leftovers=folders) as running:
+            try:
+                yield Stack(read_url(url_file) or "", running)
+            finally:
+                url_file.unlink(missing_ok=True)
 
 
-def _place_socket(broker_folder: Path) -> tuple[Path, list[Path]]:
-    """Where the socket lies, and the folder made for it if the data folder's path is too long."""
-    broker_folder.mkdir(exist_ok=True, mode=0o700)
-    if fits_a_socket(broker_folder):
-        return broker_folder / SOCKET_NAME, []
-    folder = Path(tempfile.mkdtemp(prefix="clipmill-"))
-    if not fits_a_socket(folder):  # TMPDIR is a long way down as well
-        folder.rmdir()
-        folder = Path(tempfile.mkdtemp(prefix="clipmill-", dir="/tmp"))  # mode 0700
-    return folder / SOCKET_NAME, [folder]
+@contextmanager
+def _place(settings: Settings) -> Iterator[tuple[Path | None, list[Path]]]:
+    """Where the embedded broker's socket lies, and the folder made for it, if one had to be.
+
+    Its data folder holds it, unless that path is too long. No socket when no broker is embedded.
+    """
+    if settings.redis_url is not None:
+        yield None, []
+        return
+    folder = settings.data_dir / "broker"
+    folder.mkdir(exist_ok=True, mode=0o700)
+    if fits_a_socket(folder):
+        yield folder / SOCKET_NAME, []
+        return
+    with tempfile.TemporaryDirectory(prefix=PREFIX, dir=_short_folder()) as name:  # mode 0700
+        yield Path(name) / SOCKET_NAME, [Path(name)]
+
+
+def _short_folder() -> Path:
+    """Where temporary files go, unless that is a long way down as well."""
+    usual = Path(tempfile.gettempdir())
+    return usual if fits_a_socket(usual / f"{PREFIX}12345678") else SHORT_FOLDER
 
 
 def _broker(folder: Path, socket_path: Path, environ: Mapping[str, str]) -> Service:

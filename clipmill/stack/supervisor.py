@@ -59,7 +59,7 @@ class Supervisor:
         try:
             self._keeper = Keeper(self._lock.fileno())
             for folder in self._leftovers:
-                self._keeper.remove_in_the_end(folder)
+                self._keeper.remove_if_killed(folder)
             self._start_all(self._keeper)
             self._watcher.start()
         except BaseException:  # also Ctrl-C while it starts: nothing may be left

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -87,6 +88,49 @@ def test_a_source_that_is_not_there_fails_the_demonstration(tmp_path: Path, orig
     assert done.returncode == 1
     assert "unavailable" in done.stderr
     assert mentioning(tmp_path) == []
+
+
+def test_a_port_that_is_taken_stops_the_start_and_leaves_no_process(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        settings = {"CLIPMILL_PORT": str(other.getsockname()[1])}
+        done = subprocess.run(
+            [sys.executable, "-m", "clipmill", "up"], cwd=tmp_path, timeout=60, text=True,
+            env=environment(tmp_path, **settings), capture_output=True,
+        )  # fmt: skip
+    assert done.returncode == 1
+    assert "cannot listen" in done.stderr
+    assert "api ended with status 1" in done.stderr
+    assert mentioning(tmp_path) == []
+
+
+def test_an_interrupted_demonstration_leaves_nothing(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "clipmill", "demo", "--seconds", "20", "--clips", "2"],
+        cwd=tmp_path, env=environment(tmp_path), stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    with process:
+        for line in process.stdout:
+            if "Cutting" in line:
+                process.send_signal(signal.SIGTERM)
+    assert process.returncode == 130
+    assert mentioning(tmp_path) == []
+    assert list((tmp_path / "tmp").iterdir()) == []
+
+
+def test_a_killed_demonstration_leaves_nothing_either(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "clipmill", "demo", "--seconds", "20", "--clips", "2"],
+        cwd=tmp_path, env=environment(tmp_path), stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    with process:
+        for line in process.stdout:
+            if "Cutting" in line:
+                process.kill()
+                break
+    give_up_at = time.monotonic() + 10
+    while mentioning(tmp_path) or list((tmp_path / "tmp").iterdir()):
+        assert time.monotonic() < give_up_at, mentioning(tmp_path)
+        time.sleep(0.2)
 
 
 @contextmanager
