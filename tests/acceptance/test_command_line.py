@@ -71,7 +71,7 @@ def test_a_failed_job_is_exit_status_one_with_its_reason(run, missing: str) -> N
 
 def test_a_batch_is_read_from_a_file_and_fetched_whole(run, source: str, tmp_path: Path) -> None:
     batch = {
-        "defaults": {"kind": "clip", "source": {"url": source}, "mode": "copy"},
+        "defaults": {"kind": "clip", "source": {"url": source}, "mode": "encode"},
         "jobs": [{"start": 0, "end": 2}, {"start": 4, "end": 6}],
     }
     (tmp_path / "batch.json").write_text(json.dumps(batch))
