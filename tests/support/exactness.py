@@ -58,10 +58,12 @@ def decode(path: Path) -> list[Picture]:
         stream = container.streams.video[0]
         stream.codec_context.thread_count = 1
         zero = Fraction(container.start_time or 0, av.time_base)
+        frames = [frame for frame in container.decode(stream) if frame.pts is not None]
+        # Pictures come out in the order of showing; AVI does not know their times in this order.
+        times = sorted(frame.pts for frame in frames)
         return [
-            Picture(frame.pts * stream.time_base - zero, _digest(frame), frame)
-            for frame in container.decode(stream)
-            if frame.pts is not None and not frame.is_corrupt
+            Picture(pts * stream.time_base - zero, _digest(frame), frame)
+            for pts, frame in zip(times, frames, strict=True)
         ]
 
 
@@ -160,7 +162,17 @@ def sound(path: Path) -> tuple[array[int] | None, str]:
     """The first track as 4 kHz mono from the container's start, and what FFmpeg said while it
     played all streams of the file."""
     command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "warning", "-nostdin", "-i", str(path)]
-    command += ["-map", "0:v?", "-fps_mode", "passthrough", "-f", "null", "-"]
+    command += [
+        "-map",
+        "0:v?",
+        "-fps_mode",
+        "passthrough",
+        "-enc_time_base",
+        "demux",
+        "-f",
+        "null",
+        "-",
+    ]
     command += [
         "-map",
         "0:a:0?",
@@ -182,11 +194,12 @@ def _sound_shift(
     source: array[int] | None, clip: array[int] | None, start: float, end: float, faults: list[str]
 ) -> float:
     """The largest shift of the sound over the clip, in milliseconds."""
-    if source is None or clip is None:
-        faults.append("sound on one side only")
-        return 0.0
     offset = round(start * SOUND_RATE)
-    available = min(round(end * SOUND_RATE), len(source)) - offset
+    available = min(round(end * SOUND_RATE), len(source or ())) - offset
+    if source is None or clip is None:
+        if clip is not None or available > SOUND_RATE // 20:
+            faults.append("sound on one side only")
+        return 0.0
     if len(clip) < available - SOUND_RATE // 20:
         faults.append(f"{len(clip)} samples of sound instead of {available}")
     worst = 0.0

@@ -10,6 +10,7 @@ from typing import Any
 
 from av.audio.stream import AudioStream
 from av.container import InputContainer
+from av.error import InvalidDataError
 from av.video.stream import VideoStream
 
 from tasks.errors import CorruptMedia, JobError, RangeOutsideMedia, ToolFailed
@@ -26,7 +27,7 @@ from worker.media.smart import LONGEST_FRAME_SECONDS, SmartCut, Timing, run_smar
 from worker.media.sound import Sound, sound_of
 from worker.media.soundonly import cut_sound
 from worker.media.verify import Expected, fault_of
-from worker.media.whole import Encoded, WholeEncode, is_interlaced, run_whole_encode
+from worker.media.whole import Encoded, WholeEncode, has_true_times, is_interlaced, run_whole_encode
 from worker.media.window import Window
 
 COPIED_VIDEO = {
@@ -170,7 +171,7 @@ def _smart(request: CutRequest) -> CutResult:
         timing = _timing(source, plan)
         try:
             until = _write_smart(source, request, plan, timing)
-        except (CannotJoin, JobError):
+        except (CannotJoin, JobError, MemoryError):
             raise
         except Exception as error:  # whatever goes wrong here, the full encode does without it
             raise _Rejected(f"{type(error).__name__}: {error}") from error
@@ -190,6 +191,8 @@ def _plan(source: Source, request: CutRequest) -> SmartPlan:
         raise CannotJoin(f"{codec} video does not go into {request.container}")
     if is_interlaced(source.video):
         raise CannotJoin("interlaced video is encoded as a whole")
+    if not has_true_times(source.video):
+        raise CannotJoin("the container does not say when its frames show")
     if source.index.trouble is not None:
         raise CannotJoin(source.index.trouble)
     plan = plan_smart(source.index.records, source.window)
@@ -246,6 +249,7 @@ def _smart_result(
     return _result(
         source,
         request,
+        first=min(plan.order),
         end=timing.end * source.window.time_base,
         mode="smart",
         reason="only the frames around the cut points are encoded"
@@ -257,15 +261,21 @@ def _smart_result(
 
 def _encode(request: CutRequest, reason: str, rejected: str | None = None) -> CutResult:
     """The exact full encode, from further back each time frames are missing."""
-    for back in (0.0, *BACK_SECONDS[1:]):
-        try:
-            return _encode_from(request, reason, rejected, back)
-        except PicturesMissing:
-            continue
-    raise CorruptMedia("The frames at the start of the range cannot be decoded.")
+    try:
+        for back in (0.0, *BACK_SECONDS[1:]):
+            try:
+                return _encode_from(request, reason, rejected, back, strict=True)
+            except PicturesMissing:
+                continue
+        # Nobody who begins to read here gets those frames; the clip begins with the next.
+        return _encode_from(request, reason, rejected, 0.0, strict=False)
+    except InvalidDataError as error:
+        raise CorruptMedia("The range cannot be read; the file is damaged.") from error
 
 
-def _encode_from(request: CutRequest, reason: str, rejected: str | None, back: float) -> CutResult:
+def _encode_from(
+    request: CutRequest, reason: str, rejected: str | None, back: float, *, strict: bool
+) -> CutResult:
     with open_source(request.source) as container:
         source = _open(container, request, back)
         with _writer(source, request) as writer:
@@ -279,12 +289,14 @@ def _encode_from(request: CutRequest, reason: str, rejected: str | None, back: f
                 sounds,
                 source.window,
                 _progress(request),
+                strict=strict,
             )
         until = tuple(sound.until for sound in sounds.values())
         end = made.end * source.window.time_base - source.origin
         result = _result(
             source,
             request,
+            first=made.first,
             end=end,
             mode="encode",
             reason=reason,
@@ -313,6 +325,7 @@ def _result(
     source: Source,
     request: CutRequest,
     *,
+    first: int,
     end: Fraction,
     mode: str,
     reason: str,
@@ -327,7 +340,7 @@ def _result(
         mode_reason=reason,
         requested_start=float(request.start),
         requested_end=float(request.end),
-        actual_start=float(window.time(source.wanted[0])),
+        actual_start=float(window.time(first)),
         actual_end=float(actual_end),
         duration_seconds=float(end),
         frames=sum(frames),

@@ -5,6 +5,7 @@ stdout carries `{"progress": 0.42, "speed": 3.1}` now and then, and last exactly
 Any other end (no last line, another status) is a crash of the program.
 """
 
+import errno
 import json
 import sys
 import time
@@ -12,9 +13,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tasks.errors import JobError
+from tasks.errors import JobError, MemoryExceeded, StorageFull
 
 PROGRESS_PERIOD_SECONDS = 0.25
+FULL_DISK = frozenset({errno.ENOSPC, errno.EFBIG, errno.EDQUOT})
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,4 +97,15 @@ def serve(program: Callable[[dict[str, Any]], Mapping[str, Any]]) -> None:
     try:
         write_line({"result": program(json.loads(sys.argv[1]))})
     except JobError as error:
-        write_line({"error": {"code": error.code, "message": error.message}})
+        write_error(error)
+    except MemoryError:
+        write_error(MemoryExceeded("The media needed more memory than the program may use."))
+    except OSError as error:
+        if error.errno not in FULL_DISK:
+            raise
+        write_error(StorageFull("There is no room for the result."))
+
+
+def write_error(error: JobError) -> None:
+    """The last line of a program that cannot do what was asked."""
+    write_line({"error": {"code": error.code, "message": error.message}})

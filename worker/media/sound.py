@@ -18,7 +18,7 @@ from worker.media.window import Window
 COPIED_CODECS = {
     "mp4": frozenset({"aac", "mp3", "opus", "flac"}),
     "m4a": frozenset({"aac", "alac"}),
-    "mkv": frozenset({"aac", "mp3", "opus", "flac", "vorbis", "ac3", "eac3", "dts", "pcm_s16le"}),
+    "mkv": frozenset({"aac", "mp3", "opus", "flac", "vorbis", "ac3", "eac3", "dts"}),
     "webm": frozenset({"opus", "vorbis"}),
     "mp3": frozenset(),  # has no timestamps: whole packets would begin up to 26 ms off
 }
@@ -118,6 +118,8 @@ class CopiedSound:
         begin = self._samples(packet.pts - self._origin)
         if self._next is not None and abs(begin - self._next) <= self._jitter:
             begin = self._next  # packets follow each other without the container's rounding
+        if self._next is not None and begin < self._next:
+            return  # the source's time jumps back; what was written stays
         duration = self._samples(packet.duration or self._duration)
         self._next = begin + duration
         packet.time_base = self._step

@@ -170,25 +170,43 @@ def is_interlaced(stream: VideoStream) -> bool:
     return stream.codec_context.field_order not in PROGRESSIVE_OR_UNKNOWN
 
 
+def has_true_times(stream: VideoStream) -> bool:
+    """Whether packets say when they show. AVI has no such field: FFmpeg makes one up, right for
+    codecs whose parser knows B-frames, wrong for these two."""
+    reorders = stream.codec_context.reorder_depth > 0
+    codec = stream.codec_context.codec.canonical_name
+    return not (stream.container.format.name == "avi" and reorders and codec in ("h264", "hevc"))
+
+
 def pictures_of_range(
-    stream: VideoStream, packets: Iterator[VideoPacket], index: Index, window: Window
+    stream: VideoStream,
+    packets: Iterator[VideoPacket],
+    index: Index,
+    window: Window,
+    *,
+    strict: bool,
 ) -> Iterator[VideoFrame]:
     """Decode from a safe place and yield the range's pictures, in the order of showing.
 
-    Raises PicturesMissing as soon as the first one turns out to be missing.
+    Raises PicturesMissing as soon as the first one turns out to be missing, if `strict`.
     """
     wanted = index.wanted(window)
-    skipped = {r.pts for r in index.records[: decode_start(index.records, wanted[0])]}
+    start = decode_start(index.records, wanted[0])
+    skipped = {record.pts for record in index.records[:start]}
+    times = (
+        iter(()) if has_true_times(stream) else iter(sorted(r.pts for r in index.records[start:]))
+    )
     first, past, last = window.first, window.past, None
     for packet in chain(packets, [None]):
         if packet is not None and packet.pts in skipped:
             continue
         for frame in decode_leniently(stream, packet):
-            if frame.pts is None or frame.pts < first or frame.pts == last:
-                continue
+            frame.pts = next(times, frame.pts)
+            if frame.pts is None or frame.pts < first or (last is not None and frame.pts <= last):
+                continue  # before the range, or the source's time jumps back
             if frame.pts >= past:
                 return  # pictures come in the order of showing
-            if last is None and frame.pts > wanted[0]:
+            if strict and last is None and frame.pts > wanted[0]:
                 raise PicturesMissing("the first pictures did not come")
             last = frame.pts
             yield frame
@@ -202,11 +220,13 @@ def run_whole_encode(
     sounds: dict[AudioStream, Sound],
     window: Window,
     progress: ProgressReporter,
+    *,
+    strict: bool,
 ) -> Encoded:
     """Read the range once and encode all its pictures."""
     seek_before(container, video, window, index.back_seconds)
     packets = sounding_packets(container, video, sounds, window.zero + window.end)
-    for frame in pictures_of_range(video, packets, index, window):
+    for frame in pictures_of_range(video, packets, index, window, strict=strict):
         whole.add(frame)
         progress.at(float(window.time(whole.pts[-1]) - window.start))
     for _ in packets:
