@@ -22,10 +22,11 @@ _SPECIAL: tuple[Network, ...] = tuple(
     ipaddress.ip_network(text)
     for text in (
         "0.0.0.0/8", "100.64.0.0/10", "192.0.0.0/24", "192.88.99.0/24", "224.0.0.0/4",
-        "240.0.0.0/4", "168.63.129.16/32", "::/96", "64:ff9b:1::/48", "100::/64", "2001::/23",
-        "fec0::/10", "ff00::/8",
+        "240.0.0.0/4", "168.63.129.16/32", "2001::/23", "3fff::/20",
     )
 )  # fmt: skip
+# The one part of IPv6 that is given out to the public; what is outside carries or is special.
+_PUBLIC_SIX = ipaddress.ip_network("2000::/3")
 
 
 def check_url(url: str, allowed: Sequence[Network]) -> None:
@@ -58,7 +59,8 @@ def check_address(address: Address, allowed: Sequence[Network]) -> None:
     if any(plain in network for network in allowed if network.version == plain.version):
         return
     special = any(plain in network for network in _SPECIAL if network.version == plain.version)
-    if special or not plain.is_global:
+    outside = plain.version == 6 and plain not in _PUBLIC_SIX
+    if special or outside or not plain.is_global:
         raise BlockedAddress("this address may not be used as a source")
 
 
@@ -74,17 +76,30 @@ def _host_of(url: str) -> str:
         raise UnsupportedUrl("this is not a valid URL") from error
     if parts.scheme not in {"http", "https"}:
         raise UnsupportedUrl("only http and https URLs can be a source")
-    if not host:
+    if not host or ("[" in parts.netloc and ":" not in host):
         raise UnsupportedUrl("the URL names no host")
     if parts.username is not None or parts.password is not None:
         raise UnsupportedUrl("a URL must not hold a user name or password")
-    return host.rstrip(".").lower()
+    return _as_resolved(host)
+
+
+def _as_resolved(host: str) -> str:
+    """The host in the letters that a resolver gets: `①⑦.ⓔⓧⓐⓜⓟⓛⓔ` is `17.example` there."""
+    if "%" in host:
+        raise UnsupportedUrl("the host must be written without percent signs")
+    try:
+        plain = host.encode("idna").decode("ascii").rstrip(".").lower()
+    except UnicodeError as error:
+        raise UnsupportedUrl("the URL names no possible host") from error
+    if not plain:
+        raise UnsupportedUrl("the URL names no host")
+    return plain
 
 
 def _literal(host: str) -> Address | None:
     """The address a host is, if it is one in any spelling that the system's resolver accepts."""
     try:
-        return ipaddress.ip_address(host.split("%")[0])
+        return ipaddress.ip_address(host)
     except ValueError:
         pass
     try:
