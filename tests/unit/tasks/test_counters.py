@@ -1,0 +1,61 @@
+"""What moves add to the numbers."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from tasks.errors import NetworkError, SiteThrottled, TooLarge
+from tasks.job import Failure, Job
+from tasks.retry import delay_before_retry
+from tasks.specs import ExtractSpec, Source
+from tasks.store.counters import counter_name, counters_of_move, observed
+
+JOB = Job("1" * 26, ExtractSpec(Source(url="https://x.example")), "ann", 100.0, 100.0)
+
+
+def test_a_name_has_its_labels_in_order() -> None:
+    assert counter_name("m", b="2", a="1") == "m{a=1,b=2}"
+    assert counter_name("m") == "m"
+
+
+@pytest.mark.parametrize(
+    ("value", "bound"), [(0.0, "0.1"), (0.1, "0.1"), (0.11, "0.25"), (3600, "3600"), (9e9, "+Inf")]
+)
+def test_an_observation_falls_into_one_bucket(value: float, bound: str) -> None:
+    assert observed("m", value) == {f"m_bucket{{le={bound}}}": 1, "m_sum": value, "m_count": 1}
+
+
+def test_a_move_counts_once_and_a_change_without_a_move_not_at_all() -> None:
+    running = JOB.started(103.0)
+    assert counters_of_move(None, JOB) == {}
+    assert counters_of_move(JOB, JOB.waiting_for(None)) == {}
+    assert counters_of_move(running, running.progressed(0.5)) == {}
+    assert counters_of_move(JOB, running)["job_queue_seconds_sum{kind=extract}"] == 3.0
+    failed = running.failed(105.0, Failure("tool_failed", "x"))
+    assert counters_of_move(running, failed) == {
+        "jobs_total{kind=extract,state=failed}": 1,
+        "job_failures_total{code=tool_failed,kind=extract}": 1,
+        "job_run_seconds_bucket{kind=extract,le=2.5}": 1,
+        "job_run_seconds_sum{kind=extract}": 2.0,
+        "job_run_seconds_count{kind=extract}": 1,
+    }
+    assert counters_of_move(failed, failed.retried(106.0)) == {}
+
+
+def test_a_clock_that_went_back_takes_nothing_off() -> None:
+    assert counters_of_move(JOB, JOB.started(90.0))["job_queue_seconds_sum{kind=extract}"] == 0
+
+
+def test_only_what_can_help_is_tried_again() -> None:
+    assert delay_before_retry(TooLarge("x"), 1, 3) is None
+    assert delay_before_retry(NetworkError("x"), 3, 3) is None
+    random.seed(1)
+    delays = [delay_before_retry(NetworkError("x"), attempt, 99) for attempt in (1, 2, 3, 50)]
+    for delay, middle in zip(delays, (2, 4, 8, 900), strict=True):
+        assert delay is not None
+        assert 0.75 * middle <= delay <= 1.25 * middle
+    throttled = delay_before_retry(SiteThrottled("x"), 1, 3)
+    assert throttled is not None
+    assert throttled >= 20
