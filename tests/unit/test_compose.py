@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from importlib.metadata import requires
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
 
 from config.settings import PREFIX, Settings, load_settings
 from config.values import MIB, parse_duration, parse_size
@@ -133,3 +136,16 @@ def test_the_image_runs_as_nobody_in_particular_and_holds_no_secret() -> None:
 def test_our_services_run_one_and_the_same_image(name: str) -> None:
     assert SERVICES[name]["image"] == "clipmill:local"
     assert SERVICES[name]["build"] == "."
+
+
+def needed_to_build(name: str) -> set[str]:
+    """The package and all that it needs on the Python that runs this."""
+    wanted = [Requirement(text) for text in requires(name) or []]
+    direct = {need.name for need in wanted if need.marker is None or need.marker.evaluate()}
+    return {name}.union(*map(needed_to_build, direct))
+
+
+def test_the_image_takes_all_that_builds_the_wheel_from_the_lock() -> None:
+    named = re.search(r"wanted = /\^\(([a-z|-]+)\)==/", (ROOT / "Dockerfile").read_text())
+    assert named is not None
+    assert set(named[1].split("|")) == needed_to_build("hatchling")
