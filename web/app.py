@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
+from contextlib import ExitStack
+from urllib.parse import quote
 
 from flask import Flask, Response, g, request
 
@@ -92,8 +94,8 @@ def _identify_requests(app: Flask) -> None:
     @app.before_request
     def begin() -> None:
         g.request_id = request_id(request.environ)
-        g.log_context = log_context(request_id=g.request_id)
-        g.log_context.__enter__()
+        g.log_lines = ExitStack()
+        g.log_lines.enter_context(log_context(request_id=g.request_id))
 
     @app.after_request
     def end(response: Response) -> Response:
@@ -105,7 +107,7 @@ def _identify_requests(app: Flask) -> None:
         )
         values = {
             "method": request.method,
-            "path": request.path[:200],
+            "path": quote(request.path[:200]),
             "status": response.status_code,
         }
         log.log(level, "request", extra={"values": values})
@@ -113,7 +115,7 @@ def _identify_requests(app: Flask) -> None:
 
     @app.teardown_request
     def leave(_: BaseException | None) -> None:
-        g.log_context.__exit__(None, None, None)
+        g.log_lines.close()
 
 
 def _admit_requests(app: Flask, gate: Gate) -> None:

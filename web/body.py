@@ -15,6 +15,8 @@ from werkzeug.exceptions import RequestEntityTooLarge
 
 from web.errors import MalformedJson, UnsupportedMediaType
 
+# No request has nearly as many; naming a hundred thousand unknown ones would take seconds.
+_MOST_KEYS = 100
 # An escaped half of a surrogate pair: legal JSON grammar, but no text that could be stored.
 _SURROGATE_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]")
 
@@ -55,6 +57,8 @@ def parse_json(body: bytes) -> Any:
 
 
 def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len(pairs) > _MOST_KEYS:
+        raise ValueError("an object has too many keys")
     values = dict(pairs)
     if len(values) != len(pairs):
         raise ValueError("a key appears twice in one object")

@@ -222,3 +222,36 @@ def test_it_is_small_at_rest(tmp_path: Path, valkey: ValkeyServer) -> None:
         assert client.get("/health").status_code == 200
         proportional = sum(process.memory_full_info().pss for process in api.processes())
         assert proportional < 110 * 1024**2
+
+
+def test_a_worker_that_was_killed_takes_the_parent_with_it(
+    tmp_path: Path, valkey: ValkeyServer
+) -> None:
+    """Whoever supervises the parent then starts both again."""
+    with Api(tmp_path, valkey.url) as api:
+        _, worker = api.processes()
+        worker.kill()
+        assert api.process is not None
+        assert api.process.wait(20) == 1
+
+
+def test_hundreds_of_clients_that_wait_are_all_told_at_once(
+    client: httpx.Client, api: Api, hands: Hands
+) -> None:
+    job_id = submitted(client)
+    lease = hands.take()
+    host, port = api.url.removeprefix("http://").split(":")
+    request = (
+        f"GET {JOBS}/{job_id}?wait=60 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    )
+    waiting = [socket.create_connection((host, int(port)), timeout=30) for _ in range(300)]
+    for connection in waiting:
+        connection.sendall(request.encode())
+    time.sleep(1)
+    assert client.get(f"{JOBS}/{job_id}").json()["state"] == "running"
+    hands.finish(lease)
+    for connection in waiting:
+        with connection, connection.makefile("rb") as answer:
+            text = answer.read()
+            assert text.startswith(b"HTTP/1.1 200 OK")
+            assert b'"state":"succeeded"' in text

@@ -14,6 +14,7 @@ from web.errors import MalformedJson
         b"", b" ", b"{", b'{"a": 1', b"{'a': 1}", b'{"a": 1,}', b"nul", b'{"a": 1} x', b"\xff\xfe",
         b'"\xc3\x28"', b'{"a": 1, "a": 2}', b'"\\ud800"', b'{"\\uDC00": 1}', b"[" * 100_000,
         b'{"a":' * 100_000, b"9" * 100_000, b"\xef\xbb\xbf{}",
+        b"{" + b",".join(b'"%d":1' % number for number in range(101)) + b"}",
     ],
 )  # fmt: skip
 def test_what_readers_would_understand_differently_or_not_at_all_is_refused(body: bytes) -> None:
