@@ -153,8 +153,7 @@ class Watch:
         What double-forked is a descendant as well: this process is a subreaper.
         """
         while self.reap():
-            for pid in proctree.descendants(os.getpid()):
-                proctree.signalled(os.kill, pid, proctree.SIGKILL)
+            proctree.kill_below(os.getpid())
             time.sleep(0.001)
 
 
@@ -174,6 +173,7 @@ def start(spec: Spec) -> int:
 
 def become_tool(spec: Spec, guard: int) -> None:
     """All that is done in the forked child, in order, before the tool takes its place."""
+    set_signals()
     os.setsid()
     proctree.prctl(proctree.PR_SET_PDEATHSIG, proctree.SIGKILL)
     if os.getppid() != guard:  # it died before the line above
@@ -181,7 +181,6 @@ def become_tool(spec: Spec, guard: int) -> None:
     proctree.prctl(proctree.PR_SET_NO_NEW_PRIVS, 1)  # a setuid program could not be killed
     make_expendable()
     set_limits(spec)
-    set_signals()
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)  # the life line is the guard's alone
     os.execvp(spec.argv[0], spec.argv)  # noqa: S606  # no shell is wanted
 
@@ -213,7 +212,7 @@ def lower(limit: int, value: int) -> None:
 
 
 def set_signals() -> None:
-    """Defaults, since exec hands on what is ignored here or was in the worker (or by nohup).
+    """Defaults, since exec hands on what is ignored (by the guard, the worker, Python or nohup).
 
     SIGXFSZ stays ignored on purpose: a file that is too large gives a clean error text then.
     """
@@ -252,8 +251,8 @@ def main(arguments: Sequence[str]) -> None:
     if os.getppid() != spec.parent:  # it died before the line above
         return
     proctree.prctl(proctree.PR_SET_CHILD_SUBREAPER, 1)
-    tool = start(spec)
     ignore_signals()
+    tool = start(spec)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the end of stdout is the tool's alone
     watch = Watch(spec, parent_fd, tool)
     try:

@@ -14,7 +14,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 SIGHUP, SIGINT, SIGQUIT, SIGKILL, SIGPIPE, SIGTERM, SIGXFSZ = 1, 2, 3, 9, 13, 15, 25
-PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 1, 36, 38
+PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER, PR_GET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = (
+    1,
+    36,
+    37,
+    38,
+)
 
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 GONE = (FileNotFoundError, ProcessLookupError)  # the process ended while we looked
@@ -25,6 +30,13 @@ def prctl(option: int, value: int) -> None:
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(option, value, 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), f"prctl({option})")
+
+
+def is_subreaper() -> bool:
+    """Whether descendants that lose their parent become children of this process."""
+    answer = ctypes.c_int()
+    ctypes.CDLL(None).prctl(PR_GET_CHILD_SUBREAPER, ctypes.byref(answer), 0, 0, 0)
+    return answer.value == 1
 
 
 def signalled(send: Callable[[int, int], None], pid: int, signal: int) -> bool:
@@ -59,6 +71,18 @@ def descendants(root: int) -> Iterator[int]:
     for pid in found:  # grows while it is walked
         yield pid
         found += children(pid)
+
+
+def kill(pid: int) -> None:
+    """SIGKILL one process, and its child that has not left its group yet, if it leads one."""
+    signalled(os.kill, pid, SIGKILL)
+    signalled(os.killpg, pid, SIGKILL)
+
+
+def kill_below(root: int) -> None:
+    """SIGKILL every descendant that is there now."""
+    for pid in descendants(root):
+        kill(pid)
 
 
 def processes() -> list[int]:

@@ -37,15 +37,10 @@ class Guards:
         with self._lock:
             yield self._pids
 
-    def orphans(self, since: int) -> list[int]:
-        """Children of this process that are no guards and began at clock tick `since` or later.
-
-        Descendants of a guard are younger than it; a companion that the worker started for
-        itself at its beginning is older and is spared.
-        """
+    def strangers(self) -> set[int]:
+        """Children of this process, living or zombie, that are no guards."""
         with self._lock:
-            strangers = set(proctree.children(os.getpid())) - self._pids
-        return [pid for pid in strangers if (proctree.started_at(pid) or 0) >= since]
+            return set(proctree.children(os.getpid())) - self._pids
 
 
 def become_subreaper() -> None:
@@ -53,28 +48,33 @@ def become_subreaper() -> None:
     proctree.prctl(proctree.PR_SET_CHILD_SUBREAPER, 1)
 
 
-def kill_orphans(guards: Guards, since: int) -> int:
-    """Kill and reap what a dead guard left behind; how many direct orphans were ended.
+def kill_orphans(guards: Guards, since: int) -> None:
+    """Kill and reap what a guard left behind that began at clock tick `since`.
 
-    Names every pid that it waits for: waitpid(-1) would steal the exit status of a proctree.
+    What descends from a guard is younger than it; a companion that the worker started for itself
+    at its beginning is older and is spared. A process that is no subreaper gets no orphans.
     """
-    ended = 0
+    if not proctree.is_subreaper():
+        return
+    spared = {pid for pid in guards.strangers() if (proctree.started_at(pid) or since) < since}
     deadline = time.monotonic() + SWEEP_SECONDS
-    while (orphans := guards.orphans(since)) and time.monotonic() < deadline:
-        for orphan in orphans:
-            proctree.signalled(os.kill, orphan, signal.SIGKILL)
-            for pid in proctree.descendants(orphan):
-                proctree.signalled(os.kill, pid, signal.SIGKILL)
-        ended += sum(map(_reaped, orphans))
-        time.sleep(0.001)
-    return ended
+    while (orphans := guards.strangers() - spared) and time.monotonic() < deadline:
+        living = [pid for pid in orphans if not _ended(pid)]
+        for pid in living:
+            proctree.kill_below(pid)
+        time.sleep(0.001 if living else 0)
 
 
-def _reaped(pid: int) -> bool:
+def _ended(pid: int) -> bool:
+    """Kill one child and reap it; False when it is not dead yet.
+
+    Only named pids are waited for: waitpid(-1) would steal the exit status of a guard.
+    """
+    proctree.kill(pid)
     try:
         return os.waitpid(pid, os.WNOHANG)[0] == pid
     except ChildProcessError:  # another thread's sweep was quicker
-        return False
+        return True
 
 
 def sweep_leftovers(work_folder: Path) -> int:

@@ -44,7 +44,7 @@ def test_a_hydra_that_always_has_a_new_head_is_ended(tmp_path: Path) -> None:
 
 
 def test_a_stopped_tool_may_tidy_up_within_the_grace(tmp_path: Path) -> None:
-    done = cancel_when_ready(evil("tidy", 0.1), tmp_path)
+    done = cancel_when_ready(evil("tidy", 0.1), tmp_path, replace(LIMITS, grace_seconds=10))
     assert (done.end, done.returncode) == (End.CANCELLED, 3)
     assert (tmp_path / "tidied").exists()
 

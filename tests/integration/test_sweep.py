@@ -7,6 +7,7 @@ import pty
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -24,9 +25,9 @@ from worker.process import End
 from worker.sweep import sweep_leftovers
 
 
-def scattered(folder: Path) -> bool:
+def scattered(folder: Path, way: str = "scatter") -> bool:
     """Whether the evil tool has hidden all its children and itself is deaf."""
-    return len(noted_pids(folder)) == 4
+    return len(noted_pids(folder)) == {"scatter": 4, "hydra": 1}[way]
 
 
 @pytest.fixture
@@ -41,7 +42,7 @@ def job_folder(tmp_path: Path) -> Path:
 def test_a_killed_worker_leaves_no_process(job_folder: Path, way: str) -> None:
     with Supervised(job_folder, evil(way)) as worker:
         worker.guard()
-        assert eventually(lambda: len(living_in(job_folder)) > 3)
+        assert eventually(lambda: scattered(job_folder, way))
         worker.kill()
         assert eventually(lambda: is_deserted(job_folder), within_seconds=5)
     assert not any(map(is_there, noted_pids(job_folder)))
@@ -51,7 +52,7 @@ def test_a_killed_worker_leaves_no_process(job_folder: Path, way: str) -> None:
 def test_a_killed_guard_is_a_lost_process_and_leaves_nothing(job_folder: Path, way: str) -> None:
     with Supervised(job_folder, evil(way)) as worker:
         guard = worker.guard()
-        assert eventually(lambda: len(living_in(job_folder)) > 3)
+        assert eventually(lambda: scattered(job_folder, way))
         os.kill(guard, signal.SIGKILL)
         result = worker.result()
     assert (result["end"], result["returncode"]) == (End.LOST, -9)
@@ -63,7 +64,7 @@ def test_a_killed_guard_is_a_lost_process_and_leaves_nothing(job_folder: Path, w
 def test_sweeping_after_a_dead_guard_spares_what_the_worker_runs_for_itself(
     job_folder: Path,
 ) -> None:
-    with Supervised(job_folder, evil("scatter"), companion=True) as worker:
+    with Supervised(job_folder, evil("scatter"), companion_after=0) as worker:
         # The companion is a child of the worker in another folder, and older than the guard.
         guard = worker.guard()
         assert eventually(lambda: scattered(job_folder))
@@ -88,11 +89,15 @@ def test_a_dead_guard_does_not_disturb_the_jobs_beside_it(job_folder: Path) -> N
 
 
 def test_a_worker_that_is_no_subreaper_still_ends_the_tool_itself(job_folder: Path) -> None:
-    with Supervised(job_folder, ["sleep", "60"], subreaper=False) as worker:
+    sleep = ["sleep", "60"]
+    with Supervised(job_folder, sleep, subreaper=False, companion_after=0.5) as worker:
         guard = worker.guard()
         assert eventually(lambda: len(living_in(job_folder)) == 2)
+        time.sleep(0.7)
         os.kill(guard, signal.SIGKILL)
-        assert worker.result()["end"] == End.LOST
+        result = worker.result()
+    assert result["end"] == End.LOST
+    assert result["companion_lives"] is True  # no orphan can be among its children
     assert eventually(lambda: not living_in(job_folder))
 
 

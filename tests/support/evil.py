@@ -75,6 +75,7 @@ def hydra(heads: str = "10") -> None:
                 os.setsid()
             os._exit(0)
     ignore_signals()
+    note_pid()
     say("ready")
     time.sleep(LIFE_SECONDS)
 
@@ -134,13 +135,6 @@ def share(megabytes: str, processes: str, seconds: str) -> None:
     time.sleep(float(seconds))
     for child in children:
         os.waitpid(child, 0)
-
-
-def write_file(size: str) -> None:
-    """One file, longer than it may be."""
-    with Path("large").open("wb", buffering=0) as file:
-        for _ in range(int(size) // MEGABYTE):
-            file.write(b"x" * MEGABYTE)
 
 
 def write_files() -> None:
@@ -230,7 +224,7 @@ def look() -> None:
 
 WAYS = (
     *(scatter, desert, hydra, crowd, flood_stderr, long_line, allocate, share),
-    *(write_file, write_files, write_unlinked, dig, burn, tidy, pause, chat, look),
+    *(write_files, write_unlinked, dig, burn, tidy, pause, chat, look),
 )
 
 if __name__ == "__main__":

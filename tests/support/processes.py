@@ -120,11 +120,11 @@ def run(argv: list[str], folder: Path, limits: Limits = LIMITS) -> tuple[Finishe
     return done, lines
 
 
-def cancel_when_ready(argv: list[str], folder: Path) -> Finished:
+def cancel_when_ready(argv: list[str], folder: Path, limits: Limits = LIMITS) -> Finished:
     """Cancel from another thread after the first line."""
     stop = Stop()
 
     def cancel(_: str) -> None:
         threading.Timer(0.05, stop.request, [End.CANCELLED]).start()
 
-    return run_process(argv, folder=folder, limits=LIMITS, stop=stop, on_line=cancel)
+    return run_process(argv, folder=folder, limits=limits, stop=stop, on_line=cancel)

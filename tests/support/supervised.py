@@ -1,8 +1,9 @@
 """A small worker: runs one command under the supervisor and prints the result as JSON.
 
-`python supervised.py OPTIONS FOLDER COMMAND...`; the options are JSON: `subreaper` (true),
-`companion` (start a process of its own first), `beside` (a folder: run a good tool there at the
-same time), `starved` (try with ever more free descriptors until it works), `limits`.
+`python supervised.py OPTIONS FOLDER COMMAND...`; the options are JSON:
+`subreaper` (true), `limits`, `companion_after` (start a process of its own after so many seconds),
+`beside` (a folder: run a good tool there at the same time), `starved` (try with ever more free
+descriptors until it works).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import os
 import resource
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
@@ -25,8 +27,9 @@ from worker.sweep import become_subreaper
 def main(options: dict[str, Any], folder: Path, argv: list[str]) -> None:
     if options.get("subreaper", True):
         become_subreaper()
-    companion = subprocess.Popen(["sleep", "60"]) if options.get("companion") else None
-    time.sleep(0.05 if companion else 0)  # the kernel notes starts in ticks of 10 ms
+    companions: list[subprocess.Popen[bytes]] = []
+    if "companion_after" in options:
+        start_companion(companions, options["companion_after"])
     before = descriptors()
     attempt = starved if options.get("starved") else run
     with ThreadPoolExecutor(1) as threads:
@@ -34,12 +37,23 @@ def main(options: dict[str, Any], folder: Path, argv: list[str]) -> None:
         answer = attempt(folder, argv, {"deadline_seconds": 30, **options.get("limits", {})})
         answer["beside"] = beside.result()
     answer["leaked"] = descriptors() - before
-    if companion:
+    for companion in companions:
         answer["companion_lives"] = companion.poll() is None
         companion.kill()
         companion.wait()
     children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
     print(json.dumps({**answer, "children": len(children)}), flush=True)
+
+
+def start_companion(companions: list[subprocess.Popen[bytes]], delay_seconds: float) -> None:
+    def start() -> None:
+        companions.append(subprocess.Popen(["sleep", "60"]))
+
+    if delay_seconds:
+        threading.Timer(delay_seconds, start).start()
+    else:
+        start()
+        time.sleep(0.05)  # the kernel notes starts in ticks of 10 ms
 
 
 def run(folder: Path, argv: list[str], limits: dict[str, Any]) -> dict[str, Any]:
