@@ -25,6 +25,7 @@ from worker.supervision import End, Finished, Limits, Stop, Stopped
 __all__ = ["End", "Finished", "Limits", "Stop", "Stopped", "run_process"]
 
 CHUNK_BYTES = 64 * 1024
+PIPE_BYTES = 1024 * 1024  # the most that a pipe holds
 MARGIN_SECONDS = 5.0  # after grace: what the guard may take to kill, before it is killed itself
 
 TOO_MANY = f"ended: more than {MAX_PROCESSES} processes\n"
@@ -274,10 +275,11 @@ class _Watch:
             (self._guard.stderr, self._on_stderr),
             (self._guard.stdout, self._on_stdout),
         ):
-            os.set_blocking(pipe.fileno(), False)
-            with suppress(BlockingIOError):
-                while react():
-                    pass
+            with selectors.PollSelector() as ready:
+                ready.register(pipe, selectors.EVENT_READ)
+                for _ in range(PIPE_BYTES // CHUNK_BYTES + 1):
+                    if not ready.select(0) or not react():
+                        break
 
 
 def _read(fd: int) -> bytes:

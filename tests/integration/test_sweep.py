@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -99,6 +100,19 @@ def test_a_worker_that_is_no_subreaper_still_ends_the_tool_itself(job_folder: Pa
     assert result["end"] == End.LOST
     assert result["companion_lives"] is True  # no orphan can be among its children
     assert eventually(lambda: not living_in(job_folder))
+
+
+def test_a_survivor_that_still_talks_does_not_hold_up_the_result(job_folder: Path) -> None:
+    with Supervised(job_folder, evil("babble"), subreaper=False) as worker:
+        guard = worker.guard()
+        assert eventually(lambda: noted_pids(job_folder))
+        os.kill(guard, signal.SIGKILL)
+        try:
+            assert worker.result()["end"] == End.LOST
+        finally:
+            for survivor in noted_pids(job_folder):  # nobody was its subreaper
+                with suppress(ProcessLookupError):  # its pipe had no reader
+                    os.kill(survivor, signal.SIGKILL)
 
 
 def test_what_survived_both_is_found_at_the_next_start(job_folder: Path) -> None:

@@ -91,6 +91,19 @@ def crowd(size: str) -> None:
     time.sleep(LIFE_SECONDS)
 
 
+def babble() -> None:
+    """A hidden child that talks without end."""
+    if os.fork() == 0:
+        os.setsid()
+        if os.fork() == 0:
+            note_pid()
+            ends = time.monotonic() + LIFE_SECONDS
+            while time.monotonic() < ends:
+                os.write(1, b"blah\n" * 1000)
+        os._exit(0)
+    time.sleep(LIFE_SECONDS)
+
+
 def flood_stderr(size: str) -> None:
     chunk = b"x" * MEGABYTE
     for _ in range(int(size) // MEGABYTE):
@@ -223,7 +236,7 @@ def look() -> None:
 
 
 WAYS = (
-    *(scatter, desert, hydra, crowd, flood_stderr, long_line, allocate, share),
+    *(scatter, desert, hydra, crowd, babble, flood_stderr, long_line, allocate, share),
     *(write_files, write_unlinked, dig, burn, tidy, pause, chat, look),
 )
 
