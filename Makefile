@@ -33,8 +33,8 @@ check: $(READY) ## linters, formatting, types, direction of imports
 	$(BIN)/python -m mypy
 	$(BIN)/lint-imports
 
-bench: $(READY) ## run the benchmarks
-	@exec $(BIN)/python -m benchmarks
+bench: $(READY) ## run the benchmarks; PARTS="queue clips" chooses
+	@exec $(BIN)/python -m benchmarks $(PARTS)
 
 lock: $(READY) ## write the lock files anew from pyproject.toml
 	$(BIN)/python -m uv pip compile --quiet --universal --generate-hashes --upgrade --no-emit-package clipmill --custom-compile-command 'make lock' pyproject.toml -o requirements.lock

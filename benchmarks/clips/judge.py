@@ -1,0 +1,92 @@
+"""Whether a clip holds the frames that were asked for: their number, the first and the last.
+
+The first and the last picture are compared with those of the source around the right place; the
+right one must be the most alike of them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+
+import av
+from av import VideoFrame
+
+from benchmarks.clips.sizes import FPS, Range
+
+NEIGHBOURS = 2  # on each side of the right picture
+LEAST_PSNR = 20.0  # less is another picture altogether
+SMALL = (480, 270)  # pictures are compared in grey at this size
+
+
+def judge(source: Path, clip: Path, wanted: Range) -> list[str]:
+    """What is wrong with the clip; nothing when it is exact."""
+    if not clip.is_file():
+        return ["there is no clip"]
+    try:
+        count, first, last = ends_of(clip)
+    except av.error.FFmpegError as error:
+        return [f"cannot be decoded: {error}"]
+    if not count:
+        return ["no frames"]
+    frames = wanted.frames
+    faults = [f"{count} frames instead of {len(frames)}"] if count != len(frames) else []
+    for word, picture, number in (("first", first, frames[0]), ("last", last, frames[-1])):
+        offset, similarity = best_match(picture, around(source, number))
+        if offset or similarity < LEAST_PSNR:
+            faults.append(f"the {word} frame is the one at {offset:+} ({similarity:.0f} dB)")
+    return faults
+
+
+def ends_of(clip: Path) -> tuple[int, bytes, bytes]:
+    """How many frames a player would show, and the first and the last of them, small."""
+    count, first, last = 0, None, None
+    with av.open(str(clip)) as container:
+        stream = container.streams.video[0]
+        stream.thread_type = "AUTO"
+        for frame in container.decode(stream):
+            first, last, count = first or frame, frame, count + 1
+    return count, small(first), small(last)
+
+
+@lru_cache(maxsize=256)
+def around(source: Path, number: int) -> dict[int, bytes]:
+    """The source's pictures near a frame, by their distance from it."""
+    wanted = range(max(0, number - NEIGHBOURS), number + NEIGHBOURS + 1)
+    found: dict[int, bytes] = {}
+    with av.open(str(source)) as container:
+        stream = container.streams.video[0]
+        assert stream.time_base is not None
+        container.seek(int(wanted[0] / FPS / stream.time_base), stream=stream)
+        for frame in container.decode(stream):
+            assert frame.pts is not None
+            at = round(frame.pts * stream.time_base * FPS)
+            if at > wanted[-1]:
+                break
+            if at in wanted:
+                found[at - number] = small(frame)
+    return found
+
+
+def small(frame: VideoFrame | None) -> bytes:
+    """The picture as bytes of grey, row after row."""
+    if frame is None:
+        return b""
+    plane = frame.reformat(width=SMALL[0], height=SMALL[1], format="gray").planes[0]
+    rows, stride = memoryview(plane), plane.line_size
+    return b"".join(rows[row * stride : row * stride + SMALL[0]] for row in range(SMALL[1]))
+
+
+def best_match(picture: bytes, candidates: dict[int, bytes]) -> tuple[int, float]:
+    """The distance of the candidate that is most alike, and how alike (PSNR in dB)."""
+    return max(
+        ((offset, psnr(picture, other)) for offset, other in candidates.items()),
+        key=lambda found: found[1],
+    )
+
+
+def psnr(left: Sequence[int], right: Sequence[int]) -> float:
+    error = sum((a - b) ** 2 for a, b in zip(left, right, strict=True)) / len(left)
+    return math.inf if error == 0 else 10 * math.log10(255**2 / error)

@@ -1,0 +1,76 @@
+"""How much is cut: the full sizes, and those that only show that everything runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+FPS = 25
+GRACE = Fraction(1, 2000)  # a moment half a millisecond early still counts as the frame's
+
+
+@dataclass(frozen=True)
+class Range:
+    """Seconds of the source; a frame belongs to it when `start ≤ t < end`."""
+
+    start: float
+    end: float
+
+    @property
+    def seconds(self) -> float:
+        return round(self.end - self.start, 3)
+
+    @property
+    def frames(self) -> range:
+        """The numbers of the source's frames that belong to it."""
+        return range(_first_frame_from(self.start), _first_frame_from(self.end))
+
+    def later(self, milliseconds: int) -> Range:
+        """The same frames, asked for a little later: a range that was not cut before."""
+        shift = milliseconds / 1000
+        moved = Range(round(self.start + shift, 3), round(self.end + shift, 3))
+        assert moved.frames == self.frames
+        return moved
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """The source, the clips taken from it, how often. `part_seconds` of it are encoded and then
+    repeated. `positions` and `lengths` (seconds) are those of the sweeps."""
+
+    seconds: int
+    part_seconds: int
+    width: int
+    height: int
+    keyframe_frames: int
+    clips: int
+    clip_seconds: int
+    long_seconds: int
+    positions: Sequence[float]
+    lengths: Sequence[int]
+    rounds: int
+
+    def batch(self) -> list[Range]:
+        """The clips, spread evenly; the times fall between frames, as people's do."""
+        step = (self.seconds - self.clip_seconds) / (self.clips - 1)
+        starts = [round(number * step, 3) for number in range(self.clips)]
+        return [Range(start, round(start + self.clip_seconds, 3)) for start in starts]
+
+
+# Positions lie the same way between two keyframes, so that only the position differs.
+FULL = Sizes(
+    seconds=600, part_seconds=60, width=1920, height=1080, keyframe_frames=125,
+    clips=12, clip_seconds=15, long_seconds=60,
+    positions=(62.49, 182.49, 302.49, 422.49, 542.49), lengths=(15, 60, 300), rounds=3,
+)  # fmt: skip
+QUICK = Sizes(
+    seconds=24, part_seconds=12, width=640, height=360, keyframe_frames=50,
+    clips=3, clip_seconds=3, long_seconds=8,
+    positions=(2.97, 12.97), lengths=(3, 8), rounds=1,
+)  # fmt: skip
+
+
+def _first_frame_from(seconds: float) -> int:
+    moment = Fraction(seconds).limit_denominator(1000) - GRACE
+    return max(0, -(-moment.numerator * FPS // moment.denominator))

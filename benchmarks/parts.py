@@ -1,0 +1,13 @@
+"""The parts of the benchmark by name; a new part is one row here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from benchmarks import clips, queue
+from benchmarks.part import Part
+
+PARTS: Mapping[str, Part] = {
+    "queue": queue.run,  # what a job and a request cost when nothing else happens
+    "clips": clips.run,  # twelve clips of a long video, beside other ways of cutting them
+}

@@ -1,0 +1,85 @@
+"""The system under measurement: started fresh in a folder of its own, stopped without a trace."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from clipmill.client import Client
+from clipmill.stack.services import running_stack
+from clipmill.stack.supervisor import Supervisor
+from config.settings import PREFIX, load_settings, process_environment
+
+# What the media processes may use together, so that with API, worker and broker (about 160 MB)
+# the whole system stays below 512 MB.
+MEDIA_BUDGET = "320MiB"
+LOG_LINES = 15
+
+
+@dataclass(frozen=True)
+class System:
+    """A running stack and a client of it."""
+
+    client: Client
+    url: str
+    supervisor: Supervisor
+
+    def processes(self) -> dict[str, psutil.Process]:
+        """The process of each service, by name."""
+        return {service_name(found): found for found in map(psutil.Process, self.supervisor.pids())}
+
+
+SERVICES = {"web.server": "API", "worker.app": "worker", "valkey": "broker", "keeper.py": "keeper"}
+
+
+def service_name(process: psutil.Process) -> str:
+    """What a process of the stack is, by its command line."""
+    line = " ".join(process.cmdline())
+    return next((name for word, name in SERVICES.items() if word in line), line)
+
+
+@contextmanager
+def fresh_system(**settings: str) -> Iterator[System]:
+    """Broker, API and worker, ready, with no past. Names as in the environment, without prefix."""
+    with tempfile.TemporaryDirectory(prefix="clipmill-bench-") as name:
+        folder = Path(name)
+        environ = environment(DATA_DIR=str(folder / "data"), **settings)
+        with (
+            running_stack(
+                load_settings(environ), environ, log_folder=folder, leftovers=[folder]
+            ) as stack,
+            Client(stack.url) as client,
+        ):
+            try:
+                yield System(client, stack.url, stack.supervisor)
+            except Exception as error:
+                error.add_note(last_lines(folder))  # the logs go with the folder
+                raise
+
+
+def environment(**settings: str) -> dict[str, str]:
+    """This process's environment without the user's settings of Clipmill, and with ours."""
+    kept = {
+        name: value for name, value in process_environment().items() if not name.startswith(PREFIX)
+    }
+    ours = {
+        "PORT": "0",
+        "MEMORY_BUDGET": MEDIA_BUDGET,
+        "ALLOWED_NETWORKS": "127.0.0.0/8",
+        "SHUTDOWN_GRACE": "2s",
+        **settings,
+    }
+    return kept | {PREFIX + name: value for name, value in ours.items()}
+
+
+def last_lines(folder: Path) -> str:
+    """What API and worker said last."""
+    parts = []
+    for log in sorted(folder.glob("*.log")):
+        parts += [f"--- {log.name}", *log.read_text(errors="replace").splitlines()[-LOG_LINES:]]
+    return "\n".join(parts)
