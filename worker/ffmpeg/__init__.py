@@ -12,6 +12,7 @@ them. What a caller needs:
   `with_longer_preroll(plan)` is what to try then.
 - `ProgressParser(plan.seconds, expected_frames(plan)).feed(line)`: `Progress` now and then.
 - `failure_of(finished, folder)`: the job error a finished process stands for, or None.
+  `refuse_empty(plan, frames)` after it: FFmpeg is content with a range that holds no frame.
 
 A frame belongs to a clip when `start <= t < end` with half a millisecond of grace, `t` counted from
 the container's start time. Time stamps are kept, never resampled, unless `output.fps` asks.
@@ -32,7 +33,7 @@ for one frame. The first sound track is kept; titles, places, chapters and subti
 """
 
 from worker.ffmpeg.commands import copy_argv, encode_argv, thumbnail_argv
-from worker.ffmpeg.failures import failure_of
+from worker.ffmpeg.failures import failure_of, refuse_empty
 from worker.ffmpeg.plan import (
     CutPlan,
     can_copy,
@@ -54,6 +55,7 @@ __all__ = [
     "failure_of",
     "lost_frames",
     "needs_exact_decoder",
+    "refuse_empty",
     "thumbnail_argv",
     "with_longer_preroll",
 ]

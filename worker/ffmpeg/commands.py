@@ -51,8 +51,8 @@ def copy_argv(
 ) -> list[str]:
     """The command that copies the streams from the key picture at or before the start.
 
-    In a container without an index (see `needs_exact_decoder`) it may be a later one. The clip's
-    own zero is that key picture, so `end_seconds` less the clip's duration is where it begins.
+    For what `can_copy` allows. The clip's own zero is that key picture, up to 0.2 s of pictures
+    after the end come along, and in Matroska it may be one key picture earlier than it need be.
     Raises NoSuchStream when the source lacks what the container is for.
     """
     seek = {} if start_seconds <= 0 else {"ss": seconds(start_seconds)}

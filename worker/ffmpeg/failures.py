@@ -10,10 +10,12 @@ from tasks.errors import (
     MemoryExceeded,
     NoSuchStream,
     NotMedia,
+    RangeOutsideMedia,
     StorageFull,
     TooLarge,
     ToolFailed,
 )
+from worker.ffmpeg.plan import CutPlan
 from worker.supervision import End, Finished
 
 TAIL_CHARACTERS = 2000
@@ -58,7 +60,7 @@ _BY_END: dict[End, tuple[type[JobError], str]] = {
     End.DEADLINE: (DeadlineExceeded, "FFmpeg did not finish in time."),
     End.STALLED: (DeadlineExceeded, "FFmpeg said nothing for too long."),
     End.MEMORY: (MemoryExceeded, "FFmpeg used more memory than its share."),
-    End.DISK: (TooLarge, "The result is larger than a job may write."),
+    End.DISK: (StorageFull, "FFmpeg wrote more than a job may."),
 }
 # An absolute path begins where no word does, so that "1/25" and "yuv/rgb" stay readable.
 _PATH = re.compile(r"(?:file:)?(?<![\w.])/(?:[^\s/'\"]+/)+[^\s'\":,\]]*")
@@ -92,6 +94,17 @@ def _by_words(finished: Finished, tail: dict[str, str]) -> JobError:
 
 def _status(returncode: int) -> str:
     return f"status {returncode}" if returncode >= 0 else f"signal {-returncode}"
+
+
+def refuse_empty(plan: CutPlan, frames: int) -> None:
+    """Raise what a command that ended well with nothing to show stands for.
+
+    FFmpeg thinks it has succeeded when no frame lay in the range, or wrote no file.
+    """
+    if not plan.target.is_file() or plan.target.stat().st_size == 0:
+        raise ToolFailed("FFmpeg ended well but wrote nothing.")
+    if plan.keeps_picture and frames == 0:
+        raise RangeOutsideMedia(f"No frame lies between {plan.start:.3f} s and {plan.end:.3f} s.")
 
 
 def scrubbed(tail: str, folder: Path) -> str:

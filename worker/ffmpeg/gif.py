@@ -8,11 +8,13 @@ from tasks.media import VideoFacts
 from worker.ffmpeg.plan import CutPlan
 from worker.ffmpeg.shape import shape_of
 
-# GIFs are some twenty times larger than video; these keep five seconds at a few megabytes.
-_DEFAULTS = {"draft": (320, 8.0), "standard": (480, 12.0), "high": (640, 15.0)}
+# GIFs are some twenty times larger than video; these keep five seconds at a few megabytes. Their
+# clock counts hundredths of a second, and these rates are whole numbers of them.
+_DEFAULTS = {"draft": (320, 10.0), "standard": (480, 12.5), "high": (640, 20.0)}
 _DITHER = {"draft": "bayer", "standard": "bayer", "high": "sierra2_4a"}
 MAX_FPS = 50.0  # players show shorter delays than two hundredths of a second slowly
-MAX_QUEUED_BYTES = 48 * 2**20
+MAX_QUEUED_BYTES = 96 * 2**20
+QUEUED_PIXEL_BYTES = 7  # measured: a picture waits in four bytes a pixel, and not alone
 
 
 def gif_wishes(plan: CutPlan, video: VideoFacts) -> CutPlan:
@@ -25,15 +27,17 @@ def gif_wishes(plan: CutPlan, video: VideoFacts) -> CutPlan:
 
 
 def queued_bytes(plan: CutPlan, video: VideoFacts) -> int:
-    """What waits in memory until one palette for all of a GIF's frames is known."""
+    """What waits in memory until one palette for all frames is known; 0 where that is too much."""
     wished = gif_wishes(plan, video)
     width, height = shape_of(video, wished.output).size
-    return round(wished.seconds * (wished.output.fps or MAX_FPS)) * width * height * 3 // 2
+    frames = round(wished.seconds * (wished.output.fps or MAX_FPS))
+    waiting = frames * width * height * QUEUED_PIXEL_BYTES
+    return waiting if waiting <= MAX_QUEUED_BYTES else 0
 
 
 def paletted(stream: Any, plan: CutPlan, video: VideoFacts) -> Any:
     """One palette for the whole GIF while its frames fit in memory, else one for each frame."""
-    one = queued_bytes(plan, video) <= MAX_QUEUED_BYTES
+    one = queued_bytes(plan, video) > 0
     halves = stream.filter_multi_output("split")
     palette = halves[0].filter("palettegen", stats_mode="full" if one else "single")
     dither = _DITHER[plan.output.quality]

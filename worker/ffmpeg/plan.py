@@ -104,8 +104,8 @@ def expected_frames(plan: CutPlan) -> int | None:
     """How many pictures the clip gets by the source's average rate; None when unknown."""
     video = plan.facts.video
     rate = plan.output.fps or (video.fps if video else None)
-    if video is None or rate is None or not plan.keeps_picture:
-        return None
+    if video is None or rate is None or not plan.keeps_picture or plan.container == "gif":
+        return None  # a GIF has its own rate
     end = min(plan.end, plan.facts.duration_seconds or plan.end)
     return floor((end - plan.start) * rate)
 
@@ -117,7 +117,7 @@ def lost_frames(plan: CutPlan, frames: int) -> bool:
     back what it cannot show whole. A source of varying rate may be suspected wrongly.
     """
     expected = expected_frames(plan)
-    return expected is not None and plan.container != "gif" and frames < expected - 1
+    return expected is not None and frames < expected - 1
 
 
 def with_longer_preroll(plan: CutPlan) -> CutPlan | None:
@@ -128,7 +128,13 @@ def with_longer_preroll(plan: CutPlan) -> CutPlan | None:
 
 
 def can_copy(facts: MediaFacts, container: str) -> bool:
-    """Whether the streams a clip keeps may go into the container without encoding."""
+    """Whether `copy_argv` may put the streams a clip keeps into the container.
+
+    Not from a container without an index, even where the codecs fit: the seek misses the key
+    picture, and a clip with sound alone comes out.
+    """
+    if facts.video is not None and _unindexed(facts):
+        return False
     video_codecs, audio_codecs = _COPIES[container]
     if container in AUDIO_CONTAINERS:
         return bool(facts.audio) and _takes(audio_codecs, facts.audio[0].codec)
