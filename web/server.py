@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from multiprocessing.synchronize import Event
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,6 @@ log = logging.getLogger(__name__)
 _THREADS = 1100
 _STOP_SECONDS = 10
 _START_SECONDS = 30.0
-_PARENT_CHECK_SECONDS = 2.0
 # A client that sends its headers drop by drop holds a connection for no longer than this.
 _HEADER_MILLISECONDS = 15_000
 # Granian's own lines go the way of ours.
@@ -103,11 +102,13 @@ class Server(MPServer):
         )
         self._address = (address, port)
         self._ready_file = ready_file
-        self._closing = multiprocessing.Event()
+        # Its end in the worker falls silent when this process lets go of ours, or is killed. (An
+        # Event would not do: setting one waits for its waiters, also for those that were killed.)
+        self._life, self._hold = multiprocessing.Pipe(duplex=False)
 
     def serve_application(self) -> None:
         """Serve until a signal; exit status 0 unless the application failed."""
-        self.serve(target_loader=_Loader(self._closing), wrap_loader=False)
+        self.serve(target_loader=_Loader(self._life, self._hold), wrap_loader=False)
 
     def startup(self, spawn_target: Any, target_loader: Any) -> None:
         """Start, and tell whoever waits for it."""
@@ -121,7 +122,7 @@ class Server(MPServer):
 
     def shutdown(self, exit_code: int = 0) -> None:
         """Let the streams end, then stop."""
-        self._closing.set()
+        self._hold.close()
         super().shutdown(exit_code)  # type: ignore[no-untyped-call]  # its gap
 
     def _accepts(self) -> bool:
@@ -144,10 +145,13 @@ class Server(MPServer):
 class _Loader:
     """Makes the application in the process that serves it."""
 
-    def __init__(self, closing: Event) -> None:
-        self._closing = closing
+    def __init__(self, life: Connection, hold: Connection) -> None:
+        self._life = life
+        self._hold = hold
 
     def __call__(self) -> Callable[..., Any]:
+        # The worker's own copy would keep the line alive.
+        self._hold.close()
         # Imported after the fork: the parent, which only watches, stays small.
         module = importlib.import_module("web.wsgi")
         threading.Thread(target=self._watch, args=(module.kit,), daemon=True).start()
@@ -155,13 +159,13 @@ class _Loader:
         return application
 
     def _watch(self, kit: Any) -> None:
-        """Let the streams end when the parent says so; end everything when it was killed."""
-        parent = multiprocessing.parent_process()
-        while not self._closing.wait(_PARENT_CHECK_SECONDS):
-            if parent is not None and not parent.is_alive():
-                log.error("the parent process is gone")
-                os._exit(1)
+        """Let the streams end when the parent stops; end everything when it was killed."""
+        self._life.poll(None)
         kit.close()
+        parent = multiprocessing.parent_process()
+        if parent is not None and not parent.is_alive():
+            log.error("the parent process is gone")
+            os._exit(1)
 
 
 if __name__ == "__main__":

@@ -77,10 +77,17 @@ class Api:
         return [parent, *parent.children(recursive=True)]
 
     def stop(self, number: int = signal.SIGTERM) -> int:
-        """Ask it to stop; its exit status."""
+        """Ask it to stop; its exit status. One that does not stop is a fault, and is killed."""
         assert self.process is not None
+        processes = self.processes()
         self.process.send_signal(number)
-        return self.process.wait(PATIENCE_SECONDS)
+        try:
+            return self.process.wait(PATIENCE_SECONDS)
+        except subprocess.TimeoutExpired:
+            for process in processes:
+                process.kill()
+            self.process.wait()
+            raise
 
     def __enter__(self) -> Self:
         return self.start()
