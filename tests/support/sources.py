@@ -49,7 +49,10 @@ def _other(name: str, suffix: str, video: str, *, smart: bool, audio: str = AAC)
 
 SIZE_FILTER = PICTURES.replace("320x180", "{}")
 VFR = f"{PICTURES},select='not(mod(n\\,7)*mod(n\\,5))+mod(n\\,2)',setpts=PTS+mod(N\\,3)*0.004/TB"
-HDR = "-color_primaries bt2020 -color_trc smpte2084 -colorspace bt2020nc -pix_fmt yuv420p10le "
+HDR = (
+    "-vf setparams=color_primaries=bt2020:color_trc=smpte2084:colorspace=bt2020nc "
+    "-pix_fmt yuv420p10le"
+)
 MASTERING = (
     "mastering-display=G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(10000000,50)"
     ":cll=1000,400"
@@ -125,7 +128,7 @@ OTHER_SOURCES = (
         "hevc hdr",
         ".mkv",
         f"-c:v libx265 -preset ultrafast {GOP} {HDR} -x265-params "
-        f"log-level=none:{MASTERING.replace('cll', 'max-cll')}",
+        f"log-level=none:{MASTERING.replace('cll', 'max-cll').replace('mastering', 'master')}",
         smart=False,
     ),
     _other(

@@ -12,9 +12,15 @@ from worker.media.encoders import PIECE_PRESETS, PIECE_QUANTIZERS, Picture, open
 from worker.media.index import Joints
 from worker.media.packets import VideoPacket
 
+PIECE_PARAMETERS = ("bframes=0", "scenecut=0", "rc-lookahead=0")
+
 
 class CannotJoin(Exception):
     """Why the source's packets cannot be copied beside encoded ones; becomes `mode_reason`."""
+
+
+# From the pictures' form, a quality, a number of threads and x264 parameters of the pictures.
+OpenPieceEncoder = Callable[[Picture, str, int, list[str]], VideoCodecContext]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +28,7 @@ class Joining:
     """One source's way of being copied in part."""
 
     joints: Joints
-    open_piece_encoder: Callable[[Picture, str, int], VideoCodecContext]
+    open_piece_encoder: OpenPieceEncoder
     extradata: Callable[[bytes | None], bytes | None]  # from an encoder's, if any, the clip's
     copied: Callable[[bytes], bytes] | None  # a source packet as the clip holds it; None: as it is
     encoded: Callable[[bytes], bytes] | None
@@ -68,11 +74,13 @@ def _h264(stream: VideoStream) -> Joining:
     _require_pixels(stream, "libx264")
     size, declared = source.length_size, stream.codec_context.extradata
 
-    def open_piece_encoder(picture: Picture, quality: str, threads: int) -> VideoCodecContext:
+    def open_piece_encoder(
+        picture: Picture, quality: str, threads: int, messages: list[str]
+    ) -> VideoCodecContext:
         options = {
             "preset": PIECE_PRESETS[quality],
             "qp": str(PIECE_QUANTIZERS[quality]),
-            "x264-params": f"sps-id={free_id}:bframes=0:scenecut=0:rc-lookahead=0",
+            "x264-params": ":".join([f"sps-id={free_id}", *PIECE_PARAMETERS, *messages]),
         }
         return open_encoder("libx264", picture, options, threads)
 
@@ -133,7 +141,9 @@ def _key_joints(stream: VideoStream) -> Joints:
 def _vp9(stream: VideoStream) -> Joining:
     _require_pixels(stream, "libvpx-vp9")
 
-    def open_piece_encoder(picture: Picture, quality: str, threads: int) -> VideoCodecContext:
+    def open_piece_encoder(
+        picture: Picture, quality: str, threads: int, messages: list[str]
+    ) -> VideoCodecContext:
         quantizer = str(PIECE_QUANTIZERS[quality] - 7)  # realtime search needs a finer one
         options = {"deadline": "realtime", "cpu-used": "7", "lag-in-frames": "0", "b": "0"}
         options |= {"crf": quantizer, "qmin": "2", "qmax": quantizer, "auto-alt-ref": "0"}
@@ -145,7 +155,9 @@ def _vp9(stream: VideoStream) -> Joining:
 def _av1(stream: VideoStream) -> Joining:
     _require_pixels(stream, "libsvtav1")
 
-    def open_piece_encoder(picture: Picture, quality: str, threads: int) -> VideoCodecContext:
+    def open_piece_encoder(
+        picture: Picture, quality: str, threads: int, messages: list[str]
+    ) -> VideoCodecContext:
         options = {"preset": "11", "crf": str(PIECE_QUANTIZERS[quality] - 1)}
         options["svtav1-params"] = f"lp={threads}"
         return open_encoder("libsvtav1", picture, options, threads)

@@ -12,6 +12,7 @@ from av.error import InvalidDataError
 from av.packet import Packet
 from av.video.stream import VideoStream
 
+from worker.media.hdr import BrightnessNotes
 from worker.media.packets import AnyPacket, AudioPacket, VideoPacket
 from worker.media.sound import Sound
 from worker.media.window import Window
@@ -69,8 +70,14 @@ class PictureSource:
     """Decodes one run of packets and keeps the pictures that are wanted."""
 
     def __init__(
-        self, stream: VideoStream, wanted: tuple[int, ...], *, skips_unreferenced: bool
+        self,
+        stream: VideoStream,
+        wanted: tuple[int, ...],
+        notes: BrightnessNotes,
+        *,
+        skips_unreferenced: bool,
     ) -> None:
+        self._notes = notes
         self._context = stream.codec_context
         self._depth = self._context.reorder_depth
         self._wanted = set(wanted)
@@ -104,6 +111,8 @@ class PictureSource:
             self._skipping = wanted
 
     def _kept(self, frames: list[VideoFrame]) -> list[VideoFrame]:
+        for frame in frames:
+            self._notes.see(frame)
         kept = [frame for frame in frames if frame.pts in self._wanted]
         self._wanted.difference_update(frame.pts for frame in kept if frame.pts is not None)
         return kept

@@ -9,6 +9,7 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from worker.media.encoders import encode, picture_of
+from worker.media.hdr import BrightnessNotes
 from worker.media.index import Index, seek_before
 from worker.media.joining import CannotJoin, Joining
 from worker.media.output import ClipWriter
@@ -81,12 +82,15 @@ class SmartCut:
         self._time_base = stream.time_base
         self._copied = set(plan.copied)
         self._left_to_copy = len(self._copied)
+        self._notes = BrightnessNotes()
         skips = joining.skips_unreferenced
-        self._head = PictureSource(stream, plan.head, skips_unreferenced=skips)
-        self._tail = PictureSource(stream, plan.tail, skips_unreferenced=skips)
-        self._encoder = self._open_encoder() if plan.head or plan.tail else None
-        self._extradata = self._encoder.extradata if self._encoder else None
-        self._out = writer.copy_stream(stream, joining.extradata(self._extradata))
+        self._head = PictureSource(stream, plan.head, self._notes, skips_unreferenced=skips)
+        self._tail = PictureSource(stream, plan.tail, self._notes, skips_unreferenced=skips)
+        self._encoder: VideoCodecContext | None = None
+        # The header is written before the first picture is decoded, and needs the encoder's sets.
+        sample = self._open_encoder([]).extradata if plan.head or plan.tail else None
+        self._extradata = joining.extradata(sample)
+        self._out = writer.copy_stream(stream, self._extradata)
 
     @property
     def complete(self) -> bool:
@@ -114,16 +118,15 @@ class SmartCut:
         if self._left_to_copy:
             raise CannotJoin("its packets differ from one reading to the next")
 
-    def _open_encoder(self) -> VideoCodecContext:
-        return self._joining.open_piece_encoder(
-            picture_of(self._stream, self._time_base), self._request.quality, self._request.threads
-        )
+    def _open_encoder(self, messages: list[str]) -> VideoCodecContext:
+        request, picture = self._request, picture_of(self._stream, self._time_base)
+        return self._joining.open_piece_encoder(picture, request.quality, request.threads, messages)
 
     def _write_encoded(self, frames: list[VideoFrame]) -> None:
         for frame in frames:
             if self._encoder is None:
-                self._encoder = self._open_encoder()
-                if self._encoder.extradata != self._extradata:
+                self._encoder = self._open_encoder(self._notes.messages)
+                if self._joining.extradata(self._encoder.extradata) != self._extradata:
                     raise CannotJoin("its two edges need different parameter sets")
             self._write_packets(frame)
 

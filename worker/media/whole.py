@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import chain
-from typing import Any
 
 from av import VideoFrame
 from av.audio.stream import AudioStream
@@ -22,6 +21,7 @@ from worker.media.encoders import (
     encode,
     picture_of,
 )
+from worker.media.hdr import BrightnessNotes, side_data
 from worker.media.index import Index, seek_before
 from worker.media.output import ClipWriter
 from worker.media.packets import VideoPacket
@@ -36,7 +36,6 @@ from worker.media.window import Window
 HDR_TRANSFER_NUMBERS = frozenset({16, 18})
 PROGRESSIVE_OR_UNKNOWN = frozenset({0, 1})
 ENCODERS = {"mp4": "libx264", "mkv": "libx264", "webm": "libvpx-vp9"}
-CHROMATICITY_UNIT, LUMINANCE_UNIT = 50_000, 10_000  # of H.264's mastering display message
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +60,7 @@ class WholeEncode:
         self._codec = ENCODERS[request.container]
         self._out = writer.encoded_video(self._codec)
         self._shaper: Shaper | None = None
+        self.notes = BrightnessNotes()
         self.pts: list[int] = []
         self._end = 0
 
@@ -91,7 +91,7 @@ class WholeEncode:
         """The encoder suits the first decoded picture, which knows more than the container."""
         options = encoder_options(self._codec, self._request.quality, self._request.threads)
         if self._codec == "libx264":
-            options["x264-params"] = ":".join(_hdr_messages(frame))
+            options["x264-params"] = ":".join(self.notes.messages)
         picture = self._picture(frame, self._codec)
         configure(self._out.codec_context, picture, options, self._request.threads)
         self._out.time_base = picture.time_base
@@ -133,38 +133,6 @@ def encoder_options(codec: str, quality: str, threads: int) -> dict[str, str]:
     return options | {"crf": factor, "b": "0", "lag-in-frames": "0"}
 
 
-def side_data(frame: VideoFrame, name: str) -> bytes | None:
-    """One kind of a decoded picture's side data."""
-    try:
-        found: Any = frame.side_data.get(name)
-    except ValueError:
-        return None  # PyAV cannot list a picture that carries a kind it does not know
-    return None if found is None else bytes(found)
-
-
-def _hdr_messages(frame: VideoFrame) -> list[str]:
-    """The source's mastering display and light levels as x264 parameters."""
-    messages = []
-    mastering = side_data(frame, "MASTERING_DISPLAY_METADATA")
-    if mastering is not None:
-        values = struct.unpack_from("=22i", mastering)
-        ratios = [
-            Fraction(top, bottom or 1)
-            for top, bottom in zip(values[:20:2], values[1:20:2], strict=True)
-        ]
-        red, green, blue, white = (
-            f"({round(x * CHROMATICITY_UNIT)},{round(y * CHROMATICITY_UNIT)})"
-            for x, y in zip(ratios[0:8:2], ratios[1:8:2], strict=True)
-        )
-        low, high = (round(value * LUMINANCE_UNIT) for value in ratios[8:10])
-        messages.append(f"mastering-display=G{green}B{blue}R{red}WP{white}L({high},{low})")
-    light = side_data(frame, "CONTENT_LIGHT_LEVEL")
-    if light is not None:
-        brightest, average = struct.unpack_from("=2I", light)
-        messages.append(f"cll={brightest},{average}")
-    return messages
-
-
 def is_interlaced(stream: VideoStream) -> bool:
     """Whether the stream says that its pictures are pairs of fields."""
     return stream.codec_context.field_order not in PROGRESSIVE_OR_UNKNOWN
@@ -183,6 +151,7 @@ def pictures_of_range(
     packets: Iterator[VideoPacket],
     index: Index,
     window: Window,
+    notes: BrightnessNotes,
     *,
     strict: bool,
 ) -> Iterator[VideoFrame]:
@@ -201,6 +170,7 @@ def pictures_of_range(
         if packet is not None and packet.pts in skipped:
             continue
         for frame in decode_leniently(stream, packet):
+            notes.see(frame)
             frame.pts = next(times, frame.pts)
             if frame.pts is None or frame.pts < first or (last is not None and frame.pts <= last):
                 continue  # before the range, or the source's time jumps back
@@ -226,7 +196,7 @@ def run_whole_encode(
     """Read the range once and encode all its pictures."""
     seek_before(container, video, window, index.back_seconds)
     packets = sounding_packets(container, video, sounds, window.zero + window.end)
-    for frame in pictures_of_range(video, packets, index, window, strict=strict):
+    for frame in pictures_of_range(video, packets, index, window, whole.notes, strict=strict):
         whole.add(frame)
         progress.at(float(window.time(whole.pts[-1]) - window.start))
     for _ in packets:
