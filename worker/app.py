@@ -12,12 +12,15 @@ import signal
 import socket
 import sys
 import threading
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from celery import Celery, signals
+from celery.exceptions import SecurityWarning
 from celery.worker import state as celery_state
 
 from config.logs import configure_logging
@@ -34,9 +37,9 @@ from worker.recovery import Housekeeper
 from worker.reporting import Reporter
 from worker.runner import Runner
 from worker.supervision import End
-from worker.sweep import become_subreaper
+from worker.sweep import become_subreaper, sweep_leftovers
 from worker.watch import Heartbeat
-from worker.workspace import remove_leftovers
+from worker.workspace import WorkFolder, remove_leftovers
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +53,7 @@ class Parts:
     heartbeat: Heartbeat
     housekeeper: Housekeeper
     reporter: Reporter
+    work_folder: WorkFolder
     draining: threading.Event
 
     def start(self) -> None:
@@ -61,13 +65,14 @@ class Parts:
         """Stop them, in the opposite order."""
         for part in (self.reporter, self.housekeeper, self.heartbeat):
             part.stop()
+        self.work_folder.close()
 
 
 def build(settings: Settings, celery: Celery) -> Parts:
     """The composition root: who works with whom."""
     assert settings.redis_url is not None  # checked by main
     worker_id = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
-    work_folder = settings.data_dir / "work"
+    work_folder = _clean_work_folder(settings.data_dir / "work", worker_id)
     store = Store.at(settings.redis_url)
     storage = Storage.at(settings.storage_url)
     broker = Broker(celery)
@@ -80,18 +85,25 @@ def build(settings: Settings, celery: Celery) -> Parts:
         Publisher(store, storage),
         budget,
         heartbeat,
-        Toolbox(settings, store, storage),
+        Toolbox(settings, store, storage, lambda: heartbeat.running),
         work_folder,
     )
-    remove_leftovers(work_folder)
     return Parts(
         settings,
         runner,
         heartbeat,
         Housekeeper(store, broker, storage, settlement, worker_id),
         Reporter(store, settings, budget, heartbeat, worker_id),
+        work_folder,
         threading.Event(),
     )
+
+
+def _clean_work_folder(root: Path, worker_id: str) -> WorkFolder:
+    """A folder of our own, after what dead workers left here was ended and removed."""
+    sweep_leftovers(root)
+    remove_leftovers(root)
+    return WorkFolder(root, worker_id)
 
 
 def register_task(celery: Celery, parts: Parts) -> None:
@@ -127,6 +139,23 @@ def drain(parts: Parts) -> Callable[[int, FrameType | None], None]:
     return on_signal
 
 
+def make_worker(celery: Celery, settings: Settings) -> Any:
+    """Celery's own worker, with nothing switched on that we do not need."""
+    with warnings.catch_warnings():
+        # It warns of root because of pickled messages; we take JSON alone.
+        warnings.simplefilter("ignore", SecurityWarning)
+        return celery.Worker(
+            pool="threads",
+            concurrency=settings.worker_concurrency,
+            queues=[queue_name(kind) for kind in settings.queues],
+            without_gossip=True,
+            without_mingle=True,
+            without_heartbeat=True,
+            loglevel="WARNING",
+            quiet=True,
+        )
+
+
 def main() -> int:
     """Run the worker until it is told to stop; the exit status."""
     try:
@@ -151,16 +180,7 @@ def main() -> int:
         log.info("worker is ready", extra={"values": {"queues": settings.queues}})
 
     signals.worker_ready.connect(on_ready, weak=False)
-    worker = celery.Worker(
-        pool="threads",
-        concurrency=settings.worker_concurrency,
-        queues=[queue_name(kind) for kind in settings.queues],
-        without_gossip=True,
-        without_mingle=True,
-        without_heartbeat=True,
-        loglevel="WARNING",
-        quiet=True,
-    )
+    worker = make_worker(celery, settings)
     try:
         worker.start()
     finally:

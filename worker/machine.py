@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from config.machine import cpu_count
 from config.settings import Settings
 from tasks.addresses import resolve_and_check
 from tasks.errors import ArtifactExpired, SourceFailed, StorageFull, TooLong
@@ -38,12 +39,19 @@ class Toolbox:
     settings: Settings
     store: Store
     storage: Storage
+    jobs_in_hand: Callable[[], int]
 
     def need_of(self, job: Job) -> Need:
         """The memory and threads to run a job with. Raises SourceFailed when its source is gone."""
         source = self.source_of(job) if job.depends_on and job.kind == "clip" else None
         facts = MediaFacts.from_dict(source.facts) if source and source.facts else None
-        return need_of(job.spec, facts, self.settings.memory_budget_bytes)
+        others = max(0, self.jobs_in_hand() - 1)
+        return need_of(
+            job.spec,
+            facts,
+            budget_bytes=self.settings.memory_budget_bytes,
+            idle_cores=max(1, cpu_count() - others),
+        )
 
     def source_of(self, job: Job) -> StoredArtifact:
         """The artifact that the job takes as its source. Raises SourceFailed."""
@@ -51,6 +59,10 @@ class Toolbox:
         if artifact is None:
             raise SourceFailed("the source of this job is gone", {"job_id": job.depends_on})
         return artifact
+
+    def machine(self, held: Held, folder: Path, need: Need) -> JobMachine:
+        """The tools of one attempt of one job. Raises StorageFull when the disk is."""
+        return JobMachine(self, held, folder, need)
 
     def tools(self, folder: Path, stop: Stop) -> Tools:
         """The tools of one attempt, which may use the whole budget and no more."""

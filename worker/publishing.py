@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Any
 
-from tasks.errors import JobError, NotFound
+from tasks.errors import JobError, NotFound, StoreUnavailable
 from tasks.ids import IdMaker
 from tasks.interfaces import Outcome, ProducedFile
 from tasks.job import Job, JobState
@@ -63,7 +63,11 @@ class Publisher:
 
     @contextmanager
     def published(self, held: Held, outcome: Outcome) -> Iterator[Artifacts]:
-        """The outcome's files in storage; they go again when the block fails."""
+        """The outcome's files in storage; they go again when the block fails.
+
+        Unless it fails with StoreUnavailable: then the record may show them already. Should it
+        not, the housekeeper finds them by the keys that were written down before.
+        """
         named = [(self._new_id(), file) for file in outcome.files]
         keys = [self._storage.key_for(id_, file.path.suffix[1:].lower()) for id_, file in named]
         held.change(lambda job: job.storing(keys))
@@ -77,6 +81,8 @@ class Publisher:
                 cache_key=self._cache_key(held.job),
                 counters=_counters_of(held.job, outcome, stored),
             )
+        except StoreUnavailable:
+            raise
         except BaseException:
             for key in keys:
                 self._storage.delete(key)

@@ -10,6 +10,7 @@ import logging
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable, Iterable
 
 from config.values import KINDS
 from tasks.broker import Broker
@@ -24,6 +25,8 @@ log = logging.getLogger(__name__)
 
 PERIOD_SECONDS = 2.0
 LOCK_SECONDS = 10.0
+# After an outage of the store, what the heartbeats of living workers need to come through.
+SETTLING_SECONDS = 5.0
 
 
 class Housekeeper:
@@ -38,6 +41,7 @@ class Housekeeper:
         self._settlement = settlement
         self._name = name
         self._unheard: dict[str, int] = dict.fromkeys(KINDS, 0)
+        self._leases_count_from = 0.0
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._keep, name="housekeeper", daemon=True)
 
@@ -57,18 +61,31 @@ class Housekeeper:
                     self.round()
             except StoreUnavailable as error:
                 log.warning("housekeeping has to wait: %s", error.message)
+                # Nobody could renew a lease either: let the living do so first.
+                self._leases_count_from = time.monotonic() + SETTLING_SECONDS
+            except Exception:
+                # Whatever it was: a housekeeper that has died unseen is the worst of all faults.
+                log.exception("housekeeping failed")
 
     def round(self) -> None:
         """One look at everything. Raises StoreUnavailable."""
-        for job_id in self._store.expired_leases():
-            self._recover(job_id)
-        for job_id in self._store.due_retries():
-            self._promote(job_id)
-        for job_id in self._store.ended_jobs():
-            self._settle(job_id)
+        if time.monotonic() >= self._leases_count_from:
+            self._each(self._store.expired_leases(), self._recover)
+        self._each(self._store.due_retries(), self._promote)
+        self._each(self._store.ended_jobs(), self._settle)
         for kind in KINDS:
             self._wake_again(kind)
         self._store.count({"housekeeper_rounds_total": 1})
+
+    def _each(self, job_ids: Iterable[str], look_after: Callable[[str], None]) -> None:
+        """One job that cannot be helped must not keep the others from their help."""
+        for job_id in job_ids:
+            try:
+                look_after(job_id)
+            except StoreUnavailable:
+                raise
+            except Exception:
+                log.exception("this job could not be helped", extra={"values": {"job": job_id}})
 
     def _recover(self, job_id: str) -> None:
         """A worker did not come back for its job: queue it again, or end it."""

@@ -64,6 +64,9 @@ class Reporter:
                 self._store.report_worker(self.report())
             except StoreUnavailable as error:
                 log.warning("the report could not be written: %s", error.message)
+            except Exception:
+                # A disk that is gone, a process table that cannot be read: the next try may work.
+                log.exception("no report could be made")
             if self._stopping.wait(PERIOD_SECONDS):
                 return
 

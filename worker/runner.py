@@ -6,7 +6,6 @@ import logging
 import secrets
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 from config.logs import log_context
 from tasks.errors import InternalError, JobError, StoreUnavailable
@@ -22,7 +21,7 @@ from worker.needs import Need
 from worker.publishing import Publisher
 from worker.supervision import End, Stopped
 from worker.watch import Heartbeat, Held
-from worker.workspace import workspace
+from worker.workspace import WorkFolder
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +40,7 @@ class Runner:
         budget: Budget,
         heartbeat: Heartbeat,
         toolbox: Toolbox,
-        work_folder: Path,
+        work_folder: WorkFolder,
     ) -> None:
         self._store = store
         self._settlement = settlement
@@ -66,7 +65,7 @@ class Runner:
             except LeaseLost:
                 log.warning("the job is in other hands now; nothing was written")
             except CancelRequested:
-                self._end(held, lambda job, now: job.cancelled(now), accept_cancel=True)
+                self._cancel(held)
         return True
 
     def _admit(self, held: Held) -> None:
@@ -92,15 +91,15 @@ class Runner:
             self._fail(held, error)
         except BaseException as error:
             # Also MemoryError and SystemExit: whatever leaves a task costs the worker a slot.
-            self._fail(held, _unexpected(error))
+            self._fail_unexpectedly(held, error)
 
     def _attempt(self, held: Held, need: Need) -> None:
         """Claim, run, publish, record: the one place where a job succeeds."""
         held.change(lambda job: job.started(time.time()))
         with log_context(attempt=held.job.attempt):
             log.info("started")
-            with workspace(self._work_folder, held.job.id, held.lease.token) as folder:
-                machine = JobMachine(self._toolbox, held, folder, need)
+            with self._work_folder.workspace(held.job.id, held.lease.token) as folder:
+                machine = self._toolbox.machine(held, folder, need)
                 outcome = run_kind(held.job.spec, machine)
                 self._succeed(held, outcome, machine)
 
@@ -141,6 +140,17 @@ class Runner:
             job.requeued(now, not_before=self._store.now() + delay),
             self._publisher.retry_extras(job, error),
         )
+
+    def _fail_unexpectedly(self, held: Held, error: BaseException) -> None:
+        failure = _unexpected(error)
+        if not held.job.state.final:  # else it came after the end, and the housekeeper settles
+            self._fail(held, failure)
+
+    def _cancel(self, held: Held) -> None:
+        try:
+            self._end(held, lambda job, now: job.cancelled(now), accept_cancel=True)
+        except LeaseLost:
+            log.warning("whoever has the job now will cancel it")
 
     def _stopped(self, held: Held, end: End) -> None:
         if end is End.CANCELLED:

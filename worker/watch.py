@@ -10,12 +10,22 @@ from contextlib import contextmanager
 
 from tasks.errors import StoreUnavailable
 from tasks.job import Job
-from tasks.store import LEASE_SECONDS, CancelRequested, Extras, Lease, LeaseLost, Store
+from tasks.store import (
+    LEASE_SECONDS,
+    CancelRequested,
+    Extras,
+    Lease,
+    LeaseLost,
+    Patience,
+    Store,
+)
 from worker.supervision import End, Stop
 
 log = logging.getLogger(__name__)
 
 HEARTBEAT_SECONDS = 1.0
+# How long finished work waits for a store that is away, before it is given up.
+PATIENCE_SECONDS = 45.0
 NOTHING_ELSE = Extras()
 
 
@@ -29,6 +39,7 @@ class Held:
         self._pending: tuple[float, float | None, float | None] | None = None
         self._released = False
         self.stop = Stop()
+        self._patience = Patience(PATIENCE_SECONDS, lambda: self.stop.reason is not None)
 
     @property
     def job(self) -> Job:
@@ -41,16 +52,27 @@ class Held:
         return self._lease
 
     def change(self, change: Callable[[Job], Job]) -> None:
-        """Write a change and keep the job. Raises LeaseLost or CancelRequested."""
+        """Write a change and keep the job; a short outage of the store is waited for.
+
+        Raises LeaseLost, CancelRequested or StoreUnavailable.
+        """
         with self._lock:
-            self._lease = self._store.hold(self._lease, change(self._lease.job), LEASE_SECONDS)
+            self._lease = self._store.hold(
+                self._lease, change(self._lease.job), LEASE_SECONDS, self._patience
+            )
 
     def release(
         self, job: Job, extras: Extras = NOTHING_ELSE, *, accept_cancel: bool = False
     ) -> str:
-        """Write the last change under this lease. Raises LeaseLost or CancelRequested."""
+        """Write the last change under this lease; a short outage of the store is waited for.
+
+        Raises LeaseLost, CancelRequested or StoreUnavailable: then nobody knows yet whether it
+        was written.
+        """
         with self._lock:
-            place = self._store.release(self._lease, job, extras, accept_cancel=accept_cancel)
+            place = self._store.release(
+                self._lease, job, extras, accept_cancel=accept_cancel, patience=self._patience
+            )
             self._released = True
             self._lease = Lease(job, self._lease.token)
             return place
@@ -63,12 +85,16 @@ class Held:
 
     def write_progress(self) -> None:
         """Write what was noted since the last time, if anything was."""
-        with self._lock:
+        if not self._lock.acquire(blocking=False):
+            return  # the job's own thread writes, perhaps for long, and other leases must not wait
+        try:
             pending, self._pending = self._pending, None
             if pending is None or self._released:
                 return
             job = self._lease.job.progressed(*pending)
             self._lease = self._store.hold(self._lease, job, LEASE_SECONDS)
+        finally:
+            self._lock.release()
 
 
 class Heartbeat:
@@ -78,6 +104,7 @@ class Heartbeat:
         self._store = store
         self._held: set[Held] = set()
         self._lock = threading.Lock()
+        self._stop_reason: End | None = None
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
         self.last_success = time.monotonic()
@@ -97,6 +124,8 @@ class Heartbeat:
         held = Held(self._store, lease)
         with self._lock:
             self._held.add(held)
+            if self._stop_reason is not None:
+                held.stop.request(self._stop_reason)
         try:
             yield held
         finally:
@@ -109,8 +138,9 @@ class Heartbeat:
         return len(self._held)
 
     def stop_all(self, reason: End) -> None:
-        """Ask every job in our hands to end."""
+        """Ask every job in our hands to end, and those that should still come into them."""
         with self._lock:
+            self._stop_reason = reason
             for held in self._held:
                 held.stop.request(reason)
 
@@ -122,11 +152,16 @@ class Heartbeat:
             except StoreUnavailable as error:
                 # The leases last longer than a short outage; the token decides afterwards.
                 log.warning("heartbeat failed: %s", error.message)
+            except Exception:
+                # Whatever it was: without this thread every lease would run out.
+                log.exception("heartbeat failed")
 
     def beat(self) -> None:
         """Renew all leases once and write the progress that was noted."""
         with self._lock:
             held = list(self._held)
+        if not held:
+            self._store.ping()  # so that an idle worker, too, knows whether it is connected
         leases = [item.lease for item in held]
         for item, answer in zip(held, self._store.renew(leases), strict=True):
             if answer == "held":

@@ -1,8 +1,10 @@
-"""A private folder for one attempt, always removed."""
+"""Private folders: one of this worker process, and in it one for each attempt, always removed."""
 
 from __future__ import annotations
 
+import fcntl
 import logging
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,24 +13,71 @@ from pathlib import Path
 log = logging.getLogger(__name__)
 
 
-@contextmanager
-def workspace(root: Path, job_id: str, token: str) -> Iterator[Path]:
-    """An empty folder that only we can read, gone when the block ends."""
-    folder = root / f"{job_id}-{token}"
-    folder.mkdir(mode=0o700, parents=True)
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, onerror=_log_leftover)
+class WorkFolder:
+    """This process's folder below a root that several workers share.
+
+    The kernel holds a lock on the folder for as long as the process lives, however it ends: what
+    can be locked has no owner any more.
+    """
+
+    def __init__(self, root: Path, name: str) -> None:
+        root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.path = root / name
+        self._descriptor = _made_and_locked(self.path)
+
+    @contextmanager
+    def workspace(self, job_id: str, token: str) -> Iterator[Path]:
+        """An empty folder for one attempt, gone when the block ends."""
+        folder = self.path / f"{job_id}-{token}"
+        folder.mkdir(mode=0o700)
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, onerror=_log_leftover)
+
+    def close(self) -> None:
+        """Remove the folder and let go of it."""
+        shutil.rmtree(self.path, onerror=_log_leftover)
+        os.close(self._descriptor)
 
 
 def remove_leftovers(root: Path) -> int:
-    """Remove the folders that an earlier worker in the same place left; how many there were."""
+    """Remove the folders below the root whose worker is gone; how many there were."""
     root.mkdir(mode=0o700, parents=True, exist_ok=True)
-    leftovers = list(root.iterdir())
-    for folder in leftovers:
+    return sum(map(_removed_if_ownerless, list(root.iterdir())))
+
+
+def _made_and_locked(folder: Path) -> int:
+    while True:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)  # waits for whoever removes it this moment
+        if _is_at(descriptor, folder):
+            return descriptor
+        os.close(descriptor)
+
+
+def _is_at(descriptor: int, folder: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), folder.stat())
+    except FileNotFoundError:
+        return False
+
+
+def _removed_if_ownerless(folder: Path) -> bool:
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except OSError as error:  # no folder of ours, gone already, or closed to us
+        log.warning("not a leftover", extra={"values": {"path": str(folder), "why": str(error)}})
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         shutil.rmtree(folder, onerror=_log_leftover)
-    return len(leftovers)
+    except OSError:
+        return False  # its worker lives, or the file system knows no locks
+    finally:
+        os.close(descriptor)
+    return True
 
 
 def _log_leftover(_function: object, path: str, error: object) -> None:

@@ -9,7 +9,7 @@ from tasks.store.changes import Changes
 from tasks.store.connection import connect
 from tasks.store.leases import LEASE_SECONDS, Leases
 from tasks.store.listing import Listing
-from tasks.store.records import (
+from tasks.store.moves import (
     ArtifactGone,
     CancelRequested,
     Conflict,
@@ -17,6 +17,7 @@ from tasks.store.records import (
     Follows,
     LeaseLost,
 )
+from tasks.store.patience import Patience
 from tasks.store.statistics import Statistics
 from tasks.store.values import (
     Batch,
@@ -43,6 +44,7 @@ __all__ = [
     "Lease",
     "LeaseLost",
     "Page",
+    "Patience",
     "Snapshot",
     "Store",
     "StoredArtifact",

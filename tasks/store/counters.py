@@ -1,19 +1,15 @@
 """What a move of a job adds to the numbers. Written with the move, so the two always agree.
 
 A name is `metric` or `metric{label=value,…}`; a histogram keeps `_bucket`, `_sum` and `_count`.
+`catalogue` says what each metric means.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 
 from tasks.job import Job, JobState
-
-SECONDS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600)
-BYTES = tuple(
-    megabytes * 1024**2 for megabytes in (32, 64, 96, 128, 192, 256, 384, 512, 1024, 2048)
-)
+from tasks.store.catalogue import buckets_of
 
 
 def counter_name(metric: str, **labels: str) -> str:
@@ -22,11 +18,9 @@ def counter_name(metric: str, **labels: str) -> str:
     return f"{metric}{{{inside}}}" if inside else metric
 
 
-def observed(
-    metric: str, value: float, buckets: Sequence[float] = SECONDS, **labels: str
-) -> Counter[str]:
+def observed(metric: str, value: float, **labels: str) -> Counter[str]:
     """One observation of a histogram. A bucket counts only its own: the reader adds them up."""
-    bound = next((f"{edge:g}" for edge in buckets if value <= edge), "+Inf")
+    bound = next((f"{edge:g}" for edge in buckets_of(metric) if value <= edge), "+Inf")
     return Counter(
         {
             counter_name(f"{metric}_bucket", le=bound, **labels): 1,

@@ -7,7 +7,7 @@ from tasks.ids import is_id
 from tasks.job import JobState
 from tasks.store.connection import StorePart, translated
 from tasks.store.keys import key
-from tasks.store.records import external_index
+from tasks.store.moves import external_index
 from tasks.store.values import JobQuery, Page, Snapshot
 
 # A filter that matches little must not make one request read the whole index.

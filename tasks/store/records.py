@@ -4,124 +4,50 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from hashlib import sha256
 from typing import Any
 
-from tasks.errors import ClipmillError, JobNotFinal, NotFound
+from tasks.errors import JobNotFinal, NotFound
 from tasks.ids import is_id
 from tasks.job import Job, JobState, WaitReason
 from tasks.rendering import render_job
 from tasks.store.connection import StorePart, translated
-from tasks.store.counters import counters_of_move
 from tasks.store.keys import key
+from tasks.store.moves import (
+    NOTHING_ELSE,
+    Conflict,
+    Extras,
+    LeaseLost,
+    change_of,
+    checked,
+)
+from tasks.store.patience import NO_PATIENCE, Patience
 from tasks.store.values import Lease, Snapshot, StoredArtifact
-
-# One step of priority is worth this much waiting: high goes first, low is never starved.
-PRIORITY_SECONDS = 60.0
-
-
-class Conflict(ClipmillError):
-    """Somebody else changed the job first; read it again."""
-
-
-class LeaseLost(Conflict):
-    """The job is in other hands now; nothing may be written for it."""
-
-
-class CancelRequested(ClipmillError):
-    """The client asked to stop this job; only `cancelled` may follow."""
-
-
-class ArtifactGone(ClipmillError):
-    """A file that was to be shown by one more job has been removed just now."""
-
-
-class Follows(ClipmillError):
-    """Another job does the same work already."""
-
-    def __init__(self, leader: str) -> None:
-        super().__init__(leader)
-        self.leader = leader
-
-
-@dataclass(frozen=True)
-class Extras:
-    """What else is written together with a job."""
-
-    counters: Counter[str] = field(default_factory=Counter)
-    artifacts: Sequence[tuple[StoredArtifact, bool]] = ()  # with whether the file is new
-    cache_key: str | None = None
-
-
-NOTHING_ELSE = Extras()
-
-
-def external_index(external_id: str) -> str:
-    """The name under which an external id is indexed: short and free of odd characters."""
-    return sha256(external_id.encode()).hexdigest()[:32]
-
-
-def place_of(job: Job) -> str:
-    """Where a job belongs when no worker holds it: ready, delayed, waiting or final."""
-    if job.state.final:
-        return "final"
-    if job.wait_reason is WaitReason.DEPENDENCY:
-        return "waiting"
-    return "delayed" if job.not_before is not None else "ready"
-
-
-def _change_of(job: Job, before: Job | None, extras: Extras) -> dict[str, Any]:
-    """All that the script needs to know of a job besides its two documents."""
-    counters = counters_of_move(before, job)
-    counters.update(extras.counters)
-    change = {
-        "write": secrets.token_hex(8),
-        "id": job.id,
-        "kind": job.kind,
-        "owner": job.owner,
-        "batch": job.batch_id,
-        "external": job.external_id and external_index(job.external_id),
-        "state": job.state,
-        "place": place_of(job),
-        "flight": None if job.state.final else job.fingerprint,
-        "progress": job.progress,
-        "queued_at": job.queued_at,
-        "score": job.queued_at - job.priority * PRIORITY_SECONDS,
-        "not_before": job.not_before,
-        "depends_on": job.depends_on,
-        "leaves": before.depends_on if before and before.depends_on != job.depends_on else None,
-        "counters": dict(counters),
-        "cache_key": extras.cache_key,
-        "artifacts": [
-            {"id": item.id, "size_bytes": item.size_bytes, "new": new,
-             "meta": json.dumps(item.to_dict())}
-            for item, new in extras.artifacts
-        ],
-    }  # fmt: skip
-    # An absent field is nil in Lua; a JSON null would be a value that counts as true.
-    return {name: value for name, value in change.items() if value is not None}
 
 
 class Records(StorePart):
     """Writing and reading single jobs."""
 
     def _write(
-        self, job: Job, change: dict[str, Any], otherwise: Job | None = None, client: Any = None
+        self,
+        job: Job,
+        change: dict[str, Any],
+        otherwise: Job | None = None,
+        client: Any = None,
+        patience: Patience = NO_PATIENCE,
     ) -> str:
         versions = [job] if otherwise is None else [job, otherwise]
         documents = [
             part for item in versions for part in (json.dumps(item.to_dict()), render_job(item))
         ]
         script = "create" if "create" in change else "change"
-        answer = self.run(
-            script, [key("job", job.id)], json.dumps(change), *documents, client=client
+        keys, told = [key("job", job.id)], json.dumps(change)
+        # The same words each time: the script knows a write that it has done already.
+        answer = patience.keep_trying(
+            lambda: self.run(script, keys, told, *documents, client=client)
         )
         if client is not None:
             return "queued"
-        return _checked(answer, lost=LeaseLost if "expect_token" in change else Conflict)
+        return checked(answer, lost=LeaseLost if "expect_token" in change else Conflict)
 
     def add(self, job: Job, *, or_follow: bool = False, pipeline: Any = None) -> str:
         """Record a new job; answers its place (ready or waiting).
@@ -129,7 +55,7 @@ class Records(StorePart):
         When another job already does the work that the job's fingerprint names, the new one
         waits for it with `or_follow`; without, Follows is raised and nothing is written.
         """
-        change = _change_of(job, None, NOTHING_ELSE) | {"create": True}
+        change = change_of(job, None, NOTHING_ELSE) | {"create": True}
         if not or_follow or job.fingerprint is None:
             return self._write(job, change, client=pipeline)
         # Only the script knows whom it follows: it puts that id where the placeholder stands.
@@ -150,32 +76,40 @@ class Records(StorePart):
 
         Raises Conflict when the record is no longer at `revision`, Follows as `add` does.
         """
-        change = _change_of(job, before, extras) | {
+        change = change_of(job, before, extras) | {
             "expect_revision": revision,
             "lease_expired": lease_expired,
         }
         return self._write(job, change)
 
-    def hold(self, lease: Lease, job: Job, lease_seconds: float) -> Lease:
+    def hold(
+        self, lease: Lease, job: Job, lease_seconds: float, patience: Patience = NO_PATIENCE
+    ) -> Lease:
         """Change a job and keep it. Raises LeaseLost or CancelRequested."""
-        change = _change_of(job, lease.job, NOTHING_ELSE) | {
+        change = change_of(job, lease.job, NOTHING_ELSE) | {
             "place": "leased",
             "expect_token": lease.token,
             "token": lease.token,
             "lease_seconds": lease_seconds,
         }
-        self._write(job, change)
+        self._write(job, change, patience=patience)
         return Lease(job, lease.token)
 
     def release(
-        self, lease: Lease, job: Job, extras: Extras = NOTHING_ELSE, *, accept_cancel: bool = False
+        self,
+        lease: Lease,
+        job: Job,
+        extras: Extras = NOTHING_ELSE,
+        *,
+        accept_cancel: bool = False,
+        patience: Patience = NO_PATIENCE,
     ) -> str:
         """Change a job for the last time under this lease. Raises LeaseLost or CancelRequested."""
-        change = _change_of(job, lease.job, extras) | {
+        change = change_of(job, lease.job, extras) | {
             "expect_token": lease.token,
             "accept_cancel": accept_cancel,
         }
-        return self._write(job, change)
+        return self._write(job, change, patience=patience)
 
     def request_cancel(self, job_id: str) -> bool:
         """Ask the worker that runs the job to stop it; False when it does not run."""
@@ -259,16 +193,3 @@ class Records(StorePart):
         """Jobs, not final, whose source is this job."""
         with translated():
             return sorted(item.decode() for item in self.redis.smembers(key("dependents", job_id)))
-
-
-def _checked(answer: list[bytes], *, lost: type[Conflict]) -> str:
-    status = answer[0].decode()
-    if status == "conflict":
-        raise lost("the job has changed")
-    if status == "cancelled":
-        raise CancelRequested("the client asked to stop this job")
-    if status == "gone":
-        raise ArtifactGone("the file has been removed")
-    if status == "follows":
-        raise Follows(answer[1].decode())
-    return status

@@ -39,7 +39,7 @@ def endless(origin: Origin, media_folder: Path) -> str:
 
 def no_files_of_work(system: System) -> bool:
     """Whether no attempt has a folder any more."""
-    return not list((system.data / "work").iterdir())
+    return not system.attempt_folders()
 
 
 def stored_files(system: System) -> list[Path]:

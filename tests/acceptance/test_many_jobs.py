@@ -40,7 +40,7 @@ def test_three_hundred_mixed_jobs_end_and_all_counts_agree(
     assert {job["id"] for job in everything} >= set(jobs)
     assert final_counts(own_system) == Counter((job["kind"], job["state"]) for job in everything)
     assert_artifacts_agree(own_system, everything)
-    assert eventually(lambda: not list((own_system.data / "work").iterdir()), 5)
+    assert eventually(lambda: not own_system.attempt_folders(), 5)
     assert own_system.tools("") == []
 
 

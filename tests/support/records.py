@@ -12,10 +12,9 @@ from typing import Any, TypeVar
 import redis
 
 from tasks.ids import IdMaker
-from tasks.job import Job, JobState
+from tasks.job import Job, JobState, WaitReason
 from tasks.specs import DownloadSpec, ExtractSpec, Source, Spec
 from tasks.store import Store, StoredArtifact
-from tasks.store.records import place_of
 
 new_id = IdMaker()
 URL = "https://media.example/video"
@@ -52,6 +51,15 @@ def at_once(work: Callable[[int], Answer], threads: int) -> list[Answer]:
     """What `work(0)`, `work(1)`… answer when they run at the same time."""
     with ThreadPoolExecutor(threads) as pool:
         return list(pool.map(work, range(threads)))
+
+
+def place_of(job: Job) -> str:
+    """Where a job belongs that no worker holds and that has nothing left to wait for."""
+    if job.state.final:
+        return "final"
+    if job.wait_reason is WaitReason.DEPENDENCY:
+        return "waiting"
+    return "ready" if job.not_before is None else "delayed"
 
 
 def names(found: Sequence[bytes]) -> set[str]:

@@ -112,6 +112,10 @@ class System:
                         found.append(process)
         return found
 
+    def attempt_folders(self) -> list[Path]:
+        """The folder of every attempt that runs, or has left one."""
+        return list((self.data / "work").glob("*/*"))
+
     def log(self, name: str) -> str:
         """The end of what a kind of process logged."""
         return (self.folder / f"{name}.log").read_text()[-6000:]

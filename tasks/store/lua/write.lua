@@ -22,7 +22,8 @@ elseif not old_state then
   return {'conflict'}
 elseif change.expect_token then
   if token ~= change.expect_token then return {'conflict'} end
-elseif revision ~= change.expect_revision or (change.lease_expired and lease_until > now) then
+elseif revision ~= change.expect_revision
+  or (change.lease_expired and (old_place ~= 'leased' or lease_until > now)) then
   return {'conflict'}
 end
 -- A cancel that was accepted holds whoever writes next: the worker or, after it, the housekeeper.

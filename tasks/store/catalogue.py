@@ -1,0 +1,96 @@
+"""Every number that the store counts: what it means, its labels, its buckets.
+
+A label takes its values from a list that we write, never from what a client sends. Where the list
+is here, each row exists from the start with 0: a first increase would not be seen otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import product
+
+from config.values import KINDS, MIB
+from tasks.errors import job_error_codes
+from tasks.job import FINAL
+
+SECONDS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600)
+REQUEST_SECONDS = (
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60,
+)  # fmt: skip
+BYTES = tuple(megabytes * MIB for megabytes in (32, 64, 96, 128, 192, 256, 384, 512, 1024, 2048))
+
+CODES = tuple(sorted(job_error_codes()))
+RETRIED = tuple(sorted(code for code, error in job_error_codes().items() if error.retryable))
+TOOLS = ("yt-dlp", "ffmpeg", "probe", "check", "cut", "keyframe")
+CACHES = ("download", "clip")
+
+
+@dataclass(frozen=True)
+class Family:
+    """One metric. `labels`: each with the values that exist from the start."""
+
+    help: str
+    labels: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    buckets: Sequence[float] | None = None  # upper bounds: it is a histogram
+
+    def rows(self) -> list[dict[str, str]]:
+        """Every combination of the values that are known beforehand."""
+        return [
+            dict(zip(self.labels, values, strict=True)) for values in product(*self.labels.values())
+        ]
+
+
+FAMILIES: Mapping[str, Family] = {
+    "jobs_total": Family(
+        "Jobs that came to an end.", {"kind": KINDS, "state": tuple(sorted(FINAL))}
+    ),
+    "job_failures_total": Family(
+        "Jobs that failed, by the code of their error.", {"kind": KINDS, "code": CODES}
+    ),
+    "job_retries_total": Family(
+        "Attempts that failed and are tried again.", {"kind": KINDS, "code": RETRIED}
+    ),
+    "job_queue_seconds": Family(
+        "From the entry into the queue to the start of an attempt.", {"kind": KINDS}, SECONDS
+    ),
+    "job_run_seconds": Family(
+        "From the start of the last attempt to the end of the job.", {"kind": KINDS}, SECONDS
+    ),
+    "admission_wait_seconds": Family(
+        "How long a job in a worker's hands waited for memory.", {}, SECONDS
+    ),
+    "subprocess_peak_bytes": Family(
+        "Most memory that a tool with its children held.", {"tool": TOOLS}, BYTES
+    ),
+    "clip_frames_total": Family(
+        "Frames of finished clips, by how they came there.", {"how": ("encoded", "copied")}
+    ),
+    "smart_rejected_total": Family("Smart cuts that failed their check and were encoded instead."),
+    "media_seconds_total": Family("Length of what jobs produced.", {"kind": KINDS}),
+    "bytes_downloaded_total": Family("Size of what downloads delivered."),
+    "cache_hits_total": Family(
+        "Jobs answered with what an equal one had produced.", {"cache": CACHES}
+    ),
+    "cache_misses_total": Family("Jobs that had to do their work.", {"cache": CACHES}),
+    "recovered_jobs_total": Family(
+        "Jobs that the housekeeper put back on their way.", {"reason": ("lease", "message")}
+    ),
+    "housekeeper_rounds_total": Family("Rounds that the housekeepers have made."),
+    "webhook_deliveries_total": Family(
+        "Webhook deliveries that ended.", {"outcome": ("delivered", "failed")}
+    ),
+    "stream_bytes_total": Family("Bytes streamed through the proxy."),
+    # Its routes are templates and belong to the application, so no row exists before its time.
+    "http_request_seconds": Family(
+        "Time until an answer begins, by route template.",
+        {"route": (), "method": (), "status": ()},
+        REQUEST_SECONDS,
+    ),
+}
+
+
+def buckets_of(metric: str) -> Sequence[float]:
+    """The upper bounds of a histogram, as the catalogue has them."""
+    known = FAMILIES.get(metric)
+    return known.buckets if known is not None and known.buckets is not None else SECONDS

@@ -1,0 +1,115 @@
+"""What one write of a job tells the script, and what the script may answer."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Any
+
+from tasks.errors import ClipmillError
+from tasks.job import Job, WaitReason
+from tasks.store.counters import counters_of_move
+from tasks.store.values import StoredArtifact
+
+# One step of priority is worth this much waiting: high goes first, low is never starved.
+PRIORITY_SECONDS = 60.0
+
+
+class Conflict(ClipmillError):
+    """Somebody else changed the job first; read it again."""
+
+
+class LeaseLost(Conflict):
+    """The job is in other hands now; nothing may be written for it."""
+
+
+class CancelRequested(ClipmillError):
+    """The client asked to stop this job; only `cancelled` may follow."""
+
+
+class ArtifactGone(ClipmillError):
+    """A file that was to be shown by one more job has been removed just now."""
+
+
+class Follows(ClipmillError):
+    """Another job does the same work already."""
+
+    def __init__(self, leader: str) -> None:
+        super().__init__(leader)
+        self.leader = leader
+
+
+@dataclass(frozen=True)
+class Extras:
+    """What else is written together with a job."""
+
+    counters: Counter[str] = field(default_factory=Counter)
+    artifacts: Sequence[tuple[StoredArtifact, bool]] = ()  # with whether the file is new
+    cache_key: str | None = None
+
+
+NOTHING_ELSE = Extras()
+
+
+def external_index(external_id: str) -> str:
+    """The name under which an external id is indexed: short and free of odd characters."""
+    return sha256(external_id.encode()).hexdigest()[:32]
+
+
+def place_of(job: Job) -> str:
+    """Where a job belongs when no worker holds it: ready, delayed, waiting or final."""
+    if job.state.final:
+        return "final"
+    if job.wait_reason is WaitReason.DEPENDENCY:
+        return "waiting"
+    return "delayed" if job.not_before is not None else "ready"
+
+
+def change_of(job: Job, before: Job | None, extras: Extras) -> dict[str, Any]:
+    """All that the script needs to know of a job besides its two documents."""
+    counters = counters_of_move(before, job)
+    counters.update(extras.counters)
+    change = {
+        "write": secrets.token_hex(8),
+        "id": job.id,
+        "kind": job.kind,
+        "owner": job.owner,
+        "batch": job.batch_id,
+        "external": job.external_id and external_index(job.external_id),
+        "state": job.state,
+        "place": place_of(job),
+        "flight": None if job.state.final else job.fingerprint,
+        "progress": job.progress,
+        "queued_at": job.queued_at,
+        "score": job.queued_at - job.priority * PRIORITY_SECONDS,
+        "not_before": job.not_before,
+        "depends_on": job.depends_on,
+        "leaves": before.depends_on if before and before.depends_on != job.depends_on else None,
+        "counters": dict(counters),
+        "cache_key": extras.cache_key,
+        "artifacts": [
+            {"id": item.id, "size_bytes": item.size_bytes, "new": new,
+             "meta": json.dumps(item.to_dict())}
+            for item, new in extras.artifacts
+        ],
+    }  # fmt: skip
+    # An absent field is nil in Lua; a JSON null would be a value that counts as true.
+    return {name: value for name, value in change.items() if value is not None}
+
+
+def checked(answer: list[bytes], *, lost: type[Conflict]) -> str:
+    """The place of the job; raises what the script refused."""
+    status = answer[0].decode()
+    if status == "conflict":
+        raise lost("the job has changed")
+    if status == "cancelled":
+        raise CancelRequested("the client asked to stop this job")
+    if status == "gone":
+        raise ArtifactGone("the file has been removed")
+    if status == "follows":
+        raise Follows(answer[1].decode())
+    return status

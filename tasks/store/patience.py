@@ -1,0 +1,40 @@
+"""Trying a write again while the store is away, for a bounded time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from tasks.errors import StoreUnavailable
+
+PAUSE_SECONDS = 0.25
+
+Answer = TypeVar("Answer")
+
+
+def _never() -> bool:
+    return False
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long to try again; `given_up` ends it early."""
+
+    seconds: float
+    given_up: Callable[[], bool] = _never
+
+    def keep_trying(self, attempt: Callable[[], Answer]) -> Answer:
+        """What the attempt answers. Only for what may be done twice. Raises StoreUnavailable."""
+        until = time.monotonic() + self.seconds
+        while True:
+            try:
+                return attempt()
+            except StoreUnavailable:
+                if time.monotonic() >= until or self.given_up():
+                    raise
+            time.sleep(PAUSE_SECONDS)
+
+
+NO_PATIENCE = Patience(0.0)

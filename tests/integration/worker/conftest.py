@@ -1,0 +1,21 @@
+"""One engine for each test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.engine import Engine
+from tests.support.records import Records
+from tests.support.valkey import ValkeyServer
+
+
+@pytest.fixture
+def engine(valkey: ValkeyServer, tmp_path: Path) -> Iterator[Engine]:
+    """An engine whose records are checked when the test is over."""
+    with Engine(valkey.url, tmp_path) as engine:
+        yield engine
+        with valkey.client() as client:
+            Records(client).check(engine.store)

@@ -1,0 +1,188 @@
+"""The housekeeper: what nobody looks after any more goes on, once, whoever keeps house."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+
+import pytest
+
+from tasks.errors import StoreUnavailable
+from tasks.job import JobState, WaitReason
+from tasks.store import Lease
+from tests.support.engine import Engine
+from tests.support.processes import eventually
+from tests.support.records import at_once
+from tests.support.valkey import ValkeyServer
+
+
+def start(engine: Engine, kind: str = "extract") -> Lease:
+    """A job in the hands of a worker that will never be heard of again."""
+    lease = engine.store.take(kind)
+    assert lease is not None
+    return engine.store.hold(lease, lease.job.started(time.time()), 30)
+
+
+def let_expire(engine: Engine, job_id: str) -> None:
+    engine.store.redis.zadd("clipmill:leases", {job_id: 0})
+    engine.store.redis.hset(f"clipmill:job:{job_id}", "lease_until", 0)
+
+
+def messages(engine: Engine, kind: str = "extract") -> int:
+    return engine.broker.waiting(kind)
+
+
+def clear_messages(valkey: ValkeyServer) -> None:
+    with valkey.client() as client:
+        for name in client.keys("clipmill:celery:*"):
+            client.delete(name)
+
+
+def test_a_job_whose_worker_is_lost_is_queued_again_and_announced(
+    engine: Engine, valkey: ValkeyServer
+) -> None:
+    job_id = engine.submit()
+    start(engine)
+    clear_messages(valkey)
+    let_expire(engine, job_id)
+    engine.housekeeper.round()
+    job = engine.store.job(job_id)
+    assert (job.state, job.attempt) == (JobState.QUEUED, 1)
+    assert messages(engine) == 1
+    assert engine.store.counters()["recovered_jobs_total{reason=lease}"] == 1
+
+
+def test_a_job_that_loses_its_worker_each_time_fails(engine: Engine) -> None:
+    job_id = engine.submit()
+    for _ in range(3):
+        start(engine)
+        let_expire(engine, job_id)
+        engine.housekeeper.round()
+    job = engine.store.job(job_id)
+    assert (job.state, job.attempt) == (JobState.FAILED, 3)
+    assert job.error is not None
+    assert job.error.code == "worker_lost"
+
+
+def test_a_job_taken_but_not_begun_loses_no_attempt(engine: Engine) -> None:
+    job_id = engine.submit()
+    engine.store.take("extract")
+    let_expire(engine, job_id)
+    engine.housekeeper.round()
+    assert engine.store.job(job_id).attempt == 0
+    assert engine.runner.run_next("extract")
+
+
+def test_a_cancel_outlives_the_worker_that_should_have_heard_it(engine: Engine) -> None:
+    job_id = engine.submit()
+    start(engine)
+    engine.dispatcher.cancel(job_id, "ann")
+    let_expire(engine, job_id)
+    engine.housekeeper.round()
+    assert engine.store.job(job_id).state is JobState.CANCELLED
+
+
+def test_a_due_retry_becomes_ready(engine: Engine) -> None:
+    job_id = engine.submit()
+    lease = start(engine)
+    engine.store.release(lease, lease.job.requeued(time.time(), not_before=time.time() - 1))
+    engine.housekeeper.round()
+    job = engine.store.job(job_id)
+    assert (job.wait_reason, job.not_before) == (None, None)
+    assert engine.runner.run_next("extract")
+
+
+def test_ten_housekeepers_at_once_queue_a_job_once(engine: Engine) -> None:
+    jobs = [engine.submit(f"https://media.example/{n}") for n in range(20)]
+    for job_id in jobs:
+        start(engine)
+        let_expire(engine, job_id)
+    at_once(lambda _: engine.housekeeper.round(), 10)
+    assert {engine.store.job(job_id).attempt for job_id in jobs} == {1}
+    assert engine.store.counters()["recovered_jobs_total{reason=lease}"] == 20
+    assert engine.run_all() == 20
+    assert Counter(engine.attempts) == Counter(jobs)
+
+
+def test_a_hundred_lost_messages_are_sent_again(engine: Engine, valkey: ValkeyServer) -> None:
+    for number in range(100):
+        engine.submit(f"https://media.example/{number}")
+    clear_messages(valkey)
+    assert messages(engine) == 0
+    engine.housekeeper.round()
+    engine.housekeeper.round()
+    assert messages(engine) == 100
+    engine.housekeeper.round()
+    engine.housekeeper.round()
+    assert messages(engine) == 100
+
+
+def test_clips_whose_downloads_end_nobody_carried_over_go_on(engine: Engine) -> None:
+    job_id = engine.submit_download()
+    follower = engine.submit_download()
+    assert engine.store.job(follower).wait_reason is WaitReason.DEPENDENCY
+    lease = start(engine, "download")
+    engine.store.release(lease, lease.job.cancelled(time.time()), accept_cancel=True)
+    assert engine.store.job(job_id).state is JobState.CANCELLED
+    engine.housekeeper.round()
+    assert engine.store.job(follower).wait_reason is None
+    assert engine.run_all("download") == 1
+
+
+def test_one_job_that_cannot_be_helped_does_not_keep_others_from_it(engine: Engine) -> None:
+    bad, good = engine.submit(), engine.submit("https://media.example/other")
+    for job_id in (bad, good):
+        start(engine)
+        let_expire(engine, job_id)
+    record = engine.store.redis.hget(f"clipmill:job:{bad}", "record")
+    engine.store.redis.hset(f"clipmill:job:{bad}", "record", b"{}")
+    engine.housekeeper.round()
+    assert engine.store.job(good).state is JobState.QUEUED
+    engine.store.redis.hset(f"clipmill:job:{bad}", "record", record)
+    engine.housekeeper.round()
+    assert engine.store.job(bad).state is JobState.QUEUED
+    assert json.loads(record)["id"] == bad
+
+
+def test_after_an_outage_the_living_renew_before_anyone_is_declared_lost(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("worker.recovery.PERIOD_SECONDS", 0.02)
+    job_id = engine.submit()
+    start(engine)
+    let_expire(engine, job_id)
+    lock, rounds = engine.store.lock, []
+
+    def away_at_first(*arguments: object) -> bool:
+        rounds.append(1)
+        if len(rounds) == 1:
+            raise StoreUnavailable("gone")
+        return lock(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(engine.store, "lock", away_at_first)
+    engine.housekeeper.start()
+    try:
+        assert eventually(lambda: len(rounds) > 5)
+        assert engine.store.job(job_id).state is JobState.RUNNING
+    finally:
+        engine.housekeeper.stop()
+
+
+def test_an_unforeseen_fault_does_not_end_the_housekeeper(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("worker.recovery.PERIOD_SECONDS", 0.02)
+    faults = []
+
+    def fail(*_: object) -> bool:
+        faults.append(1)
+        raise RuntimeError("unforeseen")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(engine.store, "due_retries", fail)
+        engine.housekeeper.start()
+        try:
+            assert eventually(lambda: len(faults) > 2)
+        finally:
+            engine.housekeeper.stop()

@@ -1,0 +1,152 @@
+"""A worker's engine in this process, on a real store and real files, with work that a test writes.
+
+    with Engine(valkey.url, folder) as engine:
+        engine.work = lambda attempt: attempt.produce(b"bytes")
+        job = engine.submit_download("http://site.example/a")
+        engine.runner.run_next("download")
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from config.settings import load_settings
+from tasks.broker import Broker, make_celery
+from tasks.dispatch import Dispatcher, JobRequest
+from tasks.interfaces import Fetched
+from tasks.job import Job
+from tasks.media import MediaFacts
+from tasks.settlement import Settlement
+from tasks.specs import DownloadSpec, ExtractSpec, Source
+from tasks.storage import Storage
+from tasks.store import Store
+from worker.admission import Budget
+from worker.needs import Need
+from worker.publishing import Publisher
+from worker.recovery import Housekeeper
+from worker.runner import Runner
+from worker.watch import Heartbeat, Held
+from worker.workspace import WorkFolder
+
+MIB = 1024**2
+URL = "https://media.example/video"
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """What the work of a test may touch."""
+
+    held: Held
+    folder: Path
+
+    @property
+    def job(self) -> Job:
+        return self.held.job
+
+    def produce(self, content: bytes = b"media", title: str = "title") -> Fetched:
+        """A file as the downloader would leave it."""
+        path = self.folder / "made.mp4"
+        path.write_bytes(content)
+        facts = MediaFacts("mov,mp4", 0.0, 1.0, len(content))
+        return Fetched(path, facts, {"title": title, "platform": "generic"})
+
+
+class ScriptedMachine:
+    """Does what the test wrote in place of yt-dlp and FFmpeg."""
+
+    peak_memory_bytes = 1
+
+    def __init__(self, attempt: Attempt, work: Callable[[Attempt], Any]) -> None:
+        self._attempt = attempt
+        self._work = work
+        self.counters: Counter[str] = Counter()
+
+    def extract(self, url: str, playlist_items: int) -> Mapping[str, Any]:
+        self._work(self._attempt)
+        return {"title": "a page"}
+
+    def download(self, spec: DownloadSpec) -> Fetched:
+        found = self._work(self._attempt)
+        return found if isinstance(found, Fetched) else self._attempt.produce()
+
+
+class Engine:
+    """One worker's engine. Also what its jobs need of memory is the test's choice."""
+
+    def __init__(
+        self, url: str, folder: Path, *, budget_bytes: int = 512 * MIB, **settings: str
+    ) -> None:
+        names = {f"CLIPMILL_{name.upper()}": value for name, value in settings.items()}
+        self.settings = load_settings(names | {"CLIPMILL_DATA_DIR": str(folder)})
+        self.store = Store.at(url)
+        self.broker = Broker(make_celery(url))
+        self.storage = Storage.at((folder / "artifacts").as_uri())
+        self.dispatcher = Dispatcher(self.store, self.broker, self.storage, self.settings)
+        self.settlement = Settlement(self.store, self.broker)
+        self.budget = Budget(budget_bytes)
+        self.heartbeat = Heartbeat(self.store)
+        self.work_folder = WorkFolder(folder / "work", f"worker-{id(self)}")
+        self.runner = Runner(
+            self.store, self.settlement, Publisher(self.store, self.storage), self.budget,
+            self.heartbeat, self, self.work_folder,
+        )  # fmt: skip
+        self.housekeeper = Housekeeper(
+            self.store, self.broker, self.storage, self.settlement, f"keeper-{id(self)}"
+        )
+        self.attempts: list[str] = []
+        self.need_bytes = MIB
+        self.work: Callable[[Attempt], Any] = lambda attempt: None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.work_folder.close()
+        self.store.redis.close()
+
+    def need_of(self, job: Job) -> Need:
+        return Need(self.need_bytes)
+
+    def machine(self, held: Held, folder: Path, need: Need) -> ScriptedMachine:
+        self.attempts.append(held.job.id)
+        return ScriptedMachine(Attempt(held, folder), self.work)
+
+    def submit(self, url: str = URL, owner: str = "ann", **values: Any) -> str:
+        """An extract's id."""
+        return self.dispatcher.submit(
+            JobRequest(ExtractSpec(Source(url=url)), **values), owner
+        ).id
+
+    def submit_download(self, url: str = URL, owner: str = "ann") -> str:
+        """A download's id."""
+        return self.dispatcher.submit(JobRequest(DownloadSpec(Source(url=url))), owner).id
+
+    def run_all(self, kind: str = "extract") -> int:
+        """Run until nothing of the kind is ready; how many jobs were run."""
+        count = 0
+        while self.runner.run_next(kind):
+            count += 1
+        return count
+
+    def files(self) -> list[Path]:
+        """All that lies in storage, and all that attempts have left."""
+        stored = [path for path in self.storage.root.rglob("*") if path.is_file()]
+        return stored + list(self.work_folder.path.iterdir())
+
+
+def in_thread(work: Callable[[], Any]) -> threading.Thread:
+    """Begin it beside the test."""
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    return thread

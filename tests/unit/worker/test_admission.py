@@ -1,0 +1,147 @@
+"""The memory budget: never exceeded, fair, and nobody waits for ever behind smaller ones."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+
+import pytest
+
+from tasks.errors import ExceedsMemoryBudget
+from tests.support.processes import eventually
+from worker.admission import MIB, OVERTAKES, Budget, NoRoomYet
+
+
+class Crowd:
+    """Threads that hold a share of a budget until they are let go."""
+
+    def __init__(self, budget: Budget) -> None:
+        self.budget = budget
+        self.inside: list[str] = []
+        self._threads: list[threading.Thread] = []
+        self._leave: dict[str, threading.Event] = {}
+
+    def come(self, name: str, need_bytes: int) -> None:
+        self._leave[name] = threading.Event()
+        queued = len(self.budget._waiters) + len(self.inside)
+
+        def stay() -> None:
+            with self.budget.reserve(need_bytes, patience_seconds=30):
+                self.inside.append(name)
+                self._leave[name].wait(30)
+
+        thread = threading.Thread(target=stay, daemon=True)
+        thread.start()
+        self._threads.append(thread)
+        assert eventually(lambda: len(self.budget._waiters) + len(self.inside) == queued + 1)
+
+    def go(self, name: str) -> None:
+        assert eventually(lambda: name in self.inside)
+        self.inside.remove(name)
+        self._leave[name].set()
+
+    def all_go(self) -> None:
+        for leave in self._leave.values():
+            leave.set()
+        for thread in self._threads:
+            thread.join(30)
+
+
+def test_what_fits_goes_in_and_gives_all_back() -> None:
+    budget = Budget(100)
+    with budget.reserve(60, patience_seconds=0), budget.reserve(40, patience_seconds=0):
+        assert budget.reserved_bytes == 100
+    assert budget.reserved_bytes == 0
+
+
+def test_what_can_never_fit_is_refused_with_need_and_budget() -> None:
+    with (
+        pytest.raises(ExceedsMemoryBudget) as refused,
+        Budget(64 * MIB).reserve(65 * MIB, patience_seconds=9),
+    ):
+        pass
+    assert refused.value.detail == {"need_bytes": 65 * MIB, "budget_bytes": 64 * MIB}
+    assert "65 MiB" in refused.value.message
+    assert "64 MiB" in refused.value.message
+
+
+def test_a_job_that_fails_gives_its_share_back() -> None:
+    budget = Budget(100)
+    with pytest.raises(MemoryError), budget.reserve(100, patience_seconds=0):
+        raise MemoryError
+    assert budget.reserved_bytes == 0
+
+
+def test_whoever_waits_too_long_or_gives_up_leaves_no_trace() -> None:
+    budget = Budget(100)
+    with budget.reserve(100, patience_seconds=0):
+        with pytest.raises(NoRoomYet), budget.reserve(1, patience_seconds=0.05):
+            pass
+        with pytest.raises(NoRoomYet), budget.reserve(1, patience_seconds=9, given_up=lambda: True):
+            pass
+    assert budget._waiters == []
+    assert budget.reserved_bytes == 0
+
+
+def test_a_wait_is_told_once_and_a_fault_in_telling_leaves_the_queue() -> None:
+    budget = Budget(100)
+    told = []
+
+    def fails() -> None:
+        told.append("once")
+        raise OSError
+
+    with budget.reserve(100, patience_seconds=0):
+        with pytest.raises(OSError), budget.reserve(1, patience_seconds=9, on_wait=fails):  # noqa: PT011 - the very one raised above
+            pass
+        assert (told, budget._waiters) == (["once"], [])
+
+
+def test_a_small_one_may_pass_a_large_one_but_only_so_often() -> None:
+    budget = Budget(100)
+    crowd = Crowd(budget)
+    crowd.come("first", 60)
+    crowd.come("large", 90)
+    for number in range(OVERTAKES):
+        crowd.come(f"small{number}", 30)
+        crowd.go(f"small{number}")
+    crowd.come("one too many", 30)
+    time.sleep(0.1)
+    assert crowd.inside == ["first"]
+    crowd.go("first")
+    assert eventually(lambda: crowd.inside == ["large"])
+    crowd.go("large")
+    assert eventually(lambda: crowd.inside == ["one too many"])
+    crowd.all_go()
+
+
+def test_equals_go_in_the_order_they_came() -> None:
+    budget = Budget(100)
+    crowd = Crowd(budget)
+    for number in range(4):
+        crowd.come(str(number), 100)
+    for number in range(4):
+        assert eventually(lambda number=number: crowd.inside == [str(number)])
+        crowd.go(str(number))
+    crowd.all_go()
+
+
+def test_many_threads_never_exceed_the_budget_and_all_come_in() -> None:
+    budget = Budget(1000)
+    most: list[int] = []
+
+    def work(seed: int) -> None:
+        chance = random.Random(seed)
+        for _ in range(30):
+            with budget.reserve(chance.randint(1, 1000), patience_seconds=60):
+                most.append(budget.reserved_bytes)
+
+    threads = [threading.Thread(target=work, args=(seed,), daemon=True) for seed in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert len(most) == 12 * 30
+    assert max(most) <= 1000
+    assert budget.reserved_bytes == 0
