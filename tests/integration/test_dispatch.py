@@ -238,7 +238,7 @@ def test_a_clip_of_a_cancelled_job_says_so(house: House) -> None:
 
 def test_a_long_chain_of_clips_ends_with_its_source(house: House) -> None:
     first = job = house.submit(DOWNLOAD)
-    for _ in range(400):
+    for _ in range(350):
         job = house.submit(ClipSpec(Source(job_id=job.id), 0, 1))
     house.dispatcher.cancel(first.id, "ann")
     assert house.store.job(job.id).state is JobState.FAILED

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -59,3 +60,21 @@ def test_only_what_can_help_is_tried_again() -> None:
     throttled = delay_before_retry(SiteThrottled("x"), 1, 3)
     assert throttled is not None
     assert throttled >= 20
+
+
+def test_thousands_of_urls_make_no_new_name() -> None:
+    names: set[str] = set()
+    for number in range(2_000):
+        job = replace(JOB, spec=ExtractSpec(Source(url=f"https://site{number}.example/{number}")))
+        running = job.started(103.0)
+        names.update(counters_of_move(job, running))
+        names.update(counters_of_move(running, running.cancelled(105.0)))
+    assert names == {
+        "job_queue_seconds_bucket{kind=extract,le=5}",
+        "job_queue_seconds_sum{kind=extract}",
+        "job_queue_seconds_count{kind=extract}",
+        "jobs_total{kind=extract,state=cancelled}",
+        "job_run_seconds_bucket{kind=extract,le=2.5}",
+        "job_run_seconds_sum{kind=extract}",
+        "job_run_seconds_count{kind=extract}",
+    }
