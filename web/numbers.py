@@ -8,9 +8,8 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from config.values import KINDS
-from tasks.job import FINAL
-from tasks.store.counters import BYTES, SECONDS, counter_name
+from tasks.store.catalogue import FAMILIES, buckets_of
+from tasks.store.counters import counter_name
 
 _FLAT = re.compile(r"([a-z_][a-z0-9_]*)(?:\{(.*)\})?")
 _PART = re.compile(r"(.+)_(bucket|sum|count)")
@@ -59,7 +58,9 @@ def families(counters: Mapping[str, float]) -> list[Numbers | Distribution]:
 def _zeros() -> dict[str, float]:
     """A counter must exist before its first event, or the first increase is not seen."""
     return {
-        counter_name("jobs_total", kind=kind, state=state): 0.0 for kind in KINDS for state in FINAL
+        counter_name(f"{metric}_count" if family.buckets else metric, **row): 0.0
+        for metric, family in FAMILIES.items()
+        for row in family.rows()
     }
 
 
@@ -98,8 +99,7 @@ def _distribution(name: str, parts: Mapping[str, Mapping[str, float]]) -> Distri
 
 
 def _edges(name: str) -> list[str]:
-    bounds = BYTES if "bytes" in name else SECONDS
-    return [f"{bound:g}" for bound in bounds]
+    return [f"{bound:g}" for bound in buckets_of(name)]
 
 
 def _cumulative(counts: Mapping[str, float], edges: list[str]) -> list[tuple[str, float]]:

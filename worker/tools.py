@@ -19,7 +19,7 @@ from tasks.errors import (
     ToolFailed,
     job_error_codes,
 )
-from tasks.store.counters import BYTES, observed
+from tasks.store.counters import observed
 from worker.media.protocol import Progress, Refusal, Result, encode_spec, parse_line
 from worker.process import End, Finished, Limits, Stop, Stopped, run_process
 
@@ -69,9 +69,7 @@ class Tools:
         )
         self.peak_bytes = max(self.peak_bytes, finished.peak_bytes)
         if finished.peak_bytes:
-            self.counters.update(
-                observed("subprocess_peak_bytes", finished.peak_bytes, BYTES, tool=tool)
-            )
+            self.counters.update(observed("subprocess_peak_bytes", finished.peak_bytes, tool=tool))
         return self._unless_stopped(finished)
 
     def _unless_stopped(self, finished: Finished) -> Finished:

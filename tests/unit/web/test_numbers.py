@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
-from tasks.store.counters import BYTES, SECONDS, counter_name, observed
+from tasks.store.catalogue import BYTES, CODES, FAMILIES, REQUEST_SECONDS, SECONDS
+from tasks.store.counters import counter_name, observed
 from web.numbers import Distribution, Numbers, families
 
 
@@ -24,7 +25,31 @@ def test_finished_jobs_are_counted_from_zero_before_the_first_has_finished() -> 
 def test_a_counter_keeps_its_labels_and_its_amount() -> None:
     name = counter_name("job_retries_total", kind="clip", code="network_error")
     found = family({name: 3.0, "bytes_downloaded_total": 5.0}, "job_retries_total")
-    assert found == Numbers("job_retries_total", ("code", "kind"), {("network_error", "clip"): 3.0})
+    assert isinstance(found, Numbers)
+    assert found.labels == ("code", "kind")
+    assert {row: value for row, value in found.values.items() if value} == {
+        ("network_error", "clip"): 3.0
+    }
+
+
+def test_every_metric_with_known_rows_is_there_before_anything_has_happened() -> None:
+    found = {item.name: item for item in families({})}
+    assert found.keys() == {name for name, family in FAMILIES.items() if family.rows()}
+    assert set(CODES) == {code for code, _ in found["job_failures_total"].values}
+    for item in found.values():
+        rows = item.rows if isinstance(item, Distribution) else item.values
+        assert len(rows) == len(FAMILIES[item.name].rows())
+
+
+def test_a_route_in_braces_stays_one_label() -> None:
+    route = "/api/v2/jobs/{job_id}"
+    counters = observed("http_request_seconds", 0.2, route=route, method="GET", status="200")
+    found = family(dict(counters), "http_request_seconds")
+    assert isinstance(found, Distribution)
+    assert found.labels == ("method", "route", "status")
+    buckets, total = found.rows["GET", route, "200"]
+    assert len(buckets) == len(REQUEST_SECONDS) + 1
+    assert total == 0.2
 
 
 def test_observations_become_cumulative_buckets_on_every_edge() -> None:
@@ -42,7 +67,7 @@ def test_observations_become_cumulative_buckets_on_every_edge() -> None:
 
 
 def test_sizes_have_edges_of_their_own() -> None:
-    counters = observed("subprocess_peak_bytes", 50 * 1024**2, BYTES, tool="ffmpeg")
+    counters = observed("subprocess_peak_bytes", 50 * 1024**2, tool="ffmpeg")
     found = family(dict(counters), "subprocess_peak_bytes")
     assert isinstance(found, Distribution)
     buckets, _ = found.rows[("ffmpeg",)]
