@@ -16,6 +16,13 @@ from web.body import read_json
 from web.schemas.answers import ProblemSchema
 from web.schemas.faults import invalid, messages_of
 
+_DESCRIPTION = (
+    "Extract, download and clip video. A request only records what is to be done; workers do it. "
+    "Every error is a problem document (RFC 9457) with a stable `code`."
+)
+# Either way of showing a key; none where the API answers on loopback without keys.
+_SECURITY: list[dict[str, list[str]]] = [{"key": []}, {"bearer": []}, {}]
+
 View = TypeVar("View", bound=Callable[..., Any])
 
 
@@ -101,4 +108,9 @@ def make_api(app: Flask, version: str) -> Api:
         OPENAPI_URL_PREFIX="/api/v2",
         OPENAPI_JSON_PATH="openapi.json",
     )
-    return Api(app, spec_kwargs={"info": {"description": "Extract, download and clip video."}})
+    api = Api(app, spec_kwargs={"info": {"description": _DESCRIPTION}, "security": _SECURITY})
+    api.spec.components.security_scheme(
+        "key", {"type": "apiKey", "in": "header", "name": "X-API-Key"}
+    )
+    api.spec.components.security_scheme("bearer", {"type": "http", "scheme": "bearer"})
+    return api

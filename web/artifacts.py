@@ -27,7 +27,7 @@ _CONTENT_POLICY = "sandbox; default-src 'none'; media-src 'self'; img-src 'self'
 
 
 @blueprint.route("/<artifact_id>")
-@blueprint.arguments(DownloadFlagSchema, location="query")
+@blueprint.arguments(DownloadFlagSchema(), location="query")
 @blueprint.response(200, content_type="application/octet-stream", description="The file.")
 @blueprint.alt_response(
     206, content_type="application/octet-stream", description="The range that was asked for."

@@ -57,7 +57,7 @@ def _brief(snapshot: Snapshot) -> bytes:
 
 @blueprint.route("", methods=["POST"])
 @blueprint.doc(requestBody=_BATCH_REQUEST)
-@blueprint.arguments(BatchRequestSchema)
+@blueprint.arguments(BatchRequestSchema())
 @blueprint.response(202, BatchSchema, headers={"Location": {"schema": {"type": "string"}}})
 @blueprint.refusals(400, 401, 403, 413, 415, 503)
 def submit(jobs: list[JobRequest]) -> Response:
@@ -68,7 +68,7 @@ def submit(jobs: list[JobRequest]) -> Response:
 
 
 @blueprint.route("/<batch_id>")
-@blueprint.arguments(BatchQuerySchema, location="query")
+@blueprint.arguments(BatchQuerySchema(), location="query")
 @blueprint.response(200, BatchSchema, headers={"ETag": {"schema": {"type": "string"}}})
 @blueprint.alt_response(304, description="The client has this already.")
 @blueprint.refusals(401, 403, 404, 503)

@@ -29,7 +29,7 @@ _JOB_REQUEST = {
 
 @blueprint.route("", methods=["POST"])
 @blueprint.doc(requestBody=_JOB_REQUEST)
-@blueprint.arguments(JobRequestSchema)
+@blueprint.arguments(JobRequestSchema())
 @blueprint.response(202, JobSchema, headers={"Location": {"schema": {"type": "string"}}})
 @blueprint.refusals(400, 401, 403, 413, 415, 503)
 def submit(job: JobRequest) -> Response:
@@ -41,7 +41,7 @@ def submit(job: JobRequest) -> Response:
 
 
 @blueprint.route("")
-@blueprint.arguments(JobListSchema, location="query")
+@blueprint.arguments(JobListSchema(), location="query")
 @blueprint.response(200, JobPageSchema)
 @blueprint.refusals(401, 403, 503)
 def list_jobs(query: JobQuery) -> Response:
@@ -52,7 +52,7 @@ def list_jobs(query: JobQuery) -> Response:
 
 
 @blueprint.route("/<job_id>")
-@blueprint.arguments(WaitSchema, location="query")
+@blueprint.arguments(WaitSchema(), location="query")
 @blueprint.response(200, JobSchema, headers={"ETag": {"schema": {"type": "string"}}})
 @blueprint.alt_response(304, description="The client has this already.")
 @blueprint.refusals(401, 403, 404, 503)

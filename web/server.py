@@ -10,6 +10,7 @@ import importlib
 import logging
 import multiprocessing
 import os
+import resource
 import socket
 import sys
 import threading
@@ -32,6 +33,7 @@ log = logging.getLogger(__name__)
 
 # More than `web.services.MOST_WAITING`: those that wait never take the last thread.
 _THREADS = 1100
+_DESCRIPTORS = 8192
 _STOP_SECONDS = 10
 _START_SECONDS = 30.0
 # A client that sends its headers drop by drop holds a connection for no longer than this.
@@ -53,9 +55,17 @@ def main(ready_file: Path | None) -> None:
     except SettingsError as error:
         sys.exit(str(error))
     configure_logging(settings.log_format, settings.log_level)
+    _allow_descriptors()
     with reserved(settings) as held:
         address, port = held.getsockname()[:2]
         Server(address, port, ready_file).serve_application()
+
+
+def _allow_descriptors() -> None:
+    """Every client that waits holds a socket, and the usual soft limit is 1,024 of them."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _DESCRIPTORS if most == resource.RLIM_INFINITY else min(_DESCRIPTORS, most)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
 
 
 def reserved(settings: Settings) -> socket.socket:

@@ -123,10 +123,11 @@ def _end_after(start: float, duration: float) -> float:
     return round(start + duration, 6)
 
 
-REQUEST_SCHEMAS: Mapping[str, type[RequestSchema]] = {
-    "extract": ExtractRequestSchema,
-    "download": DownloadRequestSchema,
-    "clip": ClipRequestSchema,
+# Made once: making one costs more than loading with it.
+REQUEST_SCHEMAS: Mapping[str, RequestSchema] = {
+    "extract": ExtractRequestSchema(),
+    "download": DownloadRequestSchema(),
+    "clip": ClipRequestSchema(),
 }
 
 
@@ -134,7 +135,7 @@ class JobRequestSchema(OneOfSchema):
     """A job of any kind; `kind` says which fields it may have."""
 
     type_field = "kind"
-    type_schemas: Mapping[str, type[Schema]] = REQUEST_SCHEMAS
+    type_schemas: Mapping[str, Schema] = REQUEST_SCHEMAS
 
     def _load(self, data: Any, **kwargs: Any) -> Any:
         # The base's own messages repeat the client's data, however large or deep it is.

@@ -135,6 +135,7 @@ def operations(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]
 
 def test_the_document_has_every_call(document: dict[str, Any]) -> None:
     assert document["openapi"].startswith("3.")
+    assert set(document["components"]["securitySchemes"]) == {"key", "bearer"}
     assert {name for name, _ in operations(document)} >= {
         "POST /api/v2/jobs", "GET /api/v2/jobs", "GET /api/v2/jobs/{job_id}",
         "DELETE /api/v2/jobs/{job_id}", "POST /api/v2/jobs/{job_id}/cancel",
