@@ -11,7 +11,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -40,7 +40,22 @@ class Guards:
     def strangers(self) -> set[int]:
         """Children of this process, living or zombie, that are no guards."""
         with self._lock:
-            return set(proctree.children(os.getpid())) - self._pids
+            return self._strangers()
+
+    def kill_strangers(self, spared: Set[int]) -> bool:
+        """Kill and reap what is there now; whether anything was.
+
+        No guard is started meanwhile: it could be given the number of one just reaped.
+        """
+        with self._lock:
+            strangers = self._strangers() - spared
+            living = [pid for pid in strangers if not _ended(pid)]
+        for pid in living:
+            proctree.kill_below(pid)
+        return bool(strangers)
+
+    def _strangers(self) -> set[int]:
+        return set(proctree.children(os.getpid())) - self._pids
 
 
 def become_subreaper() -> None:
@@ -58,11 +73,8 @@ def kill_orphans(guards: Guards, since: int) -> None:
         return
     spared = {pid for pid in guards.strangers() if (proctree.started_at(pid) or since) < since}
     deadline = time.monotonic() + SWEEP_SECONDS
-    while (orphans := guards.strangers() - spared) and time.monotonic() < deadline:
-        living = [pid for pid in orphans if not _ended(pid)]
-        for pid in living:
-            proctree.kill_below(pid)
-        time.sleep(0.001 if living else 0)
+    while guards.kill_strangers(spared) and time.monotonic() < deadline:
+        time.sleep(0.001)
 
 
 def _ended(pid: int) -> bool:
@@ -113,9 +125,15 @@ def _leftovers(work_folder: Path) -> set[_Process]:
 
 
 def _guarded() -> set[int]:
-    """This process, all guards of this machine and all that they watch."""
-    guards = [pid for pid in proctree.processes() if proctree.command(pid)[4:5] == [START]]
+    """This process, all working guards of this machine and all that they watch."""
+    guards = [pid for pid in proctree.processes() if _is_working_guard(pid)]
     return {os.getpid(), *guards}.union(*map(proctree.descendants, guards))
+
+
+def _is_working_guard(pid: int) -> bool:
+    """Whether its worker lives; a guard that outlives its worker hangs."""
+    command = proctree.command(pid)
+    return command[4:5] == [START] and f"parent={proctree.parent(pid)}" in command
 
 
 def _is_in(pid: int, below: str) -> bool:

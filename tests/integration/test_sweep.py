@@ -128,6 +128,17 @@ def test_what_survived_both_is_found_at_the_next_start(job_folder: Path) -> None
     assert eventually(lambda: is_deserted(job_folder))
 
 
+def test_a_guard_that_hangs_without_its_worker_is_ended_with_its_tool(job_folder: Path) -> None:
+    with Supervised(job_folder, evil("scatter")) as worker:
+        guard = worker.guard()
+        assert eventually(lambda: scattered(job_folder))
+        os.kill(guard, signal.SIGSTOP)
+        worker.kill()
+    assert len(living_in(job_folder)) == 5
+    sweep_leftovers(job_folder.parent)
+    assert eventually(lambda: is_deserted(job_folder))
+
+
 def test_a_leftover_that_moved_away_is_known_by_its_home_or_its_open_files(
     job_folder: Path,
 ) -> None:
