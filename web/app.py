@@ -76,6 +76,7 @@ def _assembled(settings: Settings, kit: Services) -> Flask:
     app.url_map.merge_slashes = False
     app.extensions[EXTENSION] = kit
     observer = Metrics(kit.store)
+    observer.traffic.keep_handing_over(kit.closing)
     _identify_requests(app)
     observe_requests(app, observer)
     _admit_requests(app, kit.gate)

@@ -1,15 +1,17 @@
-"""/metrics: the numbers of the whole system, read from the store, and this process's requests.
+"""/metrics: the numbers of the whole system, read from the store.
 
-The store keeps the counters, so every API process tells the same and a restart loses none.
+The store keeps them, so every API process tells the same and a restart loses none. Workers say
+how they do in the store too: Prometheus needs to reach an API process, and no worker.
 """
 
 from __future__ import annotations
 
+import re
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from flask import Flask, Response, current_app, g, request
-from prometheus_client import CollectorRegistry, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import (
     CounterMetricFamily,
     GaugeMetricFamily,
@@ -19,19 +21,31 @@ from prometheus_client.core import (
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
+from tasks.bottleneck import Limit, bottleneck_of
 from tasks.errors import StoreUnavailable
 from tasks.store import Gauges, Store, WorkerReport
+from tasks.store.catalogue import FAMILIES, Family
+from web import traffic
 from web.api import Blueprint
 from web.numbers import Distribution, families
+from web.traffic import Traffic
 
 PREFIX = "clipmill_"
 EXTENSION = "clipmill-metrics"
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 UNKNOWN_ROUTE = "unknown"
-_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
-_GAUGES_OF_WORKER = (
-    "memory_budget_bytes", "memory_reserved_bytes", "memory_used_bytes", "disk_free_bytes",
-)  # fmt: skip
+_VARIABLE = re.compile(r"<(?:[^<>:]+:)?([^<>:]+)>")
+_OF_WORKER = {
+    "memory_budget_bytes": "What the tools of a worker may use together.",
+    "memory_reserved_bytes": "What admitted jobs are expected to take.",
+    "memory_used_bytes": "What the tools of a worker hold.",
+    "disk_free_bytes": "Free space where a worker works.",
+    "disk_floor_bytes": "Free space below which a worker starts nothing.",
+    "jobs_waiting_for_memory": "Jobs in a worker's hands that its budget has no room for.",
+    "cpu_percent": "Use of all cores of a worker's machine, by anyone.",
+    "own_cpu_percent": "Use of all cores by a worker and its tools.",
+    "io_wait_percent": "Time that cores waited for a disk.",
+}
 
 blueprint = Blueprint("metrics", __name__, description="Numbers for Prometheus.")
 
@@ -40,20 +54,14 @@ class Metrics:
     """The registry of one application, and what it observes itself."""
 
     def __init__(self, store: Store) -> None:
+        self.traffic = Traffic(store)
         self.registry = CollectorRegistry()
-        self.registry.register(StoreCollector(store))
-        self._requests = Histogram(
-            f"{PREFIX}http_request_seconds",
-            "Time until an answer begins, by route template.",
-            ("route", "method", "status"),
-            buckets=_SECONDS,
-            registry=self.registry,
-        )
+        self.registry.register(StoreCollector(store, self.traffic))
 
     def observe_request(self, route: str, method: str, status: int, seconds: float) -> None:
         """Count a request. `route` is a template: paths hold ids, and so would be endless."""
         known = method if method in METHODS else "other"
-        self._requests.labels(route, known, str(status)).observe(seconds)
+        self.traffic.observe((route, known, str(int(status))), seconds)
 
 
 def observe_requests(app: Flask, metrics: Metrics) -> None:
@@ -74,7 +82,7 @@ def observe_requests(app: Flask, metrics: Metrics) -> None:
 
 def template(rule: str) -> str:
     """Flask's rule as OpenAPI writes it."""
-    return rule.replace("<path:", "{").replace("<", "{").replace(">", "}")
+    return _VARIABLE.sub(r"{\1}", rule)
 
 
 @blueprint.route("/metrics")
@@ -86,25 +94,38 @@ def expose() -> Response:
 
 
 class StoreCollector(Collector):
-    """What the store counts, read when Prometheus asks."""
+    """What the store knows, read when Prometheus asks."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, requests: Traffic) -> None:
         self._store = store
+        self._requests = requests
+        self._last_requests: Mapping[str, float] = {}
 
     def collect(self) -> Iterator[Metric]:
         up = GaugeMetricFamily(f"{PREFIX}store_up", "Whether the record store answers.")
         try:
+            self._requests.hand_over()
             counters, gauges = self._store.counters(), self._store.gauges()
-            workers = self._store.workers()
+            workers, silent = self._store.roll_call()
         except StoreUnavailable:
             up.add_metric((), 0)
             yield up
+            yield from self._requests_meanwhile()
             return
+        self._last_requests = {k: v for k, v in counters.items() if k.startswith(traffic.METRIC)}
         up.add_metric((), 1)
         yield up
         yield from _counted(counters)
         yield from _of_queue(gauges)
-        yield from _of_workers(workers)
+        yield from _of_workers(workers, silent)
+        yield _of_limits(workers, sum(gauges.queue_depth.values()))
+
+    def _requests_meanwhile(self) -> Iterator[Metric]:
+        """Requests are refused while the store is away, and that should be seen as well."""
+        numbers = dict(self._last_requests)
+        for name, amount in self._requests.pending().items():
+            numbers[name] = numbers.get(name, 0.0) + amount
+        return (family for family in _counted(numbers) if family.name.endswith(traffic.METRIC))
 
     def describe(self) -> Iterable[Metric]:
         """Nothing beforehand: the store need not be there when the application is made."""
@@ -113,7 +134,8 @@ class StoreCollector(Collector):
 
 def _counted(counters: Mapping[str, float]) -> Iterator[Metric]:
     for found in families(counters):
-        name, text = PREFIX + found.name, _sentence(found.name)
+        name = PREFIX + found.name
+        text = FAMILIES.get(found.name, Family(found.name)).help
         if isinstance(found, Distribution):
             histogram = HistogramMetricFamily(name, text, labels=found.labels)
             for values, (buckets, total) in found.rows.items():
@@ -127,10 +149,6 @@ def _counted(counters: Mapping[str, float]) -> Iterator[Metric]:
             yield family
 
 
-def _sentence(name: str) -> str:
-    return name.replace("_", " ").capitalize() + "."
-
-
 def _of_queue(gauges: Gauges) -> Iterator[Metric]:
     by_kind = (
         ("jobs_running", "Jobs in workers' hands.", gauges.jobs_running),
@@ -138,23 +156,36 @@ def _of_queue(gauges: Gauges) -> Iterator[Metric]:
         ("queue_oldest_seconds", "How long the oldest has waited.", gauges.queue_oldest_seconds),
     )
     for name, text, values in by_kind:
-        family = GaugeMetricFamily(PREFIX + name, text, labels=("kind",))
-        for kind, value in values.items():
-            family.add_metric((kind,), value)
-        yield family
-    yield GaugeMetricFamily(
-        f"{PREFIX}artifact_bytes", "Size of all artifacts.", value=gauges.artifact_bytes
-    )
+        yield _gauge(name, text, "kind", values)
+    alone = (
+        ("artifact_bytes", "Size of all artifacts.", gauges.artifact_bytes),
+        (
+            "housekeeper_age_seconds", "Since a housekeeper's last round.",
+            gauges.housekeeper_age_seconds,
+        ),
+        ("stream_active", "Streams through the proxy.", 0),  # there is no such call yet
+    )  # fmt: skip
+    for name, text, value in alone:
+        yield GaugeMetricFamily(PREFIX + name, text, value=value)
 
 
-def _of_workers(workers: Iterable[WorkerReport]) -> Iterator[Metric]:
-    reports = list(workers)
-    up = GaugeMetricFamily(f"{PREFIX}worker_up", "A worker that reports.", labels=("worker",))
-    for report in reports:
-        up.add_metric((report.id,), 1)
-    yield up
-    for name in _GAUGES_OF_WORKER:
-        family = GaugeMetricFamily(PREFIX + name, _sentence(name), labels=("worker",))
-        for report in reports:
-            family.add_metric((report.id,), getattr(report, name))
-        yield family
+def _of_workers(workers: Sequence[WorkerReport], silent: Iterable[str]) -> Iterator[Metric]:
+    up = {report.id: 1 for report in workers} | dict.fromkeys(silent, 0)
+    yield _gauge("worker_up", "A worker that reports, or did lately (0).", "worker", up)
+    yield GaugeMetricFamily(f"{PREFIX}workers", "Workers that report.", value=len(workers))
+    for name, text in _OF_WORKER.items():
+        values = {report.id: getattr(report, name) for report in workers}
+        yield _gauge(name, text, "worker", values)
+
+
+def _of_limits(workers: Sequence[WorkerReport], queued: int) -> Metric:
+    found = bottleneck_of(workers, queued).limit
+    text = "What limits throughput now (1), as GET /api/v2/system/bottleneck says."
+    return _gauge("bottleneck", text, "limit", {limit: int(limit is found) for limit in Limit})
+
+
+def _gauge(name: str, text: str, label: str, values: Mapping[str, float]) -> Metric:
+    family = GaugeMetricFamily(PREFIX + name, text, labels=(label,))
+    for value, number in values.items():
+        family.add_metric((value,), number)
+    return family

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -23,6 +24,18 @@ class Statistics(StorePart):
         """Raises StoreUnavailable when the store does not answer."""
         with translated():
             self.redis.ping()
+
+    def policy_faults(self) -> list[str]:
+        """What in the server's configuration may lose jobs. Raises StoreUnavailable."""
+        with translated():
+            persistence, memory = self.redis.info("persistence"), self.redis.info("memory")
+        faults = []
+        if not persistence.get("aof_enabled"):
+            faults.append("appendonly is off: jobs accepted since the last snapshot can be lost")
+        policy = memory.get("maxmemory_policy", "noeviction")
+        if policy != "noeviction":
+            faults.append(f"maxmemory-policy is {policy}, not noeviction: jobs can be evicted")
+        return faults
 
     def count(self, numbers: Mapping[str, float]) -> None:
         """Add to counters (see `counters.counter_name`)."""
@@ -49,8 +62,9 @@ class Statistics(StorePart):
                 pipeline.zcard(key("queued", kind))
                 pipeline.zrange(key("queued", kind), 0, 0, withscores=True)
                 pipeline.scard(key("running", kind))
-            pipeline.hget(TOTALS, "artifact_bytes")
-            *rows, artifact_bytes = pipeline.execute()
+            pipeline.hmget(TOTALS, "artifact_bytes", "housekeeper_round_at")
+            pipeline.time()
+            *rows, (artifact_bytes, round_at), clock = pipeline.execute()
         now = time.time()
         depth, oldest, running = rows[0::3], rows[1::3], rows[2::3]
         return Gauges(
@@ -61,7 +75,17 @@ class Statistics(StorePart):
             },
             jobs_running=dict(zip(KINDS, running, strict=True)),
             artifact_bytes=int(float(artifact_bytes or 0)),
+            housekeeper_age_seconds=_seconds(clock) - float(round_at) if round_at else math.inf,
         )
+
+    def note_housekeeping(self) -> None:
+        """A housekeeper has looked at everything; by the store's own clock."""
+        with translated():
+            now = _seconds(self.redis.time())
+            pipeline = self.redis.pipeline(transaction=False)
+            pipeline.hset(TOTALS, "housekeeper_round_at", now)
+            pipeline.hincrbyfloat(COUNTERS, "housekeeper_rounds_total", 1)
+            pipeline.execute()
 
     def queued_total(self) -> int:
         """How many jobs wait, of all kinds."""
@@ -89,10 +113,21 @@ class Statistics(StorePart):
 
     def workers(self) -> list[WorkerReport]:
         """The workers that are there."""
+        return self.roll_call()[0]
+
+    def roll_call(self) -> tuple[list[WorkerReport], list[str]]:
+        """The workers that are there, and the ids of those that fell silent lately."""
         with translated():
             self.redis.zremrangebyscore(WORKERS, "-inf", time.time() - 10 * WORKER_TTL_SECONDS)
-            ids = self.redis.zrange(WORKERS, 0, -1)
+            ids = [item.decode() for item in self.redis.zrange(WORKERS, 0, -1)]
             if not ids:
-                return []
-            rows = self.redis.mget([key("worker", item.decode()) for item in ids])
-        return [WorkerReport.from_dict(json.loads(row)) for row in rows if row is not None]
+                return [], []
+            rows = self.redis.mget([key("worker", item) for item in ids])
+        found = dict(zip(ids, rows, strict=True))
+        there = [WorkerReport.from_dict(json.loads(row)) for row in found.values() if row]
+        return there, [item for item, row in found.items() if not row]
+
+
+def _seconds(clock: tuple[int, int]) -> float:
+    """What the store's TIME says, as seconds since 1970."""
+    return clock[0] + clock[1] / 1e6

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Self
 
 from tasks.job import Job, JobState
@@ -112,11 +112,22 @@ class WorkerReport:
     disk_free_bytes: int
     kinds: tuple[str, ...] = ()
     tools: dict[str, str] = field(default_factory=dict)
+    disk_floor_bytes: int = 0  # with less free than this, it starts nothing
+    cpu_percent: float = 0.0  # of all cores, whoever uses them
+    own_cpu_percent: float = 0.0  # of all cores, by this worker and its tools
+    io_wait_percent: float = 0.0  # of all cores, idle because a disk is slow
+    jobs_waiting_for_memory: int = 0  # jobs that the budget has no room for
+    phases: dict[str, int] = field(default_factory=dict)  # jobs in each
+    throttled_sites: tuple[str, ...] = ()  # lately
+    limit: str = "nothing"  # see `tasks.bottleneck`
+    limit_since: float = 0.0
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """The report that `asdict` wrote."""
-        return cls(**{**values, "kinds": tuple(values["kinds"])})
+        """The report that `asdict` wrote, perhaps in another version of this program."""
+        known = {item.name for item in fields(cls)}
+        lists = {name: tuple(values.get(name, ())) for name in ("kinds", "throttled_sites")}
+        return cls(**{name: value for name, value in values.items() if name in known} | lists)
 
 
 @dataclass(frozen=True)
@@ -127,3 +138,4 @@ class Gauges:
     queue_oldest_seconds: dict[str, float]
     jobs_running: dict[str, int]
     artifact_bytes: int
+    housekeeper_age_seconds: float  # since its last round; infinite before the first

@@ -14,6 +14,7 @@ import httpx
 import psutil
 import pytest
 
+from tasks.store.keys import COUNTERS
 from tests.integration.web.test_jobs import DOWNLOAD, submitted
 from tests.integration.web.test_submission import CLIP, JOBS, refused
 from tests.support.processes import eventually
@@ -136,11 +137,11 @@ def test_a_full_queue_takes_no_more_and_leaves_no_record(
     with Api(tmp_path, valkey.url, max_queued_jobs="2") as api, api.client() as client:
         for number in range(2):
             submitted(client, source={"url": f"https://example.org/{number}"})
-        before = sorted(api.store.redis.keys("*"))
+        before = set(api.store.redis.keys("*"))
         answer = client.post(JOBS, json={**DOWNLOAD, "source": {"url": "https://example.org/3"}})
         refused(answer, 503, "queue_full")
         assert int(answer.headers["retry-after"]) > 0
-        assert sorted(api.store.redis.keys("*")) == before
+        assert set(api.store.redis.keys("*")) - before <= {COUNTERS.encode()}
 
 
 @pytest.fixture

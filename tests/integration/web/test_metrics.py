@@ -1,0 +1,131 @@
+"""Numbers stay true with several API processes, restarts, a store that is away, and odd clients."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tasks.store.keys import key
+from tests.integration.web.test_descriptions import metrics_of, worker_report
+from tests.integration.web.test_jobs import submitted
+from tests.integration.web.test_submission import JOBS
+from tests.support.processes import eventually
+from tests.support.stack import Api
+from tests.support.valkey import ValkeyServer
+
+Found = dict[tuple[str, frozenset[tuple[str, str]]], float]
+REQUESTS = "clipmill_http_request_seconds_count"
+
+
+@pytest.fixture
+def valkey(tmp_path: Path) -> Iterator[ValkeyServer]:
+    folder = tmp_path / "v"
+    folder.mkdir()
+    with ValkeyServer(folder) as server:
+        yield server
+
+
+def requests_of(found: Found, **labels: str) -> float:
+    wanted = set(labels.items())
+    return sum(value for (name, row), value in found.items() if name == REQUESTS and wanted <= row)
+
+
+def started(folder: Path, valkey: ValkeyServer) -> Api:
+    folder.mkdir()
+    return Api(folder, valkey.url)
+
+
+def test_every_api_process_tells_the_requests_of_all_and_a_restart_forgets_none(
+    tmp_path: Path, valkey: ValkeyServer
+) -> None:
+    with started(tmp_path / "a", valkey) as one, started(tmp_path / "b", valkey) as other:
+        with one.client() as client, other.client() as another:
+            for _ in range(3):
+                client.get("/livez")
+            for _ in range(4):
+                another.get("/livez")
+            metrics_of(client)
+            assert requests_of(metrics_of(another), route="/livez") == 7
+            assert requests_of(metrics_of(client), route="/livez") == 7
+            client.get("/livez")
+        one.stop()
+        with other.client() as another:
+            assert requests_of(metrics_of(another), route="/livez") == 8
+        one.start()
+        with one.client() as client:
+            assert requests_of(metrics_of(client), route="/livez") == 8
+
+
+def test_requests_are_counted_while_the_store_is_away(tmp_path: Path, valkey: ValkeyServer) -> None:
+    with started(tmp_path / "a", valkey) as api, api.client() as client:
+        job_id = submitted(client)
+        before = metrics_of(client)
+        valkey.kill()
+        assert client.get(f"{JOBS}/{job_id}").status_code == 503
+        during = metrics_of(client)
+        assert during["clipmill_store_up", frozenset()] == 0
+        assert requests_of(during, status="503") == 1
+        assert requests_of(during, status="202") == requests_of(before, status="202")
+        valkey.start()
+        assert eventually(lambda: requests_of(metrics_of(client), status="503") == 1, 10)
+
+
+def test_a_worker_that_fell_silent_is_down_and_one_that_took_leave_is_not_there(
+    client: httpx.Client, api: Api
+) -> None:
+    for name in ("w1", "w2", "w3"):
+        api.store.report_worker(replace(worker_report(), id=name))
+    api.store.redis.delete(key("worker", "w2"))  # as when it expires
+    api.store.forget_worker("w3")
+    found = metrics_of(client)
+    up = {dict(row)["worker"]: value for (name, row), value in found.items() if "worker_up" in name}
+    assert up == {"w1": 1, "w2": 0}
+    assert found["clipmill_workers", frozenset()] == 1
+
+
+def test_the_age_of_the_last_housekeeping_is_told(client: httpx.Client, api: Api) -> None:
+    age = ("clipmill_housekeeper_age_seconds", frozenset[Any]())
+    assert metrics_of(client)[age] == float("inf")
+    api.store.note_housekeeping()
+    found = metrics_of(client)
+    assert 0 <= found[age] < 10
+    assert found["clipmill_housekeeper_rounds_total", frozenset()] == 1
+
+
+def test_nothing_that_a_client_makes_up_becomes_a_label(client: httpx.Client) -> None:
+    def strange(number: int) -> None:
+        client.get(f"/no/{number}/such?path={number}")
+        client.get(f"{JOBS}/made-up-{number}")
+        client.post(JOBS, json={"kind": f"kind{number}", "source": {"url": f"https://{number}.x"}})
+        client.request(f"METHOD{number}", "/")
+        submitted(client, source={"url": f"https://site{number}.example/{number}"})
+
+    for number in range(3):
+        strange(number)
+    first = metrics_of(client)
+    for number in range(3, 60):
+        strange(number)
+    later = metrics_of(client)
+    # Buckets of a row are all there from the first observation on.
+    assert later.keys() - first.keys() == set()
+
+
+def test_a_scrape_asks_the_store_the_same_however_many_records_there_are(
+    client: httpx.Client, api: Api
+) -> None:
+    def commands() -> int:
+        metrics_of(client)  # hands over what was gathered
+        before = api.store.redis.info("stats")["total_commands_processed"]
+        metrics_of(client)
+        return int(api.store.redis.info("stats")["total_commands_processed"] - before)
+
+    few = [commands() for _ in range(3)]
+    for number in range(100):
+        submitted(client, source={"url": f"https://site{number}.example/"})
+    # Threads beside the scrape hand over too, and ask whether the store is there.
+    assert min(commands() for _ in range(3)) <= max(few) + 12
