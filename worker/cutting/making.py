@@ -96,7 +96,8 @@ def _by_program(
     values.pop("duration_seconds")
     if values.pop("smart_rejected"):
         tools.counters["smart_rejected_total"] += 1
-    return Cut(plan.target, _checked(plan, tools)[0], values, warnings)
+    facts = MediaFacts.from_dict(values.pop("facts"))
+    return Cut(plan.target, facts, values, warnings)
 
 
 def _by_copying(

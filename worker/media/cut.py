@@ -1,6 +1,6 @@
 """Program: cut one frame-exact clip, copying what can be copied.
 
-Spec: the fields of `CutRequest`. Result: `CutResult` as a dict.
+Spec: the fields of `CutRequest`. Result: `CutResult` as a dict, and the clip's `facts`.
 """
 
 import gc
@@ -19,7 +19,7 @@ from worker.media.joining import CannotJoin, joining_of, joints_of
 from worker.media.opening import open_source, refuse_huge_pictures
 from worker.media.output import ClipWriter
 from worker.media.plan import SmartPlan, plan_smart
-from worker.media.probe import main_video, playable_audio
+from worker.media.probe import facts_of_file, main_video, playable_audio
 from worker.media.protocol import ProgressReporter, serve, write_line
 from worker.media.reading import PicturesMissing, window_of
 from worker.media.request import CutRequest
@@ -31,8 +31,8 @@ from worker.media.whole import Encoded, WholeEncode, has_true_times, is_interlac
 from worker.media.window import Window
 
 COPIED_VIDEO = {
-    "mp4": frozenset({"h264", "vp9", "av1"}),
-    "mkv": frozenset({"h264", "vp9", "av1"}),
+    "mp4": frozenset({"h264", "hevc", "vp9", "av1"}),
+    "mkv": frozenset({"h264", "hevc", "vp9", "av1"}),
     "webm": frozenset({"vp9", "av1"}),
 }
 SOUND_CONTAINERS = frozenset({"m4a", "mp3"})
@@ -83,8 +83,9 @@ class Source:
 
 
 def main(spec: dict[str, Any]) -> dict[str, Any]:
-    """Make one clip."""
-    return asdict(cut(CutRequest.from_spec(spec)))
+    """Make one clip, and say what the finished file holds."""
+    result = asdict(cut(CutRequest.from_spec(spec)))
+    return {**result, "facts": facts_of_file(spec["output"]).to_dict()}
 
 
 def cut(request: CutRequest) -> CutResult:
@@ -198,6 +199,8 @@ def _plan(source: Source, request: CutRequest) -> SmartPlan:
     plan = plan_smart(source.index.records, source.window)
     if plan is None:
         raise CannotJoin("no keyframe in the range begins a run that can be copied")
+    if codec == "hevc" and (plan.head or plan.tail):
+        raise CannotJoin("hevc pieces cannot be joined in a form that all players take")
     return plan
 
 

@@ -66,6 +66,12 @@ def _refuse_still_picture(container: InputContainer, path: str) -> None:
         raise NotMedia("The file is a still picture.")
 
 
+def facts_of_file(path: str) -> MediaFacts:
+    """What a finished file of ours holds."""
+    with open_source(path) as container:
+        return facts_of(container, Path(path).stat().st_size)
+
+
 def facts_of(container: InputContainer, size_bytes: int) -> MediaFacts:
     """The facts of an open file.
 
