@@ -20,6 +20,7 @@ AV1 170, VP9 106, ProRes 125, MPEG-2 87. Tone mapping adds 72 at 1080p. The esti
 """
 
 from tasks.media import MediaFacts, VideoFacts
+from tasks.specs import Output
 from worker.ffmpeg.gif import gif_wishes, queued_bytes
 from worker.ffmpeg.plan import CutPlan
 from worker.ffmpeg.shape import shape_of
@@ -51,7 +52,7 @@ _MEGA = 1e6
 
 
 def memory_estimate_bytes(plan: CutPlan) -> int:
-    """What encoding a clip takes, by `encode_argv` or by the PyAV program; sound alone is little."""
+    """What encoding a clip takes, by `encode_argv` or by the PyAV program."""
     video = plan.facts.video
     if video is None or not plan.keeps_picture:
         return copy_bytes(plan.facts)
@@ -83,8 +84,7 @@ def thumbnail_bytes(facts: MediaFacts, max_width: int) -> int:
     """What `thumbnail_argv` takes."""
     if facts.video is None:
         return copy_bytes(facts)
-    size = (min(max_width, facts.video.width), facts.video.height)
-    small = _megapixels(size)
+    small = _megapixels(shape_of(facts.video, Output(width=max_width)).size)
     return _bytes(
         _decoding_mib(facts.video, 1) + _narrowing_mib(facts.video, small) + _THUMBNAIL_MIB * small
     )

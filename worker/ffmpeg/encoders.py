@@ -11,9 +11,10 @@ MUXERS = {
     "m4a": "ipod",
     "mp3": "mp3",
 }
-# The index comes first, so that playing begins before all is loaded. Without negative offsets a
-# first frame just after the start makes an edit that begins before the first key picture.
-MP4_FLAGS = "+faststart+negative_cts_offsets"
+# The index comes first, so that playing begins before all is loaded. Pictures out of order are
+# placed by an edit list: with `negative_cts_offsets` instead, FFmpeg's own reader finds the last
+# ones shown before they are decoded in every third clip of a few frames.
+MP4_FLAGS = "+faststart"
 
 _X264 = {"draft": ("ultrafast", 26), "standard": ("superfast", 22), "high": ("fast", 18)}
 # Looking ahead 10 frames instead of 30 halves the memory for 2 % of the size; the thread that

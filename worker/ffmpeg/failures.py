@@ -27,9 +27,10 @@ _WORDS: tuple[tuple[str, type[JobError], str], ...] = (
     (r"No space left on device|Disk quota exceeded", StorageFull, "The disk is full."),
     (r"File too large", TooLarge, "The result is larger than a file may be here."),
     (
-        r"Cannot allocate memory|malloc of size \d+ failed|std::bad_alloc",
+        r"Cannot allocate memory|malloc of size \d+ failed|std::bad_alloc"
+        r"|pthread_create\(\) failed",
         MemoryExceeded,
-        "FFmpeg needed more memory than it may have.",
+        "FFmpeg needed more memory or threads than it may have.",
     ),
     (
         r"exceeds specified max pixel count|Picture size \d+x\d+ is invalid",
@@ -48,12 +49,16 @@ _WORDS: tuple[tuple[str, type[JobError], str], ...] = (
         "The file is not what it looked like.",
     ),
     (
-        r"moov atom not found|Invalid data found|Error opening input|Error while decoding"
+        r"moov atom not found|Invalid data found|Error while decoding"
         r"|decode error rate .{0,60}exceeds|Cannot determine format of input|could not find codec"
-        r"|EBML header parsing failed|Nothing was written into output file"
-        r"|Could not open encoder before EOF",
+        r"|EBML header parsing failed",
         CorruptMedia,
         "The file is damaged or incomplete and cannot be read.",
+    ),
+    (
+        r"Nothing was written into output file|Could not open encoder before EOF",
+        RangeOutsideMedia,
+        "The source has nothing to show in this range.",
     ),
 )
 _BY_END: dict[End, tuple[type[JobError], str]] = {

@@ -17,6 +17,7 @@ AUDIO_CONTAINERS = frozenset({"m4a", "mp3"})
 PREROLL_SECONDS = 0.5
 LONG_PREROLL_SECONDS = 12.0
 UNINDEXED = frozenset({"mpegts", "mpeg", "mpegvideo", "m4v", "h264", "hevc", "dv"})
+UNTIMED = frozenset({"avi"})  # its frames have no time of showing, and every reader guesses its own
 
 # Which codecs each container takes as they are; None is whatever Matroska knows: everything here.
 _COPIES: dict[str, tuple[frozenset[str] | None, frozenset[str] | None]] = {
@@ -88,16 +89,21 @@ def preroll_of(facts: MediaFacts) -> float:
 
 
 def needs_exact_decoder(facts: MediaFacts) -> bool:
-    """Whether a seek in this source may land where decoding cannot begin.
+    """Whether the PyAV program should make this source's clips where it can.
 
-    Then FFmpeg's command line loses frames at the start if no key picture lies in the long
-    pre-roll, and it cannot go back; the PyAV program can.
+    A seek may land where decoding cannot begin: FFmpeg's command line loses frames if no key
+    picture lies in the long pre-roll, and it cannot go back. Or frames have no times of their own:
+    then the program's guess is one frame beside FFmpeg's, and all clips should follow one guess.
     """
-    return facts.video is not None and _unindexed(facts)
+    return facts.video is not None and (_unindexed(facts) or _one_of(UNTIMED, facts))
 
 
 def _unindexed(facts: MediaFacts) -> bool:
-    return not UNINDEXED.isdisjoint(facts.container.split(","))
+    return _one_of(UNINDEXED, facts)
+
+
+def _one_of(names: frozenset[str], facts: MediaFacts) -> bool:
+    return not names.isdisjoint(facts.container.split(","))
 
 
 def expected_frames(plan: CutPlan) -> int | None:
