@@ -33,12 +33,13 @@ class Joining:
     copied: Callable[[bytes], bytes] | None  # a source packet as the clip holds it; None: as it is
     encoded: Callable[[bytes], bytes] | None
     skips_unreferenced: bool  # the decoder may leave out pictures nobody refers to
+    tag: str | None = None  # the sample entry's name, where the muxer's own choice is not it
 
 
 def joining_of(stream: VideoStream) -> Joining:
     """How to copy from this stream. Raises CannotJoin with the reason."""
     codec = stream.codec_context.codec.canonical_name
-    makers = {"h264": _h264, "vp9": _vp9, "av1": _av1}
+    makers = {"h264": _h264, "hevc": _hevc, "vp9": _vp9, "av1": _av1}
     if codec not in makers:
         raise CannotJoin(f"{codec} video cannot be joined with encoded frames")
     return makers[codec](stream)
@@ -136,6 +137,31 @@ def _key_joints(stream: VideoStream) -> Joints:
         is_entry=lambda packet: packet.is_keyframe,
         trouble=lambda packet: _changed_extradata(packet, declared),
     )
+
+
+def _hevc(stream: VideoStream) -> Joining:
+    """HEVC is copied only where nothing needs encoding: Apple's players want all parameter sets
+    in the sample entry, and no encoder offers other identifiers than the source's."""
+    declared = stream.codec_context.extradata or b""
+    # hvcC keeps the size of its lengths in byte 21; anything else has start codes.
+    size = (declared[21] & 3) + 1 if declared[:1] == b"\1" and len(declared) > 21 else None
+
+    def open_piece_encoder(*_: object) -> VideoCodecContext:
+        raise CannotJoin("hevc pieces are not encoded")
+
+    def is_entry(packet: VideoPacket) -> bool:
+        try:
+            return any(hevc_random_access(unit) for unit in h264.units(bytes(packet), size))
+        except ValueError:
+            return False
+
+    joints = Joints(is_entry, lambda packet: _changed_extradata(packet, declared))
+    return Joining(joints, open_piece_encoder, lambda _: None, None, None, False, tag="hvc1")
+
+
+def hevc_random_access(unit: bytes) -> bool:
+    """Whether a unit belongs to a picture that decoding can begin at (BLA, IDR or CRA)."""
+    return 16 <= (unit[0] >> 1) & 63 <= 21
 
 
 def _vp9(stream: VideoStream) -> Joining:

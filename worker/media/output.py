@@ -45,9 +45,14 @@ class ClipWriter:
     def __exit__(self, *_: object) -> None:
         self._file.close()
 
-    def copy_stream(self, source: Stream, extradata: bytes | None = None) -> Stream:
-        """A stream that takes the source's packets; `extradata` replaces its own."""
+    def copy_stream(
+        self, source: Stream, extradata: bytes | None = None, tag: str | None = None
+    ) -> Stream:
+        """A stream that takes the source's packets; `extradata` replaces its own, and `tag` the
+        name an MP4 gives the codec."""
         stream = self._file.add_stream_from_template(source, opaque=True)
+        if tag is not None and self.hides_lead_in:
+            stream.codec_context.codec_tag = tag
         if extradata is not None:
             stream.codec_context.extradata = extradata
         if source.language:

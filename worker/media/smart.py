@@ -80,6 +80,8 @@ class SmartCut:
         self._timing, self._writer, self._request = timing, writer, request
         assert stream.time_base is not None
         self._time_base = stream.time_base
+        context = stream.codec_context
+        self._form = (context.width, context.height, context.pix_fmt)
         self._copied = set(plan.copied)
         self._left_to_copy = len(self._copied)
         self._notes = BrightnessNotes()
@@ -90,7 +92,7 @@ class SmartCut:
         # The header is written before the first picture is decoded, and needs the encoder's sets.
         sample = self._open_encoder([]).extradata if plan.head or plan.tail else None
         self._extradata = joining.extradata(sample)
-        self._out = writer.copy_stream(stream, self._extradata)
+        self._out = writer.copy_stream(stream, self._extradata, joining.tag)
 
     @property
     def complete(self) -> bool:
@@ -124,6 +126,8 @@ class SmartCut:
 
     def _write_encoded(self, frames: list[VideoFrame]) -> None:
         for frame in frames:
+            if (frame.width, frame.height, frame.format.name) != self._form:
+                raise CannotJoin("its picture size changes in the range")
             if self._encoder is None:
                 self._encoder = self._open_encoder(self._notes.messages)
                 if self._joining.extradata(self._encoder.extradata) != self._extradata:
