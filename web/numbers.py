@@ -7,6 +7,7 @@ import re
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from tasks.store.catalogue import FAMILIES, buckets_of
 from tasks.store.counters import counter_name
@@ -40,19 +41,27 @@ def families(counters: Mapping[str, float]) -> list[Numbers | Distribution]:
     plain: dict[str, dict[str, float]] = defaultdict(dict)
     parts: dict[str, dict[str, dict[str, float]]] = defaultdict(lambda: defaultdict(dict))
     for flat, value in {**_zeros(), **counters}.items():
-        match = _FLAT.fullmatch(flat)
-        if match is None:
-            continue  # written by another version of this program
-        part = _PART.fullmatch(match[1])
+        metric, part, inside = _split(flat)
         if part:
-            parts[part[1]][part[2]][match[2] or ""] = value
-        else:
-            plain[match[1]][match[2] or ""] = value
+            parts[metric][part][inside] = value
+        elif metric:
+            plain[metric][inside] = value
     found: list[Numbers | Distribution] = [
         *(_numbers(name, rows) for name, rows in plain.items()),
         *(_distribution(name, by_part) for name, by_part in parts.items()),
     ]
     return sorted(found, key=lambda family: family.name)
+
+
+# The names are few and come again with every scrape.
+@lru_cache(maxsize=8192)
+def _split(flat: str) -> tuple[str, str, str]:
+    """Metric, part of a histogram, and what stands in the braces; nothing for an odd name."""
+    match = _FLAT.fullmatch(flat)
+    if match is None:
+        return "", "", ""  # written by another version of this program
+    part = _PART.fullmatch(match[1])
+    return (part[1], part[2], match[2] or "") if part else (match[1], "", match[2] or "")
 
 
 def _zeros() -> dict[str, float]:
@@ -64,7 +73,8 @@ def _zeros() -> dict[str, float]:
     }
 
 
-def _pairs(inside: str) -> dict[str, str]:
+@lru_cache(maxsize=8192)
+def _pairs(inside: str) -> Mapping[str, str]:
     return dict(item.split("=", 1) for item in inside.split(",") if "=" in item)
 
 
