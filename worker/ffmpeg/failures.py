@@ -67,8 +67,8 @@ _BY_END: dict[End, tuple[type[JobError], str]] = {
     End.MEMORY: (MemoryExceeded, "FFmpeg used more memory than its share."),
     End.DISK: (StorageFull, "FFmpeg wrote more than a job may."),
 }
-# An absolute path begins where no word does, so that "1/25" and "yuv/rgb" stay readable.
-_PATH = re.compile(r"(?:file:)?(?<![\w.])/(?:[^\s/'\"]+/)+[^\s'\":,\]]*")
+# An absolute path begins where no word ends, so that "1/25" and addresses stay readable.
+_PATH = re.compile(r"(?:file:)?(?<![\w./])/(?!/)[^\s'\":,\]]+")
 _QUERY = re.compile(r"(\w+://[^\s?#]+)[?#]\S*")
 _USER = re.compile(r"(\w+://)[^\s/@]+@")
 

@@ -1,0 +1,137 @@
+"""What FFmpeg's last words mean; each text was seen from FFmpeg 9.0.2."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tasks.errors import RangeOutsideMedia, ToolFailed, job_error_codes
+from tests.unit.worker.ffmpeg.values import plan
+from worker.ffmpeg import failure_of, refuse_empty
+from worker.ffmpeg.failures import scrubbed
+from worker.supervision import End, Finished
+
+FOLDER = Path("/var/lib/jobs/abc")
+
+
+def finished(stderr: str = "", returncode: int = 1, end: End = End.EXITED) -> Finished:
+    return Finished(end, returncode, stderr, 1.0, 1.0, 1)
+
+
+SEEN = [
+    ("[in#0] moov atom not found\nInvalid data found when processing input", "corrupt_media"),
+    ("Format not on whitelist 'mov,mp4'\nError opening input: Invalid argument", "not_media"),
+    ("Stream specifier ':a:0' in filtergraph description matches no streams.", "no_such_stream"),
+    ("Decoding requested, but no decoder found for: none", "no_such_stream"),
+    ("Error writing trailer: No space left on device", "storage_full"),
+    ("[out#0/mp4] Error writing trailer: File too large", "too_large"),
+    ("[h264] picture size 20000x20000 exceeds specified max pixel count 1", "too_large"),
+    ("Error while filtering: Cannot allocate memory", "memory_exceeded"),
+    ("pthread_create() failed\nCould not open encoder before EOF", "memory_exceeded"),
+    ("Could not open encoder before EOF\nNothing was written into", "range_outside_media"),
+    ("Error opening input: No such file or directory", "tool_failed"),
+    ("", "tool_failed"),
+]
+
+
+@pytest.mark.parametrize(("words", "code"), SEEN)
+def test_last_words_are_understood(words: str, code: str) -> None:
+    found = failure_of(finished(words), FOLDER)
+
+    assert type(found) is job_error_codes()[code]
+
+
+def test_damage_that_leaves_nothing_to_encode_is_damage() -> None:
+    words = "Invalid data found when processing input\nNothing was written into output file"
+
+    found = failure_of(finished(words), FOLDER)
+
+    assert found is not None
+    assert found.code == "corrupt_media"
+
+
+@pytest.mark.parametrize(
+    ("end", "code"),
+    [
+        (End.DEADLINE, "deadline_exceeded"),
+        (End.STALLED, "deadline_exceeded"),
+        (End.MEMORY, "memory_exceeded"),
+        (End.DISK, "storage_full"),
+    ],
+)
+def test_a_limit_that_was_reached_is_the_reason_whatever_was_said(end: End, code: str) -> None:
+    found = failure_of(finished("Invalid data found", -15, end), FOLDER)
+
+    assert found is not None
+    assert found.code == code
+
+
+@pytest.mark.parametrize("end", [End.CANCELLED, End.SHUTDOWN, End.LOST])
+def test_a_process_that_was_stopped_on_purpose_has_not_failed(end: End) -> None:
+    assert failure_of(finished("x", -15, end), FOLDER) is None
+
+
+def test_a_process_that_ended_well_has_not_failed_whatever_it_said() -> None:
+    assert failure_of(finished("[h264] error while decoding MB 0 7", 0), FOLDER) is None
+
+
+def test_a_file_that_reached_its_size_limit_is_too_large() -> None:
+    found = failure_of(finished(returncode=-25), FOLDER)
+
+    assert found is not None
+    assert found.code == "too_large"
+
+
+def test_a_killed_process_says_by_which_signal() -> None:
+    found = failure_of(finished(returncode=-9), FOLDER)
+
+    assert isinstance(found, ToolFailed)
+    assert "signal 9" in found.message
+
+
+def test_last_words_tell_no_path_query_or_user() -> None:
+    words = (
+        f"Error opening file:{FOLDER}/source.mp4 and {FOLDER}/clip.mp4 in {FOLDER}\n"
+        "file:/home/someone/secret/x.mp4: '/etc/passwd' /opt/venv/lib/ffmpeg: gone\n"
+        "https://user:word@example.org/a/b.mp4?token=abc#d"
+    )
+
+    text = scrubbed(words, FOLDER)
+
+    for secret in (
+        str(FOLDER),
+        "home",
+        "secret",
+        "passwd",
+        "venv",
+        "token",
+        "abc",
+        "user",
+        "word@",
+    ):
+        assert secret not in text
+    assert "source.mp4" in text
+    assert "example.org/a/b.mp4" in text
+
+
+def test_last_words_stay_readable() -> None:
+    words = "[fc#0] settb=1/90000 yuv420p/yuv444p 30000/1001 fps"
+
+    assert scrubbed(words, FOLDER) == words
+
+
+def test_a_clip_without_a_frame_is_refused(tmp_path: Path) -> None:
+    clip = plan()
+    target = tmp_path / "clip.mp4"
+    target.write_bytes(b"x")
+    object.__setattr__(clip, "target", target)
+
+    refuse_empty(clip, 1)
+    with pytest.raises(RangeOutsideMedia):
+        refuse_empty(clip, 0)
+
+
+def test_a_clip_that_was_never_written_is_refused() -> None:
+    with pytest.raises(ToolFailed):
+        refuse_empty(plan(), 10)

@@ -1,0 +1,50 @@
+"""Plans of sources that need not exist."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from tasks.media import AudioFacts, MediaFacts, VideoFacts
+from tasks.specs import Output
+from worker.ffmpeg import CutPlan
+
+VIDEO = VideoFacts(
+    codec="h264",
+    profile="High",
+    width=1920,
+    height=1080,
+    pix_fmt="yuv420p",
+    bit_depth=8,
+    fps=30.0,
+)
+FACTS = MediaFacts(
+    container="mov,mp4,m4a,3gp,3g2,mj2",
+    start_time_seconds=0.0,
+    duration_seconds=60.0,
+    size_bytes=10_000_000,
+    video=VIDEO,
+    audio=(AudioFacts("aac", 48000, 2),),
+)
+
+
+def video(**changes: Any) -> VideoFacts:
+    """The usual picture with changes."""
+    return replace(VIDEO, **changes)
+
+
+def plan(
+    container: str = "mp4", facts: MediaFacts = FACTS, start: float = 10.0, end: float = 15.0,
+    threads: int = 1, **output: Any,
+) -> CutPlan:  # fmt: skip
+    """A clip of the usual source."""
+    target = Path(f"/job/clip.{container}")
+    return CutPlan(
+        Path("/job/source"), target, start, end, facts, Output(**output), container, threads
+    )
+
+
+def after(argv: list[str], option: str) -> str:
+    """The word that follows an option."""
+    return argv[argv.index(option) + 1]
