@@ -55,17 +55,20 @@ def main(ready_file: Path | None) -> None:
     except SettingsError as error:
         sys.exit(str(error))
     configure_logging(settings.log_format, settings.log_level)
-    _allow_descriptors()
+    # Connections that do nothing must not keep others out, so many more than threads; what is
+    # left of the descriptors is for files and the store.
+    connections = _allowed_descriptors() * 3 // 4
     with reserved(settings) as held:
         address, port = held.getsockname()[:2]
-        Server(address, port, ready_file).serve_application()
+        Server(address, port, connections, ready_file).serve_application()
 
 
-def _allow_descriptors() -> None:
-    """Every client that waits holds a socket, and the usual soft limit is 1,024 of them."""
+def _allowed_descriptors() -> int:
+    """How many this process may have, after asking for more than the usual 1,024."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _DESCRIPTORS if most == resource.RLIM_INFINITY else min(_DESCRIPTORS, most)
     resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
+    return wanted
 
 
 def reserved(settings: Settings) -> socket.socket:
@@ -93,7 +96,7 @@ def reserved(settings: Settings) -> socket.socket:
 class Server(MPServer):
     """Granian, which says when it answers and lets waiting requests end before it stops."""
 
-    def __init__(self, address: str, port: int, ready_file: Path | None) -> None:
+    def __init__(self, address: str, port: int, connections: int, ready_file: Path | None) -> None:
         super().__init__(
             "web.wsgi:application",
             address=address,
@@ -104,7 +107,7 @@ class Server(MPServer):
             websockets=False,
             workers=1,
             blocking_threads=_THREADS,
-            backpressure=_THREADS,
+            backpressure=connections,
             workers_kill_timeout=_STOP_SECONDS,
             # Its warnings are about the number of threads, which is meant.
             log_level=LogLevels.error,

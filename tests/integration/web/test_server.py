@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import signal
 import socket
 import threading
@@ -234,6 +235,22 @@ def test_a_worker_that_was_killed_takes_the_parent_with_it(
         worker.kill()
         assert api.process is not None
         assert api.process.wait(20) == 1
+
+
+def test_clients_that_say_nothing_do_not_keep_others_out(api: Api, client: httpx.Client) -> None:
+    host, port = api.url.removeprefix("http://").split(":")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(4096, hard), hard))
+    silent = [socket.create_connection((host, int(port)), timeout=10) for _ in range(1500)]
+    try:
+        began = time.monotonic()
+        assert client.get("/livez").status_code == 200
+        # The server closes silent connections after 15 seconds: it must not have needed that.
+        assert time.monotonic() - began < 10
+    finally:
+        for connection in silent:
+            connection.close()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_hundreds_of_clients_that_wait_are_all_told_at_once(
