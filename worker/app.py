@@ -38,6 +38,7 @@ from worker.reporting import Reporter
 from worker.runner import Runner
 from worker.supervision import End
 from worker.sweep import become_subreaper, sweep_leftovers
+from worker.throttles import Throttles
 from worker.watch import Heartbeat
 from worker.workspace import WorkFolder, remove_leftovers
 
@@ -78,6 +79,7 @@ def build(settings: Settings, celery: Celery) -> Parts:
     broker = Broker(celery)
     settlement = Settlement(store, broker)
     budget = Budget(settings.memory_budget_bytes)
+    throttles = Throttles()
     heartbeat = Heartbeat(store)
     runner = Runner(
         store,
@@ -87,13 +89,14 @@ def build(settings: Settings, celery: Celery) -> Parts:
         heartbeat,
         Toolbox(settings, store, storage, lambda: heartbeat.running),
         work_folder,
+        throttles.note,
     )
     return Parts(
         settings,
         runner,
         heartbeat,
         Housekeeper(store, broker, storage, settlement, worker_id),
-        Reporter(store, settings, budget, heartbeat, worker_id),
+        Reporter(store, settings, budget, heartbeat, throttles, worker_id),
         work_folder,
         threading.Event(),
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +23,6 @@ from worker import ytdlp
 from worker.cutting import make_clip, make_thumbnail
 from worker.needs import Need, need_of
 from worker.publishing import main_artifact_of
-from worker.supervision import Stop
 from worker.tools import Tools
 from worker.watch import Held
 
@@ -64,11 +62,12 @@ class Toolbox:
         """The tools of one attempt of one job. Raises StorageFull when the disk is."""
         return JobMachine(self, held, folder, need)
 
-    def tools(self, folder: Path, stop: Stop) -> Tools:
+    def tools(self, folder: Path, held: Held) -> Tools:
         """The tools of one attempt, which may use the whole budget and no more."""
         return Tools(
             folder,
-            stop,
+            held.stop,
+            held.counters,
             deadline_seconds=self.settings.job_deadline_seconds,
             memory_bytes=self.settings.memory_budget_bytes,
         )
@@ -81,18 +80,13 @@ class JobMachine:
         self._toolbox = toolbox
         self._held = held
         self._need = need
-        self._tools = toolbox.tools(folder, held.stop)
+        self._tools = toolbox.tools(folder, held)
         self._check_disk()
 
     @property
     def peak_memory_bytes(self) -> int:
         """The most that any tool of this attempt used."""
         return self._tools.peak_bytes
-
-    @property
-    def counters(self) -> Counter[str]:
-        """What the tools of this attempt add to the numbers."""
-        return self._tools.counters
 
     def extract(self, url: str, playlist_items: int) -> Mapping[str, Any]:
         """The contract's `info` of a page."""

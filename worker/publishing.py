@@ -44,10 +44,10 @@ class Artifacts:
             **self.values,
         }
 
-    def extras(self, counters: Counter[str] | None = None) -> Extras:
+    def extras(self) -> Extras:
         """What is written together with the job's success."""
         return Extras(
-            counters=self.counters + (counters or Counter()),
+            counters=self.counters,
             artifacts=[(item, self.new) for item in self.stored],
             cache_key=self.cache_key if self.new else None,
         )

@@ -75,7 +75,7 @@ class Housekeeper:
         self._each(self._store.ended_jobs(), self._settle)
         for kind in KINDS:
             self._wake_again(kind)
-        self._store.count({"housekeeper_rounds_total": 1})
+        self._store.note_housekeeping()
 
     def _each(self, job_ids: Iterable[str], look_after: Callable[[str], None]) -> None:
         """One job that cannot be helped must not keep the others from their help."""
@@ -95,9 +95,9 @@ class Housekeeper:
             return
         cancelled = self._store.cancel_requested(job_id)
         after = _after_lost_worker(job, cancelled, time.time())
-        reason = Extras(counters=Counter({counter_name("recovered_jobs_total", reason="lease"): 1}))
+        extras = Extras(counters=_counters_of_recovery(job, after))
         try:
-            self._store.replace(job, after, revision, lease_expired=True, extras=reason)
+            self._store.replace(job, after, revision, lease_expired=True, extras=extras)
         except (Conflict, Follows, CancelRequested):
             return  # renewed, ended, recovered or to be cancelled: the next round looks again
         log.warning("a worker was lost", extra={"values": {"job": job_id, "state": after.state}})
@@ -140,6 +140,13 @@ class Housekeeper:
             self._settlement.settle(job)
         else:
             self._settlement.publish(job)
+
+
+def _counters_of_recovery(job: Job, after: Job) -> Counter[str]:
+    numbers = Counter({counter_name("recovered_jobs_total", reason="lease"): 1})
+    if job.state is JobState.RUNNING and after.state is JobState.QUEUED:
+        numbers[counter_name("job_retries_total", kind=job.kind, code=WorkerLost.code)] = 1
+    return numbers
 
 
 def _after_lost_worker(job: Job, cancelled: bool, now: float) -> Job:

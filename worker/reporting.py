@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 import logging
-import os
 import shutil
 import socket
 import threading
 import time
+from collections import Counter
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
 import imageio_ffmpeg
-import psutil
 
 from config.settings import Settings
+from tasks.bottleneck import Limit, limit_of
 from tasks.errors import StoreUnavailable
+from tasks.job import WaitReason
 from tasks.store import Store, WorkerReport
 from worker.admission import Budget
+from worker.load import LoadMeter, tools_bytes
+from worker.throttles import Throttles
 from worker.watch import Heartbeat
 
 log = logging.getLogger(__name__)
 
-PERIOD_SECONDS = 5.0
+PERIOD_SECONDS = 2.0
 
 
 class Reporter:
@@ -34,13 +38,17 @@ class Reporter:
         settings: Settings,
         budget: Budget,
         heartbeat: Heartbeat,
+        throttles: Throttles,
         worker_id: str,
     ) -> None:
         self._store = store
         self._settings = settings
         self._budget = budget
         self._heartbeat = heartbeat
+        self._throttles = throttles
         self._worker_id = worker_id
+        self._load = LoadMeter()
+        self._limit, self._limit_since = Limit.NOTHING, time.time()
         self._tools = tool_versions()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._report, name="reporter", daemon=True)
@@ -71,19 +79,35 @@ class Reporter:
                 return
 
     def report(self) -> WorkerReport:
-        """How this worker does now."""
+        """How this worker does now, and what limits it since when."""
+        found = self._present()
+        limit = limit_of(found)
+        if limit is not self._limit:
+            self._limit, self._limit_since = limit, found.seen_at
+        return replace(found, limit=self._limit, limit_since=self._limit_since)
+
+    def _present(self) -> WorkerReport:
+        jobs, load = self._heartbeat.jobs, self._load.read()
+        waits = Counter(job.wait_reason for job in jobs)
         return WorkerReport(
             id=self._worker_id,
             host=socket.gethostname(),
             seen_at=time.time(),
             concurrency=self._settings.worker_concurrency,
-            running=self._heartbeat.running,
+            running=len(jobs),
             memory_budget_bytes=self._budget.total_bytes,
             memory_reserved_bytes=self._budget.reserved_bytes,
-            memory_used_bytes=_children_bytes(),
+            memory_used_bytes=tools_bytes(),
             disk_free_bytes=shutil.disk_usage(self._settings.data_dir).free,
             kinds=self._settings.queues,
             tools=self._tools,
+            disk_floor_bytes=self._settings.min_free_disk_bytes,
+            cpu_percent=load.cpu_percent,
+            own_cpu_percent=load.own_cpu_percent,
+            io_wait_percent=load.io_wait_percent,
+            jobs_waiting_for_memory=waits[WaitReason.MEMORY],
+            phases=dict(Counter(job.phase for job in jobs if job.phase is not None)),
+            throttled_sites=self._throttles.sites(),
         )
 
 
@@ -91,14 +115,3 @@ def tool_versions() -> dict[str, str]:
     """The tools this worker has."""
     ffmpeg = Path(imageio_ffmpeg.get_ffmpeg_exe()).name
     return {"ffmpeg": ffmpeg.removeprefix("ffmpeg-"), "yt_dlp": version("yt-dlp")}
-
-
-def _children_bytes() -> int:
-    """Memory of everything below this process, guards included."""
-    total = 0
-    for child in psutil.Process(os.getpid()).children(recursive=True):
-        try:
-            total += child.memory_info().rss
-        except psutil.NoSuchProcess:
-            continue  # it ended between the two looks
-    return total

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 
 from config.logs import log_context
 from tasks.errors import InternalError, JobError, StoreUnavailable
@@ -15,6 +16,7 @@ from tasks.kinds import run_kind
 from tasks.retry import delay_before_retry
 from tasks.settlement import Settlement
 from tasks.store import ArtifactGone, CancelRequested, LeaseLost, Store
+from tasks.store.counters import observed
 from worker.admission import Budget, NoRoomYet
 from worker.machine import JobMachine, Toolbox
 from worker.needs import Need
@@ -41,6 +43,7 @@ class Runner:
         heartbeat: Heartbeat,
         toolbox: Toolbox,
         work_folder: WorkFolder,
+        on_failure: Callable[[Job, JobError], None] = lambda job, error: None,
     ) -> None:
         self._store = store
         self._settlement = settlement
@@ -49,6 +52,7 @@ class Runner:
         self._heartbeat = heartbeat
         self._toolbox = toolbox
         self._work_folder = work_folder
+        self._on_failure = on_failure  # hears of every attempt that fails
 
     def run_next(self, kind: str) -> bool:
         """Take the next ready job of a kind and bring it to its end; False when there is none.
@@ -74,12 +78,7 @@ class Runner:
             if self._answer_from_storage(held):
                 return
             need = self._toolbox.need_of(held.job)
-            with self._budget.reserve(
-                need.memory_bytes,
-                patience_seconds=PATIENCE_SECONDS,
-                given_up=lambda: held.stop.reason is not None,
-                on_wait=lambda: held.change(lambda job: job.waiting_for(WaitReason.MEMORY)),
-            ):
+            with self._room_for(held, need):
                 self._attempt(held, need)
         except NoRoomYet:
             self._give_back(held)
@@ -92,6 +91,25 @@ class Runner:
         except BaseException as error:
             # Also MemoryError and SystemExit: whatever leaves a task costs the worker a slot.
             self._fail_unexpectedly(held, error)
+
+    @contextmanager
+    def _room_for(self, held: Held, need: Need) -> Iterator[None]:
+        """Memory for the block; how long the job waited for it is counted in any case."""
+        with ExitStack() as room:
+            began = time.monotonic()
+            try:
+                room.enter_context(
+                    self._budget.reserve(
+                        need.memory_bytes,
+                        patience_seconds=PATIENCE_SECONDS,
+                        given_up=lambda: held.stop.reason is not None,
+                        on_wait=lambda: held.change(lambda job: job.waiting_for(WaitReason.MEMORY)),
+                    )
+                )
+            finally:
+                waited = time.monotonic() - began
+                held.counters.update(observed("admission_wait_seconds", waited))
+            yield
 
     def _attempt(self, held: Held, need: Need) -> None:
         """Claim, run, publish, record: the one place where a job succeeds."""
@@ -106,7 +124,7 @@ class Runner:
     def _succeed(self, held: Held, outcome: Outcome, machine: JobMachine) -> None:
         with self._publisher.published(held, outcome) as artifacts:
             job = held.job.succeeded(time.time(), artifacts.result(machine.peak_memory_bytes))
-            held.release(job, artifacts.extras(machine.counters))
+            held.release(job, artifacts.extras())
         self._settle(job)
 
     def _answer_from_storage(self, held: Held) -> bool:
@@ -127,6 +145,7 @@ class Runner:
     def _fail(self, held: Held, error: JobError) -> None:
         """Try again later if that can help, else end the job."""
         job = held.job
+        self._on_failure(job, error)
         if job.attempt == 0:  # refused before it could start, as by the memory budget
             self._end(held, lambda job, now: job.failed(now, Failure.of(error)))
             return

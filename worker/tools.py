@@ -30,11 +30,17 @@ class Tools:
     """Starts processes for one attempt and keeps account of what they took."""
 
     def __init__(
-        self, folder: Path, stop: Stop, *, deadline_seconds: float, memory_bytes: int
+        self,
+        folder: Path,
+        stop: Stop,
+        counters: Counter[str],
+        *,
+        deadline_seconds: float,
+        memory_bytes: int,
     ) -> None:
         self.folder = folder
         self.peak_bytes = 0
-        self.counters: Counter[str] = Counter()
+        self.counters = counters
         self._stop = stop
         self._memory_bytes = memory_bytes
         self._ends_at = time.monotonic() + deadline_seconds

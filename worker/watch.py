@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 from tasks.errors import StoreUnavailable
 from tasks.job import Job
@@ -39,6 +41,7 @@ class Held:
         self._pending: tuple[float, float | None, float | None] | None = None
         self._released = False
         self.stop = Stop()
+        self.counters: Counter[str] = Counter()  # written with the release, however it ends
         self._patience = Patience(PATIENCE_SECONDS, lambda: self.stop.reason is not None)
 
     @property
@@ -69,6 +72,7 @@ class Held:
         Raises LeaseLost, CancelRequested or StoreUnavailable: then nobody knows yet whether it
         was written.
         """
+        extras = replace(extras, counters=extras.counters + self.counters)
         with self._lock:
             place = self._store.release(
                 self._lease, job, extras, accept_cancel=accept_cancel, patience=self._patience
@@ -136,6 +140,12 @@ class Heartbeat:
     def running(self) -> int:
         """How many jobs are in our hands."""
         return len(self._held)
+
+    @property
+    def jobs(self) -> list[Job]:
+        """Their records as we last wrote them."""
+        with self._lock:
+            return [held.job for held in self._held]
 
     def stop_all(self, reason: End) -> None:
         """Ask every job in our hands to end, and those that should still come into them."""
