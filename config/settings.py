@@ -112,6 +112,17 @@ class Settings:
     min_free_disk_bytes: int = setting(
         "MIN_FREE_DISK", "512MiB", parse_size, "free space below which nothing new is started"
     )
+    artifact_ttl_seconds: float = setting(
+        "ARTIFACT_TTL", "7d", above_zero(parse_duration), "how long an artifact is kept unused"
+    )
+    storage_limit_bytes: int | None = setting(
+        "STORAGE_LIMIT", "", above_zero(parse_size),
+        "size of all artifacts beyond which the longest unused go; unset: no limit",
+    )  # fmt: skip
+    redis_policy: str = setting(
+        "REDIS_POLICY", "warn", one_of("warn", "refuse"),
+        "at the start, about a Redis that may forget jobs (eviction, no append-only file)",
+    )  # fmt: skip
     job_deadline_seconds: float = setting(
         "JOB_DEADLINE", "2h", above_zero(parse_duration), "longest run of one attempt of a job"
     )

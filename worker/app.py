@@ -12,6 +12,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from celery import Celery, signals
+from celery import Celery, bootsteps, signals
 from celery.exceptions import SecurityWarning
 from celery.worker import state as celery_state
 
@@ -27,6 +28,7 @@ from config.logs import configure_logging
 from config.settings import Settings, SettingsError, load_settings
 from tasks.broker import TASK_NAME, Broker, make_celery, queue_name
 from tasks.errors import StoreUnavailable
+from tasks.policy import UnsafeStore, check_policy
 from tasks.settlement import Settlement
 from tasks.storage import Storage
 from tasks.store import Store
@@ -40,9 +42,35 @@ from worker.supervision import End
 from worker.sweep import become_subreaper, sweep_leftovers
 from worker.throttles import Throttles
 from worker.watch import Heartbeat
+from worker.watchdog import Watchdog, end_at_once
 from worker.workspace import WorkFolder, remove_leftovers
 
 log = logging.getLogger(__name__)
+
+PULSE_SECONDS = 2.0
+
+
+class Pulse:
+    """Counts what Celery's event loop does on its timer: while it counts, messages are heard."""
+
+    def __init__(self) -> None:
+        self.beats = 0
+
+    def beat(self) -> None:
+        """The loop has come by."""
+        self.beats += 1
+
+    def felt_by(self, celery: Celery) -> None:
+        """Have the consumer beat. After each lost connection its timers must be set anew."""
+        beat = self.beat
+
+        class Beating(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery ships no types
+            requires = ("celery.worker.consumer.tasks:Tasks",)
+
+            def start(self, consumer: Any) -> None:
+                consumer.timer.call_repeatedly(PULSE_SECONDS, beat)
+
+        celery.steps["consumer"].add(Beating)
 
 
 @dataclass(frozen=True)
@@ -55,16 +83,18 @@ class Parts:
     housekeeper: Housekeeper
     reporter: Reporter
     work_folder: WorkFolder
+    watchdog: Watchdog
+    pulse: Pulse
     draining: threading.Event
 
     def start(self) -> None:
         """Start the threads beside the jobs."""
-        for part in (self.heartbeat, self.housekeeper, self.reporter):
+        for part in (self.heartbeat, self.housekeeper, self.reporter, self.watchdog):
             part.start()
 
     def stop(self) -> None:
         """Stop them, in the opposite order."""
-        for part in (self.reporter, self.housekeeper, self.heartbeat):
+        for part in (self.watchdog, self.reporter, self.housekeeper, self.heartbeat):
             part.stop()
         self.work_folder.close()
 
@@ -75,12 +105,13 @@ def build(settings: Settings, celery: Celery) -> Parts:
     worker_id = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
     work_folder = _clean_work_folder(settings.data_dir / "work", worker_id)
     store = Store.at(settings.redis_url)
+    check_policy(store, settings.redis_policy)
     storage = Storage.at(settings.storage_url)
     broker = Broker(celery)
     settlement = Settlement(store, broker)
     budget = Budget(settings.memory_budget_bytes)
     throttles = Throttles()
-    heartbeat = Heartbeat(store)
+    heartbeat, pulse, draining = Heartbeat(store), Pulse(), threading.Event()
     runner = Runner(
         store,
         settlement,
@@ -98,8 +129,29 @@ def build(settings: Settings, celery: Celery) -> Parts:
         Housekeeper(store, broker, storage, settlement, worker_id),
         Reporter(store, settings, budget, heartbeat, throttles, worker_id),
         work_folder,
-        threading.Event(),
+        Watchdog(
+            {
+                "heartbeat": lambda: heartbeat.last_success,
+                # A drain stops the consumer, and may take as long as its grace.
+                "consumer": lambda: time.monotonic() if draining.is_set() else pulse.beats,
+            },
+            lambda: _answers(settings.redis_url),
+        ),
+        pulse,
+        draining,
     )
+
+
+def _answers(redis_url: str | None) -> bool:
+    """Whether the store answers someone new."""
+    store = Store.at(redis_url or "")
+    try:
+        store.ping()
+    except StoreUnavailable:
+        return False
+    finally:
+        store.close()
+    return True
 
 
 def _clean_work_folder(root: Path, worker_id: str) -> WorkFolder:
@@ -172,14 +224,24 @@ def main() -> int:
     configure_logging(settings.log_format, settings.log_level)
     become_subreaper()
     celery = make_celery(settings.redis_url)
-    parts = build(settings, celery)
+    try:
+        parts = build(settings, celery)
+    except UnsafeStore as error:
+        print(error, file=sys.stderr)
+        return 2
+    parts.pulse.felt_by(celery)
     register_task(celery, parts)
 
     def on_ready(**_: object) -> None:
         # After Celery's own handlers, which would not give running jobs back.
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
             signal.signal(number, drain(parts))
-        parts.start()
+        try:
+            parts.start()
+        except BaseException:
+            # Celery would only log it, and take jobs without heartbeat or housekeeper.
+            log.critical("the worker cannot start", exc_info=True)
+            end_at_once()
         log.info("worker is ready", extra={"values": {"queues": settings.queues}})
 
     signals.worker_ready.connect(on_ready, weak=False)

@@ -73,6 +73,10 @@ class StorePart:
             name: client.register_script(_source(name, file)) for name, file in _SCRIPTS.items()
         }
 
+    def close(self) -> None:
+        """Let go of every connection."""
+        self.redis.close()
+
     def run(self, script: str, keys: Sequence[str], *args: Any, client: Any = None) -> Any:
         """Run a script; with `client` (a pipeline) it is only queued there."""
         with translated():

@@ -1,9 +1,9 @@
 """A worker's engine in this process, on a real store and real files, with work that a test writes.
 
-    with Engine(valkey.url, folder) as engine:
-        engine.work = lambda attempt: attempt.produce(b"bytes")
-        job = engine.submit_download("http://site.example/a")
-        engine.runner.run_next("download")
+with Engine(valkey.url, folder) as engine:
+    engine.work = lambda attempt: attempt.produce(b"bytes")
+    job = engine.submit_download("http://site.example/a")
+    engine.runner.run_next("download")
 """
 
 from __future__ import annotations
@@ -124,9 +124,7 @@ class Engine:
 
     def submit(self, url: str = URL, owner: str = "ann", **values: Any) -> str:
         """An extract's id."""
-        return self.dispatcher.submit(
-            JobRequest(ExtractSpec(Source(url=url)), **values), owner
-        ).id
+        return self.dispatcher.submit(JobRequest(ExtractSpec(Source(url=url)), **values), owner).id
 
     def submit_download(self, url: str = URL, owner: str = "ann") -> str:
         """A download's id."""

@@ -21,10 +21,17 @@ FINAL = {"succeeded", "failed", "cancelled"}
 
 
 class System:
-    """A running system. A context manager that leaves no process behind."""
+    """A running system. A context manager that leaves no process behind.
 
-    def __init__(self, folder: Path, *, workers: int = 1, **settings: str) -> None:
+    With `scripted` the workers do what the URL of a job says (tests/support/scripted_worker.py).
+    """
+
+    def __init__(
+        self, folder: Path, *, workers: int = 1, scripted: bool = False, **settings: str
+    ) -> None:
         self.folder = folder
+        self.effects = folder / "effects"
+        self._scripted = scripted
         self.data = folder / "data"
         self.valkey = ValkeyServer(_made(folder / "valkey"))
         self.workers: list[subprocess.Popen[bytes]] = []
@@ -53,9 +60,10 @@ class System:
         self.client.close()
         self._end()
 
-    def start_worker(self) -> subprocess.Popen[bytes]:
-        """One more worker."""
-        worker = self._start("worker", ["-m", "worker.app"])
+    def start_worker(self, *words: str) -> subprocess.Popen[bytes]:
+        """One more worker; `words` for the scripted one."""
+        scripted = ["-m", "tests.support.scripted_worker", str(self.effects), *words]
+        worker = self._start("worker", scripted if self._scripted else ["-m", "worker.app"])
         self.workers.append(worker)
         return worker
 
@@ -133,8 +141,12 @@ class System:
         return api
 
     def _wait_until_ready(self) -> None:
-        end = time.monotonic() + 30
-        while self._worker_count and self.client.get("/readyz").status_code != 200:
+        self.wait_for_workers(self._worker_count)
+
+    def wait_for_workers(self, count: int, within_seconds: float = 40.0) -> None:
+        """Return when so many workers report."""
+        end = time.monotonic() + within_seconds
+        while self.client.get("/health").json()["services"]["workers"]["count"] < count:
             assert time.monotonic() < end, self.log("worker")
             time.sleep(0.05)
 

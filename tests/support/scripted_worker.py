@@ -1,0 +1,123 @@
+"""`python -m tests.support.scripted_worker`: the real worker, with work that the URL describes.
+
+All is as in production but the work of an extract or download, which is a small tool under the
+real guard. The URL's query says what it does; the end of the path names it in the log.
+    ?seconds=3            work so long            ?bytes=1000   deliver so many (downloads)
+    ?raise=MemoryError    in the worker's thread  ?fail=network_error   as the tool's own failure
+    ?kill=worker          end the worker itself
+Each begin and end of such work is one line in the file that CLIPMILL_EFFECTS would name; the path
+comes as the first argument, since the settings refuse strange names: [STUCK] as a second one makes
+the heartbeat hang after three seconds.
+"""
+
+from __future__ import annotations
+
+import builtins
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from tasks.errors import NetworkError, ToolFailed, job_error_codes
+from tasks.interfaces import Fetched
+from tasks.media import MediaFacts
+from tasks.specs import DownloadSpec
+from worker import app, watchdog
+from worker.machine import JobMachine
+from worker.watch import Heartbeat
+
+TOOL = "import sys,time\nf=open('made.mp4','wb')\nn,s=int(sys.argv[1]),float(sys.argv[2])\n"
+TOOL += "e=time.monotonic()+s\nf.write(b'm'*n)\nf.flush()\n"
+TOOL += "while time.monotonic()<e: time.sleep(0.05)\n"
+
+
+class Effects:
+    """An append-only log of what really happened; one write a line, so that lines stay whole."""
+
+    def __init__(self, path: str) -> None:
+        self._descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+
+    def note(self, **values: Any) -> None:
+        line = json.dumps({"at": time.time(), "pid": os.getpid(), **values}) + "\n"
+        os.write(self._descriptor, line.encode())
+
+
+class ScriptedMachine(JobMachine):
+    """Does what the URL says."""
+
+    effects: Effects
+
+    def extract(self, url: str, playlist_items: int) -> Mapping[str, Any]:
+        self._enter("extracting")
+        self._work(url)
+        return {"title": "a page"}
+
+    def download(self, spec: DownloadSpec) -> Fetched:
+        assert spec.source.url is not None
+        self._enter("downloading")
+        size = self._work(spec.source.url)
+        path = self._tools.folder / "made.mp4"
+        facts = MediaFacts("mov,mp4", 0.0, 1.0, size)
+        return Fetched(path, facts, {"title": "made", "platform": "generic"})
+
+    def _work(self, url: str) -> int:
+        asked = {name: found[0] for name, found in parse_qs(urlsplit(url).query).items()}
+        job = self._held.job
+        name = {"job": job.id, "attempt": job.attempt, "token": self._held.lease.token}
+        self.effects.note(event="begin", **name)
+        self._misbehave(asked)
+        size = int(asked.get("bytes", "10"))
+        argv = [sys.executable, "-S", "-c", TOOL, str(size), asked.get("seconds", "0")]
+        finished = self._tools.run("tool", argv, self._tools.limits())
+        if finished.returncode != 0:
+            raise ToolFailed("the tool failed", {"stderr": finished.stderr_tail[-500:]})
+        self.effects.note(event="end", **name)
+        return size
+
+    def _misbehave(self, asked: Mapping[str, str]) -> None:
+        if asked.get("kill") == "worker":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if "raise" in asked:
+            raise getattr(builtins, asked["raise"])
+        if asked.get("fail") == "sometimes" and self._held.job.attempt < 2:
+            raise NetworkError("the first try fails")
+        if asked.get("fail") in job_error_codes():
+            raise job_error_codes()[asked["fail"]]("asked for")
+
+
+def get_stuck() -> None:
+    """Make the heartbeat hang, and the watchdog's patience short."""
+    watchdog.PATIENCE_LOOKS = 3
+    begun, beat = time.monotonic(), Heartbeat.beat
+
+    def hang(self: Heartbeat) -> None:
+        if time.monotonic() > begun + 3:
+            threading.Event().wait()
+        beat(self)
+
+    Heartbeat.beat = hang  # type: ignore[method-assign]
+
+
+def main() -> int:
+    """Run the worker."""
+    ScriptedMachine.effects = Effects(sys.argv[1])
+    # The toolbox builds the machine by its name in that module.
+    sys.modules["worker.machine"].JobMachine = ScriptedMachine  # type: ignore[attr-defined]
+    if "STUCK" in sys.argv:
+        get_stuck()
+    return app.main()
+
+
+def read_effects(path: Path) -> list[dict[str, Any]]:
+    """Every line of the log."""
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,75 @@
+"""The last resort: a worker that cannot prove progress ends, so that a fresh one is started.
+
+The guards of its tools see it go and end them; the leases run out, and its jobs run elsewhere.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Callable, Mapping
+
+log = logging.getLogger(__name__)
+
+# What sysexits.h calls EX_SOFTWARE; a supervisor starts again whatever ends with a fault.
+EXIT_STATUS = 70
+PATIENCE_LOOKS = 60
+LOOK_SECONDS = 1.0
+
+Sign = Callable[[], float]  # a number that grows, or changes, with each proof of progress
+
+
+def end_at_once() -> None:
+    """End this process, whatever its threads hang in."""
+    os._exit(EXIT_STATUS)
+
+
+class Watchdog:
+    """One thread that looks at the signs of life every second.
+
+    It counts its own looks rather than seconds: after a stop (SIGSTOP, a sleeping machine) the
+    others get as long as ever to move. While `can_move` says no, as when the store is away,
+    nobody is blamed: a new process could do no more.
+    """
+
+    def __init__(
+        self,
+        signs: Mapping[str, Sign],
+        can_move: Callable[[], bool],
+        give_up: Callable[[], None] = end_at_once,
+    ) -> None:
+        self._signs = signs
+        self._can_move = can_move
+        self._give_up = give_up
+        self._last = {name: sign() for name, sign in signs.items()}
+        self._still = dict.fromkeys(signs, 0)
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
+
+    def start(self) -> None:
+        """Begin to look."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Look no more."""
+        self._stopping.set()
+        self._thread.join(timeout=10)
+
+    def look(self) -> None:
+        """One look at every sign."""
+        for name, sign in self._signs.items():
+            seen = sign()
+            self._still[name] = 0 if seen != self._last[name] else self._still[name] + 1
+            self._last[name] = seen
+        dead = [name for name, looks in self._still.items() if looks >= PATIENCE_LOOKS]
+        if not dead:
+            return
+        if self._can_move():
+            log.critical("no progress: this worker ends itself", extra={"values": {"dead": dead}})
+            self._give_up()
+        self._still = dict.fromkeys(self._signs, 0)
+
+    def _watch(self) -> None:
+        while not self._stopping.wait(LOOK_SECONDS):
+            self.look()
