@@ -161,7 +161,8 @@ def _psnr_graph(left: VideoFrame, right: VideoFrame) -> Graph:
 def sound(path: Path) -> tuple[array[int] | None, str]:
     """The first track as 4 kHz mono from the container's start, and what FFmpeg said while it
     played all streams of the file."""
-    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "warning", "-nostdin", "-i", str(path)]
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "warning", "-nostdin", "-threads", "1"]
+    command += ["-i", str(path)]
     command += [
         "-map",
         "0:v?",

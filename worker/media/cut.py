@@ -4,31 +4,30 @@ Spec: the fields of `CutRequest`. Result: `CutResult` as a dict, and the clip's 
 """
 
 import gc
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from fractions import Fraction
 from typing import Any
 
 from av.audio.stream import AudioStream
-from av.container import InputContainer
 from av.error import InvalidDataError
-from av.video.stream import VideoStream
 
-from tasks.errors import CorruptMedia, JobError, RangeOutsideMedia, ToolFailed
-from worker.media.index import BACK_SECONDS, Index, read_index
-from worker.media.joining import CannotJoin, joining_of, joints_of
-from worker.media.opening import open_source, refuse_huge_pictures
+from tasks.errors import CorruptMedia, JobError, ToolFailed
+from worker.media.index import BACK_SECONDS
+from worker.media.joining import CannotJoin, joining_of
+from worker.media.opening import open_source
 from worker.media.output import ClipWriter
 from worker.media.plan import SmartPlan, plan_smart
-from worker.media.probe import facts_of_file, main_video, playable_audio
+from worker.media.probe import facts_of_file
 from worker.media.protocol import ProgressReporter, serve, write_line
 from worker.media.reading import PicturesMissing, window_of
 from worker.media.request import CutRequest
-from worker.media.smart import LONGEST_FRAME_SECONDS, SmartCut, Timing, run_smart_cut, timing_of
+from worker.media.result import CutResult, result_of
+from worker.media.smart import SmartCut, Timing, run_smart_cut, timing_of
 from worker.media.sound import Sound, sound_of
 from worker.media.soundonly import cut_sound
+from worker.media.source import NoVideo, Source, open_range
 from worker.media.verify import Expected, fault_of
 from worker.media.whole import Encoded, WholeEncode, has_true_times, is_interlaced, run_whole_encode
-from worker.media.window import Window
 
 COPIED_VIDEO = {
     "mp4": frozenset({"h264", "hevc", "vp9", "av1"}),
@@ -36,50 +35,6 @@ COPIED_VIDEO = {
     "webm": frozenset({"vp9", "av1"}),
 }
 SOUND_CONTAINERS = frozenset({"m4a", "mp3"})
-CLAMP_TOLERANCE_SECONDS = Fraction(1, 4)
-
-
-@dataclass(frozen=True, slots=True)
-class CutResult:
-    """What was made; times are the source's media time in seconds."""
-
-    mode: str
-    mode_reason: str
-    requested_start: float
-    requested_end: float
-    actual_start: float
-    actual_end: float
-    duration_seconds: float
-    frames: int
-    frames_encoded: int
-    frames_copied: int
-    warnings: tuple[str, ...] = ()
-    smart_rejected: str | None = None  # a smart result that did not pass the check, and why
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """The open source and where its range lies."""
-
-    container: InputContainer
-    video: VideoStream
-    audio: list[AudioStream]
-    window: Window
-    index: Index
-    wanted: list[int]
-
-    @property
-    def origin(self) -> Fraction:
-        """The moment of the source that becomes the clip's zero: the first frame's."""
-        gap = self.window.time(self.wanted[0]) - self.window.start
-        shift = Fraction(0) if self.begins_late else gap
-        return self.window.zero + self.window.start + shift
-
-    @property
-    def begins_late(self) -> bool:
-        """Whether the range begins with so long a time without a frame that it is kept."""
-        gap = self.window.time(self.wanted[0]) - self.window.start
-        return gap > LONGEST_FRAME_SECONDS
 
 
 def main(spec: dict[str, Any]) -> dict[str, Any]:
@@ -96,7 +51,7 @@ def cut(request: CutRequest) -> CutResult:
         if request.mode == "encode-exact":
             return _encode(request, "the whole range was asked to be encoded")
         return _smart(request)
-    except _NoVideo:
+    except NoVideo:
         return CutResult(**cut_sound(request))
     except CannotJoin as reason:
         return _encode(request, str(reason))
@@ -104,44 +59,8 @@ def cut(request: CutRequest) -> CutResult:
         return _encode(request, f"the smart cut was rejected: {rejected}", str(rejected))
 
 
-class _NoVideo(Exception):
-    """The source is sound alone."""
-
-
 class _Rejected(Exception):
     """A smart cut went wrong or did not pass the check."""
-
-
-def _open(container: InputContainer, request: CutRequest, at_least_back: float = 0) -> Source:
-    """Find the range. Raises RangeOutsideMedia, CorruptMedia, TooLarge."""
-    video = main_video(container)
-    if video is None:
-        raise _NoVideo
-    assert video.time_base is not None
-    refuse_huge_pictures(video.codec_context.width, video.codec_context.height)
-    video.codec_context.thread_count = request.threads
-    video.codec_context.thread_type = "AUTO"
-    window = window_of(container, video.time_base, request.start, request.end)
-    index = read_index(container, video, window, joints_of(video), at_least_back)
-    wanted = index.wanted(window)
-    if not wanted:
-        raise _no_frame(index, window)
-    audio = playable_audio(container) if request.audio == "keep" else []
-    return Source(container, video, audio, window, index, wanted)
-
-
-def _no_frame(index: Index, window: Window) -> JobError:
-    if not index.records:
-        return CorruptMedia("The file's video has no usable timestamps.")
-    last = max(window.time(record.pts) for record in index.records)
-    if index.ended and last < window.start:
-        return RangeOutsideMedia(
-            f"The start, {float(window.start):.3f} s, is past the end of the media; "
-            f"its last frame is at {float(last):.3f} s."
-        )
-    return RangeOutsideMedia(
-        f"No frame lies between {float(window.start):.6g} s and {float(window.end):.6g} s."
-    )
 
 
 def _sounds(source: Source, request: CutRequest, writer: ClipWriter) -> dict[AudioStream, Sound]:
@@ -167,7 +86,7 @@ def _progress(request: CutRequest) -> ProgressReporter:
 def _smart(request: CutRequest) -> CutResult:
     """The smart cut, checked. Raises CannotJoin before and _Rejected after writing."""
     with open_source(request.source) as container:
-        source = _open(container, request)
+        source = open_range(container, request)
         plan = _plan(source, request)
         timing = _timing(source, plan)
         try:
@@ -249,7 +168,7 @@ def _smart_result(
     source: Source, request: CutRequest, plan: SmartPlan, timing: Timing
 ) -> CutResult:
     encoded = len(plan.head) + len(plan.tail)
-    return _result(
+    return result_of(
         source,
         request,
         first=min(plan.order),
@@ -280,7 +199,7 @@ def _encode_from(
     request: CutRequest, reason: str, rejected: str | None, back: float, *, strict: bool
 ) -> CutResult:
     with open_source(request.source) as container:
-        source = _open(container, request, back)
+        source = open_range(container, request, back)
         with _writer(source, request) as writer:
             whole = WholeEncode(source.video, writer, request, source.window.time_base)
             sounds = _sounds(source, request, writer)
@@ -296,7 +215,7 @@ def _encode_from(
             )
         until = tuple(sound.until for sound in sounds.values())
         end = made.end * source.window.time_base - source.origin
-        result = _result(
+        result = result_of(
             source,
             request,
             first=made.first,
@@ -322,50 +241,6 @@ def _expected_whole(source: Source, made: Encoded, until: tuple[Fraction, ...]) 
         sound_until=until,
         joints=(0,),
     )
-
-
-def _result(
-    source: Source,
-    request: CutRequest,
-    *,
-    first: int,
-    end: Fraction,
-    mode: str,
-    reason: str,
-    frames: tuple[int, int],
-    rejected: str | None = None,
-) -> CutResult:
-    """The result; `end` is in the clip's time, `frames` are encoded and copied."""
-    window = source.window
-    actual_end = end + source.origin - window.zero
-    return CutResult(
-        mode=mode,
-        mode_reason=reason,
-        requested_start=float(request.start),
-        requested_end=float(request.end),
-        actual_start=float(window.time(first)),
-        actual_end=float(actual_end),
-        duration_seconds=float(end),
-        frames=sum(frames),
-        frames_encoded=frames[0],
-        frames_copied=frames[1],
-        warnings=_warnings(source, actual_end),
-        smart_rejected=rejected,
-    )
-
-
-def _warnings(source: Source, actual_end: Fraction) -> tuple[str, ...]:
-    """What the client should know about the clip."""
-    warnings = []
-    end = source.window.end
-    if source.index.ended and end > actual_end + CLAMP_TOLERANCE_SECONDS:
-        warnings.append(
-            f"The end, {float(end):.3f} s, is past the end of the media; "
-            f"the clip ends at {float(actual_end):.3f} s."
-        )
-    if any(stream.type == "subtitle" for stream in source.container.streams):
-        warnings.append("Subtitles are not kept in clips.")
-    return tuple(warnings)
 
 
 if __name__ == "__main__":

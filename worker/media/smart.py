@@ -1,7 +1,6 @@
 """The smart cut: encode the pictures at the edges, copy everything between."""
 
 from dataclasses import dataclass
-from fractions import Fraction
 
 from av import VideoCodecContext, VideoFrame
 from av.audio.stream import AudioStream
@@ -19,10 +18,7 @@ from worker.media.protocol import ProgressReporter
 from worker.media.reading import PictureSource, all_done, packet_like, sounding_packets
 from worker.media.request import CutRequest
 from worker.media.sound import Sound
-from worker.media.window import Window
-
-# A frame that stays longer than this is a still: the clip begins or ends inside it.
-LONGEST_FRAME_SECONDS = Fraction(1, 2)
+from worker.media.window import LONGEST_FRAME_SECONDS, Window
 
 
 @dataclass(frozen=True, slots=True)

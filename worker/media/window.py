@@ -5,6 +5,8 @@ from fractions import Fraction
 from math import ceil
 
 GRACE_SECONDS = Fraction(1, 2000)  # clients and containers round to milliseconds
+# A frame that stays longer than this is a still: the clip begins or ends inside it.
+LONGEST_FRAME_SECONDS = Fraction(1, 2)
 MICROSECONDS = 1_000_000
 
 
