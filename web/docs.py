@@ -41,6 +41,7 @@ _START = f"""SwaggerUIBundle({{
   dom_id: "#page",
   deepLinking: true,
   persistAuthorization: false,
+  validatorUrl: null,
 }});
 """
 

@@ -201,6 +201,7 @@ def test_the_page_of_the_document_needs_nothing_from_elsewhere(client: httpx.Cli
         assert asset.status_code == 200
         assert asset.headers["x-content-type-options"] == "nosniff"
     assert "<script>" not in page.text
+    assert "validatorUrl: null" in client.get("/docs/start.js").text
 
 
 @pytest.mark.parametrize(
