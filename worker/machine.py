@@ -130,6 +130,8 @@ class JobMachine:
             path = self._toolbox.storage.path(artifact.storage_key)
         except ArtifactExpired as error:
             raise SourceFailed("the source's file is no longer kept") from error
+        if path.stat().st_size != artifact.size_bytes:
+            raise SourceFailed("the source's file has been changed")
         facts = MediaFacts.from_dict(artifact.facts) if artifact.facts else self._probe(path)
         return SourceMedia(path, facts, Path(artifact.filename).stem)
 
