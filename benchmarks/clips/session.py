@@ -38,7 +38,7 @@ class Session:
         number = self.calls[wanted] = self.calls.get(wanted, 0) + 1
         moved, source = wanted.later(number), {"job_id": self.job_id}
         job = self.client.submit("clip", source, start=moved.start, end=moved.end, mode="auto")
-        return self.client.wait(job.id, timeout_seconds=TIMEOUT_SECONDS, check=True)
+        return self.client.wait(job.id, timeout_seconds=TIMEOUT_SECONDS)
 
 
 @contextmanager

@@ -65,9 +65,9 @@ FULL = Sizes(
     positions=(62.49, 182.49, 302.49, 422.49, 542.49), lengths=(15, 60, 300), rounds=3,
 )  # fmt: skip
 QUICK = Sizes(
-    seconds=24, part_seconds=12, width=640, height=360, keyframe_frames=50,
-    clips=3, clip_seconds=3, long_seconds=8,
-    positions=(2.97, 12.97), lengths=(3, 8), rounds=1,
+    seconds=16, part_seconds=8, width=640, height=360, keyframe_frames=50,
+    clips=3, clip_seconds=3, long_seconds=6,
+    positions=(2.97, 10.97), lengths=(3, 6), rounds=1,
 )  # fmt: skip
 
 

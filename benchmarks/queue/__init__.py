@@ -13,7 +13,7 @@ from benchmarks.stack import fresh_system
 from clipmill.demo.site import running_site
 from clipmill.demo.video import make_video
 
-JOBS, QUICK_JOBS = 100, 5
+JOBS, QUICK_JOBS = 100, 3
 WRK_SECONDS, QUICK_WRK_SECONDS = 5, 1
 SOURCE_SECONDS = 20.0
 # Jobs of the kind that is left over are accepted and wait: so submissions are measured alone.
