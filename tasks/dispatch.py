@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
+from typing import Any
 
 from config.settings import Settings
 from tasks.broker import Broker
@@ -21,7 +22,7 @@ from tasks.planning import JobRequest, Planner
 from tasks.settlement import Settlement
 from tasks.specs import Source
 from tasks.storage import Storage
-from tasks.store import Conflict, Follows, Snapshot, Store
+from tasks.store import Conflict, Follows, OnceKey, Snapshot, Store
 
 __all__ = ["Dispatcher", "JobRequest"]
 
@@ -42,23 +43,41 @@ class Dispatcher:
         self._planner = Planner(store, settings.allowed_networks)
         self._settlement = Settlement(store, broker)
 
-    def submit(self, request: JobRequest, owner: str) -> Snapshot:
-        """Accept one job. Raises InvalidRequest, QueueFull or StoreUnavailable."""
+    def submit(
+        self, request: JobRequest, owner: str, idempotency_key: str | None = None
+    ) -> Snapshot:
+        """Accept one job. Raises InvalidRequest, QueueFull or StoreUnavailable.
+
+        With a key that was used before: Replayed, whose id is the job's, when the request is the
+        same, else IdempotencyKeyReused.
+        """
+        once = self._once(idempotency_key, owner, ["job", request.to_dict()])
         self._planner.check(request, owner)
         self._check_room(1)
         job = self._planner.plan(request, owner)
-        place = self._store.add(job, or_follow=True)
-        self._wake([job], [place])
+        self._wake([job], [self._store.add_once(job, once)])
         return self._store.snapshot(job.id, owner)
 
-    def submit_batch(self, requests: Sequence[JobRequest], owner: str) -> str:
+    def submit_batch(
+        self, requests: Sequence[JobRequest], owner: str, idempotency_key: str | None = None
+    ) -> str:
         """Accept all jobs or none; answers the batch's id. Raises as `submit`."""
+        asked = ["batch", *(request.to_dict() for request in requests)]
+        once = self._once(idempotency_key, owner, asked)
         self._check_all(requests, owner)
         self._check_room(len(requests))
         batch_id = self._planner.new_id()
         jobs = self._planner.plan_batch(requests, owner, batch_id)
-        self._wake(jobs, self._store.add_batch(batch_id, owner, time.time(), jobs))
+        self._wake(jobs, self._store.add_batch(batch_id, owner, time.time(), jobs, once))
         return batch_id
+
+    def _once(self, idempotency_key: str | None, owner: str, asked: list[Any]) -> OnceKey | None:
+        """The key with what it names, looked up before anything is planned."""
+        if idempotency_key is None:
+            return None
+        once = OnceKey.of(owner, idempotency_key, asked)
+        self._store.check_once(once)
+        return once
 
     def cancel(self, job_id: str, owner: str | None) -> Snapshot:
         """Stop a job. Raises NotFound or JobAlreadyFinal."""

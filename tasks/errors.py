@@ -8,7 +8,7 @@ ClipmillError
 │   ├── ExceedsMemoryBudget · MemoryExceeded* · DeadlineExceeded · ToolFailed* · StorageFull*
 │   └── SourceFailed · WorkerLost* · InternalError
 └── RequestError          a request cannot be granted; becomes a problem document in `web`
-    ├── NotFound · InvalidRequest
+    ├── NotFound · InvalidRequest · IdempotencyKeyReused
     ├── JobAlreadyFinal · JobNotRetryable · JobNotFinal
     ├── ArtifactExpired
     └── StoreUnavailable · QueueFull
@@ -190,6 +190,10 @@ class JobNotFinal(RequestError):
 
 class ArtifactExpired(RequestError):
     code = "artifact_expired"
+
+
+class IdempotencyKeyReused(RequestError):
+    code = "idempotency_key_reused"
 
 
 class QueueFull(RequestError):

@@ -14,7 +14,7 @@ from tasks.addresses import check_url
 from tasks.errors import Fault, InvalidRequest, JobError, NotFound
 from tasks.ids import IdMaker
 from tasks.job import Job, JobState, WaitReason
-from tasks.specs import ClipSpec, DownloadSpec, Source, Spec
+from tasks.specs import ClipSpec, DownloadSpec, Source, Spec, spec_to_dict
 from tasks.store import Follows, Store
 
 
@@ -27,6 +27,11 @@ class JobRequest:
     external_id: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
     webhook: dict[str, Any] | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """All that was asked, ready for JSON."""
+        spec = {"kind": self.spec.kind, **spec_to_dict(self.spec)}
+        return {**vars(self), "metadata": dict(self.metadata), "spec": spec}
 
 
 def download_fingerprint(spec: DownloadSpec, owner: str) -> str:

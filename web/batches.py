@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from flask import Response
+from flask import Response, request
 
 from tasks.dispatch import JobRequest
 from tasks.rendering import API_BASE, rfc3339
-from tasks.store import Batch, Snapshot
+from tasks.store import Batch, Replayed, Snapshot
 from web.answering import json_answer, json_bytes, json_with_etag, spliced
 from web.api import Blueprint
 from web.archive import archive_answer
 from web.events import MEDIA_TYPE, Event, event_stream
+from web.idempotency import PARAMETER, REPLAYED, idempotency_key
 from web.schemas.answers import BatchSchema
 from web.schemas.batches import BatchRequestSchema
 from web.schemas.queries import BatchQuerySchema
@@ -56,15 +57,19 @@ def _brief(snapshot: Snapshot) -> bytes:
 
 
 @blueprint.route("", methods=["POST"])
-@blueprint.doc(requestBody=_BATCH_REQUEST)
+@blueprint.doc(requestBody=_BATCH_REQUEST, parameters=[PARAMETER])
 @blueprint.arguments(BatchRequestSchema())
 @blueprint.response(202, BatchSchema, headers={"Location": {"schema": {"type": "string"}}})
 @blueprint.refusals(400, 401, 403, 413, 415, 503)
 def submit(jobs: list[JobRequest]) -> Response:
     """Submit jobs together: all are accepted, or none."""
-    kit = services()
-    batch_id = kit.dispatcher.submit_batch(jobs, caller().name)
-    return _accepted(kit, batch_id, {"Location": f"{API_BASE}/batches/{batch_id}"})
+    kit, headers = services(), {}
+    try:
+        batch_id = kit.dispatcher.submit_batch(jobs, caller().name, idempotency_key(request))
+    except Replayed as earlier:
+        batch_id, headers = earlier.id, dict(REPLAYED)
+    headers["Location"] = f"{API_BASE}/batches/{batch_id}"
+    return _accepted(kit, batch_id, headers)
 
 
 @blueprint.route("/<batch_id>")

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Response
+from flask import Response, request
 
 from tasks.dispatch import JobRequest
 from tasks.rendering import API_BASE
-from tasks.store import JobQuery, Snapshot
+from tasks.store import JobQuery, Replayed, Snapshot
 from web.answering import job_accepted, job_answer, json_answer, spliced
 from web.api import Blueprint
 from web.events import MEDIA_TYPE, event_stream, job_event
+from web.idempotency import PARAMETER, REPLAYED, idempotency_key
 from web.schemas.answers import JobPageSchema, JobSchema
 from web.schemas.queries import JobListSchema, WaitSchema
 from web.schemas.requests import JobRequestSchema
@@ -28,13 +29,22 @@ _JOB_REQUEST = {
 
 
 @blueprint.route("", methods=["POST"])
-@blueprint.doc(requestBody=_JOB_REQUEST)
+@blueprint.doc(requestBody=_JOB_REQUEST, parameters=[PARAMETER])
 @blueprint.arguments(JobRequestSchema())
 @blueprint.response(202, JobSchema, headers={"Location": {"schema": {"type": "string"}}})
 @blueprint.refusals(400, 401, 403, 413, 415, 503)
 def submit(job: JobRequest) -> Response:
     """Submit a job. It is recorded and queued when the answer comes; nothing has run yet."""
-    snapshot = services().dispatcher.submit(job, caller().name)
+    kit, owner = services(), caller().name
+    try:
+        response = _accepted(kit.dispatcher.submit(job, owner, idempotency_key(request)))
+    except Replayed as earlier:
+        response = _accepted(kit.store.snapshot(earlier.id, owner))
+        response.headers.update(REPLAYED)
+    return response
+
+
+def _accepted(snapshot: Snapshot) -> Response:
     response = job_accepted(snapshot)
     response.headers["Location"] = f"{API_BASE}/jobs/{snapshot.id}"
     return response

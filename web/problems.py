@@ -14,6 +14,7 @@ from werkzeug.exceptions import HTTPException
 from tasks.errors import (
     ArtifactExpired,
     Fault,
+    IdempotencyKeyReused,
     InvalidRequest,
     JobAlreadyFinal,
     JobError,
@@ -52,6 +53,7 @@ PROBLEMS: Mapping[type[RequestError], tuple[HTTPStatus, str]] = {
     ArtifactExpired: (HTTPStatus.GONE, "The artifact is no longer kept"),
     UnsupportedMediaType: (HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "The body must be JSON"),
     InvalidRequest: (HTTPStatus.UNPROCESSABLE_ENTITY, "The request cannot be accepted"),
+    IdempotencyKeyReused: (HTTPStatus.UNPROCESSABLE_ENTITY, "The key named another request"),
     QueueFull: (HTTPStatus.SERVICE_UNAVAILABLE, "The queue is full"),
     StoreUnavailable: (HTTPStatus.SERVICE_UNAVAILABLE, "The record store does not answer"),
     TooManyWaiting: (HTTPStatus.SERVICE_UNAVAILABLE, "Too many requests wait already"),

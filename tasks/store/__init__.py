@@ -17,6 +17,7 @@ from tasks.store.moves import (
     Follows,
     LeaseLost,
 )
+from tasks.store.once import OnceKey, Replayed
 from tasks.store.patience import Patience
 from tasks.store.statistics import Statistics
 from tasks.store.values import (
@@ -43,8 +44,10 @@ __all__ = [
     "JobQuery",
     "Lease",
     "LeaseLost",
+    "OnceKey",
     "Page",
     "Patience",
+    "Replayed",
     "Snapshot",
     "Store",
     "StoredArtifact",

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from tasks.errors import NotFound
 from tasks.ids import is_id
 from tasks.job import Job, JobState
 from tasks.store.connection import translated
 from tasks.store.keys import key
+from tasks.store.once import OnceKey
 from tasks.store.records import Records
 from tasks.store.values import Batch, Snapshot
 
@@ -17,22 +19,34 @@ from tasks.store.values import Batch, Snapshot
 class Batches(Records):
     """Writing a whole batch at once, and reading it."""
 
-    def add_batch(self, batch_id: str, owner: str, now: float, jobs: Sequence[Job]) -> list[str]:
+    def add_batch(
+        self,
+        batch_id: str,
+        owner: str,
+        now: float,
+        jobs: Sequence[Job],
+        once: OnceKey | None = None,
+    ) -> list[str]:
         """Record a batch and all of its jobs, or nothing; answers the place of each.
 
-        A job whose work another one does already waits for that one.
+        A job whose work another one does already waits for that one. Raises Replayed or
+        IdempotencyKeyReused.
         """
-        record = {"owner": owner, "created_at": now}
-        with translated():
-            pipeline = self.redis.pipeline(transaction=True)
-            pipeline.hset(
-                key("batch", batch_id),
-                mapping={"record": json.dumps(record), "size": len(jobs), "progress": 0},
-            )
+        record = json.dumps({"owner": owner, "created_at": now})
+
+        def write(pipeline: Any) -> None:
+            values = {"record": record, "size": len(jobs), "progress": 0}
+            pipeline.hset(key("batch", batch_id), mapping=values)
             for job in jobs:
                 self.add(job, or_follow=True, pipeline=pipeline)
-            _, *answers = pipeline.execute()
+
+        _, *answers = self.write_once(once, batch_id, write) if once else self._at_once(write)
         return [answer[0].decode() for answer in answers]
+
+    def _at_once(self, write: Callable[[Any], None]) -> list[Any]:
+        with translated(), self.redis.pipeline(transaction=True) as pipeline:
+            write(pipeline)
+            return list(pipeline.execute())
 
     def batch(self, batch_id: str, owner: str | None = None) -> Batch:
         """The batch with its counts. Raises NotFound when absent or another's."""

@@ -14,6 +14,7 @@ queued:KIND  running:KIND       zset by time, set: for the gauges
 index:…                 zset    ids in order of creation: all, owner, kind, state, batch, external
 flight:HASH             string  the job that does this work; equal work follows it
 cache:HASH              string  the job whose artifacts answer this work
+once:HASH               string  what a client's own key named: digest and id, expires
 worker:ID               string  a worker's last report, expires
 workers                 zset    worker ids by their last report
 counters  totals        hash    numbers for /metrics

@@ -10,7 +10,7 @@ from tasks.errors import JobNotFinal, NotFound
 from tasks.ids import is_id
 from tasks.job import Job, JobState, WaitReason
 from tasks.rendering import render_job
-from tasks.store.connection import StorePart, translated
+from tasks.store.connection import translated
 from tasks.store.keys import key
 from tasks.store.moves import (
     NOTHING_ELSE,
@@ -20,11 +20,12 @@ from tasks.store.moves import (
     change_of,
     checked,
 )
+from tasks.store.once import Once, OnceKey
 from tasks.store.patience import NO_PATIENCE, Patience
 from tasks.store.values import Lease, Snapshot, StoredArtifact
 
 
-class Records(StorePart):
+class Records(Once):
     """Writing and reading single jobs."""
 
     def _write(
@@ -48,6 +49,18 @@ class Records(StorePart):
         if client is not None:
             return "queued"
         return checked(answer, lost=LeaseLost if "expect_token" in change else Conflict)
+
+    def add_once(self, job: Job, once: OnceKey | None) -> str:
+        """`add` with `or_follow`, for a submission that its client has named.
+
+        Raises Replayed or IdempotencyKeyReused.
+        """
+        if once is None:
+            return self.add(job, or_follow=True)
+        answers = self.write_once(
+            once, job.id, lambda pipeline: self.add(job, or_follow=True, pipeline=pipeline)
+        )
+        return checked(answers[0], lost=Conflict)
 
     def add(self, job: Job, *, or_follow: bool = False, pipeline: Any = None) -> str:
         """Record a new job; answers its place (ready or waiting).

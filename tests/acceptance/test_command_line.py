@@ -130,7 +130,6 @@ def test_the_client_sees_every_state_of_a_job_on_its_way(system: System, source:
         assert job.id not in {listed.id for listed in client.jobs(kind="download")}
 
 
-@pytest.mark.xfail(strict=True, reason="the API does not look at Idempotency-Key yet")
 def test_a_repeated_submission_is_one_job(system: System, source: str) -> None:
     with Client(system.url) as client:
         ids = {client.submit("extract", source, idempotency_key="k1").id for _ in range(3)}

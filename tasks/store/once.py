@@ -1,0 +1,78 @@
+"""Submissions that their client has named: whatever is sent twice is accepted once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any, Self
+
+import redis
+
+from tasks.errors import ClipmillError, IdempotencyKeyReused
+from tasks.store.connection import StorePart, translated
+from tasks.store.keys import key
+
+KEPT_SECONDS = 24 * 3600
+
+
+class Replayed(ClipmillError):
+    """This was accepted before; `id` is that of the job or batch it made then."""
+
+    def __init__(self, id: str) -> None:
+        super().__init__(id)
+        self.id = id
+
+
+@dataclass(frozen=True)
+class OnceKey:
+    """A client's name for one submission, and what it submits, both as digests."""
+
+    name: str
+    digest: str
+
+    @classmethod
+    def of(cls, owner: str, name: str, asked: Any) -> Self:
+        """The key that this owner gave; `asked` is the whole request, ready for JSON."""
+        text = json.dumps(asked, sort_keys=True)
+        named = json.dumps([owner, name])
+        return cls(sha256(named.encode()).hexdigest(), sha256(text.encode()).hexdigest())
+
+
+class Once(StorePart):
+    """Writing what is accepted together with the key that named it."""
+
+    def check_once(self, once: OnceKey) -> None:
+        """Raises Replayed, or IdempotencyKeyReused when the key named something else."""
+        with translated():
+            found = self.redis.get(key("once", once.name))
+        _refuse(found, once)
+
+    def write_once(self, once: OnceKey, id: str, write: Callable[[Any], object]) -> list[Any]:
+        """What the commands that `write` puts into a pipeline answer; all are done, or none.
+
+        Raises as `check_once`, then nothing was written.
+        """
+        name = key("once", once.name)
+        kept = json.dumps([once.digest, id])
+        with translated(), self.redis.pipeline(transaction=True) as pipeline:
+            while True:
+                try:
+                    pipeline.watch(name)
+                    _refuse(pipeline.get(name), once)
+                    pipeline.multi()
+                    pipeline.set(name, kept, ex=KEPT_SECONDS)
+                    write(pipeline)
+                    return list(pipeline.execute()[1:])
+                except redis.WatchError:
+                    continue  # someone else used the key this moment: see what for
+
+
+def _refuse(found: bytes | None, once: OnceKey) -> None:
+    if found is None:
+        return
+    digest, id = json.loads(found)
+    if digest != once.digest:
+        raise IdempotencyKeyReused("this Idempotency-Key named another request before")
+    raise Replayed(id)
