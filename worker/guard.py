@@ -152,8 +152,12 @@ class Watch:
 
         What double-forked is a descendant as well: this process is a subreaper.
         """
-        while self.reap():
-            proctree.kill_below(os.getpid())
+        while True:
+            sent: set[int] = set()
+            while proctree.kill_new(proctree.children(os.getpid()), sent):
+                pass
+            if not self.reap():
+                return
             time.sleep(0.001)
 
 

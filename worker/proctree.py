@@ -11,7 +11,7 @@ import os
 
 TYPE_CHECKING = False  # `typing` costs as much as all the rest
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 SIGHUP, SIGINT, SIGQUIT, SIGKILL, SIGPIPE, SIGTERM, SIGXFSZ = 1, 2, 3, 9, 13, 15, 25
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER, PR_GET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = (
@@ -50,14 +50,13 @@ def signalled(send: Callable[[int, int], None], pid: int, signal: int) -> bool:
 
 def children(pid: int) -> list[int]:
     """The direct children of a process; none when it has ended."""
-    if not os.path.exists(f"/proc/{pid}/task/{pid}/children"):  # noqa: PTH110
-        return [it for it in processes() if parent(it) == pid]  # no CONFIG_PROC_CHILDREN, or gone
     found: list[int] = []
     try:
         for task in os.listdir(f"/proc/{pid}/task"):  # noqa: PTH208
             found += map(int, read(f"/proc/{pid}/task/{task}/children").split())
     except GONE:
-        pass
+        if not os.path.exists("/proc/thread-self/children"):  # noqa: PTH110
+            return [it for it in processes() if parent(it) == pid]  # no CONFIG_PROC_CHILDREN
     return found
 
 
@@ -79,10 +78,21 @@ def kill(pid: int) -> None:
     signalled(os.killpg, pid, SIGKILL)
 
 
-def kill_below(root: int) -> None:
-    """SIGKILL every descendant that is there now."""
-    for pid in descendants(root):
+def kill_new(listed: Iterable[int], sent: set[int]) -> bool:
+    """SIGKILL the listed processes not yet in `sent`, and all below them; whether there were any.
+
+    To be called with a fresh list until it answers no, and nobody reaps meanwhile. Then each
+    number stays what it was, each round is short, and what forks all the time is caught up with:
+    reaping takes so long on a busy machine that it had a new child each time.
+    """
+    new = [pid for pid in listed if pid not in sent]
+    sent.update(new)
+    for pid in reversed(new):  # the youngest are those that can still fork
         kill(pid)
+    for pid in new:
+        for below in descendants(pid):
+            kill(below)
+    return bool(new)
 
 
 def processes() -> list[int]:

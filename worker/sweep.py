@@ -37,25 +37,26 @@ class Guards:
         with self._lock:
             yield self._pids
 
-    def strangers(self) -> set[int]:
+    def strangers(self) -> list[int]:
         """Children of this process, living or zombie, that are no guards."""
         with self._lock:
             return self._strangers()
 
-    def kill_strangers(self, spared: Set[int]) -> bool:
-        """Kill and reap what is there now; whether anything was.
+    def kill_strangers(self, spared: Set[int], until: float) -> bool:
+        """Kill and reap all but the spared, for no longer than that; whether there were any.
 
         No guard is started meanwhile: it could be given the number of one just reaped.
         """
+        sent = set(spared)
         with self._lock:
-            strangers = self._strangers() - spared
-            living = [pid for pid in strangers if not _ended(pid)]
-        for pid in living:
-            proctree.kill_below(pid)
-        return bool(strangers)
+            while proctree.kill_new(self._strangers(), sent) and time.monotonic() < until:
+                pass
+            for pid in sent - spared:
+                _reap(pid)
+        return sent > spared
 
-    def _strangers(self) -> set[int]:
-        return set(proctree.children(os.getpid())) - self._pids
+    def _strangers(self) -> list[int]:
+        return [pid for pid in proctree.children(os.getpid()) if pid not in self._pids]
 
 
 def become_subreaper() -> None:
@@ -73,20 +74,14 @@ def kill_orphans(guards: Guards, since: int) -> None:
         return
     spared = {pid for pid in guards.strangers() if (proctree.started_at(pid) or since) < since}
     deadline = time.monotonic() + SWEEP_SECONDS
-    while guards.kill_strangers(spared) and time.monotonic() < deadline:
+    while guards.kill_strangers(spared, deadline) and time.monotonic() < deadline:
         time.sleep(0.001)
 
 
-def _ended(pid: int) -> bool:
-    """Kill one child and reap it; False when it is not dead yet.
-
-    Only named pids are waited for: waitpid(-1) would steal the exit status of a guard.
-    """
-    proctree.kill(pid)
-    try:
-        return os.waitpid(pid, os.WNOHANG)[0] == pid
-    except ChildProcessError:  # another thread's sweep was quicker
-        return True
+def _reap(pid: int) -> None:
+    """One that is named: waitpid(-1) would steal the exit status of a guard."""
+    with suppress(ChildProcessError):  # a library of the worker waited for its own child
+        os.waitpid(pid, os.WNOHANG)
 
 
 def sweep_leftovers(work_folder: Path) -> int:

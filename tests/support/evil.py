@@ -63,7 +63,7 @@ def desert(times: str = "3") -> None:
     hide(int(times))
 
 
-def hydra(heads: str = "10") -> None:
+def hydra(heads: str = "4") -> None:
     """Processes that fork a successor in its own session and end, again and again."""
     ends = time.monotonic() + LIFE_SECONDS
     for _ in range(int(heads)):
