@@ -17,6 +17,7 @@ _ENDPOINTS = {
     "artifacts": f"{API_BASE}/artifacts/{{id}}",
     "events": f"{API_BASE}/events",
     "health": f"{API_BASE}/system/health",
+    "bottleneck": f"{API_BASE}/system/bottleneck",
     "metrics": "/metrics",
     "openapi": f"{API_BASE}/openapi.json",
     "docs": "/docs",

@@ -11,8 +11,8 @@ import psutil
 from config.machine import cpu_count
 from worker import proctree
 
-# Tools come and go within a second: half of what is told stems from earlier looks.
-SMOOTHING = 0.5
+# Tools come and go within a second, so a part of what is told stems from earlier looks.
+SMOOTHING = 0.3
 
 
 @dataclass(frozen=True)

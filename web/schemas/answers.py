@@ -5,6 +5,7 @@ from __future__ import annotations
 from marshmallow import Schema, fields, validate
 
 from config.values import KINDS
+from tasks.bottleneck import Limit
 from tasks.job import JobState, WaitReason
 
 _STATES = validate.OneOf(tuple(JobState))
@@ -176,3 +177,35 @@ class HealthSchema(Schema):
     uptime_seconds = fields.Float()
     services = fields.Nested(ServicesSchema)
     queue = fields.Dict(keys=fields.String(), values=fields.Integer())
+
+
+class EvidenceSchema(Schema):
+    """What the workers report: jobs and memory of all together, the worst of the rest."""
+
+    workers = fields.Integer()
+    workers_by_limit = fields.Dict(keys=fields.String(), values=fields.Integer())
+    running = fields.Integer()
+    concurrency = fields.Integer(metadata={"description": "Jobs that may run at once."})
+    queued = fields.Dict(keys=fields.String(), values=fields.Integer())
+    phases = fields.Dict(keys=fields.String(), values=fields.Integer())
+    cpu_percent = fields.Float(metadata={"description": "Of all cores, by anyone."})
+    own_cpu_percent = fields.Float(metadata={"description": "Of all cores, by Clipmill."})
+    io_wait_percent = fields.Float()
+    memory_budget_bytes = fields.Integer()
+    memory_reserved_bytes = fields.Integer()
+    memory_used_bytes = fields.Integer()
+    jobs_waiting_for_memory = fields.Integer()
+    disk_free_bytes = fields.Integer(allow_none=True)
+    throttled_site_count = fields.Integer()
+    throttled_sites = fields.List(
+        fields.String(), metadata={"description": "Only for a key that may see every job."}
+    )
+
+
+class BottleneckSchema(Schema):
+    """What limits throughput now."""
+
+    limit = fields.String(validate=validate.OneOf(tuple(Limit)))
+    since = fields.DateTime(allow_none=True)
+    advice = fields.String()
+    evidence = fields.Nested(EvidenceSchema)

@@ -129,3 +129,28 @@ def test_a_scrape_asks_the_store_the_same_however_many_records_there_are(
         submitted(client, source={"url": f"https://site{number}.example/"})
     # Threads beside the scrape hand over too, and ask whether the store is there.
     assert min(commands() for _ in range(3)) <= max(few) + 12
+
+
+def test_the_bottleneck_is_told_with_its_evidence_and_as_a_metric(
+    client: httpx.Client, api: Api
+) -> None:
+    without = client.get("/api/v2/system/bottleneck").json()
+    assert (without["limit"], without["since"]) == ("nothing", None)
+    for name, waiting in (("w1", 2), ("w2", 1)):
+        report = replace(
+            worker_report(), id=name, jobs_waiting_for_memory=waiting, limit="memory",
+            limit_since=1e9, throttled_sites=("video.example",),
+        )  # fmt: skip
+        api.store.report_worker(report)
+    found = client.get("/api/v2/system/bottleneck").json()
+    assert (found["limit"], found["since"]) == ("memory", "2001-09-09T01:46:40.000Z")
+    assert found["evidence"]["jobs_waiting_for_memory"] == 3
+    assert found["evidence"]["workers_by_limit"] == {"memory": 2}
+    assert found["evidence"]["throttled_sites"] == ["video.example"]
+    metrics = metrics_of(client)
+    limits = {
+        dict(row)["limit"]: value for (name, row), value in metrics.items() if "bottleneck" in name
+    }
+    assert limits == {
+        "memory": 1, "cpu": 0, "disk": 0, "network": 0, "site": 0, "nothing": 0,
+    }  # fmt: skip
