@@ -83,7 +83,8 @@ def change_of(job: Job, before: Job | None, extras: Extras) -> dict[str, Any]:
         "state": job.state,
         "place": place_of(job),
         "flight": None if job.state.final else job.fingerprint,
-        "progress": job.progress,
+        # Of a batch: an end is an end, so that a final batch is at 1 whatever became of its jobs.
+        "progress": 1.0 if job.state.final else job.progress,
         "queued_at": job.queued_at,
         "score": job.queued_at - job.priority * PRIORITY_SECONDS,
         "not_before": job.not_before,

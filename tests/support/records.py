@@ -21,6 +21,11 @@ URL = "https://media.example/video"
 Answer = TypeVar("Answer")
 
 
+def share_of(job: Job) -> float:
+    """What a job adds to the progress of its batch: all of it once it has ended."""
+    return 1.0 if job.state.final else job.progress
+
+
 def make_job(spec: Spec | None = None, **values: Any) -> Job:
     """A queued job, an extract unless something else is asked for."""
     now = time.time()
@@ -85,7 +90,7 @@ class Records:
                 self.places[job.id] = held[b"place"].decode()
                 assert held[b"state"].decode() == job.state
                 assert json.loads(held[b"doc"])["state"] == job.state
-                assert float(held[b"progress"]) == job.progress
+                assert float(held[b"progress"]) == share_of(job)
 
     def members(self, name: str) -> set[str]:
         kind = self._client.type(f"clipmill:{name}")
@@ -146,7 +151,7 @@ class Records:
             batch, states = store.batch(batch_id), Counter(job.state.value for job in inside)
             assert batch.size == len(inside)
             assert {s: n for s, n in batch.counts.items() if n} == dict(states)
-            assert abs(batch.progress - sum(job.progress for job in inside) / batch.size) < 1e-9
+            assert abs(batch.progress - sum(map(share_of, inside)) / batch.size) < 1e-9
             assert (batch.finished_at is not None) == all(job.state.final for job in inside)
 
     def _check_counters(self, store: Store) -> None:
