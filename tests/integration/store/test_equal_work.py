@@ -162,7 +162,7 @@ def test_a_deleted_job_leaves_its_batch_right(store: Store) -> None:
     assert store.batch(batch_id).state == "partial"
     store.delete(jobs[0].id)
     batch = store.batch(batch_id)
-    assert (batch.size, batch.counts["cancelled"], batch.progress) == (2, 1, 0.5)
+    assert (batch.size, batch.counts["cancelled"], batch.progress) == (2, 1, 1.0)
 
 
 def test_a_shared_artifact_goes_with_the_last_job_that_shows_it(store: Store) -> None:
