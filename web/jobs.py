@@ -7,13 +7,13 @@ from typing import Any
 from flask import Response, request
 
 from tasks.dispatch import JobRequest
-from tasks.rendering import API_BASE
+from tasks.rendering import API_BASE, rfc3339
 from tasks.store import JobQuery, Replayed, Snapshot
-from web.answering import job_accepted, job_answer, json_answer, spliced
+from web.answering import job_accepted, job_answer, json_answer, json_bytes, spliced
 from web.api import Blueprint
 from web.events import MEDIA_TYPE, event_stream, job_event
 from web.idempotency import PARAMETER, REPLAYED, idempotency_key
-from web.schemas.answers import JobPageSchema, JobSchema
+from web.schemas.answers import JobPageSchema, JobSchema, TimelineSchema
 from web.schemas.queries import JobListSchema, WaitSchema
 from web.schemas.requests import JobRequestSchema
 from web.services import caller, services
@@ -103,6 +103,16 @@ def cancel(job_id: str) -> Response:
 def retry(job_id: str) -> Response:
     """Run a failed or cancelled job again from the beginning."""
     return job_accepted(services().dispatcher.retry(job_id, caller().owner))
+
+
+@blueprint.route("/<job_id>/timeline")
+@blueprint.response(200, TimelineSchema)
+@blueprint.refusals(401, 403, 404, 503)
+def timeline(job_id: str) -> Response:
+    """Tell what happened to a job, in order; of very many events the last 200."""
+    told = services().store.timeline(job_id, caller().owner)
+    events = [{**event, "at": rfc3339(event["at"])} for event in told]
+    return json_answer(json_bytes({"id": job_id, "events": events}))
 
 
 @blueprint.route("/<job_id>/events")

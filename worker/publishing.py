@@ -110,7 +110,7 @@ class Publisher:
     def retry_extras(self, job: Job, error: JobError) -> Extras:
         """The numbers of a retry."""
         name = counter_name("job_retries_total", kind=job.kind, code=error.code)
-        return Extras(counters=Counter({name: 1}))
+        return Extras(counters=Counter({name: 1}), why=error.code)
 
     def _put(self, job: Job, artifact_id: str, file: ProducedFile) -> StoredArtifact:
         stored = self._storage.put(file.path, artifact_id, file.path.suffix[1:].lower())

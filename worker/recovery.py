@@ -95,7 +95,7 @@ class Housekeeper:
             return
         cancelled = self._store.cancel_requested(job_id)
         after = _after_lost_worker(job, cancelled, time.time())
-        extras = Extras(counters=_counters_of_recovery(job, after))
+        extras = Extras(counters=_counters_of_recovery(job, after), why="worker_lost")
         try:
             self._store.replace(job, after, revision, lease_expired=True, extras=extras)
         except (Conflict, Follows, CancelRequested):

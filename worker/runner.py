@@ -15,7 +15,7 @@ from tasks.job import Failure, Job, WaitReason
 from tasks.kinds import run_kind
 from tasks.retry import delay_before_retry
 from tasks.settlement import Settlement
-from tasks.store import ArtifactGone, CancelRequested, LeaseLost, Store
+from tasks.store import ArtifactGone, CancelRequested, Extras, LeaseLost, Store
 from tasks.store.counters import observed
 from worker.admission import Budget, NoRoomYet
 from worker.machine import JobMachine, Toolbox
@@ -187,7 +187,7 @@ class Runner:
             if job.attempt and job.started_at is not None
             else job.waiting_for(None)
         )
-        held.release(back)
+        held.release(back, Extras(why="given back"))
         self._settlement.publish(back)
         log.info("given back")
 

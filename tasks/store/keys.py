@@ -4,8 +4,10 @@ job:ID                  hash    record, doc (public JSON), state, revision, toke
 batch:ID                hash    record, size, n:STATE, progress (a sum), finished_at, revision
 artifact:ID             hash    meta (JSON)
 artifact:ID:jobs        set     the jobs that show it
-ready:KIND:OWNER        zset    jobs a worker may take, best first
+ready:KIND:OWNER:BATCH  zset    jobs a worker may take, best first; `-` holds those of no batch
 lanes:KIND              zset    owners with ready jobs, least served first
+lanes:KIND:OWNER        zset    an owner's batches with ready jobs, least served first
+timeline:ID             list    what happened to the job, in order (JSON)
 delayed                 zset    jobs that wait for a time
 leases                  zset    jobs in a worker's hands, by the end of the lease
 dependents:ID           set     jobs, not final, whose source is the job

@@ -53,8 +53,14 @@ class Leases(StorePart):
     def ready_count(self, kind: str) -> int:
         """How many jobs of a kind a worker could take now."""
         with translated():
-            owners = self.redis.zrange(key("lanes", kind), 0, -1)
-            return sum(self.redis.zcard(key("ready", kind, owner.decode())) for owner in owners)
+            owners = [item.decode() for item in self.redis.zrange(key("lanes", kind), 0, -1)]
+            pipeline = self.redis.pipeline(transaction=False)
+            for owner in owners:
+                pipeline.zrange(key("lanes", kind, owner), 0, -1)
+            for owner, batches in zip(owners, pipeline.execute(), strict=True):
+                for batch in batches:
+                    pipeline.zcard(key("ready", kind, owner, batch.decode()))
+            return sum(pipeline.execute())
 
     def lock(self, name: str, holder: str, seconds: float) -> bool:
         """Take or keep a lock that expires; False while another holds it."""

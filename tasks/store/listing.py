@@ -53,6 +53,7 @@ class Listing(StorePart):
             "state": query.state,
             "kind": query.kind,
             "batch": query.batch_id,
+            "code": query.error_code,
             "external": query.external_id and external_index(query.external_id),
             "owner": owner,
         }

@@ -50,6 +50,7 @@ class Extras:
     counters: Counter[str] = field(default_factory=Counter)
     artifacts: Sequence[tuple[StoredArtifact, bool]] = ()  # with whether the file is new
     cache_key: str | None = None
+    why: str | None = None  # for the timeline: what a job was given back or queued again for
 
 
 NOTHING_ELSE = Extras()
@@ -69,6 +70,25 @@ def place_of(job: Job) -> str:
     return "delayed" if job.not_before is not None else "ready"
 
 
+def _event_of(before: Job | None, job: Job, why: str | None) -> dict[str, Any] | None:
+    """The line of the timeline that tells this change; None for mere progress."""
+    if before is None or before.state is not job.state:
+        happened: dict[str, Any] = {"event": job.state}
+    elif before.phase != job.phase:
+        happened = {"event": "phase", "phase": job.phase}
+    elif before.wait_reason is not job.wait_reason:
+        happened = {"event": "waiting" if job.wait_reason else "ready"}
+    else:
+        return None
+    told = {
+        "attempt": job.attempt or None,
+        "wait_reason": job.wait_reason,
+        "code": job.error.code if job.error else None,
+        "why": why,
+    }
+    return happened | {name: value for name, value in told.items() if value is not None}
+
+
 def change_of(job: Job, before: Job | None, extras: Extras) -> dict[str, Any]:
     """All that the script needs to know of a job besides its two documents."""
     counters = counters_of_move(before, job)
@@ -86,6 +106,9 @@ def change_of(job: Job, before: Job | None, extras: Extras) -> dict[str, Any]:
         # Of a batch: an end is an end, so that a final batch is at 1 whatever became of its jobs.
         "progress": 1.0 if job.state.final else job.progress,
         "queued_at": job.queued_at,
+        "priority": job.priority,
+        "code": job.error.code if job.error else None,
+        "event": _event_of(before, job, extras.why),
         "score": job.queued_at - job.priority * PRIORITY_SECONDS,
         "not_before": job.not_before,
         "depends_on": job.depends_on,

@@ -157,6 +157,12 @@ class Records(Once):
         """The record. Raises NotFound."""
         return self.job_and_revision(job_id, owner)[0]
 
+    def timeline(self, job_id: str, owner: str | None = None) -> list[dict[str, Any]]:
+        """What happened to a job, in order; `at` in seconds since 1970. Raises NotFound."""
+        self.snapshot(job_id, owner)
+        with translated():
+            return [json.loads(line) for line in self.redis.lrange(key("timeline", job_id), 0, -1)]
+
     def delete(self, job_id: str) -> list[StoredArtifact]:
         """Remove a final job; answers the artifacts that nothing refers to any more."""
         status, *metas = self.run("delete", [key("job", job_id)], job_id)

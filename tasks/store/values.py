@@ -35,6 +35,7 @@ class JobQuery:
     kind: str | None = None
     batch_id: str | None = None
     external_id: str | None = None
+    error_code: str | None = None
     limit: int = 50
     cursor: str | None = None
 

@@ -117,6 +117,25 @@ class JobSchema(Schema):
     links = fields.Nested(LinksSchema)
 
 
+class TimelineEventSchema(Schema):
+    """One thing that happened to a job."""
+
+    at = fields.DateTime()
+    event = fields.String(metadata={"enum": [*JobState, "phase", "waiting", "ready"]})
+    attempt = fields.Integer()
+    phase = fields.String()
+    wait_reason = fields.String()
+    code = fields.String(metadata={"description": "Of a failure."})
+    why = fields.String(metadata={"description": "What put the job back into the queue."})
+
+
+class TimelineSchema(Schema):
+    """What happened to a job, in order."""
+
+    id = fields.String()
+    events = fields.List(fields.Nested(TimelineEventSchema))
+
+
 class JobPageSchema(Schema):
     """Jobs, newest first."""
 

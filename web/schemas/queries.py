@@ -7,6 +7,7 @@ from typing import Any
 from marshmallow import ValidationError, fields, post_load, validate
 
 from config.values import KINDS
+from tasks.errors import job_error_codes
 from tasks.job import JobState
 from tasks.store import JobQuery
 from web.schemas.fields import StrictString, choice
@@ -48,6 +49,7 @@ class JobListSchema(StrictSchema):
     state = choice(tuple(JobState), "Only jobs in this state.")
     kind = choice(KINDS, "Only jobs of this kind.")
     batch_id = StrictString(validate=validate.Length(min=1, max=64))
+    error_code = choice(tuple(job_error_codes()), "Only jobs that failed with this code.")
     external_id = StrictString(validate=validate.Length(min=1, max=LONGEST_EXTERNAL_ID))
     limit = fields.String(
         load_default="50",

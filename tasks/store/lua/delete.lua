@@ -8,7 +8,7 @@ local state, owner, kind, batch, external = got[1], got[2], got[3], got[4], got[
 if not state then return {'absent'} end
 if state == 'queued' or state == 'running' then return {'open'} end
 if redis.call('SCARD', key('dependents', id)) > 0 then return {'in use'} end
-redis.call('DEL', job, key('dependents', id))
+redis.call('DEL', job, key('dependents', id), key('timeline', id))
 redis.call('SREM', key('ended'), id)
 for _, name in ipairs({key('index', 'all'), key('index', 'owner', owner), key('index', 'kind', kind), key('index', 'state', state)}) do
   redis.call('ZREM', name, id)

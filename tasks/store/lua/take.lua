@@ -1,15 +1,39 @@
 -- Give one ready job of a kind to a worker under a lease; it stays queued until it is claimed.
--- Owners take turns, so that nobody's thousand jobs hold up another's one.
+-- Owners take turns, so that nobody's thousand jobs hold up another's one; so do the batches of one
+-- owner (his single jobs together are like one more), the better the next job the sooner.
 -- ARGV: key prefix, kind, lease token, lease seconds.   Answer: {record, revision} or nothing
 local prefix, kind, token, seconds = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
 local function key(...) return prefix .. table.concat({...}, ':') end
-local lanes = key('lanes', kind)
+local MOST_COMPARED = 32
+local owners = key('lanes', kind)
+
+local function next_of(owner)
+  local lanes = key('lanes', kind, owner)
+  while true do
+    local turns = redis.call('ZRANGE', lanes, 0, MOST_COMPARED - 1, 'WITHSCORES')
+    if #turns == 0 then return nil end
+    local best, best_turn
+    for index = 1, #turns, 2 do
+      local head = redis.call('ZRANGE', key('ready', kind, owner, turns[index]), 0, 0)[1]
+      if not head then redis.call('ZREM', lanes, turns[index])
+      else
+        local turn = tonumber(turns[index + 1]) - tonumber(redis.call('HGET', key('job', head), 'priority') or 5)
+        if not best or turn < best_turn then best, best_turn = turns[index], turn end
+      end
+    end
+    if best then
+      redis.call('ZINCRBY', lanes, 1, best)
+      return redis.call('ZPOPMIN', key('ready', kind, owner, best))[1]
+    end
+  end
+end
+
 while true do
-  local owner = redis.call('ZRANGE', lanes, 0, 0)[1]
+  local owner = redis.call('ZRANGE', owners, 0, 0)[1]
   if not owner then return false end
-  local id = redis.call('ZPOPMIN', key('ready', kind, owner))[1]
+  local id = next_of(owner)
   if id then
-    redis.call('ZINCRBY', lanes, 1, owner)
+    redis.call('ZINCRBY', owners, 1, owner)
     local time = redis.call('TIME')
     local lease_until = tonumber(time[1]) + tonumber(time[2]) / 1000000 + seconds
     local job = key('job', id)
@@ -17,5 +41,5 @@ while true do
     redis.call('ZADD', key('leases'), lease_until, id)
     return {redis.call('HGET', job, 'record'), redis.call('HGET', job, 'revision')}
   end
-  redis.call('ZREM', lanes, owner)
+  redis.call('ZREM', owners, owner)
 end

@@ -12,6 +12,13 @@ local old_state, revision, token, cancel = old[1], tonumber(old[2] or 0), old[3]
 local old_place, old_progress, lease_until = old[5], tonumber(old[6] or 0), tonumber(old[7] or 0)
 local final = {succeeded = true, failed = true, cancelled = true}
 
+-- Whoever comes to a list of turns has had as many as the one who had fewest: no more, no less.
+local function join(turns, name)
+  if redis.call('ZSCORE', turns, name) then return end
+  local first = redis.call('ZRANGE', turns, 0, 0, 'WITHSCORES')
+  redis.call('ZADD', turns, first[2] or 0, name)
+end
+
 -- 0. A writer whose answer was lost on the way asks again: it is done already.
 if redis.call('HGET', job, 'write') == change.write then return {old_place, revision} end
 
@@ -63,21 +70,19 @@ revision = revision + 1
 local lease_end = change.lease_seconds and now + change.lease_seconds or 0
 redis.call('HSET', job, 'record', record, 'doc', document, 'state', change.state, 'revision', revision,
   'write', change.write, 'token', change.token or '', 'place', place, 'progress', change.progress, 'kind', kind,
-  'owner', change.owner, 'lease_until', lease_end, 'external', change.external or '', 'batch', change.batch or '')
+  'owner', change.owner, 'priority', change.priority, 'code', change.code or '', 'lease_until', lease_end, 'external', change.external or '', 'batch', change.batch or '')
 if final[change.state] then redis.call('HDEL', job, 'cancel') end
 
 -- 5. Its place: exactly one of ready, delayed, waiting, leased, final.
-local lane = key('ready', kind, change.owner)
+local lane_name = change.batch or '-'
+local lane = key('ready', kind, change.owner, lane_name)
 if old_place == 'ready' then redis.call('ZREM', lane, id)
 elseif old_place == 'delayed' then redis.call('ZREM', key('delayed'), id)
 elseif old_place == 'leased' then redis.call('ZREM', key('leases'), id) end
 if place == 'ready' then
   redis.call('ZADD', lane, change.score, id)
-  local lanes = key('lanes', kind)
-  if not redis.call('ZSCORE', lanes, change.owner) then
-    local first = redis.call('ZRANGE', lanes, 0, 0, 'WITHSCORES')
-    redis.call('ZADD', lanes, first[2] or 0, change.owner)
-  end
+  join(key('lanes', kind), change.owner)
+  join(key('lanes', kind, change.owner), lane_name)
 elseif place == 'delayed' then redis.call('ZADD', key('delayed'), change.not_before, id)
 elseif place == 'leased' then redis.call('ZADD', key('leases'), lease_end, id) end
 
@@ -141,6 +146,11 @@ end
 -- 10. Numbers, and word to those who watch.
 for name, amount in pairs(change.counters or {}) do
   redis.call('HINCRBYFLOAT', key('counters'), name, amount)
+end
+if change.event then
+  change.event.at = now
+  redis.call('RPUSH', key('timeline', id), cjson.encode(change.event))
+  redis.call('LTRIM', key('timeline', id), -200, -1)
 end
 redis.call('PUBLISH', key('changes'), id)
 return {place, revision}

@@ -7,9 +7,9 @@ from collections import Counter
 
 import pytest
 
-from tasks.job import Job, JobState, WaitReason
+from tasks.job import Failure, Job, JobState, WaitReason
 from tasks.store import CancelRequested, Conflict, Extras, Lease, LeaseLost, Store
-from tests.support.records import Records, at_once, make_artifact, make_job
+from tests.support.records import Records, at_once, make_artifact, make_job, new_id
 from tests.support.valkey import ValkeyServer
 
 
@@ -87,6 +87,79 @@ def test_a_low_priority_is_not_starved(store: Store) -> None:
     store.add(make_job(priority=0, queued_at=now - 600))
     store.add(make_job(priority=9, queued_at=now))
     assert [job.priority for job in take_all(store)] == [0, 9]
+
+
+def test_batches_of_one_owner_take_turns_with_each_other_and_with_his_single_jobs(
+    store: Store,
+) -> None:
+    large, small = new_id(), new_id()
+    store.add_batch(large, "ann", 0.0, [make_job(batch_id=large) for _ in range(100)])
+    for _ in range(50):
+        take(store)
+    store.add_batch(small, "ann", 0.0, [make_job(batch_id=small) for _ in range(5)])
+    single = make_job()
+    store.add(single)
+    taken = [take(store).job for _ in range(15)]
+    assert [job.batch_id for job in taken].count(small) == 5
+    assert single.id in {job.id for job in taken[:3]}
+
+
+def test_a_flood_of_high_priority_does_not_stop_a_batch_of_low(store: Store) -> None:
+    low, high = new_id(), new_id()
+    store.add_batch(low, "ann", 0.0, [make_job(batch_id=low, priority=0) for _ in range(5)])
+    jobs = [make_job(batch_id=high, priority=9) for _ in range(100)]
+    store.add_batch(high, "ann", 0.0, jobs)
+    taken = [take(store).job.batch_id for _ in range(30)]
+    assert taken[:9] == [high] * 9
+    assert taken.count(low) == 5
+
+
+def test_what_is_ready_is_counted_over_owners_and_batches(store: Store) -> None:
+    for owner in ("ann", "bob"):
+        batch_id = new_id()
+        jobs = [make_job(batch_id=batch_id, owner=owner) for _ in range(10)]
+        store.add_batch(batch_id, owner, 0.0, jobs)
+        store.add(make_job(owner=owner))
+    take(store)
+    assert store.ready_count("extract") == 21
+
+
+def test_a_timeline_tells_what_happened_in_order(store: Store) -> None:
+    store.add(make_job())
+    lease = start(store)
+    lease = store.hold(lease, lease.job.entered("extracting"), 30)
+    lease = store.hold(lease, lease.job.progressed(0.5), 30)
+    later = lease.job.requeued(time.time(), not_before=store.now() - 1)
+    store.release(lease, later, Extras(why="network_error"))
+    job, revision = store.job_and_revision(later.id)
+    store.replace(job, job.due(), revision)
+    lease = start(store)
+    failed = lease.job.failed(time.time(), Failure("unavailable", "gone"))
+    store.release(lease, failed)
+    told = store.timeline(failed.id)
+    assert [line.pop("at") for line in told] == sorted(
+        line["at"] for line in store.timeline(job.id)
+    )
+    assert told == [
+        {"event": "queued"},
+        {"event": "running", "attempt": 1},
+        {"event": "phase", "phase": "extracting", "attempt": 1},
+        {"event": "queued", "attempt": 1, "wait_reason": "retry", "why": "network_error"},
+        {"event": "ready", "attempt": 1},
+        {"event": "running", "attempt": 2},
+        {"event": "failed", "attempt": 2, "code": "unavailable"},
+    ]
+    store.delete(failed.id)
+    assert store.redis.exists(f"clipmill:timeline:{failed.id}") == 0
+
+
+def test_a_timeline_does_not_grow_without_end(store: Store) -> None:
+    store.add(make_job())
+    lease = start(store)
+    for number in range(300):
+        lease = store.hold(lease, lease.job.entered(f"phase{number}"), 30)
+    told = store.timeline(lease.job.id)
+    assert (len(told), told[-1]["phase"]) == (200, "phase299")
 
 
 def test_a_job_of_another_kind_is_not_taken(store: Store) -> None:

@@ -75,7 +75,7 @@ def test_times_in_the_store_keep_their_microseconds(store: Store) -> None:
     queued_at = 1763712000.123457
     store.add(make_job(queued_at=queued_at, priority=0))
     assert (
-        store.redis.zrange("clipmill:ready:extract:ann", 0, 0, withscores=True)[0][1] == queued_at
+        store.redis.zrange("clipmill:ready:extract:ann:-", 0, 0, withscores=True)[0][1] == queued_at
     )
     before = store.now()
     lease = store.take("extract", 10)
