@@ -4,6 +4,6 @@
 makes one frame-exact clip. `protocol` is how they are spoken to. Nothing here is imported by the
 worker itself except `protocol`: FFmpeg's libraries may crash, and then only a child dies.
 
-Reading order: protocol, opening, probe; request, window, index, plan (what to copy, what to encode);
-joining, encoders, reading, smart, whole, sound, output, verify, cut.
+Reading order: protocol, opening, probe; request, window, index, plan (what to copy and what to
+encode); joining, encoders, reading, smart, whole, sound, output, verify, cut.
 """

@@ -8,8 +8,8 @@ from dataclasses import asdict
 from fractions import Fraction
 from typing import Any
 
+import av
 from av.audio.stream import AudioStream
-from av.error import InvalidDataError
 
 from tasks.errors import CorruptMedia, JobError, ToolFailed
 from worker.media.index import BACK_SECONDS
@@ -18,7 +18,7 @@ from worker.media.opening import open_source
 from worker.media.output import ClipWriter
 from worker.media.plan import SmartPlan, plan_smart
 from worker.media.probe import facts_of_file
-from worker.media.protocol import ProgressReporter, serve, write_line
+from worker.media.protocol import FULL_DISK, ProgressReporter, serve, write_line
 from worker.media.reading import PicturesMissing, window_of
 from worker.media.request import CutRequest
 from worker.media.result import CutResult, result_of
@@ -44,7 +44,17 @@ def main(spec: dict[str, Any]) -> dict[str, Any]:
 
 
 def cut(request: CutRequest) -> CutResult:
-    """Make the clip the cheapest exact way. Raises JobError."""
+    """Make the clip the cheapest exact way. Raises JobError; OSError where it cannot be written,
+    MemoryError."""
+    try:
+        return _cut(request)
+    except av.FFmpegError as error:
+        if isinstance(error, MemoryError | FileNotFoundError) or error.errno in FULL_DISK:
+            raise
+        raise CorruptMedia("The range cannot be cut; the file is damaged.") from error
+
+
+def _cut(request: CutRequest) -> CutResult:
     if request.container in SOUND_CONTAINERS:
         return CutResult(**cut_sound(request))
     try:
@@ -183,16 +193,13 @@ def _smart_result(
 
 def _encode(request: CutRequest, reason: str, rejected: str | None = None) -> CutResult:
     """The exact full encode, from further back each time frames are missing."""
-    try:
-        for back in (0.0, *BACK_SECONDS[1:]):
-            try:
-                return _encode_from(request, reason, rejected, back, strict=True)
-            except PicturesMissing:
-                continue
-        # Nobody who begins to read here gets those frames; the clip begins with the next.
-        return _encode_from(request, reason, rejected, 0.0, strict=False)
-    except InvalidDataError as error:
-        raise CorruptMedia("The range cannot be read; the file is damaged.") from error
+    for back in (0.0, *BACK_SECONDS[1:]):
+        try:
+            return _encode_from(request, reason, rejected, back, strict=True)
+        except PicturesMissing:
+            continue
+    # Nobody who begins to read here gets those frames; the clip begins with the next.
+    return _encode_from(request, reason, rejected, 0.0, strict=False)
 
 
 def _encode_from(

@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import av
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
-from worker.media.packets import VideoPacket
+from worker.media.packets import VideoPacket, packets_of
 from worker.media.window import Window
 
 # How far before the start to seek, one after the other, until a place to decode from turns up.
@@ -87,7 +87,8 @@ def _rewind(container: InputContainer, stream: VideoStream) -> None:
     try:
         container.seek((container.start_time or 0) - 10 * av.time_base)
     except (PermissionError, av.FFmpegError):
-        container.seek(0, stream=stream)
+        first = stream.start_time or 0
+        container.seek(first, stream=stream)
 
 
 class _Places(NamedTuple):
@@ -116,9 +117,7 @@ def _first_places(
 
 def video_packets(container: InputContainer, stream: VideoStream) -> Iterator[VideoPacket]:
     """The stream's packets from here on, without the empty one that ends them."""
-    for packet in container.demux(stream):
-        if packet.size:
-            yield packet
+    return cast("Iterator[VideoPacket]", packets_of(container, [stream]))
 
 
 def _scan(

@@ -1,9 +1,12 @@
-"""Names for packets of one kind of stream."""
+"""Packets of some streams, and names for their kinds."""
 
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from av.audio.stream import AudioStream
+from av.container import InputContainer
 from av.packet import Packet
+from av.stream import Stream
 from av.video.stream import VideoStream
 
 if TYPE_CHECKING:  # av's class takes no parameter at run time
@@ -12,3 +15,13 @@ if TYPE_CHECKING:  # av's class takes no parameter at run time
     AnyPacket = Packet[Any]
 else:
     VideoPacket = AudioPacket = AnyPacket = Packet
+
+
+def packets_of(container: InputContainer, streams: Sequence[Stream]) -> Iterator[AnyPacket]:
+    """The streams' packets from here to the end of the file, without the empty last ones."""
+    try:
+        for packet in container.demux(list(streams)):
+            if packet.size:
+                yield packet
+    except IndexError:
+        return  # how PyAV ends a file in which more streams appeared while it was read

@@ -19,6 +19,7 @@ from tasks.errors import CorruptMedia, NoSuchStream, NotMedia
 from tasks.media import AudioFacts, ColourFacts, MediaFacts, VideoFacts
 from worker.media.allowed import DECODERS
 from worker.media.opening import open_source, png_size, refuse_huge_pictures
+from worker.media.packets import packets_of
 from worker.media.protocol import serve
 
 MAX_HEADER_BYTES = 100 * 2**20
@@ -134,7 +135,7 @@ def _tag(stream: Stream) -> str:
 
 def _is_encrypted(container: InputContainer, stream: VideoStream | AudioStream) -> bool:
     """Whether the stream's first packet needs a key (common encryption keeps the plain codec)."""
-    for packet in islice(container.demux(), MAX_PACKETS_TO_FIRST):
+    for packet in islice(packets_of(container, list(container.streams)), MAX_PACKETS_TO_FIRST):
         if packet.stream_index == stream.index:
             return packet.has_sidedata("encryption_info")
     return False

@@ -13,7 +13,7 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 from worker.media.hdr import BrightnessNotes
-from worker.media.packets import AnyPacket, AudioPacket, VideoPacket
+from worker.media.packets import AnyPacket, AudioPacket, VideoPacket, packets_of
 from worker.media.sound import Sound
 from worker.media.window import Window
 
@@ -48,9 +48,7 @@ def sounding_packets(
     last = past + INTERLEAVE_SLACK_SECONDS
     limits = {stream.index: int(last / stream.time_base) for stream in streams}
     by_index = {stream.index: sound for stream, sound in sounds.items()}
-    for packet in container.demux(streams):
-        if not packet.size:
-            continue
+    for packet in packets_of(container, streams):
         now = packet.pts if packet.dts is None else packet.dts
         if now is not None and now > limits[packet.stream_index]:
             return

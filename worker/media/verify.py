@@ -35,11 +35,10 @@ def fault_of(path: str, expected: Expected) -> str | None:
             return "a sound track is missing"
         if not container.streams.video:
             return None if expected.frames == 0 else "the video is missing"
-        zero = Fraction(container.start_time or 0, av.time_base)
         found = _read(container, expected.joints)
         return (
-            _fault_of_times(found, zero, expected)
-            or _fault_of_sound(found, zero, written)
+            _fault_of_times(found, expected)
+            or _fault_of_sound(found, written)
             or _fault_at_joints(container.streams.video[0], found.joints)
         )
 
@@ -77,7 +76,7 @@ def _read(container: InputContainer, joints: tuple[int, ...]) -> _Found:
     return _Found(video.time_base, times, bool(keys) and keys[0], sound_ends, samples)
 
 
-def _fault_of_times(found: _Found, zero: Fraction, expected: Expected) -> str | None:
+def _fault_of_times(found: _Found, expected: Expected) -> str | None:
     count = len(found.times)
     if count != expected.frames:
         return f"{count} frames were written instead of {expected.frames}"
@@ -85,19 +84,19 @@ def _fault_of_times(found: _Found, zero: Fraction, expected: Expected) -> str | 
         return "frames share a timestamp"
     if not found.begins_with_key:
         return "it does not begin with a keyframe"
-    if abs(min(found.times) * found.base - zero - expected.first) > TOLERANCE:
+    if abs(min(found.times) * found.base - expected.first) > TOLERANCE:
         return "the first frame is at the wrong time"
-    if abs(max(found.times) * found.base - zero - expected.last) > TOLERANCE:
+    if abs(max(found.times) * found.base - expected.last) > TOLERANCE:
         return "the last frame is at the wrong time"
     return None
 
 
-def _fault_of_sound(found: _Found, zero: Fraction, written: tuple[Fraction, ...]) -> str | None:
+def _fault_of_sound(found: _Found, written: tuple[Fraction, ...]) -> str | None:
     ends = [end for end in found.sound_ends.values() if end > 0]  # a silent range leaves none
     if len(ends) < len(written):
         return "a sound track is empty"
     pairs = zip(ends, written, strict=False)
-    if any(end - zero < until - SOUND_TOLERANCE for end, until in pairs):
+    if any(end < until - SOUND_TOLERANCE for end, until in pairs):
         return "the sound ends too early"
     return None
 
