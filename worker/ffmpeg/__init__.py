@@ -30,7 +30,7 @@ size, luma PSNR against the source):
       high      realtime 6 crf 20       5.5 s   9.4 MB  47 dB   11.6 s  14.9 MB  48 dB
 
 On strong noise, the hardest picture, `standard` H.264 stays at 38 dB. A second thread costs up to
-6 % more processor time.
+9 % more processor time.
 
 Everything encoded is 8-bit 4:2:0, because that is what every player shows: ten-bit pictures are
 dithered down, HDR (PQ, HLG) is tone-mapped to BT.709. `copy` and `smart` leave them untouched.
