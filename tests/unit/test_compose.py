@@ -149,3 +149,32 @@ def test_the_image_takes_all_that_builds_the_wheel_from_the_lock() -> None:
     named = re.search(r"wanted = /\^\(([a-z|-]+)\)==/", (ROOT / "Dockerfile").read_text())
     assert named is not None
     assert set(named[1].split("|")) == needed_to_build("hatchling")
+
+
+def test_what_monitoring_reads_is_mounted_where_it_looks() -> None:
+    mounts = dict(
+        mount.split(":")[:2]
+        for name in ("prometheus", "grafana")
+        for mount in SERVICES[name]["volumes"]
+        if mount.startswith("./")
+    )
+    for source in mounts:
+        assert (ROOT / source).exists()
+    scrape = yaml.safe_load((ROOT / "config/prometheus.yml").read_text())
+    folder = Path(mounts["./config/prometheus.yml"]).parent
+    assert [str(folder / rules) for rules in scrape["rule_files"]] == [
+        mounts["./config/alerts.yml"]
+    ]
+    provisioning = ROOT / "config/grafana/provisioning"
+    (provider,) = yaml.safe_load((provisioning / "dashboards/clipmill.yml").read_text())[
+        "providers"
+    ]
+    dashboard = mounts["./config/grafana/dashboard.json"]
+    assert provider["options"]["path"] == str(Path(dashboard).parent)
+    environment = SERVICES["grafana"]["environment"]
+    assert environment["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"] == dashboard
+    (source,) = yaml.safe_load((provisioning / "datasources/prometheus.yml").read_text())[
+        "datasources"
+    ]
+    assert source["url"] == "http://prometheus:9090"
+    assert source["jsonData"]["timeInterval"] == scrape["global"]["scrape_interval"]
