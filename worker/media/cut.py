@@ -208,7 +208,7 @@ def _encode_from(
     with open_source(request.source) as container:
         source = open_range(container, request, back)
         with _writer(source, request) as writer:
-            whole = WholeEncode(source.video, writer, request, source.window.time_base)
+            whole = WholeEncode(source.video, writer, request, source.window)
             sounds = _sounds(source, request, writer)
             made = run_whole_encode(
                 container,

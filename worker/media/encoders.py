@@ -4,12 +4,11 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from av import CodecContext, VideoCodecContext, VideoFrame
+from av.codec.context import Flags
 from av.video.stream import VideoStream
 
 from worker.media.packets import VideoPacket
 
-GLOBAL_HEADER = 1 << 22
-INTERLACED_DCT, INTERLACED_ME = 1 << 18, 1 << 29
 UNSPECIFIED_KIND = 0  # AV_PICTURE_TYPE_NONE: the encoder chooses, not the source's picture types
 DEFAULT_RATE = Fraction(25)
 
@@ -62,7 +61,7 @@ def open_encoder(
     """An open encoder whose parameter sets are in its extradata."""
     encoder = CodecContext.create(codec, "w")
     assert isinstance(encoder, VideoCodecContext)
-    encoder.flags |= GLOBAL_HEADER
+    encoder.flags |= Flags.global_header
     configure(encoder, picture, options, threads)
     encoder.open()
     return encoder
@@ -84,8 +83,9 @@ def configure(
         encoder.color_range,
     ) = picture.colour
     encoder.thread_count = threads
+    encoder.flags |= Flags.frame_duration  # packets last as long as their pictures
     if picture.interlaced:
-        encoder.flags |= INTERLACED_DCT | INTERLACED_ME
+        encoder.flags |= Flags.interlaced_dct | Flags.interlaced_me
     encoder.options = options
 
 

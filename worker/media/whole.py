@@ -3,7 +3,6 @@
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from fractions import Fraction
 from itertools import chain
 
 from av import VideoFrame
@@ -31,7 +30,7 @@ from worker.media.reading import PicturesMissing, all_done, decode_leniently, so
 from worker.media.request import CutRequest
 from worker.media.shaping import Shaper
 from worker.media.sound import Sound
-from worker.media.window import Window
+from worker.media.window import LONGEST_FRAME_SECONDS, Window
 
 HDR_TRANSFER_NUMBERS = frozenset({16, 18})
 PROGRESSIVE_OR_UNKNOWN = frozenset({0, 1})
@@ -52,11 +51,12 @@ class WholeEncode:
     """One full encode in progress: takes the range's pictures in order, writes packets."""
 
     def __init__(
-        self, stream: VideoStream, writer: ClipWriter, request: CutRequest, time_base: Fraction
+        self, stream: VideoStream, writer: ClipWriter, request: CutRequest, window: Window
     ) -> None:
         self._stream, self._writer, self._request = stream, writer, request
-        self._time_base = time_base
-        self._origin = writer.origin_ticks(time_base)
+        self._window = window
+        self._time_base = window.time_base
+        self._origin = writer.origin_ticks(window.time_base)
         self._codec = ENCODERS[request.container]
         self._out = writer.encoded_video(self._codec)
         self._shaper: Shaper | None = None
@@ -70,8 +70,15 @@ class WholeEncode:
         if self._shaper is None:
             self._shaper = self._start(frame)
         self.pts.append(frame.pts)
-        self._end = frame.pts + max(1, frame.duration or 0)
+        frame.duration = self._length(frame.pts, frame.duration or 0)
+        self._end = frame.pts + frame.duration
         self._write(self._shaper.shaped(frame))
+
+    def _length(self, pts: int, own: int) -> int:
+        """A still that outlasts the range ends with it."""
+        if own * self._time_base > LONGEST_FRAME_SECONDS:
+            own = min(own, self._window.end_ticks - pts)
+        return max(1, own)
 
     def finish(self) -> Encoded:
         """Write the last packets. Raises CorruptMedia when there was no picture at all."""

@@ -168,10 +168,20 @@ def test_a_range_without_a_frame_is_refused(
     assert "frame" in said.message
 
 
-def test_a_still_that_outlasts_the_range_is_not_shown_longer(source_named: Named, cut):
-    values = _values(cut(source_named("slide show"), 0.9, 1.2))
-    assert (values["frames"], values["actual_start"]) == (1, 1.0)
-    assert values["duration_seconds"] <= 0.51
+@pytest.mark.parametrize("mode", ["smart", "encode-exact"])
+def test_stills_keep_their_time_and_do_not_outlast_the_range(
+    mode: str, tmp_path: Path, cut: Callable[..., Result | Refusal]
+):
+    source = tmp_path / "stills.mp4"
+    pictures = ["-f", "lavfi", "-i", "testsrc2=s=320x180:r=1/2:d=12"]
+    sounds = ["-f", "lavfi", "-i", "anoisesrc=color=pink:d=12:a=0.5"]
+    ffmpeg(*pictures, *sounds, "-c:v", "libx264", "-g", "2", "-c:a", "aac", str(source))
+    values = _values(cut(source, 2.7, 9.0, mode=mode))
+    assert (values["frames"], values["actual_start"]) == (3, 4.0)
+    with av.open(str(tmp_path / "clip.mp4")) as clip:
+        assert clip.duration == pytest.approx(6_300_000, abs=30_000)
+        times = [frame.time for frame in clip.decode(video=0)]
+    assert times == pytest.approx([1.3, 3.3, 5.3], abs=0.002)
 
 
 def test_subtitles_that_are_lost_are_mentioned(source_named: Named, cut, tmp_path: Path):
