@@ -6,6 +6,8 @@ import errno
 import os
 import re
 import shutil
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import file_digest
 from pathlib import Path
@@ -81,6 +83,26 @@ class Storage:
         """Remove a file; it is no fault if it is gone already."""
         self._checked(key).unlink(missing_ok=True)
 
+    def remove_strays(
+        self, older_than_seconds: float, kept: Callable[[list[str]], set[str]]
+    ) -> int:
+        """Remove files that belong to nobody; how many there were.
+
+        `kept` says which of some artifact ids have a file. Younger files are left alone: their
+        record may be about to be written.
+        """
+        before = time.time() - older_than_seconds
+        removed = 0
+        for folder in list(self.root.iterdir()):
+            # A download's own time is the site's; when it came to this name is ours.
+            old = [path for path in _files_in(folder) if path.stat().st_ctime < before]
+            known = kept([path.stem for path in old if path.suffix != ".part"])
+            for path in old:
+                if path.suffix == ".part" or path.stem not in known:
+                    path.unlink(missing_ok=True)
+                    removed += 1
+        return removed
+
     def free_bytes(self) -> int:
         """Room left on the disk."""
         return shutil.disk_usage(self.root).free
@@ -96,6 +118,13 @@ class Storage:
         if not _KEY.fullmatch(key):
             raise ValueError(f"not a storage key: {key!r}")
         return self.root / key
+
+
+def _files_in(folder: Path) -> list[Path]:
+    """The files of a folder that were named as ours are."""
+    if not folder.is_dir():
+        return []
+    return [path for path in folder.iterdir() if _KEY.fullmatch(f"{folder.name}/{path.name}")]
 
 
 def _move(source: Path, target: Path) -> None:

@@ -39,6 +39,7 @@ def fetch(query: dict[str, Any], artifact_id: str) -> Response:
     kit = services()
     artifact = kit.store.artifact(artifact_id, caller().owner)
     path = kit.storage.path(artifact.storage_key)
+    kit.store.artifact_used(artifact_id)
     request.environ["wsgi.file_wrapper"] = _large_blocks
     _settle_range(request.environ, artifact)
     response = send_file(

@@ -37,6 +37,7 @@ from worker.machine import Toolbox
 from worker.publishing import Publisher
 from worker.recovery import Housekeeper
 from worker.reporting import Reporter
+from worker.retention import Retention
 from worker.runner import Runner
 from worker.supervision import End
 from worker.sweep import become_subreaper, sweep_leftovers
@@ -109,6 +110,9 @@ def build(settings: Settings, celery: Celery) -> Parts:
     storage = Storage.at(settings.storage_url)
     broker = Broker(celery)
     settlement = Settlement(store, broker)
+    retention = Retention(
+        store, storage, settings.artifact_ttl_seconds, settings.storage_limit_bytes
+    )
     budget = Budget(settings.memory_budget_bytes)
     throttles = Throttles()
     heartbeat, pulse, draining = Heartbeat(store), Pulse(), threading.Event()
@@ -126,7 +130,7 @@ def build(settings: Settings, celery: Celery) -> Parts:
         settings,
         runner,
         heartbeat,
-        Housekeeper(store, broker, storage, settlement, worker_id),
+        Housekeeper(store, broker, storage, settlement, retention, worker_id),
         Reporter(store, settings, budget, heartbeat, throttles, worker_id),
         work_folder,
         Watchdog(

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Any
 
-from tasks.errors import JobError, NotFound, StoreUnavailable
+from tasks.errors import ArtifactExpired, JobError, NotFound, StoreUnavailable
 from tasks.ids import IdMaker
 from tasks.interfaces import Outcome, ProducedFile
 from tasks.job import Job, JobState
@@ -96,7 +96,7 @@ class Publisher:
             return None
         try:
             stored = [self._store.artifact(item["id"]) for item in earlier.result["artifacts"]]
-        except NotFound:
+        except (NotFound, ArtifactExpired):
             return None
         if not all(self._storage.has(item.storage_key) for item in stored):
             return None
@@ -151,7 +151,7 @@ def main_artifact_of(store: Store, job_id: str) -> StoredArtifact | None:
         artifacts = (job.result or {}).get("artifacts", [])
         main = next((item for item in artifacts if item["role"] == "main"), None)
         return store.artifact(main["id"]) if main else None
-    except NotFound:
+    except (NotFound, ArtifactExpired):
         return None
 
 

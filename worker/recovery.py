@@ -20,6 +20,7 @@ from tasks.settlement import Settlement
 from tasks.storage import Storage
 from tasks.store import CancelRequested, Conflict, Extras, Follows, Store
 from tasks.store.counters import counter_name
+from worker.retention import Retention
 
 log = logging.getLogger(__name__)
 
@@ -33,12 +34,19 @@ class Housekeeper:
     """One thread that looks after jobs which nobody looks after."""
 
     def __init__(
-        self, store: Store, broker: Broker, storage: Storage, settlement: Settlement, name: str
+        self,
+        store: Store,
+        broker: Broker,
+        storage: Storage,
+        settlement: Settlement,
+        retention: Retention,
+        name: str,
     ) -> None:
         self._store = store
         self._broker = broker
         self._storage = storage
         self._settlement = settlement
+        self._retention = retention
         self._name = name
         self._unheard: dict[str, int] = dict.fromkeys(KINDS, 0)
         self._leases_count_from = 0.0
@@ -75,6 +83,7 @@ class Housekeeper:
         self._each(self._store.ended_jobs(), self._settle)
         for kind in KINDS:
             self._wake_again(kind)
+        self._retention.round()
         self._store.note_housekeeping()
 
     def _each(self, job_ids: Iterable[str], look_after: Callable[[str], None]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Self
 
+from tasks.store.artifacts import Artifacts
 from tasks.store.batches import Batches
 from tasks.store.changes import Changes
 from tasks.store.connection import connect
@@ -55,7 +56,7 @@ __all__ = [
 ]
 
 
-class Store(Batches, Leases, Listing, Statistics):
+class Store(Artifacts, Batches, Leases, Listing, Statistics):
     """The record store: the one place that reads and writes the keys of `keys`."""
 
     @classmethod

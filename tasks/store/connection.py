@@ -24,6 +24,7 @@ _SCRIPTS = {
     "renew": "renew",
     "request_cancel": "request_cancel",
     "delete": "delete",
+    "expire": "expire",
     "settled": "settled",
 }
 _CONNECTIONS = 32

@@ -2,8 +2,9 @@
 
 job:ID                  hash    record, doc (public JSON), state, revision, token, place…
 batch:ID                hash    record, size, n:STATE, progress (a sum), finished_at, revision
-artifact:ID             hash    meta (JSON)
+artifact:ID             hash    meta (JSON), size, and `expired` when its file is gone
 artifact:ID:jobs        set     the jobs that show it
+artifacts               zset    artifacts with a file, by their last use
 ready:KIND:OWNER:BATCH  zset    jobs a worker may take, best first; `-` holds those of no batch
 lanes:KIND              zset    owners with ready jobs, least served first
 lanes:KIND:OWNER        zset    an owner's batches with ready jobs, least served first
@@ -34,6 +35,7 @@ def key(*parts: str) -> str:
     return PREFIX + ":".join(parts)
 
 
+ARTIFACTS = key("artifacts")
 CHANGES = key("changes")
 COUNTERS = key("counters")
 DELAYED = key("delayed")

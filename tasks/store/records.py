@@ -174,17 +174,6 @@ class Records(Once):
             raise JobNotFinal("other jobs still take this job's artifact as their source")
         return [StoredArtifact(**json.loads(meta)) for meta in metas]
 
-    def artifact(self, artifact_id: str, owner: str | None = None) -> StoredArtifact:
-        """A published file by its id. Raises NotFound."""
-        if is_id(artifact_id):
-            with translated():
-                meta = self.redis.hget(key("artifact", artifact_id), "meta")
-            if meta is not None:
-                artifact = StoredArtifact(**json.loads(meta))
-                if owner in (None, artifact.owner):
-                    return artifact
-        raise NotFound("there is no such artifact")
-
     def leader(self, flight: str) -> Job | None:
         """The job that does, or has done, the work of this name."""
         return self._pointed("flight", flight)

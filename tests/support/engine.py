@@ -30,6 +30,7 @@ from worker.admission import Budget
 from worker.needs import Need
 from worker.publishing import Publisher
 from worker.recovery import Housekeeper
+from worker.retention import Retention
 from worker.runner import Runner
 from worker.watch import Heartbeat, Held
 from worker.workspace import WorkFolder
@@ -96,9 +97,14 @@ class Engine:
             self.store, self.settlement, Publisher(self.store, self.storage), self.budget,
             self.heartbeat, self, self.work_folder,
         )  # fmt: skip
+        self.retention = Retention(
+            self.store, self.storage, self.settings.artifact_ttl_seconds,
+            self.settings.storage_limit_bytes,
+        )  # fmt: skip
         self.housekeeper = Housekeeper(
-            self.store, self.broker, self.storage, self.settlement, f"keeper-{id(self)}"
-        )
+            self.store, self.broker, self.storage, self.settlement, self.retention,
+            f"keeper-{id(self)}",
+        )  # fmt: skip
         self.attempts: list[str] = []
         self.need_bytes = MIB
         self.work: Callable[[Attempt], Any] = lambda attempt: None

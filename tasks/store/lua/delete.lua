@@ -33,12 +33,13 @@ for artifact in string.gmatch(got[9] or '', '%S+') do
   local name = key('artifact', artifact)
   redis.call('SREM', name .. ':jobs', id)
   if redis.call('SCARD', name .. ':jobs') == 0 then
-    local held = redis.call('HMGET', name, 'meta', 'size')
-    if held[1] then
+    local held = redis.call('HMGET', name, 'meta', 'size', 'expired')
+    if held[1] and not held[3] then
       table.insert(answer, held[1])
       redis.call('HINCRBYFLOAT', key('totals'), 'artifact_bytes', -tonumber(held[2]))
     end
     redis.call('DEL', name, name .. ':jobs')
+    redis.call('ZREM', key('artifacts'), artifact)
   end
 end
 redis.call('PUBLISH', key('changes'), id)

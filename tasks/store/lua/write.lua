@@ -37,7 +37,10 @@ end
 if cancel == '1' and change.state ~= 'cancelled' then return {'cancelled'} end
 
 for _, artifact in ipairs(change.artifacts or {}) do
-  if not artifact.new and redis.call('EXISTS', key('artifact', artifact.id)) == 0 then return {'gone'} end
+  if not artifact.new then
+    local held = redis.call('HMGET', key('artifact', artifact.id), 'meta', 'expired')
+    if not held[1] or held[2] then return {'gone'} end
+  end
 end
 
 -- 2. Equal work runs once: the first is the leader, later ones wait for it.
@@ -119,6 +122,7 @@ for _, artifact in ipairs(change.artifacts or {}) do
   table.insert(shown, artifact.id)
   redis.call('HSET', key('artifact', artifact.id), 'meta', artifact.meta, 'size', artifact.size_bytes)
   redis.call('SADD', key('artifact', artifact.id, 'jobs'), id)
+  redis.call('ZADD', key('artifacts'), now, artifact.id)
   if artifact.new then redis.call('HINCRBYFLOAT', key('totals'), 'artifact_bytes', artifact.size_bytes) end
 end
 if #shown > 0 then redis.call('HSET', job, 'artifacts', table.concat(shown, ' ')) end

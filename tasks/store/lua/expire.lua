@@ -1,0 +1,23 @@
+-- Give up an artifact that nobody has used since a moment; its record stays, to say so.
+-- ARGV: key prefix, artifact id, that moment
+-- Answer: {"ok", meta} | {"used"} | {"pinned"} (a job that is not final takes it as its source)
+local prefix, id, unused_since = ARGV[1], ARGV[2], tonumber(ARGV[3])
+local function key(...) return prefix .. table.concat({...}, ':') end
+local used = redis.call('ZSCORE', key('artifacts'), id)
+if not used or tonumber(used) > unused_since then return {'used'} end
+local jobs = redis.call('SMEMBERS', key('artifact', id, 'jobs'))
+for _, job in ipairs(jobs) do
+  if redis.call('EXISTS', key('dependents', job)) == 1 then return {'pinned'} end
+end
+-- Equal work must be done anew from now on, and not wait for a file that is gone.
+for _, job in ipairs(jobs) do
+  local got = redis.call('HMGET', key('job', job), 'cache_key', 'flight')
+  for _, pointer in ipairs({got[1] and key('cache', got[1]) or '', got[2] and key('flight', got[2]) or ''}) do
+    if pointer ~= '' and redis.call('GET', pointer) == job then redis.call('DEL', pointer) end
+  end
+end
+local held = redis.call('HMGET', key('artifact', id), 'meta', 'size')
+redis.call('HSET', key('artifact', id), 'expired', '1')
+redis.call('ZREM', key('artifacts'), id)
+redis.call('HINCRBYFLOAT', key('totals'), 'artifact_bytes', -tonumber(held[2]))
+return {'ok', held[1]}

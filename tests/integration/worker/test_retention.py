@@ -1,0 +1,153 @@
+"""What is kept: results for their time, the longest unused first to go, never what is in use."""
+
+from __future__ import annotations
+
+import os
+import time
+
+import pytest
+
+from tasks.dispatch import JobRequest
+from tasks.errors import ArtifactExpired
+from tasks.job import JobState
+from tasks.specs import ClipSpec, Source
+from tests.support.engine import URL, Engine
+from tests.support.records import new_id
+from worker.retention import LEAST_SECONDS, STRAYS_GRACE_SECONDS, Retention
+
+DAY = 24 * 3600.0
+
+
+def download(engine: Engine, name: str, size_bytes: int = 100) -> tuple[str, str]:
+    """A finished download: the ids of the job and of its artifact."""
+    engine.work = lambda attempt: attempt.produce(b"x" * size_bytes)
+    job_id = engine.submit_download(f"{URL}/{name}")
+    engine.run_all("download")
+    result = engine.store.job(job_id).result
+    assert result is not None
+    return job_id, result["artifacts"][0]["id"]
+
+
+def used_ago(engine: Engine, artifact_id: str, seconds: float) -> None:
+    engine.store.redis.zadd("clipmill:artifacts", {artifact_id: engine.store.now() - seconds})
+
+
+def is_there(engine: Engine, artifact_id: str) -> bool:
+    try:
+        return engine.storage.has(engine.store.artifact(artifact_id).storage_key)
+    except ArtifactExpired:
+        return False
+
+
+def test_what_nobody_used_for_long_goes_and_says_so(engine: Engine) -> None:
+    old_job, old = download(engine, "old")
+    _, young = download(engine, "young")
+    used_ago(engine, old, 8 * DAY)
+    used_ago(engine, young, 6 * DAY)
+    engine.retention.expire()
+    assert is_there(engine, young)
+    with pytest.raises(ArtifactExpired):
+        engine.store.artifact(old)
+    assert len(engine.files()) == 1
+    assert engine.store.artifact_bytes() == 100
+    assert engine.store.job(old_job).state is JobState.SUCCEEDED
+    engine.dispatcher.delete(old_job, "ann")
+    assert engine.store.artifact_bytes() == 100
+
+
+def test_a_use_prolongs_its_time(engine: Engine) -> None:
+    _, artifact = download(engine, "one")
+    used_ago(engine, artifact, 8 * DAY)
+    engine.store.artifact_used(artifact)
+    engine.retention.expire()
+    assert is_there(engine, artifact)
+
+
+def test_over_the_limit_the_longest_unused_go_first(engine: Engine) -> None:
+    artifacts = [download(engine, str(number))[1] for number in range(5)]
+    for number, artifact in enumerate(artifacts):
+        used_ago(engine, artifact, LEAST_SECONDS + 100 - number)
+    Retention(engine.store, engine.storage, DAY, 300).make_room()
+    assert [is_there(engine, artifact) for artifact in artifacts] == [
+        False,
+        False,
+        True,
+        True,
+        True,
+    ]
+    assert engine.store.artifact_bytes() == 300
+
+
+def test_what_was_used_just_now_stays_however_little_room_there_is(engine: Engine) -> None:
+    _, artifact = download(engine, "one")
+    Retention(engine.store, engine.storage, DAY, 10).make_room()
+    assert is_there(engine, artifact)
+
+
+def test_the_source_of_a_job_that_is_not_final_is_never_given_up(engine: Engine) -> None:
+    job_id, source = download(engine, "source")
+    _, other = download(engine, "other")
+    clip = JobRequest(ClipSpec(Source(job_id=job_id), 0.0, 1.0))
+    clip_id = engine.dispatcher.submit(clip, "ann").id
+    for artifact in (source, other):
+        used_ago(engine, artifact, 9 * DAY)
+    engine.retention.expire()
+    Retention(engine.store, engine.storage, DAY, 10).make_room()
+    assert [is_there(engine, item) for item in (source, other)] == [True, False]
+    engine.dispatcher.cancel(clip_id, "ann")
+    engine.retention.expire()
+    assert not is_there(engine, source)
+
+
+def test_work_whose_result_was_given_up_is_done_anew(engine: Engine) -> None:
+    first, artifact = download(engine, "again")
+    used_ago(engine, artifact, 8 * DAY)
+    engine.retention.expire()
+    second, fresh = download(engine, "again")
+    assert second != first
+    assert engine.attempts == [first, second]
+    assert is_there(engine, fresh)
+    assert engine.store.job(second).depends_on is None
+
+
+def test_files_that_no_record_tells_of_go_after_their_grace(engine: Engine) -> None:
+    _, artifact = download(engine, "known")
+    known = engine.storage.path(engine.store.artifact(artifact).storage_key)
+    strays = []
+    for name in (f"{new_id()}.mp4", f"{new_id()}.part"):
+        stray = engine.storage.root / name[24:26] / name
+        stray.parent.mkdir(exist_ok=True)
+        stray.write_bytes(b"x")
+        os.utime(stray, (0, 0))  # the time that a site gave it does not count
+        strays.append(stray)
+    foreign = engine.storage.root / "README.txt"
+    foreign.write_text("not ours")
+    engine.retention.sweep(STRAYS_GRACE_SECONDS)
+    assert all(stray.exists() for stray in strays)
+    time.sleep(0.05)
+    engine.retention.sweep(0.01)
+    assert not any(stray.exists() for stray in strays)
+    assert known.exists()
+    assert foreign.exists()
+    assert engine.store.counters()["stray_files_total"] == 2
+
+
+def test_a_housekeeper_that_died_between_record_and_file_leaves_it_to_the_sweep(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, artifact = download(engine, "one")
+    used_ago(engine, artifact, 8 * DAY)
+    with monkeypatch.context() as patch:
+        patch.setattr(engine.storage, "delete", lambda key: None)
+        engine.retention.expire()
+    assert len(engine.files()) == 1
+    time.sleep(0.05)
+    engine.retention.sweep(0.01)
+    assert engine.files() == []
+
+
+def test_the_housekeeper_sees_to_it(engine: Engine) -> None:
+    _, artifact = download(engine, "one")
+    used_ago(engine, artifact, 8 * DAY)
+    engine.housekeeper.round()
+    assert not is_there(engine, artifact)
