@@ -9,7 +9,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: help demo up test test-fast check bench lock clean
+.PHONY: help demo up test test-fast chaos check bench lock clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-10s %s\n' "$$name" "$$text"; done
@@ -26,6 +26,9 @@ test: $(READY) ## run every test
 
 test-fast: $(READY) ## run the unit tests, in seconds
 	@exec $(BIN)/python -m pytest tests/unit tests/architecture
+
+chaos: $(READY) ## ten minutes of jobs under faults, then the invariants; SEED=… repeats one
+	@exec $(BIN)/python -m tests.chaos.run $(if $(SEED),--seed $(SEED))
 
 check: $(READY) ## linters, formatting, types, direction of imports
 	$(BIN)/python -m ruff check .

@@ -1,0 +1,102 @@
+"""The invariants, checked from what happened and what is there, not from the system's own word."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections import Counter, defaultdict
+from typing import Any
+
+import httpx
+
+from tasks.store import Store
+from tests.chaos.load import Promises
+from tests.chaos.world import World
+from tests.support.records import Records
+from tests.support.scripted_worker import read_effects
+
+MOST_ATTEMPTS = 3
+
+
+def faults_of(world: World, promises: Promises) -> list[str]:
+    """Every invariant that does not hold, in words; with the system quiet and still running."""
+    with world.valkey.client() as client:
+        records = Records(client)
+        records.check(Store.at(world.valkey.url))
+        documents = {
+            job_id: json.loads(client.hget(f"clipmill:job:{job_id}", "doc"))
+            for job_id in records.jobs
+        }
+        leases = client.zcard("clipmill:leases")
+    return [
+        *_lost(promises, documents),
+        *_files(world, documents),
+        *_attempts(world, documents),
+        *_equal_work(documents),
+        *_numbers(world, documents),
+        *([f"I3 {leases} leases are open"] if leases else []),
+        *(f"I3 a stranger lives: {line}" for line in world.strangers()),
+        *(f"I3 a folder is left: {path}" for path in (world.data / "work").glob("*/*")),
+    ]
+
+
+def _lost(promises: Promises, documents: dict[str, Any]) -> list[str]:
+    found = [f"I1 lost: {job_id}" for job_id in promises.accepted if job_id not in documents]
+    open_jobs = [
+        f"I1 not final: {job_id} {job['state']}"
+        for job_id, job in documents.items()
+        if job["state"] not in {"succeeded", "failed", "cancelled"}
+    ]
+    now = [
+        f"I1 changed: {job_id} {end} is {documents[job_id]['state']}"
+        for job_id, end in promises.ends.items()
+        if job_id in documents and documents[job_id]["state"] != end
+    ]
+    doubled = [f"I1 one key, two jobs: {key}" for key in promises.doubled]
+    return found + open_jobs + now + doubled + [f"I1 {line}" for line in promises.changed]
+
+
+def _files(world: World, documents: dict[str, Any]) -> list[str]:
+    shown = {
+        item["id"]: item
+        for job in documents.values()
+        if job["state"] == "succeeded"
+        for item in job["result"].get("artifacts", [])
+    }
+    there = {path.stem: path for path in (world.data / "artifacts").glob("*/*")}
+    found = [f"I2 missing: {name}" for name in shown.keys() - there.keys()]
+    found += [f"I7 stray: {there[name]}" for name in there.keys() - shown.keys()]
+    for name in shown.keys() & there.keys():
+        if hashlib.sha256(there[name].read_bytes()).hexdigest() != shown[name]["sha256"]:
+            found.append(f"I2 not what was recorded: {name}")
+    return found
+
+
+def _attempts(world: World, documents: dict[str, Any]) -> list[str]:
+    runs: dict[str, set[str]] = defaultdict(set)
+    found = []
+    for line in read_effects(world.effects):
+        if line["event"] == "begin":
+            runs[line["job"]].add(line["token"])
+            if line["attempt"] > MOST_ATTEMPTS:
+                found.append(f"I8 attempt {line['attempt']} of {line['job']}")
+    for job_id in runs.keys() - documents.keys():
+        found.append(f"I1 ran without a record: {job_id}")
+    return found
+
+
+def _equal_work(documents: dict[str, Any]) -> list[str]:
+    by_url: dict[str, set[str]] = defaultdict(set)
+    for job in documents.values():
+        if job["kind"] == "download" and job["state"] == "succeeded":
+            by_url[job["spec"]["source"]["url"]] |= {i["id"] for i in job["result"]["artifacts"]}
+    return [f"I2 {len(ids)} results of {url}" for url, ids in by_url.items() if len(ids) > 1]
+
+
+def _numbers(world: World, documents: dict[str, Any]) -> list[str]:
+    text = httpx.get(f"{world.url(0)}/metrics", timeout=10, trust_env=False).text
+    lines = re.findall(r'^clipmill_jobs_total\{kind="(\w+)",state="(\w+)"\} (\S+)$', text, re.M)
+    told = {(kind, state): int(float(n)) for kind, state, n in lines if float(n)}
+    real = Counter((job["kind"], job["state"]) for job in documents.values())
+    return [] if told == dict(real) else [f"I9 the metrics say {told}, the records {dict(real)}"]

@@ -1,0 +1,71 @@
+"""A network link that can be made to hang: bytes vanish, nobody is told, as when a cable is cut."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+from pathlib import Path
+
+
+class Link:
+    """A TCP port of loopback that leads to a Unix socket. Threads end when it is closed."""
+
+    def __init__(self, target: Path) -> None:
+        self._target = str(target)
+        self._hangs = threading.Event()
+        self._open: set[socket.socket] = set()
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    @property
+    def url(self) -> str:
+        """How Redis clients reach the server through here."""
+        return f"redis://127.0.0.1:{self._listener.getsockname()[1]}/0"
+
+    def hang(self) -> None:
+        """From now on nothing arrives, in either direction, on old and new connections."""
+        self._hangs.set()
+
+    def heal(self) -> None:
+        """New connections work again; those that hung are dead, though nobody knows it."""
+        self._hangs.clear()
+
+    def close(self) -> None:
+        """Close everything."""
+        for connection in (self._listener, *tuple(self._open)):
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+            connection.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return  # closed
+            server = socket.socket(socket.AF_UNIX)
+            try:
+                server.connect(self._target)
+            except OSError:  # the server is down: so is what leads to it
+                client.close()
+                continue
+            self._open |= {client, server}
+            dead = threading.Event()
+            for source, sink in ((client, server), (server, client)):
+                threading.Thread(target=self._carry, args=(source, sink, dead), daemon=True).start()
+
+    def _carry(self, source: socket.socket, sink: socket.socket, dead: threading.Event) -> None:
+        try:
+            while data := source.recv(65536):
+                if self._hangs.is_set():
+                    dead.set()
+                if not dead.is_set():
+                    sink.sendall(data)
+        except OSError:
+            pass
+        for connection in (source, sink):
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+            connection.close()
+            self._open.discard(connection)

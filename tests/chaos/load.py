@@ -1,0 +1,144 @@
+"""Clients who submit, cancel and look, and write down what they were promised."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import threading
+import time
+import uuid
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+
+from tests.chaos.world import World
+
+SITE = "https://127.0.0.1/media"
+FINAL = {"succeeded", "failed", "cancelled"}
+RAISES = ("MemoryError", "SystemExit", "RecursionError")
+
+
+@dataclass
+class Promises:
+    """What the API said, in the order in which it was said."""
+
+    accepted: list[str] = field(default_factory=list)
+    ends: dict[str, str] = field(default_factory=dict)  # the first final state seen of each
+    codes: dict[str, str] = field(default_factory=dict)  # why it failed, if it did
+    changed: list[str] = field(default_factory=list)  # final states that did not stay
+    doubled: list[str] = field(default_factory=list)  # one key, two jobs
+
+    def see(self, job: dict[str, Any]) -> None:
+        """A job as the API shows it now."""
+        if job["state"] in FINAL:
+            first = self.ends.setdefault(job["id"], job["state"])
+            self.codes[job["id"]] = job["error"]["code"] if job["error"] else job["state"]
+            if first != job["state"]:
+                self.changed.append(f"{job['id']}: {first}, then {job['state']}")
+        elif job["id"] in self.ends:
+            self.changed.append(f"{job['id']}: {self.ends[job['id']]}, then {job['state']}")
+
+
+class Clients:
+    """One thread that submits `count` jobs within `seconds`, and one that looks at them."""
+
+    def __init__(self, world: World, seed: int, count: int, seconds: float) -> None:
+        self._world = world
+        self._chance = random.Random(seed)
+        self._count = count
+        self._pause = seconds / count
+        self._seed = seed
+        self._quiet = threading.Event()
+        self.promises = Promises()
+        self._submitting = threading.Thread(target=self._submit_all, daemon=True)
+        self._looking = threading.Thread(target=self._look, daemon=True)
+
+    def start(self) -> None:
+        self._submitting.start()
+        self._looking.start()
+
+    def finish_submitting(self) -> None:
+        self._submitting.join()
+
+    def stop(self) -> None:
+        self._quiet.set()
+        self._looking.join()
+
+    def wait_for_all(self, within_seconds: float) -> list[str]:
+        """The accepted jobs that are not final when that time is over."""
+        end = time.monotonic() + within_seconds
+        open_jobs = list(self.promises.accepted)
+        while open_jobs and time.monotonic() < end:
+            for job_id in list(open_jobs):
+                job = self._ask("GET", f"/api/v2/jobs/{job_id}")
+                if job is not None and job.status_code == 200:
+                    self.promises.see(job.json())
+                    if job.json()["state"] in FINAL:
+                        open_jobs.remove(job_id)
+            time.sleep(0.2)
+        return open_jobs
+
+    def _submit_all(self) -> None:
+        left = self._count
+        while left > 0:
+            if self._chance.random() < 0.1:
+                left -= self._submit_batch(min(left, self._chance.randint(2, 12)))
+            else:
+                left -= self._submit("/api/v2/jobs", self._body(), 1)
+            if self._chance.random() < 0.06 and self.promises.accepted:
+                job_id = self._chance.choice(self.promises.accepted[-40:])
+                self._ask("POST", f"/api/v2/jobs/{job_id}/cancel")
+            time.sleep(self._pause * self._chance.uniform(0, 2))
+
+    def _submit_batch(self, size: int) -> int:
+        body = {"jobs": [self._body() for _ in range(size)]}
+        return self._submit("/api/v2/batches", body, size)
+
+    def _submit(self, path: str, body: dict[str, Any], size: int) -> int:
+        """Ask until it is answered, under one key; then once more, which must change nothing."""
+        key = uuid.UUID(int=self._chance.getrandbits(128)).hex
+        answer = None
+        while answer is None or answer.status_code != 202:
+            answer = self._ask("POST", path, json=body, headers={"Idempotency-Key": key})
+            assert answer is None or answer.status_code in {202, 503}, answer.text
+        made = answer.json()
+        self.promises.accepted += [job["id"] for job in made.get("jobs", [made])]
+        if self._chance.random() < 0.2:
+            again = self._ask("POST", path, json=body, headers={"Idempotency-Key": key})
+            if again is not None and again.status_code == 202 and again.json()["id"] != made["id"]:
+                self.promises.doubled.append(key)
+        return size
+
+    def _body(self) -> dict[str, Any]:
+        chance = self._chance
+        seconds = round(chance.choice([0, 0, 0.1, 0.5, 2.5]) * chance.random(), 2)
+        asked = f"seconds={seconds}&bytes={chance.choice([1, 1000, 200_000])}"
+        asked += chance.choice([""] * 16 + ["&fail=sometimes"] * 3)
+        asked += chance.choice([""] * 20 + ["&fail=unavailable", f"&raise={chance.choice(RAISES)}"])
+        number = chance.randrange(self._count)  # some come twice
+        url = f"{SITE}/{self._seed}/{number}?{asked}" if number % 3 else f"{SITE}/{number}?bytes=9"
+        body: dict[str, Any] = {"source": {"url": url}, "priority": chance.randrange(10)}
+        kind = chance.choice(["extract", "extract", "download", "download", "clip"])
+        if kind == "clip":
+            start = chance.randrange(50)
+            return {**body, "kind": kind, "start": start, "end": start + 1}
+        return {**body, "kind": kind}
+
+    def _look(self) -> None:
+        chance = random.Random(self._seed + 1)
+        while not self._quiet.wait(0.05):
+            if self.promises.accepted:
+                job_id = chance.choice(self.promises.accepted)
+                job = self._ask("GET", f"/api/v2/jobs/{job_id}")
+                if job is not None and job.status_code == 200:
+                    self.promises.see(job.json())
+
+    def _ask(self, method: str, path: str, **options: Any) -> httpx.Response | None:
+        """One try at one of the two; None when nobody answered."""
+        url = self._world.url(random.randrange(2))
+        with contextlib.suppress(httpx.TransportError):
+            if url is not None:
+                return httpx.request(method, url + path, timeout=10, trust_env=False, **options)
+        time.sleep(0.05)
+        return None

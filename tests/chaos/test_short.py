@@ -1,0 +1,16 @@
+"""A short storm: every kind of process and link is hit while jobs come in, and all holds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.chaos.run import run
+
+
+@pytest.mark.timeout(240)
+def test_everything_holds_in_a_short_storm(tmp_path: Path) -> None:
+    outcome = run(tmp_path / "w", seed=7, jobs=60, faults=10, seconds=20, quick=True)
+    assert outcome.broken == []
+    assert outcome.jobs >= 60
