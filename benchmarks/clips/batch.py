@@ -76,7 +76,7 @@ def batch_sheet(title: str, found: Sequence[Measured], notes: Sequence[str] = ()
         title,
         ("", "rounds", "wall s", "to ours", "CPU s", "peak MB", "exact"),
         [row for each in found for row in _rows(each, ours)],
-        (*notes, *_fault_notes(found)),
+        (*notes, _gap_note(found), *_fault_notes(found)),
     )
 
 
@@ -93,6 +93,11 @@ def _rows(each: Measured, ours: float) -> Iterator[list[str]]:
     for name, values in each.more.items():
         wall = median(values)
         yield [f"  {name}", "", seconds(wall), ratio(wall, ours), NONE, NONE, NONE]
+
+
+def _gap_note(found: Sequence[Measured]) -> str:
+    gap = max(cost.longest_gap_seconds for each in found for cost in each.costs)
+    return f"The memory was looked at every {gap * 1000:.0f} ms or more often."
 
 
 def _fault_notes(found: Sequence[Measured]) -> Iterator[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -26,29 +27,46 @@ def judge(source: Path, clip: Path, wanted: Range) -> list[str]:
     if not clip.is_file():
         return ["there is no clip"]
     try:
-        count, first, last = ends_of(clip)
+        shown = shown_by(clip)
     except av.error.FFmpegError as error:
         return [f"cannot be decoded: {error}"]
-    if not count:
+    if not shown.frames:
         return ["no frames"]
-    frames = wanted.frames
-    faults = [f"{count} frames instead of {len(frames)}"] if count != len(frames) else []
-    for word, picture, number in (("first", first, frames[0]), ("last", last, frames[-1])):
+    frames, faults = wanted.frames, []
+    if shown.frames != len(frames):
+        faults.append(
+            f"{shown.frames} frames instead of {len(frames)} ({shown.stored} in the file)"
+        )
+    pairs = (("first", shown.first, frames[0]), ("last", shown.last, frames[-1]))
+    for word, picture, number in pairs:
         offset, similarity = best_match(picture, around(source, number))
         if offset or similarity < LEAST_PSNR:
             faults.append(f"the {word} frame is the one at {offset:+} ({similarity:.0f} dB)")
     return faults
 
 
-def ends_of(clip: Path) -> tuple[int, bytes, bytes]:
-    """How many frames a player would show, and the first and the last of them, small."""
-    count, first, last = 0, None, None
+@dataclass(frozen=True)
+class Shown:
+    """What FFmpeg, and so any player built on it, shows of a clip. `stored` counts also frames
+    that are in the file but hidden by its own edit list."""
+
+    frames: int
+    stored: int
+    first: bytes
+    last: bytes
+
+
+def shown_by(clip: Path) -> Shown:
+    """Decode the whole clip."""
+    frames, stored, first, last = 0, 0, None, None
     with av.open(str(clip)) as container:
         stream = container.streams.video[0]
         stream.thread_type = "AUTO"
-        for frame in container.decode(stream):
-            first, last, count = first or frame, frame, count + 1
-    return count, small(first), small(last)
+        for packet in container.demux(stream):
+            stored += packet.pts is not None  # the last one only empties the decoder
+            for frame in packet.decode():
+                first, last, frames = first or frame, frame, frames + 1
+    return Shown(frames, stored, small(first), small(last))
 
 
 @lru_cache(maxsize=256)
