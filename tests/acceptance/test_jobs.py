@@ -81,6 +81,24 @@ def test_a_copied_clip_starts_at_the_keyframe_before_and_says_so(
     assert job["result"]["frames_encoded"] == 0
 
 
+@pytest.mark.parametrize("start", [3.9, 4.0, 4.05, 4.1])
+def test_a_copy_of_matroska_tells_the_keyframe_it_begins_with(
+    system: System, origin: Origin, media_folder: Path, tmp_path: Path, start: float
+) -> None:
+    video = Video(seconds=10.0, keyframe_seconds=2.0, suffix=".mkv")
+    url = origin.add("/video.mkv", answers.file(cached_video(media_folder, video)))
+    source = system.until(
+        system.submit(kind="download", source={"url": url}, container="mkv")["id"]
+    )
+    body = {"kind": "clip", "source": {"job_id": source["id"]}, "start": start, "end": 7.0}
+    job = system.until(system.submit(**body, mode="copy")["id"])
+    assert job["state"] == "succeeded", job["error"]
+    first = frame_numbers(fetched(system, job, tmp_path))[0]
+    assert first % 50 == 0
+    assert job["result"]["actual_start"] == pytest.approx(first / 25, abs=0.01)
+    assert job["result"]["actual_start"] <= start + 0.001
+
+
 def test_a_clip_can_come_with_a_thumbnail(system: System, source: str, tmp_path: Path) -> None:
     body = {"kind": "clip", "source": {"url": source}, "start": 1, "end": 3}
     job = system.until(system.submit(**body, output={"thumbnail": True})["id"])

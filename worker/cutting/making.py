@@ -24,6 +24,7 @@ THUMBNAIL_WIDTH = 640
 SILENCE_SECONDS = 120.0
 # The check and the storing come after the last frame.
 SHARE_OF_CUT = 0.95
+REORDERED_SECONDS = 0.25
 # An end so little past the media's is only rounding.
 CLAMP_TOLERANCE_SECONDS = 0.25
 
@@ -109,7 +110,7 @@ def _by_copying(
     )
     _run_ffmpeg(argv, plan, tools, on_progress)
     facts, frames = _checked(plan, tools)
-    start = _keyframe_before(plan, tools) if facts.video else spec.start
+    start = _start_of_copy(plan, facts, tools) if facts.video else spec.start
     values = _values(spec, "copy", "a copy was asked for", start, facts)
     counts = {"frames": frames, "frames_encoded": 0, "frames_copied": frames}
     return Cut(plan.target, facts, values | counts, warnings)
@@ -181,8 +182,14 @@ def _checked(plan: CutPlan, tools: Tools) -> tuple[MediaFacts, int]:
     return facts, frames
 
 
-def _keyframe_before(plan: CutPlan, tools: Tools) -> float:
-    asked = {"source": str(plan.source), "at": plan.start}
+def _start_of_copy(plan: CutPlan, facts: MediaFacts, tools: Tools) -> float:
+    """Where a copy really begins: the keyframe that its length leads back to.
+
+    FFmpeg may have gone back one keyframe more than it had to; in Matroska it does so just behind
+    one. Reordered frames at the end make a copy a little longer than the range.
+    """
+    led_back = plan.end - (facts.duration_seconds or plan.seconds) + REORDERED_SECONDS
+    asked = {"source": str(plan.source), "at": max(0.0, min(plan.start, led_back))}
     return float(tools.program("keyframe", asked, tools.limits(CHECK_SECONDS))["seconds"])
 
 

@@ -37,6 +37,8 @@ def container_of(spec: ClipSpec, facts: MediaFacts) -> str:
         return spec.output.container
     if facts.video is None:
         return "m4a"
+    if spec.mode == "copy" and ffmpeg.needs_exact_decoder(facts):
+        raise NoSuchStream("the source has no index to copy by; mode auto cuts it exactly")
     if spec.mode == "copy" and not ffmpeg.can_copy(facts, "mp4"):
         return "mkv"
     return "mp4"
@@ -70,5 +72,7 @@ def _check_streams(spec: ClipSpec, facts: MediaFacts, container: str) -> None:
         raise NoSuchStream("the source has no picture")
     if facts.video is None and not facts.audio:
         raise NoSuchStream("the source has neither picture nor sound")
+    if spec.mode == "copy" and ffmpeg.needs_exact_decoder(facts):
+        raise NoSuchStream("the source has no index to copy by; mode auto cuts it exactly")
     if spec.mode == "copy" and not ffmpeg.can_copy(facts, container):
         raise NoSuchStream(f"the source's streams cannot be copied into {container}")
