@@ -18,6 +18,7 @@ from config.values import (
     one_of,
     parse_duration,
     parse_flag,
+    parse_http_url,
     parse_kinds,
     parse_networks,
     parse_path,
@@ -133,6 +134,10 @@ class Settings:
     log_level: str = setting(
         "LOG_LEVEL", "info", one_of("debug", "info", "warning", "error"), "least level logged"
     )
+    otlp_endpoint: str | None = setting(
+        "OTLP_ENDPOINT", "", parse_http_url,
+        "OpenTelemetry collector (OTLP over HTTP) that takes traces; unset: none are made",
+    )  # fmt: skip
 
     @property
     def auth_required(self) -> bool:

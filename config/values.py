@@ -122,6 +122,13 @@ def parse_redis_url(text: str) -> str:
     return text
 
 
+def parse_http_url(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError("is not a URL that begins with http:// or https://")
+    return text
+
+
 def parse_storage_url(text: str) -> str:
     if not text.startswith("file:///"):
         raise ValueError("is not a URL that begins with file:///")

@@ -92,6 +92,7 @@ class Job:
     external_id: str | None = None
     metadata: dict[str, str] = field(default_factory=dict)
     webhook: dict[str, Any] | None = None
+    trace: str | None = None  # where its spans belong (traceparent); None when nobody traces
     not_before: float | None = None
     publishing: list[str] = field(default_factory=list)  # storage keys an attempt may have written
     started_at: float | None = None

@@ -16,6 +16,7 @@ from tasks.ids import IdMaker
 from tasks.job import Job, JobState, WaitReason
 from tasks.specs import ClipSpec, DownloadSpec, Source, Spec, spec_to_dict
 from tasks.store import Follows, Store
+from tasks.tracing import current_trace
 
 
 @dataclass(frozen=True)
@@ -103,6 +104,7 @@ class Planner:
             external_id=request.external_id,
             metadata=dict(request.metadata),
             webhook=request.webhook,
+            trace=current_trace.get(),
             fingerprint=(
                 download_fingerprint(spec, owner) if isinstance(spec, DownloadSpec) else None
             ),
@@ -150,7 +152,7 @@ class Planner:
         now = time.time()
         download = Job(
             id=self._new_id(), spec=spec, owner=clip.owner, created_at=now, queued_at=now,
-            priority=clip.priority, implied=True, fingerprint=fingerprint,
+            priority=clip.priority, implied=True, fingerprint=fingerprint, trace=clip.trace,
         )  # fmt: skip
         try:
             self._store.add(download)

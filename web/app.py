@@ -15,6 +15,7 @@ from tasks.broker import Broker, make_celery
 from tasks.dispatch import Dispatcher
 from tasks.storage import Storage
 from tasks.store import Changes, Store
+from tasks.tracing import make_tracing
 from web import artifacts, batches, bottleneck, docs, events, health, jobs, metrics, root
 from web.api import make_api
 from web.auth import Gate
@@ -24,6 +25,7 @@ from web.polls import FastPolls
 from web.problems import register_problems
 from web.schemas.documents import describe_requests
 from web.services import EXTENSION, Services
+from web.spans import trace_requests
 from web.version import VERSION
 
 log = logging.getLogger(__name__)
@@ -60,6 +62,7 @@ def create_app(
         changes=changes or _started(Changes(settings.redis_url)),
         gate=Gate(settings),
         started_at=time.time(),
+        tracing=make_tracing(settings.otlp_endpoint, "clipmill-api"),
     )
     return _assembled(settings, kit)
 
@@ -79,6 +82,7 @@ def _assembled(settings: Settings, kit: Services) -> Flask:
     observer.traffic.keep_handing_over(kit.closing)
     _identify_requests(app)
     observe_requests(app, observer)
+    trace_requests(app, kit.tracing)
     _admit_requests(app, kit.gate)
     register_problems(app)
     api = make_api(app, VERSION)

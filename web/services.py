@@ -14,6 +14,7 @@ from config.settings import Settings
 from tasks.dispatch import Dispatcher
 from tasks.storage import Storage
 from tasks.store import Changes, Store
+from tasks.tracing import NO_TRACING, Tracing
 from web.auth import Caller, Gate
 from web.errors import TooManyWaiting
 
@@ -60,11 +61,13 @@ class Services:
     started_at: float
     waiting: WaitingRoom = field(default_factory=WaitingRoom)
     closing: Event = field(default_factory=Event)
+    tracing: Tracing = NO_TRACING
 
     def close(self) -> None:
         """Let every request that waits end now, so that the server can stop."""
         self.closing.set()
         self.changes.stop()
+        self.tracing.close()
 
 
 def services_of(app: Flask) -> Services:

@@ -32,6 +32,7 @@ from tasks.policy import UnsafeStore, check_policy
 from tasks.settlement import Settlement
 from tasks.storage import Storage
 from tasks.store import Store
+from tasks.tracing import Tracing, make_tracing
 from worker.admission import Budget
 from worker.machine import Toolbox
 from worker.publishing import Publisher
@@ -84,6 +85,7 @@ class Parts:
     housekeeper: Housekeeper
     reporter: Reporter
     work_folder: WorkFolder
+    tracing: Tracing
     watchdog: Watchdog
     pulse: Pulse
     draining: threading.Event
@@ -97,6 +99,7 @@ class Parts:
         """Stop them, in the opposite order."""
         for part in (self.watchdog, self.reporter, self.housekeeper, self.heartbeat):
             part.stop()
+        self.tracing.close()
         self.work_folder.close()
 
 
@@ -115,6 +118,7 @@ def build(settings: Settings, celery: Celery) -> Parts:
     )
     budget = Budget(settings.memory_budget_bytes)
     throttles = Throttles()
+    tracing = make_tracing(settings.otlp_endpoint, "clipmill-worker")
     heartbeat, pulse, draining = Heartbeat(store), Pulse(), threading.Event()
     runner = Runner(
         store,
@@ -122,9 +126,10 @@ def build(settings: Settings, celery: Celery) -> Parts:
         Publisher(store, storage),
         budget,
         heartbeat,
-        Toolbox(settings, store, storage, lambda: heartbeat.running),
+        Toolbox(settings, store, storage, lambda: heartbeat.running, tracing),
         work_folder,
         throttles.note,
+        tracing,
     )
     return Parts(
         settings,
@@ -133,16 +138,23 @@ def build(settings: Settings, celery: Celery) -> Parts:
         Housekeeper(store, broker, storage, settlement, retention, worker_id),
         Reporter(store, settings, budget, heartbeat, throttles, worker_id),
         work_folder,
-        Watchdog(
-            {
-                "heartbeat": lambda: heartbeat.last_success,
-                # A drain stops the consumer, and may take as long as its grace.
-                "consumer": lambda: time.monotonic() if draining.is_set() else pulse.beats,
-            },
-            lambda: _answers(settings.redis_url),
-        ),
+        tracing,
+        _watchdog(settings, heartbeat, pulse, draining),
         pulse,
         draining,
+    )
+
+
+def _watchdog(
+    settings: Settings, heartbeat: Heartbeat, pulse: Pulse, draining: threading.Event
+) -> Watchdog:
+    return Watchdog(
+        {
+            "heartbeat": lambda: heartbeat.last_success,
+            # A drain stops the consumer, and may take as long as its grace.
+            "consumer": lambda: time.monotonic() if draining.is_set() else pulse.beats,
+        },
+        lambda: _answers(settings.redis_url),
     )
 
 

@@ -19,6 +19,7 @@ from tasks.names import suffix_of
 from tasks.specs import ClipSpec, DownloadSpec
 from tasks.storage import Storage
 from tasks.store import Store, StoredArtifact
+from tasks.tracing import NO_TRACING, Tracing
 from worker import ytdlp
 from worker.cutting import make_clip, make_thumbnail
 from worker.needs import Need, need_of
@@ -38,6 +39,7 @@ class Toolbox:
     store: Store
     storage: Storage
     jobs_in_hand: Callable[[], int]
+    tracing: Tracing = NO_TRACING
 
     def need_of(self, job: Job) -> Need:
         """The memory and threads to run a job with. Raises SourceFailed when its source is gone."""
@@ -70,6 +72,7 @@ class Toolbox:
             held.counters,
             deadline_seconds=self.settings.job_deadline_seconds,
             memory_bytes=self.settings.memory_budget_bytes,
+            tracing=self.tracing,
         )
 
 

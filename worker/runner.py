@@ -6,7 +6,7 @@ import logging
 import secrets
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 
 from config.logs import log_context
 from tasks.errors import InternalError, JobError, StoreUnavailable
@@ -17,6 +17,7 @@ from tasks.retry import delay_before_retry
 from tasks.settlement import Settlement
 from tasks.store import ArtifactGone, CancelRequested, Extras, LeaseLost, Store
 from tasks.store.counters import observed
+from tasks.tracing import NO_TRACING, Note, Tracing
 from worker.admission import Budget, NoRoomYet
 from worker.machine import JobMachine, Toolbox
 from worker.needs import Need
@@ -44,6 +45,7 @@ class Runner:
         toolbox: Toolbox,
         work_folder: WorkFolder,
         on_failure: Callable[[Job, JobError], None] = lambda job, error: None,
+        tracing: Tracing = NO_TRACING,
     ) -> None:
         self._store = store
         self._settlement = settlement
@@ -53,6 +55,7 @@ class Runner:
         self._toolbox = toolbox
         self._work_folder = work_folder
         self._on_failure = on_failure  # hears of every attempt that fails
+        self._tracing = tracing
 
     def run_next(self, kind: str) -> bool:
         """Take the next ready job of a kind and bring it to its end; False when there is none.
@@ -114,12 +117,17 @@ class Runner:
     def _attempt(self, held: Held, need: Need) -> None:
         """Claim, run, publish, record: the one place where a job succeeds."""
         held.change(lambda job: job.started(time.time()))
-        with log_context(attempt=held.job.attempt):
+        with log_context(attempt=held.job.attempt), self._span(held.job):
             log.info("started")
             with self._work_folder.workspace(held.job.id, held.lease.token) as folder:
                 machine = self._toolbox.machine(held, folder, need)
                 outcome = run_kind(held.job.spec, machine)
                 self._succeed(held, outcome, machine)
+
+    def _span(self, job: Job) -> AbstractContextManager[Note]:
+        names = {"clipmill.job.id": job.id, "clipmill.job.kind": job.kind}
+        attempt = {"clipmill.job.attempt": job.attempt}
+        return self._tracing.span(f"job {job.kind}", {**names, **attempt}, parent=job.trace)
 
     def _succeed(self, held: Held, outcome: Outcome, machine: JobMachine) -> None:
         with self._publisher.published(held, outcome) as artifacts:

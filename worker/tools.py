@@ -20,6 +20,7 @@ from tasks.errors import (
     job_error_codes,
 )
 from tasks.store.counters import observed
+from tasks.tracing import NO_TRACING, Tracing, Value
 from worker.media.protocol import Progress, Refusal, Result, encode_spec, parse_line
 from worker.process import End, Finished, Limits, Stop, Stopped, run_process
 
@@ -37,12 +38,14 @@ class Tools:
         *,
         deadline_seconds: float,
         memory_bytes: int,
+        tracing: Tracing = NO_TRACING,
     ) -> None:
         self.folder = folder
         self.peak_bytes = 0
         self.counters = counters
         self._stop = stop
         self._memory_bytes = memory_bytes
+        self._tracing = tracing
         self._ends_at = time.monotonic() + deadline_seconds
 
     @property
@@ -70,9 +73,11 @@ class Tools:
     ) -> Finished:
         """Run one tool to its end and note its peak."""
         bounded = replace(limits, deadline_seconds=min(limits.deadline_seconds, self.seconds_left))
-        finished = run_process(
-            argv, folder=self.folder, limits=bounded, stop=self._stop, on_line=on_line
-        )
+        with self._tracing.span(tool, {"process.executable.name": tool}) as note:
+            finished = run_process(
+                argv, folder=self.folder, limits=bounded, stop=self._stop, on_line=on_line
+            )
+            note(_account(finished))
         self.peak_bytes = max(self.peak_bytes, finished.peak_bytes)
         if finished.peak_bytes:
             self.counters.update(observed("subprocess_peak_bytes", finished.peak_bytes, tool=tool))
@@ -108,6 +113,16 @@ class Tools:
         argv = [sys.executable, "-m", f"worker.media.{name}", encode_spec(spec)]
         finished = self.run(name, argv, limits, on_line)
         return _answer(finished, answers)
+
+
+def _account(finished: Finished) -> dict[str, Value]:
+    """What a span says of a process."""
+    return {
+        "clipmill.process.end": finished.end.value,
+        "process.exit.code": finished.returncode,
+        "clipmill.process.cpu_seconds": finished.cpu_seconds,
+        "clipmill.process.peak_bytes": finished.peak_bytes,
+    }
 
 
 def _answer(finished: Finished, answers: list[Result | Refusal]) -> dict[str, Any]:

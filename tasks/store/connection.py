@@ -7,7 +7,11 @@ from contextlib import contextmanager
 from importlib.resources import files
 from typing import Any
 
-import redis
+from config.imports import hidden
+
+with hidden("opentelemetry"):
+    # It loads its metrics wherever it is installed, used or not: 2 MB of each of our processes.
+    import redis
 from redis.backoff import NoBackoff
 from redis.commands.core import Script
 from redis.retry import Retry

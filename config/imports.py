@@ -1,0 +1,19 @@
+"""Imports that should find less than is installed."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def hidden(name: str) -> Iterator[None]:
+    """Inside the block, whoever imports the module `name` is told that it is not installed."""
+    before = {name: sys.modules[name]} if name in sys.modules else {}
+    sys.modules[name] = None  # type: ignore[assignment]  # as the import system documents it
+    try:
+        yield
+    finally:
+        del sys.modules[name]
+        sys.modules.update(before)
