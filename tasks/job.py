@@ -173,6 +173,10 @@ class Job:
         """Still queued; the time for its retry has come."""
         return replace(self, wait_reason=None, not_before=None)
 
+    def postponed(self, not_before: float) -> Job:
+        """Still queued; not to be started before that time."""
+        return replace(self, wait_reason=WaitReason.RETRY, not_before=not_before)
+
     def waiting_for(self, reason: WaitReason | None) -> Job:
         """Still queued; what it waits for has changed."""
         return replace(self, wait_reason=reason)

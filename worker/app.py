@@ -14,11 +14,11 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, Protocol
 
 from celery import Celery, bootsteps, signals
 from celery.exceptions import SecurityWarning
@@ -34,6 +34,8 @@ from tasks.storage import Storage
 from tasks.store import Store
 from tasks.tracing import Tracing, make_tracing
 from worker.admission import Budget
+from worker.conditions import Conditions
+from worker.disk import Disk, free_bytes_at
 from worker.machine import Toolbox
 from worker.publishing import Publisher
 from worker.recovery import Housekeeper
@@ -75,6 +77,13 @@ class Pulse:
         celery.steps["consumer"].add(Beating)
 
 
+class Thread(Protocol):
+    """What works beside the jobs."""
+
+    def start(self) -> None: ...
+    def stop(self) -> None: ...
+
+
 @dataclass(frozen=True)
 class Parts:
     """Everything a worker is made of."""
@@ -85,19 +94,24 @@ class Parts:
     housekeeper: Housekeeper
     reporter: Reporter
     work_folder: WorkFolder
+    disk: Disk
     tracing: Tracing
     watchdog: Watchdog
     pulse: Pulse
     draining: threading.Event
 
+    @property
+    def _threads(self) -> Sequence[Thread]:
+        return self.heartbeat, self.housekeeper, self.reporter, self.disk, self.watchdog
+
     def start(self) -> None:
         """Start the threads beside the jobs."""
-        for part in (self.heartbeat, self.housekeeper, self.reporter, self.watchdog):
+        for part in self._threads:
             part.start()
 
     def stop(self) -> None:
         """Stop them, in the opposite order."""
-        for part in (self.watchdog, self.reporter, self.housekeeper, self.heartbeat):
+        for part in reversed(self._threads):
             part.stop()
         self.tracing.close()
         self.work_folder.close()
@@ -120,11 +134,13 @@ def build(settings: Settings, celery: Celery) -> Parts:
     throttles = Throttles()
     tracing = make_tracing(settings.otlp_endpoint, "clipmill-worker")
     heartbeat, pulse, draining = Heartbeat(store), Pulse(), threading.Event()
+    disk = Disk(free_bytes_at(work_folder.path), settings.min_free_disk_bytes)
     runner = Runner(
         store,
         settlement,
         Publisher(store, storage),
         budget,
+        Conditions(store, disk),
         heartbeat,
         Toolbox(settings, store, storage, lambda: heartbeat.running, tracing),
         work_folder,
@@ -138,6 +154,7 @@ def build(settings: Settings, celery: Celery) -> Parts:
         Housekeeper(store, broker, storage, settlement, retention, worker_id),
         Reporter(store, settings, budget, heartbeat, throttles, worker_id),
         work_folder,
+        disk,
         tracing,
         _watchdog(settings, heartbeat, pulse, draining),
         pulse,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 from config.machine import cpu_count
 from config.settings import Settings
 from tasks.addresses import resolve_and_check
-from tasks.errors import ArtifactExpired, SourceFailed, StorageFull, TooLong
+from tasks.errors import ArtifactExpired, SourceFailed, TooLong
 from tasks.interfaces import Cut, Fetched, SourceMedia
 from tasks.job import Job
 from tasks.media import MediaFacts
@@ -61,7 +60,7 @@ class Toolbox:
         return artifact
 
     def machine(self, held: Held, folder: Path, need: Need) -> JobMachine:
-        """The tools of one attempt of one job. Raises StorageFull when the disk is."""
+        """The tools of one attempt of one job."""
         return JobMachine(self, held, folder, need)
 
     def tools(self, folder: Path, held: Held) -> Tools:
@@ -84,7 +83,6 @@ class JobMachine:
         self._held = held
         self._need = need
         self._tools = toolbox.tools(folder, held)
-        self._check_disk()
 
     @property
     def peak_memory_bytes(self) -> int:
@@ -170,8 +168,3 @@ class JobMachine:
     ) -> None:
         # Storing and probing come after the last byte.
         self._held.progress(0.98 * (fraction or 0.0), speed, eta_seconds)
-
-    def _check_disk(self) -> None:
-        free = shutil.disk_usage(self._tools.folder).free
-        if free < self._toolbox.settings.min_free_disk_bytes:
-            raise StorageFull("too little room is left on this machine's disk")

@@ -19,6 +19,7 @@ from tasks.store import ArtifactGone, CancelRequested, Extras, LeaseLost, Store
 from tasks.store.counters import observed
 from tasks.tracing import NO_TRACING, Note, Tracing
 from worker.admission import Budget, NoRoomYet
+from worker.conditions import Conditions, NotNow
 from worker.machine import JobMachine, Toolbox
 from worker.needs import Need
 from worker.publishing import Publisher
@@ -41,6 +42,7 @@ class Runner:
         settlement: Settlement,
         publisher: Publisher,
         budget: Budget,
+        conditions: Conditions,
         heartbeat: Heartbeat,
         toolbox: Toolbox,
         work_folder: WorkFolder,
@@ -51,6 +53,7 @@ class Runner:
         self._settlement = settlement
         self._publisher = publisher
         self._budget = budget
+        self._conditions = conditions
         self._heartbeat = heartbeat
         self._toolbox = toolbox
         self._work_folder = work_folder
@@ -81,16 +84,19 @@ class Runner:
             if self._answer_from_storage(held):
                 return
             need = self._toolbox.need_of(held.job)
-            with self._room_for(held, need):
+            with self._conditions.met(held), self._room_for(held, need):
                 self._attempt(held, need)
         except NoRoomYet:
             self._give_back(held)
+        except NotNow as not_now:
+            self._postpone(held, not_now)
         except Stopped as stopped:
             self._stopped(held, stopped.end)
         except (LeaseLost, CancelRequested, StoreUnavailable):
             raise
         except JobError as error:
             self._fail(held, error)
+            self._conditions.failed(held.job, error)
         except BaseException as error:
             # Also MemoryError and SystemExit: whatever leaves a task costs the worker a slot.
             self._fail_unexpectedly(held, error)
@@ -134,6 +140,7 @@ class Runner:
             job = held.job.succeeded(time.time(), artifacts.result(machine.peak_memory_bytes))
             held.release(job, artifacts.extras())
         self._settle(job)
+        self._conditions.succeeded(job)
 
     def _answer_from_storage(self, held: Held) -> bool:
         """End the job with what an equal one produced before, if that is still there."""
@@ -186,6 +193,12 @@ class Runner:
             self._give_back(held)
         elif end is End.LOST:
             raise LeaseLost("the lease ran out")
+
+    def _postpone(self, held: Held, not_now: NotNow) -> None:
+        """It may not start yet; it waits where no worker's place is taken."""
+        later = held.job.postponed(self._store.now() + not_now.seconds)
+        held.release(later, Extras(why=not_now.why))
+        log.info("postponed", extra={"values": {"why": not_now.why, "seconds": not_now.seconds}})
 
     def _give_back(self, held: Held) -> None:
         """Let another worker have the job; an attempt that we cut short does not count."""

@@ -85,6 +85,8 @@ class Tools:
 
     def _unless_stopped(self, finished: Finished) -> Finished:
         """Raises Stopped when somebody wanted the end, not the tool or its limits."""
+        if finished.end is End.DISK and self._stop.reason is End.DISK:
+            raise StorageFull("the disk of this machine ran full")
         if finished.end in {End.CANCELLED, End.SHUTDOWN}:
             raise Stopped(finished.end)
         if finished.end is End.LOST:

@@ -20,6 +20,7 @@ from tasks.store.moves import (
 )
 from tasks.store.once import OnceKey, Replayed
 from tasks.store.patience import Patience
+from tasks.store.sites import Sites
 from tasks.store.statistics import Statistics
 from tasks.store.values import (
     Batch,
@@ -56,7 +57,7 @@ __all__ = [
 ]
 
 
-class Store(Artifacts, Batches, Leases, Listing, Statistics):
+class Store(Artifacts, Batches, Leases, Listing, Sites, Statistics):
     """The record store: the one place that reads and writes the keys of `keys`."""
 
     @classmethod

@@ -30,6 +30,7 @@ _SCRIPTS = {
     "delete": "delete",
     "expire": "expire",
     "settled": "settled",
+    "site": "site",
 }
 _CONNECTIONS = 32
 _ALLOWED_WHEN_FULL = "#!lua flags=allow-oom\n"

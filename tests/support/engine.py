@@ -27,6 +27,8 @@ from tasks.specs import DownloadSpec, ExtractSpec, Source
 from tasks.storage import Storage
 from tasks.store import Store
 from worker.admission import Budget
+from worker.conditions import Conditions
+from worker.disk import Disk
 from worker.needs import Need
 from worker.publishing import Publisher
 from worker.recovery import Housekeeper
@@ -92,10 +94,13 @@ class Engine:
         self.settlement = Settlement(self.store, self.broker)
         self.budget = Budget(budget_bytes)
         self.heartbeat = Heartbeat(self.store)
+        self.free_bytes = 10**12
+        self.disk = Disk(lambda: self.free_bytes, 512 * MIB)
+        conditions = Conditions(self.store, self.disk)
         self.work_folder = WorkFolder(folder / "work", f"worker-{id(self)}")
         self.runner = Runner(
             self.store, self.settlement, Publisher(self.store, self.storage), self.budget,
-            self.heartbeat, self, self.work_folder,
+            conditions, self.heartbeat, self, self.work_folder,
         )  # fmt: skip
         self.retention = Retention(
             self.store, self.storage, self.settings.artifact_ttl_seconds,

@@ -27,7 +27,7 @@ from urllib.parse import parse_qs, urlsplit
 from tasks import retry
 from tasks.errors import NetworkError, ToolFailed, job_error_codes
 from tasks.interfaces import Cut, Fetched, SourceMedia
-from tasks.media import MediaFacts
+from tasks.media import MediaFacts, VideoFacts
 from tasks.specs import ClipSpec, DownloadSpec
 from tasks.store.leases import Leases
 from worker import app, recovery, watch, watchdog
@@ -37,6 +37,9 @@ from worker.watch import Heartbeat
 TOOL = "import sys,time\nf=open('made.mp4','wb')\nn,s=int(sys.argv[1]),float(sys.argv[2])\n"
 TOOL += "e=time.monotonic()+s\nf.write(b'm'*n)\nf.flush()\n"
 TOOL += "while time.monotonic()<e: time.sleep(0.05)\n"
+
+
+PICTURE = VideoFacts("h264", None, 64, 36, "yuv420p", 8, 25.0)
 
 
 class Effects:
@@ -65,7 +68,7 @@ class ScriptedMachine(JobMachine):
         self._enter("downloading")
         size = self._work(spec.source.url)
         path = self._tools.folder / "made.mp4"
-        facts = MediaFacts("mov,mp4", 0.0, 1.0, size)
+        facts = MediaFacts("mov,mp4", 0.0, 1.0, size, PICTURE)
         return Fetched(path, facts, {"title": "made", "platform": "generic"})
 
     def cut(self, spec: ClipSpec, source: SourceMedia) -> Cut:

@@ -1,0 +1,21 @@
+-- How a site took our last requests.   KEYS[1] the site
+-- ARGV: prefix, "ask", probe seconds      Answer: seconds to wait, as text; "0" to go on
+--       prefix, "refused", first, longest seconds   It asked us to come less often
+local time = redis.call('TIME')
+local now = tonumber(time[1]) + tonumber(time[2]) / 1000000
+local got = redis.call('HMGET', KEYS[1], 'refusals', 'until', 'probing')
+local refusals, closed_until, probing = tonumber(got[1] or 0), tonumber(got[2] or 0), got[3] == '1'
+if ARGV[2] == 'ask' then
+  if refusals == 0 then return '0' end
+  if closed_until > now then return tostring(closed_until - now) end
+  -- Its time is over: one job may try, the others wait for what comes of it.
+  redis.call('HSET', KEYS[1], 'until', now + tonumber(ARGV[3]), 'probing', '1')
+  return '0'
+end
+-- Of jobs that were refused side by side only the first one counts.
+if closed_until > now and not probing then return '0' end
+refusals = refusals + 1
+local pause = math.min(tonumber(ARGV[3]) * 2 ^ (refusals - 1), tonumber(ARGV[4]))
+redis.call('HSET', KEYS[1], 'refusals', refusals, 'until', now + pause, 'probing', '0')
+redis.call('EXPIRE', KEYS[1], math.ceil(2 * tonumber(ARGV[4])))
+return tostring(pause)

@@ -1,0 +1,71 @@
+"""What must hold before a job may start, besides memory: its site wants us, the disk has room.
+
+A job for which it does not hold waits in the queue; no attempt is counted.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import urlsplit
+
+from tasks.errors import JobError, SiteThrottled
+from tasks.job import Job
+from tasks.store import Store
+from worker.disk import Disk, NoRoomOnDisk
+from worker.watch import Held
+
+MIB = 1024**2
+DISK_PAUSE_SECONDS = 15.0
+# Nobody knows a download's size before it starts; the watch on the disk sees to the rest.
+_ROOM_BYTES = {"extract": 1 * MIB, "download": 64 * MIB, "clip": 32 * MIB}
+
+
+class NotNow(Exception):
+    """The job shall be tried again after `seconds`; `why` is for its timeline."""
+
+    def __init__(self, seconds: float, why: str) -> None:
+        super().__init__(why)
+        self.seconds = seconds
+        self.why = why
+
+
+class Conditions:
+    """Asked before each attempt, and told how it ended."""
+
+    def __init__(self, store: Store, disk: Disk) -> None:
+        self._store = store
+        self._disk = disk
+
+    @contextmanager
+    def met(self, held: Held) -> Iterator[None]:
+        """Room on the disk inside the block, and a site that is not to be spared. Raises NotNow."""
+        host = host_of(held.job)
+        try:
+            with self._disk.room(_ROOM_BYTES[held.job.kind], held.stop):
+                pause = self._store.site_pause(host) if host else 0.0
+                if pause:
+                    # Those who waited together must not come together.
+                    raise NotNow(pause + random.uniform(0.0, 3.0), "site_throttled")  # noqa: S311
+                yield
+        except NoRoomOnDisk:
+            raise NotNow(DISK_PAUSE_SECONDS, "storage_full") from None
+
+    def failed(self, job: Job, error: JobError) -> None:
+        """An attempt has failed."""
+        host = host_of(job)
+        if host and isinstance(error, SiteThrottled):
+            self._store.site_refused(host)
+
+    def succeeded(self, job: Job) -> None:
+        """A job has succeeded."""
+        host = host_of(job)
+        if host:
+            self._store.site_served(host)
+
+
+def host_of(job: Job) -> str | None:
+    """The site that the job itself asks; a clip asks none, since its download did."""
+    url = job.spec.source.url
+    return urlsplit(url).hostname if url is not None and job.kind != "clip" else None
