@@ -15,8 +15,8 @@ from clipmill.stack.services import running_stack
 from clipmill.stack.supervisor import Supervisor
 from config.settings import PREFIX, load_settings, process_environment
 
-# What the media processes may use together, so that with API, worker and broker (about 160 MB)
-# the whole system stays below 512 MB.
+# What the media processes may use together (335 MB), so that with API, worker and broker (104 to
+# 164 MB, as PSS and as RSS count) the whole system stays below 512 MB.
 MEDIA_BUDGET = "320MiB"
 LOG_LINES = 15
 

@@ -57,7 +57,8 @@ def test_each_file_says_where_it_comes_from_and_that_it_was_quick(run: Run) -> N
 
 def test_waiting_and_memory_are_measured(run: Run) -> None:
     values = run[1]["values"]
-    assert values["waiting"]["seen_by_client"]["count"] == 3
+    assert values["waiting"]["seen_by_polling"]["count"] == 2
+    assert values["waiting"]["seen_by_events"]["count"] == 2
     assert values["waiting"]["recorded"]["median"] >= 0
     at_first = values["idle_memory"]["at_first"]
     assert {"API", "worker", "broker", "together"} <= at_first.keys()
