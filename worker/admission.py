@@ -1,4 +1,4 @@
-"""The memory budget: as many media jobs side by side as fit, and never one more."""
+"""Admission: as many media jobs side by side as fit in memory and on the cores, never one more."""
 
 from __future__ import annotations
 
@@ -22,15 +22,21 @@ class NoRoomYet(Exception):
 @dataclass(eq=False)
 class _Waiter:
     need_bytes: int
+    cores: int
     overtaken: int = 0
 
 
 @dataclass
 class Budget:
-    """A number of bytes that running jobs share. Thread-safe."""
+    """Bytes and cores that running jobs share. Thread-safe.
+
+    More encoders than cores finish no sooner, and push each other out of the caches.
+    """
 
     total_bytes: int
+    total_cores: int = 1
     _reserved: int = 0
+    _cores_taken: int = 0
     _waiters: list[_Waiter] = field(default_factory=list)
     _changed: threading.Condition = field(default_factory=threading.Condition)
 
@@ -38,6 +44,10 @@ class Budget:
     def reserved_bytes(self) -> int:
         """What is given out now."""
         return self._reserved
+
+    def has_bytes(self, need_bytes: int) -> bool:
+        """Whether memory would let a job of this need in now."""
+        return self._reserved + need_bytes <= self.total_bytes
 
     def check(self, need_bytes: int) -> None:
         """Raises ExceedsMemoryBudget for a job that could never run here."""
@@ -52,33 +62,36 @@ class Budget:
     def reserve(
         self,
         need_bytes: int,
+        cores: int = 0,
         *,
         patience_seconds: float,
         given_up: Callable[[], bool] = lambda: False,
         on_wait: Callable[[], None] = lambda: None,
     ) -> Iterator[None]:
-        """Hold `need_bytes` inside the block; waits its turn first.
+        """Hold `need_bytes` and `cores` inside the block; waits its turn first.
 
-        `on_wait` is called once if it has to wait; `given_up` ends the wait early. Raises
-        NoRoomYet after `patience_seconds`, ExceedsMemoryBudget when it can never fit.
+        Of a job that wants more cores than there are, all are taken. `on_wait` is called once if
+        it has to wait; `given_up` ends the wait early. Raises NoRoomYet after `patience_seconds`,
+        ExceedsMemoryBudget when it can never fit.
         """
         self.check(need_bytes)
-        self._enter(need_bytes, time.monotonic() + patience_seconds, given_up, on_wait)
+        waiter = _Waiter(need_bytes, min(cores, self.total_cores))
+        self._enter(waiter, time.monotonic() + patience_seconds, given_up, on_wait)
         try:
             yield
         finally:
             with self._changed:
-                self._reserved -= need_bytes
+                self._reserved -= waiter.need_bytes
+                self._cores_taken -= waiter.cores
                 self._changed.notify_all()
 
     def _enter(
         self,
-        need_bytes: int,
+        waiter: _Waiter,
         until: float,
         given_up: Callable[[], bool],
         on_wait: Callable[[], None],
     ) -> None:
-        waiter = _Waiter(need_bytes)
         with self._changed:
             self._waiters.append(waiter)
             if self._admit(waiter):
@@ -102,13 +115,24 @@ class Budget:
                 self._changed.wait(min(left, 0.5))
 
     def _admit(self, waiter: _Waiter) -> bool:
-        """Let it in if it fits and passes nobody who has been passed too often."""
+        """Let it in if it fits, unless somebody before it fits too or was passed too often."""
         earlier = self._waiters[: self._waiters.index(waiter)]
-        fits = self._reserved + waiter.need_bytes <= self.total_bytes
-        if not fits or any(other.overtaken >= OVERTAKES for other in earlier):
+        # Who waits for a core alone loses nothing to a job that needs none.
+        passed = [
+            other for other in earlier if waiter.cores or not self.has_bytes(other.need_bytes)
+        ]
+        if not self._fits(waiter) or any(map(self._fits, earlier)):
             return False
-        for other in earlier:
+        if any(other.overtaken >= OVERTAKES for other in passed):
+            return False
+        for other in passed:
             other.overtaken += 1
         self._waiters.remove(waiter)
         self._reserved += waiter.need_bytes
+        self._cores_taken += waiter.cores
+        self._changed.notify_all()  # the next in line may fit as well
         return True
+
+    def _fits(self, waiter: _Waiter) -> bool:
+        has_cores = not waiter.cores or self._cores_taken + waiter.cores <= self.total_cores
+        return has_cores and self.has_bytes(waiter.need_bytes)

@@ -25,6 +25,7 @@ from celery.exceptions import SecurityWarning
 from celery.worker import state as celery_state
 
 from config.logs import configure_logging
+from config.machine import cpu_count
 from config.settings import Settings, SettingsError, load_settings
 from tasks.broker import TASK_NAME, Broker, make_celery, queue_name
 from tasks.errors import StoreUnavailable
@@ -130,7 +131,7 @@ def build(settings: Settings, celery: Celery) -> Parts:
     retention = Retention(
         store, storage, settings.artifact_ttl_seconds, settings.storage_limit_bytes
     )
-    budget = Budget(settings.memory_budget_bytes)
+    budget = Budget(settings.memory_budget_bytes, cpu_count())
     throttles = Throttles()
     tracing = make_tracing(settings.otlp_endpoint, "clipmill-worker")
     heartbeat, pulse, draining = Heartbeat(store), Pulse(), threading.Event()

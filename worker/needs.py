@@ -28,10 +28,11 @@ _UNKNOWN = MediaFacts(
 
 @dataclass(frozen=True)
 class Need:
-    """Bytes to reserve, and threads to run decoder and encoder with."""
+    """Bytes and cores to reserve, and threads to run decoder and encoder with."""
 
     memory_bytes: int
     threads: int = 1
+    cores: int = 0
 
 
 def need_of(
@@ -47,19 +48,19 @@ def need_of(
         return Need(tool_bytes + GUARD_BYTES)
     facts = facts or _UNKNOWN
     way = way_of(spec, facts)
+    if way.mode == "copy":
+        return Need(copy_bytes(facts) + GUARD_BYTES)
     for threads in range(min(_MOST_THREADS, idle_cores), 1, -1):
-        need = Need(_clip_bytes(spec, facts, way, threads), threads)
+        need = Need(_clip_bytes(spec, facts, way, threads), threads, threads)
         if need.memory_bytes <= budget_bytes:
             return need
-    return Need(_clip_bytes(spec, facts, way, 1))
+    return Need(_clip_bytes(spec, facts, way, 1), 1, 1)
 
 
 def _clip_bytes(spec: ClipSpec, facts: MediaFacts, way: Way, threads: int) -> int:
     plan = CutPlan(
         _NOWHERE, _NOWHERE, spec.start, spec.end, facts, spec.output, way.container, threads
     )
-    if way.mode == "copy":
-        return copy_bytes(facts) + GUARD_BYTES
     if way.tool is Tool.PROGRAM and way.mode == "auto":
         return smart_estimate_bytes(plan) + GUARD_BYTES
     whole = replace(plan, container="mp4") if way.tool is Tool.PROGRAM else plan

@@ -110,15 +110,21 @@ class Runner:
                 room.enter_context(
                     self._budget.reserve(
                         need.memory_bytes,
+                        need.cores,
                         patience_seconds=PATIENCE_SECONDS,
                         given_up=lambda: held.stop.reason is not None,
-                        on_wait=lambda: held.change(lambda job: job.waiting_for(WaitReason.MEMORY)),
+                        on_wait=lambda: self._tell_wait(held, need),
                     )
                 )
             finally:
                 waited = time.monotonic() - began
                 held.counters.update(observed("admission_wait_seconds", waited))
             yield
+
+    def _tell_wait(self, held: Held, need: Need) -> None:
+        has_bytes = self._budget.has_bytes(need.memory_bytes)
+        reason = WaitReason.CONCURRENCY if has_bytes else WaitReason.MEMORY
+        held.change(lambda job: job.waiting_for(reason))
 
     def _attempt(self, held: Held, need: Need) -> None:
         """Claim, run, publish, record: the one place where a job succeeds."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import threading
 import time
+from collections.abc import Callable
 
 import pytest
 
@@ -145,3 +146,35 @@ def test_many_threads_never_exceed_the_budget_and_all_come_in() -> None:
     assert len(most) == 12 * 30
     assert max(most) <= 1000
     assert budget.reserved_bytes == 0
+
+
+def test_no_more_encoders_run_than_there_are_cores() -> None:
+    budget = Budget(1000, 2)
+    with budget.reserve(1, 1, patience_seconds=0), budget.reserve(1, 1, patience_seconds=0):
+        with pytest.raises(NoRoomYet), budget.reserve(1, 1, patience_seconds=0.05):
+            raise AssertionError("three on two cores")
+        with budget.reserve(1, patience_seconds=0):
+            assert budget.reserved_bytes == 3
+    with budget.reserve(1, 8, patience_seconds=0):
+        assert budget.reserved_bytes == 1
+
+
+def test_who_needs_no_core_passes_those_who_wait_for_one_any_number_of_times() -> None:
+    budget = Budget(1000, 1)
+    waiting = threading.Event()
+    with budget.reserve(1, 1, patience_seconds=0):
+        second = threading.Thread(target=hold_a_core, args=(budget, waiting.set))
+        second.start()
+        assert waiting.wait(5)
+        for _ in range(5 * OVERTAKES):
+            with budget.reserve(1, patience_seconds=0):
+                pass
+    second.join(10)
+    assert not second.is_alive()
+    assert budget.reserved_bytes == 0
+
+
+def hold_a_core(budget: Budget, on_wait: Callable[[], None]) -> None:
+    """Wait for a core, and give it back."""
+    with budget.reserve(1, 1, patience_seconds=30, on_wait=on_wait):
+        pass

@@ -42,7 +42,12 @@ def test_a_clip_takes_a_second_thread_only_while_a_core_is_idle_and_it_fits() ->
     assert need("encode", cores=2).threads == 2
     assert need("encode", cores=1).threads == 1
     one = need("encode", cores=1).memory_bytes
-    assert need("encode", cores=2, budget=one + MIB) == Need(one, 1)
+    assert need("encode", cores=2, budget=one + MIB) == Need(one, 1, 1)
+
+
+def test_only_what_encodes_takes_a_core() -> None:
+    assert [need(mode, cores=2).cores for mode in ("copy", "smart", "encode")] == [0, 2, 2]
+    assert need_of(DownloadSpec(URL), None, budget_bytes=BUDGET, idle_cores=2).cores == 0
 
 
 def test_a_source_of_which_nothing_is_known_is_taken_for_a_large_one() -> None:
