@@ -62,7 +62,6 @@ def create_app(
         changes=changes or _started(Changes(settings.redis_url)),
         gate=Gate(settings),
         started_at=time.time(),
-        tracing=make_tracing(settings.otlp_endpoint, "clipmill-api"),
     )
     return _assembled(settings, kit)
 
@@ -80,9 +79,11 @@ def _assembled(settings: Settings, kit: Services) -> Flask:
     app.extensions[EXTENSION] = kit
     observer = Metrics(kit.store)
     observer.traffic.keep_handing_over(kit.closing)
+    tracing = make_tracing(settings.otlp_endpoint, "clipmill-api")
+    kit.at_end.extend((observer.traffic.try_to_hand_over, tracing.close))
     _identify_requests(app)
     observe_requests(app, observer)
-    trace_requests(app, kit.tracing)
+    trace_requests(app, tracing)
     _admit_requests(app, kit.gate)
     register_problems(app)
     api = make_api(app, VERSION)

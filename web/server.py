@@ -17,6 +17,7 @@ import threading
 import time
 from collections.abc import Callable
 from multiprocessing.connection import Connection
+from multiprocessing.util import Finalize
 from pathlib import Path
 from typing import Any
 
@@ -168,6 +169,8 @@ class _Loader:
         # Imported after the fork: the parent, which only watches, stays small.
         module = importlib.import_module("web.wsgi")
         threading.Thread(target=self._watch, args=(module.kit,), daemon=True).start()
+        # When the process ends in good order, after its last request.
+        Finalize(None, module.kit.finish, exitpriority=1)
         application: Callable[..., Any] = module.application
         return application
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import BoundedSemaphore, Event
@@ -14,7 +14,6 @@ from config.settings import Settings
 from tasks.dispatch import Dispatcher
 from tasks.storage import Storage
 from tasks.store import Changes, Store
-from tasks.tracing import NO_TRACING, Tracing
 from web.auth import Caller, Gate
 from web.errors import TooManyWaiting
 
@@ -61,13 +60,17 @@ class Services:
     started_at: float
     waiting: WaitingRoom = field(default_factory=WaitingRoom)
     closing: Event = field(default_factory=Event)
-    tracing: Tracing = NO_TRACING
+    at_end: list[Callable[[], None]] = field(default_factory=list)
 
     def close(self) -> None:
         """Let every request that waits end now, so that the server can stop."""
         self.closing.set()
         self.changes.stop()
-        self.tracing.close()
+
+    def finish(self) -> None:
+        """Hand on what is kept in this process alone. Nothing is served any more."""
+        for hand_on in self.at_end:
+            hand_on()
 
 
 def services_of(app: Flask) -> Services:

@@ -64,18 +64,19 @@ class Traffic:
             return self._flat(self._counts, self._seconds)
 
     def keep_handing_over(self, closing: threading.Event) -> None:
-        """Start a thread that hands over every few seconds, and at the end."""
+        """Start a thread that hands over every few seconds until then."""
         threading.Thread(target=self._keep, args=(closing,), name="traffic", daemon=True).start()
 
     def _keep(self, closing: threading.Event) -> None:
-        while True:
-            last = closing.wait(PERIOD_SECONDS)
-            try:
-                self.hand_over()
-            except StoreUnavailable as error:
-                log.debug("the numbers of requests have to wait: %s", error.message)
-            if last:
-                return
+        while not closing.wait(PERIOD_SECONDS):
+            self.try_to_hand_over()
+
+    def try_to_hand_over(self) -> None:
+        """Hand over if the store answers; else the numbers stay here."""
+        try:
+            self.hand_over()
+        except StoreUnavailable as error:
+            log.debug("the numbers of requests have to wait: %s", error.message)
 
     def _flat(
         self, counts: Counter[tuple[Row, int]], seconds: dict[Row, float]

@@ -37,10 +37,11 @@ def test_the_load_and_the_memory_of_tools_are_seen_while_they_run() -> None:
         assert parent.stdout.readline() == b"ready\n"
         time.sleep(0.5)
         load = meter.read()
-        held = tools_bytes() - before
+        during = tools_bytes()
         parent.communicate(timeout=20)
-    assert 64 * 2**20 < held < 90 * 2**20
+    # Servers of other tests may be below us as well, and breathe.
+    assert 60 * 2**20 < during - before < 100 * 2**20
+    assert 60 * 2**20 < during - tools_bytes() < 100 * 2**20
     assert 0 < load.own_cpu_percent <= 100
     assert load.own_cpu_percent <= load.cpu_percent + 20  # the clocks of both tick apart
     assert 0 <= load.io_wait_percent <= 100
-    assert tools_bytes() <= before
