@@ -87,7 +87,7 @@ class Clients:
             else:
                 left -= self._submit("/api/v2/jobs", self._body(), 1)
             if self._chance.random() < 0.06 and self.promises.accepted:
-                job_id = self._chance.choice(self.promises.accepted[-40:])
+                job_id = self._chance.choice(self.promises.accepted[-6:])
                 self._ask("POST", f"/api/v2/jobs/{job_id}/cancel")
             time.sleep(self._pause * self._chance.uniform(0, 2))
 

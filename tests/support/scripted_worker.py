@@ -32,6 +32,7 @@ from tasks.specs import ClipSpec, DownloadSpec
 from tasks.store.leases import Leases
 from worker import app, recovery, watch, watchdog
 from worker.machine import JobMachine
+from worker.tools import ended_error
 from worker.watch import Heartbeat
 
 TOOL = "import sys,time\nf=open('made.mp4','wb')\nn,s=int(sys.argv[1]),float(sys.argv[2])\n"
@@ -88,6 +89,8 @@ class ScriptedMachine(JobMachine):
         size = int(asked.get("bytes", "10"))
         argv = [sys.executable, "-S", "-c", TOOL, str(size), asked.get("seconds", "0")]
         finished = self._tools.run("tool", argv, self._tools.limits())
+        if (ended := ended_error(finished)) is not None:
+            raise ended
         if finished.returncode != 0:
             raise ToolFailed("the tool failed", {"stderr": finished.stderr_tail[-500:]})
         self.effects.note(event="end", **name)

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -27,11 +27,18 @@ class System:
     """
 
     def __init__(
-        self, folder: Path, *, workers: int = 1, scripted: bool = False, **settings: str
+        self,
+        folder: Path,
+        *,
+        workers: int = 1,
+        scripted: bool = False,
+        words: Sequence[str] = (),
+        **settings: str,
     ) -> None:
         self.folder = folder
         self.effects = folder / "effects"
         self._scripted = scripted
+        self._words = words
         self.data = folder / "data"
         self.valkey = ValkeyServer(_made(folder / "valkey"))
         self.workers: list[subprocess.Popen[bytes]] = []
@@ -62,7 +69,7 @@ class System:
 
     def start_worker(self, *words: str) -> subprocess.Popen[bytes]:
         """One more worker; `words` for the scripted one."""
-        scripted = ["-m", "tests.support.scripted_worker", str(self.effects), *words]
+        scripted = ["-m", "tests.support.scripted_worker", str(self.effects), *self._words, *words]
         worker = self._start("worker", scripted if self._scripted else ["-m", "worker.app"])
         self.workers.append(worker)
         return worker
