@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from config.settings import Settings
@@ -22,7 +23,7 @@ from tasks.planning import JobRequest, Planner
 from tasks.settlement import Settlement
 from tasks.specs import Source
 from tasks.storage import Storage
-from tasks.store import Conflict, Follows, OnceKey, Snapshot, Store
+from tasks.store import Conflict, Follows, JobQuery, OnceKey, Snapshot, Store
 
 __all__ = ["Dispatcher", "JobRequest"]
 
@@ -106,6 +107,22 @@ class Dispatcher:
             return self._store.snapshot(job_id, owner)
         raise StoreUnavailable("the job changes too fast")
 
+    def retry_failed(self, query: JobQuery, owner: str | None) -> list[str]:
+        """Run the failed jobs that match again, newest first, up to the query's limit; their ids.
+
+        Raises QueueFull before any is touched when there is no room for them.
+        """
+        page = self._store.list_snapshots(replace(query, state=JobState.FAILED), owner)
+        self._check_room(len(page.items))
+        return [snapshot.id for snapshot in page.items if self._retried(snapshot.id)]
+
+    def _retried(self, job_id: str) -> bool:
+        try:
+            self.retry(job_id, None)
+        except (JobNotRetryable, NotFound):
+            return False  # somebody else retried or deleted it in the meantime
+        return True
+
     def delete(self, job_id: str, owner: str | None) -> None:
         """Remove a final job with its artifacts. Raises NotFound or JobNotFinal."""
         self._store.snapshot(job_id, owner)
@@ -126,10 +143,7 @@ class Dispatcher:
         self._store.batch(batch_id, owner)
         for snapshot in self._store.batch_snapshots(batch_id):
             if snapshot.state is JobState.FAILED:
-                try:
-                    self.retry(snapshot.id, None)
-                except (JobNotRetryable, NotFound):
-                    continue  # somebody else retried or deleted it in the meantime
+                self._retried(snapshot.id)
 
     def _check_all(self, requests: Sequence[JobRequest], owner: str) -> None:
         checked: set[tuple[str, Source]] = set()

@@ -16,7 +16,7 @@ from tasks.dispatch import Dispatcher
 from tasks.storage import Storage
 from tasks.store import Changes, Store
 from tasks.tracing import make_tracing
-from web import artifacts, batches, bottleneck, docs, events, health, jobs, metrics, root
+from web import artifacts, batches, bottleneck, docs, events, failures, health, jobs, metrics, root
 from web.api import make_api
 from web.auth import Gate
 from web.headers import add_headers, request_id
@@ -88,7 +88,18 @@ def _assembled(settings: Settings, kit: Services) -> Flask:
     register_problems(app)
     api = make_api(app, VERSION)
     describe_requests(api.spec)
-    for room in (root, health, bottleneck, jobs, batches, artifacts, events, metrics, docs):
+    for room in (
+        root,
+        health,
+        bottleneck,
+        jobs,
+        batches,
+        failures,
+        artifacts,
+        events,
+        metrics,
+        docs,
+    ):
         api.register_blueprint(room.blueprint)
     app.wsgi_app = FastPolls(app.wsgi_app, kit, observer)  # type: ignore[method-assign]  # as Flask's documentation has it
     return app

@@ -24,6 +24,7 @@ from tasks.store.sites import Sites
 from tasks.store.statistics import Statistics
 from tasks.store.values import (
     Batch,
+    FailureGroup,
     Gauges,
     JobQuery,
     Lease,
@@ -41,6 +42,7 @@ __all__ = [
     "Changes",
     "Conflict",
     "Extras",
+    "FailureGroup",
     "Follows",
     "Gauges",
     "JobQuery",

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+
 from tasks.errors import Fault, InvalidRequest
 from tasks.ids import is_id
 from tasks.job import JobState
 from tasks.store.connection import StorePart, translated
 from tasks.store.keys import key
 from tasks.store.moves import external_index
-from tasks.store.values import JobQuery, Page, Snapshot
+from tasks.store.values import FailureGroup, JobQuery, Page, Snapshot
 
 # A filter that matches little must not make one request read the whole index.
 _READ_AT_MOST = 2000
@@ -39,6 +42,23 @@ class Listing(StorePart):
                 return Page(items, None)
             cursor, read, wanted = ids[-1], read + len(ids), _CHUNK
         return Page(items, cursor)
+
+    def failures(self, owner: str | None) -> list[FailureGroup]:
+        """The newest failed jobs, up to 2,000, by kind and code; the most frequent first."""
+        groups: dict[tuple[str, str], FailureGroup] = {}
+        query = JobQuery(state=JobState.FAILED, limit=_CHUNK)
+        for _ in range(_READ_AT_MOST // _CHUNK):
+            page = self.list_snapshots(query, owner)
+            for item in page.items:
+                job = json.loads(item.body)
+                named = job["kind"], job["error"]["code"]
+                first = FailureGroup(*named, 0, item.id, job["error"]["message"])
+                known = groups.get(named, first)
+                groups[named] = replace(known, count=known.count + 1)
+            if page.next_cursor is None:
+                break
+            query = replace(query, cursor=page.next_cursor)
+        return sorted(groups.values(), key=lambda group: -group.count)
 
     def _ids_after(self, index: str, cursor: str | None, count: int) -> list[str]:
         newest = f"({cursor}" if cursor else "+"

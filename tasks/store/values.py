@@ -49,6 +49,17 @@ class Page:
 
 
 @dataclass(frozen=True)
+class FailureGroup:
+    """Failed jobs of one kind and code: how many, the newest of them, what it says."""
+
+    kind: str
+    code: str
+    count: int
+    newest_id: str
+    message: str
+
+
+@dataclass(frozen=True)
 class Batch:
     """Jobs that were submitted together. Times are seconds since 1970, UTC."""
 

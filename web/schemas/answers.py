@@ -136,6 +136,28 @@ class TimelineSchema(Schema):
     events = fields.List(fields.Nested(TimelineEventSchema))
 
 
+class FailureGroupSchema(Schema):
+    """Failed jobs of one kind and code."""
+
+    kind = fields.String(validate=validate.OneOf(KINDS))
+    code = fields.String()
+    count = fields.Integer()
+    newest_id = fields.String()
+    message = fields.String(metadata={"description": "Of the newest."})
+
+
+class FailuresSchema(Schema):
+    """What jobs failed of, the most frequent first."""
+
+    failures = fields.List(fields.Nested(FailureGroupSchema))
+
+
+class RetriedSchema(Schema):
+    """The jobs that run again."""
+
+    retried = fields.List(fields.String())
+
+
 class JobPageSchema(Schema):
     """Jobs, newest first."""
 

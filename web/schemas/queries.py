@@ -10,7 +10,7 @@ from config.values import KINDS
 from tasks.errors import job_error_codes
 from tasks.job import JobState
 from tasks.store import JobQuery
-from web.schemas.fields import StrictString, choice
+from web.schemas.fields import StrictInteger, StrictString, choice
 from web.schemas.parts import StrictSchema
 from web.schemas.requests import LONGEST_EXTERNAL_ID
 
@@ -63,6 +63,23 @@ class JobListSchema(StrictSchema):
     @post_load
     def to_query(self, values: dict[str, Any], **_: Any) -> JobQuery:
         return JobQuery(**{**values, "limit": _limit(values["limit"])})
+
+
+class RetrySchema(StrictSchema):
+    """Which failed jobs to run again."""
+
+    kind = choice(KINDS, "Only jobs of this kind.")
+    error_code = choice(tuple(job_error_codes()), "Only jobs that failed with this code.")
+    batch_id = StrictString(validate=validate.Length(min=1, max=64))
+    limit = StrictInteger(
+        load_default=MOST_LISTED,
+        validate=validate.Range(min=1, max=MOST_LISTED),
+        metadata={"description": "How many at most."},
+    )
+
+    @post_load
+    def to_query(self, values: dict[str, Any], **_: Any) -> JobQuery:
+        return JobQuery(**values)
 
 
 class DownloadFlagSchema(StrictSchema):

@@ -35,6 +35,30 @@ def test_failed_jobs_are_found_by_their_code(client: httpx.Client, hands: Hands)
     assert refused.status_code == 422
 
 
+def test_failures_are_summed_up_and_run_again_together(client: httpx.Client, hands: Hands) -> None:
+    for number, error in enumerate([Unavailable("gone")] * 3 + [NetworkError("cut")]):
+        body = {**BODY, "source": {"url": f"https://media.example/{number}"}}
+        client.post("/api/v2/jobs", json=body)
+        hands.fail(hands.take(), error)
+    told = client.get("/api/v2/failures").json()["failures"]
+    assert [(group["code"], group["count"]) for group in told] == [
+        ("unavailable", 3),
+        ("network_error", 1),
+    ]
+    assert (told[0]["kind"], told[0]["message"]) == ("download", "gone")
+    asked = {"error_code": "unavailable", "limit": 2}
+    again = client.post("/api/v2/failures/retry", json=asked)
+    assert again.status_code == 202
+    assert len(again.json()["retried"]) == 2
+    assert again.json()["retried"][0] == told[0]["newest_id"]
+    left = client.get("/api/v2/jobs", params={"state": "failed"}).json()["jobs"]
+    assert sorted(job["error"]["code"] for job in left) == ["network_error", "unavailable"]
+    assert len(client.post("/api/v2/failures/retry", json={}).json()["retried"]) == 2
+    assert client.get("/api/v2/failures").json() == {"failures": []}
+    refused = client.post("/api/v2/failures/retry", json={"state": "failed"})
+    assert refused.status_code == 422
+
+
 def test_a_file_that_was_given_up_is_gone_for_good(
     api: Api, client: httpx.Client, hands: Hands
 ) -> None:
