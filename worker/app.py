@@ -45,7 +45,6 @@ from worker.retention import Retention
 from worker.runner import Runner
 from worker.supervision import End
 from worker.sweep import become_subreaper, sweep_leftovers
-from worker.throttles import Throttles
 from worker.watch import Heartbeat
 from worker.watchdog import Watchdog, end_at_once
 from worker.workspace import WorkFolder, remove_leftovers
@@ -132,20 +131,19 @@ def build(settings: Settings, celery: Celery) -> Parts:
         store, storage, settings.artifact_ttl_seconds, settings.storage_limit_bytes
     )
     budget = Budget(settings.memory_budget_bytes, cpu_count())
-    throttles = Throttles()
     tracing = make_tracing(settings.otlp_endpoint, "clipmill-worker")
     heartbeat, pulse, draining = Heartbeat(store), Pulse(), threading.Event()
     disk = Disk(free_bytes_at(work_folder.path), settings.min_free_disk_bytes)
+    conditions = Conditions(store, disk)
     runner = Runner(
         store,
         settlement,
         Publisher(store, storage),
         budget,
-        Conditions(store, disk),
+        conditions,
         heartbeat,
         Toolbox(settings, store, storage, lambda: heartbeat.running, tracing),
         work_folder,
-        throttles.note,
         tracing,
     )
     return Parts(
@@ -153,7 +151,7 @@ def build(settings: Settings, celery: Celery) -> Parts:
         runner,
         heartbeat,
         Housekeeper(store, broker, storage, settlement, retention, worker_id),
-        Reporter(store, settings, budget, heartbeat, throttles, worker_id),
+        Reporter(store, settings, budget, heartbeat, conditions, worker_id),
         work_folder,
         disk,
         tracing,

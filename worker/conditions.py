@@ -13,7 +13,9 @@ from urllib.parse import urlsplit
 from tasks.errors import JobError, SiteThrottled
 from tasks.job import Job
 from tasks.store import Store
+from tasks.store.sites import FIRST_PAUSE_SECONDS, PROBE_SECONDS
 from worker.disk import Disk, NoRoomOnDisk
+from worker.throttles import Throttles
 from worker.watch import Held
 
 MIB = 1024**2
@@ -37,6 +39,12 @@ class Conditions:
     def __init__(self, store: Store, disk: Disk) -> None:
         self._store = store
         self._disk = disk
+        self._throttles = Throttles()
+
+    @property
+    def throttled_sites(self) -> tuple[str, ...]:
+        """Sites that hold up jobs of this worker now."""
+        return self._throttles.sites()
 
     @contextmanager
     def met(self, held: Held) -> Iterator[None]:
@@ -46,6 +54,7 @@ class Conditions:
             with self._disk.room(_ROOM_BYTES[held.job.kind], held.stop):
                 pause = self._store.site_pause(host) if host else 0.0
                 if pause:
+                    self._throttles.note(host or "", pause + PROBE_SECONDS)
                     # Those who waited together must not come together.
                     raise NotNow(pause + random.uniform(0.0, 3.0), "site_throttled")  # noqa: S311
                 yield
@@ -56,12 +65,14 @@ class Conditions:
         """An attempt has failed."""
         host = host_of(job)
         if host and isinstance(error, SiteThrottled):
+            self._throttles.note(host, FIRST_PAUSE_SECONDS + PROBE_SECONDS)
             self._store.site_refused(host)
 
     def succeeded(self, job: Job) -> None:
         """A job has succeeded."""
         host = host_of(job)
         if host:
+            self._throttles.forget(host)
             self._store.site_served(host)
 
 

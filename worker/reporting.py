@@ -20,8 +20,8 @@ from tasks.errors import StoreUnavailable
 from tasks.job import WaitReason
 from tasks.store import Store, WorkerReport
 from worker.admission import Budget
+from worker.conditions import Conditions
 from worker.load import LoadMeter, tools_bytes
-from worker.throttles import Throttles
 from worker.watch import Heartbeat
 
 log = logging.getLogger(__name__)
@@ -38,14 +38,14 @@ class Reporter:
         settings: Settings,
         budget: Budget,
         heartbeat: Heartbeat,
-        throttles: Throttles,
+        conditions: Conditions,
         worker_id: str,
     ) -> None:
         self._store = store
         self._settings = settings
         self._budget = budget
         self._heartbeat = heartbeat
-        self._throttles = throttles
+        self._conditions = conditions
         self._worker_id = worker_id
         self._load = LoadMeter()
         self._limit, self._limit_since = Limit.NOTHING, time.time()
@@ -107,7 +107,7 @@ class Reporter:
             io_wait_percent=load.io_wait_percent,
             jobs_waiting_for_memory=waits[WaitReason.MEMORY],
             phases=dict(Counter(job.phase for job in jobs if job.phase is not None)),
-            throttled_sites=self._throttles.sites(),
+            throttled_sites=self._conditions.throttled_sites,
         )
 
 

@@ -46,7 +46,6 @@ class Runner:
         heartbeat: Heartbeat,
         toolbox: Toolbox,
         work_folder: WorkFolder,
-        on_failure: Callable[[Job, JobError], None] = lambda job, error: None,
         tracing: Tracing = NO_TRACING,
     ) -> None:
         self._store = store
@@ -57,7 +56,6 @@ class Runner:
         self._heartbeat = heartbeat
         self._toolbox = toolbox
         self._work_folder = work_folder
-        self._on_failure = on_failure  # hears of every attempt that fails
         self._tracing = tracing
 
     def run_next(self, kind: str) -> bool:
@@ -166,7 +164,6 @@ class Runner:
     def _fail(self, held: Held, error: JobError) -> None:
         """Try again later if that can help, else end the job."""
         job = held.job
-        self._on_failure(job, error)
         if job.attempt == 0:  # refused before it could start, as by the memory budget
             self._end(held, lambda job, now: job.failed(now, Failure.of(error)))
             return

@@ -58,7 +58,7 @@ FAMILIES: Mapping[str, Family] = {
         "From the start of the last attempt to the end of the job.", {"kind": KINDS}, SECONDS
     ),
     "admission_wait_seconds": Family(
-        "How long a job in a worker's hands waited for memory.", {}, SECONDS
+        "How long a job in a worker's hands waited for memory and cores.", {}, SECONDS
     ),
     "subprocess_peak_bytes": Family(
         "Most memory that a tool with its children held.", {"tool": TOOLS}, BYTES

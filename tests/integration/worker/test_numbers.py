@@ -1,0 +1,84 @@
+"""What attempts took is counted however they end, and only once."""
+
+from __future__ import annotations
+
+import pytest
+
+from tasks.errors import NetworkError, SiteThrottled, TooLarge
+from tasks.job import Failure
+from tasks.store import Store
+from tasks.store.counters import observed
+from tasks.store.keys import key
+from tests.support.engine import URL, Attempt, Engine
+from worker.conditions import Conditions
+
+PEAK = "subprocess_peak_bytes_count{tool=yt-dlp}"
+WAIT = "admission_wait_seconds_count"
+
+
+def run_a_tool(attempt: Attempt) -> None:
+    attempt.held.counters.update(observed("subprocess_peak_bytes", 1000, tool="yt-dlp"))
+
+
+@pytest.mark.parametrize("error", [None, TooLarge("no"), NetworkError("again"), ValueError("?")])
+def test_what_an_attempt_took_is_counted_whether_it_succeeds_fails_or_is_tried_again(
+    engine: Engine, error: Exception | None
+) -> None:
+    def work(attempt: Attempt) -> None:
+        run_a_tool(attempt)
+        if error is not None:
+            raise error
+
+    engine.work = work
+    engine.submit()
+    engine.runner.run_next("extract")
+    found = engine.store.counters()
+    assert (found[PEAK], found[WAIT]) == (1, 1)
+    assert found.get("job_retries_total{code=network_error,kind=extract}", 0) == (
+        1 if isinstance(error, NetworkError) else 0
+    )
+
+
+def test_an_attempt_that_lost_its_lease_is_counted_by_nobody(engine: Engine) -> None:
+    def work(attempt: Attempt) -> None:
+        run_a_tool(attempt)
+        engine.store.redis.hset(key("job", attempt.job.id), "token", "another")
+
+    engine.work = work
+    job_id = engine.submit()
+    engine.runner.run_next("extract")
+    assert PEAK not in engine.store.counters()
+    engine.store.redis.hset(key("job", job_id), "lease_until", 0)  # as when it expires
+
+
+def test_a_lost_worker_is_counted_as_a_recovery_and_as_a_retry(engine: Engine) -> None:
+    engine.submit()
+    lease = engine.store.take("extract")
+    assert lease is not None
+    engine.store.hold(lease, lease.job.started(1.0), 0.0)
+    engine.housekeeper.round()
+    found = engine.store.counters()
+    assert found["recovered_jobs_total{reason=lease}"] == 1
+    assert found["job_retries_total{code=worker_lost,kind=extract}"] == 1
+    assert engine.store.gauges().housekeeper_age_seconds < 10
+
+
+def test_a_site_that_throttles_is_told_until_it_answers(engine: Engine) -> None:
+    engine.submit()
+    lease = engine.store.take("extract")
+    assert lease is not None
+    conditions = Conditions(engine.store, engine.disk)
+    conditions.failed(lease.job, NetworkError("no"))
+    assert conditions.throttled_sites == ()
+    conditions.failed(lease.job, SiteThrottled("slower, please"))
+    assert conditions.throttled_sites == ("media.example",)
+    conditions.succeeded(lease.job)
+    assert conditions.throttled_sites == ()
+    failed = lease.job.started(1.0).failed(2.0, Failure("x", URL))
+    engine.store.release(lease, failed)
+
+
+def test_adding_nothing_makes_no_number(engine: Engine) -> None:
+    store: Store = engine.store
+    store.count({})
+    assert store.counters() == {}
