@@ -16,6 +16,8 @@ from urllib.parse import unquote, urlsplit
 from tasks.errors import ArtifactExpired, StorageFull
 
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
+# A disk that has come loose may be there again at the next attempt.
+_NOT_NOW = {errno.EROFS, errno.EIO, errno.ESTALE, errno.EACCES}
 _KEY = re.compile(r"[0-9a-z]{2}/[0-9a-z]{26}\.[a-z0-9]{1,8}")
 
 
@@ -62,9 +64,11 @@ class Storage:
             partial.replace(target)
             _sync_folder(target.parent)
         except OSError as error:
-            partial.unlink(missing_ok=True)
+            _forget(partial)
             if error.errno in _NO_ROOM:
                 raise StorageFull("there is no room for the result") from error
+            if error.errno in _NOT_NOW:
+                raise StorageFull("the storage cannot be written") from error
             raise
         return StoredFile(key, target.stat().st_size, digest)
 
@@ -118,6 +122,13 @@ class Storage:
         if not _KEY.fullmatch(key):
             raise ValueError(f"not a storage key: {key!r}")
         return self.root / key
+
+
+def _forget(partial: Path) -> None:
+    try:
+        partial.unlink(missing_ok=True)
+    except OSError:
+        return  # a disk that takes nothing gives nothing back either: the sweep comes by later
 
 
 def _files_in(folder: Path) -> list[Path]:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import logging
-import secrets
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 
 from config.logs import log_context
-from tasks.errors import InternalError, JobError, StoreUnavailable
+from tasks.errors import JobError, StoreUnavailable
 from tasks.interfaces import Outcome
 from tasks.job import Failure, Job, WaitReason
 from tasks.kinds import run_kind
@@ -24,6 +23,7 @@ from worker.machine import JobMachine, Toolbox
 from worker.needs import Need
 from worker.publishing import Publisher
 from worker.supervision import End, Stopped
+from worker.unexpected import as_job_error
 from worker.watch import Heartbeat, Held
 from worker.workspace import WorkFolder
 
@@ -179,7 +179,7 @@ class Runner:
         )
 
     def _fail_unexpectedly(self, held: Held, error: BaseException) -> None:
-        failure = _unexpected(error)
+        failure = as_job_error(error)
         if not held.job.state.final:  # else it came after the end, and the housekeeper settles
             self._fail(held, failure)
 
@@ -226,10 +226,3 @@ class Runner:
         values = {"state": job.state, "code": job.error.code if job.error else None}
         log.info("ended", extra={"values": values})
         self._settlement.settle(job)
-
-
-def _unexpected(error: BaseException) -> InternalError:
-    """What we did not foresee: the log has it all, the client a reference to it."""
-    reference = secrets.token_hex(6)
-    log.error("unexpected error", exc_info=error, extra={"values": {"reference": reference}})
-    return InternalError("something went wrong inside", {"reference": reference})

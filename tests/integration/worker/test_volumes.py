@@ -1,0 +1,109 @@
+"""Disks that are full or cannot be written: nothing half done is seen, and work goes on later."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tasks.job import Job, JobState
+from tests.support.engine import Attempt, Engine
+from tests.support.stack import Api
+from tests.support.valkey import ValkeyServer
+from tests.support.volumes import Volume, small_volume
+
+
+@pytest.fixture
+def volume(tmp_path: Path) -> Iterator[Volume]:
+    """Four MiB, where `engine` keeps its artifacts."""
+    with small_volume(tmp_path / "data" / "artifacts", "4m") as volume:
+        yield volume
+
+
+@pytest.fixture
+def engine(valkey: ValkeyServer, tmp_path: Path, volume: Volume) -> Iterator[Engine]:
+    with Engine(valkey.url, tmp_path / "data") as engine:
+        yield engine
+
+
+def try_again(engine: Engine, job_id: str) -> Job:
+    engine.store.redis.zadd("clipmill:delayed", {job_id: 0}, xx=True)
+    engine.housekeeper.round()
+    engine.run_all("download")
+    return engine.store.job(job_id)
+
+
+def leftovers(volume: Volume) -> list[Path]:
+    return [path for path in volume.path.glob("*/*") if path.is_file()]
+
+
+def test_a_result_that_does_not_fit_waits_and_is_stored_when_there_is_room(
+    engine: Engine, volume: Volume
+) -> None:
+    ballast = volume.fill()
+    engine.work = lambda attempt: attempt.produce(b"x" * 100_000)
+    job_id = engine.submit_download()
+    engine.run_all("download")
+    job = engine.store.job(job_id)
+    assert (job.state, job.attempt) == (JobState.QUEUED, 1)
+    assert leftovers(volume) == []
+    assert list(engine.work_folder.path.iterdir()) == []
+    ballast.unlink()
+    assert try_again(engine, job_id).state is JobState.SUCCEEDED
+    assert [path.stat().st_size for path in leftovers(volume)] == [100_000]
+
+
+def test_a_result_larger_than_the_disk_fails_with_the_reason(
+    engine: Engine, volume: Volume
+) -> None:
+    engine.work = lambda attempt: attempt.produce(b"x" * 5_000_000)
+    job_id = engine.submit_download()
+    engine.run_all("download")
+    for _ in range(2):
+        job = try_again(engine, job_id)
+    assert (job.state, job.attempt) == (JobState.FAILED, 3)
+    assert job.error is not None
+    assert job.error.code == "storage_full"
+    assert leftovers(volume) == []
+
+
+def test_a_disk_that_turns_read_only_holds_jobs_up_and_readiness_says_so(
+    engine: Engine, volume: Volume, valkey: ValkeyServer, tmp_path: Path
+) -> None:
+    with Api(tmp_path, valkey.url) as api, api.client() as client:
+        assert client.get("/readyz").status_code == 200
+        volume.set_read_only(True)
+        assert client.get("/readyz").status_code == 503
+        job_id = engine.submit_download()
+        engine.run_all("download")
+        job = engine.store.job(job_id)
+        assert (job.state, job.attempt) == (JobState.QUEUED, 1)
+        volume.set_read_only(False)
+        assert try_again(engine, job_id).state is JobState.SUCCEEDED
+        assert client.get("/readyz").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (OSError(errno.ENOSPC, "full"), "storage_full"),
+        (OSError(errno.EAGAIN, "no process"), "tool_failed"),
+        (OSError(errno.EMFILE, "no descriptor"), "tool_failed"),
+        (RuntimeError("can't start new thread"), "tool_failed"),
+    ],
+    ids=["disk", "processes", "descriptors", "threads"],
+)
+def test_what_this_machine_lacks_now_it_may_have_later(
+    engine: Engine, error: Exception, code: str
+) -> None:
+    def work(_: Attempt) -> None:
+        raise error
+
+    engine.work = work
+    job_id = engine.submit_download()
+    engine.run_all("download")
+    job = engine.store.job(job_id)
+    assert (job.state, job.attempt) == (JobState.QUEUED, 1)
+    assert engine.store.timeline(job_id)[-1]["why"] == code

@@ -1,0 +1,35 @@
+"""What an error that no tool reported means for the job."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import secrets
+
+from tasks.errors import InternalError, JobError, StorageFull, ToolFailed
+
+log = logging.getLogger(__name__)
+
+_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE}
+# Processes, descriptors, memory: when others have ended there will be some again.
+_MACHINE = {errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOMEM}
+
+
+def as_job_error(error: BaseException) -> JobError:
+    """A shortage of this machine may be over at the next attempt; anything else is our fault.
+
+    The log has it all, the client a reference to it.
+    """
+    reference = secrets.token_hex(6)
+    log.error("unexpected error", exc_info=error, extra={"values": {"reference": reference}})
+    detail = {"reference": reference}
+    number = error.errno if isinstance(error, OSError) else None
+    if number in _DISK:
+        return StorageFull("this machine's disk could not be written", detail)
+    if number in _MACHINE or _no_thread(error):
+        return ToolFailed("this machine could start nothing more", detail)
+    return InternalError("something went wrong inside", detail)
+
+
+def _no_thread(error: BaseException) -> bool:
+    return isinstance(error, RuntimeError) and "can't start new thread" in str(error)
