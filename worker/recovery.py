@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 
 PERIOD_SECONDS = 2.0
 LOCK_SECONDS = 10.0
+# A message takes the next ready job, whichever it is: so many keep every worker busy.
+MOST_MESSAGES = 1000
 # After an outage of the store, what the heartbeats of living workers need to come through.
 SETTLING_SECONDS = 5.0
 
@@ -137,7 +139,7 @@ class Housekeeper:
         """Send messages again when, two rounds running, there were fewer than ready jobs."""
         missing = self._store.ready_count(kind) - self._broker.waiting(kind)
         previous, self._unheard[kind] = self._unheard[kind], max(0, missing)
-        again = min(previous, missing)
+        again = min(previous, missing, MOST_MESSAGES)
         if again > 0:
             log.warning("messages were lost", extra={"values": {"kind": kind, "count": again}})
             self._broker.publish((kind, "") for _ in range(again))
