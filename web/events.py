@@ -22,7 +22,7 @@ EVERYTHING = "*"
 # Proxies drop a silent connection, and only a write tells that a client has gone.
 HEARTBEAT_SECONDS = 10.0
 # Changes that come faster are told together.
-MIN_INTERVAL_SECONDS = 0.25
+MIN_INTERVAL_SECONDS = 0.05
 # How soon a browser comes back when the connection breaks.
 _PREAMBLE = b"retry: 2000\n\n"
 _HEARTBEAT = b": still here\n\n"
@@ -101,7 +101,8 @@ def _follow(
                 return
             if watcher.wait(HEARTBEAT_SECONDS):
                 # What is dear to read, as a thousand jobs, is read less often.
-                time.sleep(max(MIN_INTERVAL_SECONDS, 4 * took))
+                next_look = began + max(MIN_INTERVAL_SECONDS, 5 * took)
+                time.sleep(max(0.0, next_look - time.monotonic()))
             else:
                 yield _HEARTBEAT
 
