@@ -22,10 +22,14 @@ up: $(READY) ## run the whole stack in the foreground; Ctrl-C stops it
 
 test: $(READY) ## run every test
 	@sh .ci/debian-packages
-	@exec $(BIN)/python -m pytest
+	$(BIN)/python -m pytest -m "not storm" -n 3 --dist loadfile
+	$(BIN)/python -m pytest -m storm
 
 test-fast: $(READY) ## run the unit tests, in seconds
 	@exec $(BIN)/python -m pytest tests/unit tests/architecture
+
+sweep: $(READY) ## cut every kind of source at every kind of point, for a quarter of an hour
+	@CLIPMILL_SWEEP=1 $(BIN)/python -m pytest --timeout 3600 tests/integration/media/test_exactness.py
 
 chaos: $(READY) ## ten minutes of jobs under faults, then the invariants; SEED=… repeats one
 	@exec $(BIN)/python -m tests.chaos.run $(if $(SEED),--seed $(SEED))
