@@ -30,9 +30,7 @@ class Artifacts(StorePart):
 
     def artifact_used(self, artifact_id: str) -> None:
         """Somebody has used the file just now."""
-        seconds, microseconds = self._time()
-        with translated():
-            self.redis.zadd(ARTIFACTS, {artifact_id: seconds + microseconds / 1e6}, xx=True)
+        self.run("use", [ARTIFACTS], artifact_id)
 
     def artifacts_by_use(
         self, unused_since: float, offset: int = 0, limit: int = 100
@@ -59,8 +57,3 @@ class Artifacts(StorePart):
         with translated():
             scores = self.redis.zmscore(ARTIFACTS, list(artifact_ids)) if artifact_ids else []
         return {item for item, score in zip(artifact_ids, scores, strict=True) if score is not None}
-
-    def _time(self) -> tuple[int, int]:
-        with translated():
-            seconds, microseconds = self.redis.time()
-        return int(seconds), int(microseconds)

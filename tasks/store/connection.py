@@ -31,6 +31,11 @@ _SCRIPTS = {
     "expire": "expire",
     "settled": "settled",
     "site": "site",
+    "lock": "lock",
+    "count": "count",
+    "use": "use",
+    "report": "report",
+    "kept_house": "kept_house",
 }
 _CONNECTIONS = 32
 _ALLOWED_WHEN_FULL = "#!lua flags=allow-oom\n"

@@ -64,13 +64,7 @@ class Leases(StorePart):
 
     def lock(self, name: str, holder: str, seconds: float) -> bool:
         """Take or keep a lock that expires; False while another holds it."""
-        lock = key("lock", name)
-        with translated():
-            if self.redis.set(lock, holder, nx=True, px=int(seconds * 1000)):
-                return True
-            if self.redis.get(lock) != holder.encode():
-                return False
-            return bool(self.redis.pexpire(lock, int(seconds * 1000)))
+        return bool(self.run("lock", [key("lock", name)], holder, int(seconds * 1000)))
 
     def now(self) -> float:
         """The store's clock."""

@@ -41,11 +41,7 @@ class Statistics(StorePart):
         """Add to counters (see `counters.counter_name`)."""
         if not numbers:
             return
-        with translated():
-            pipeline = self.redis.pipeline(transaction=False)
-            for name, amount in numbers.items():
-                pipeline.hincrbyfloat(COUNTERS, name, amount)
-            pipeline.execute()
+        self.run("count", [COUNTERS], *(part for pair in numbers.items() for part in pair))
 
     def counters(self) -> dict[str, float]:
         """Every counter by its flat name."""
@@ -80,12 +76,7 @@ class Statistics(StorePart):
 
     def note_housekeeping(self) -> None:
         """A housekeeper has looked at everything; by the store's own clock."""
-        with translated():
-            now = _seconds(self.redis.time())
-            pipeline = self.redis.pipeline(transaction=False)
-            pipeline.hset(TOTALS, "housekeeper_round_at", now)
-            pipeline.hincrbyfloat(COUNTERS, "housekeeper_rounds_total", 1)
-            pipeline.execute()
+        self.run("kept_house", [TOTALS, COUNTERS])
 
     def queued_total(self) -> int:
         """How many jobs wait, of all kinds."""
@@ -97,13 +88,9 @@ class Statistics(StorePart):
 
     def report_worker(self, report: WorkerReport) -> None:
         """Say that a worker is there and how it does."""
-        with translated():
-            pipeline = self.redis.pipeline(transaction=False)
-            pipeline.set(
-                key("worker", report.id), json.dumps(asdict(report)), ex=WORKER_TTL_SECONDS
-            )
-            pipeline.zadd(WORKERS, {report.id: report.seen_at})
-            pipeline.execute()
+        told = json.dumps(asdict(report))
+        keys = [key("worker", report.id), WORKERS]
+        self.run("report", keys, report.id, told, WORKER_TTL_SECONDS, report.seen_at)
 
     def forget_worker(self, worker_id: str) -> None:
         """A worker that says good-bye is gone at once."""

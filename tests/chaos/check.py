@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 
 from tasks.store import Store
-from tests.chaos.load import Promises
+from tests.chaos.load import FINAL, Promises
 from tests.chaos.world import World
 from tests.support.records import Records
 from tests.support.scripted_worker import read_effects
@@ -28,11 +28,18 @@ def faults_of(world: World, promises: Promises) -> list[str]:
             job_id: json.loads(client.hget(f"clipmill:job:{job_id}", "doc"))
             for job_id in records.jobs
         }
+        stories = {
+            job_id: [
+                json.loads(line) for line in client.lrange(f"clipmill:timeline:{job_id}", 0, -1)
+            ]
+            for job_id in records.jobs
+        }
         leases = client.zcard("clipmill:leases")
     return [
         *_lost(promises, documents),
         *_files(world, documents),
         *_attempts(world, documents),
+        *(fault for job_id, story in stories.items() for fault in _told(job_id, story)),
         *_equal_work(documents),
         *_numbers(world, documents),
         *([f"I3 {leases} leases are open"] if leases else []),
@@ -83,6 +90,19 @@ def _attempts(world: World, documents: dict[str, Any]) -> list[str]:
                 found.append(f"I8 attempt {line['attempt']} of {line['job']}")
     for job_id in runs.keys() - documents.keys():
         found.append(f"I1 ran without a record: {job_id}")
+    return found
+
+
+def _told(job_id: str, story: list[dict[str, Any]]) -> list[str]:
+    """Nothing comes after the end, and nothing of an attempt after the next one has begun."""
+    found, attempt, ended = [], 0, False
+    for event in story:
+        now = event.get("attempt", 0)
+        if ended:
+            found.append(f"I1 after its end: {job_id} {event}")
+        if now < attempt and event.get("why") != "given back":
+            found.append(f"I8 a write of attempt {now} after {attempt} began: {job_id} {event}")
+        attempt, ended = now, event["event"] in FINAL
     return found
 
 

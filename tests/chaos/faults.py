@@ -31,7 +31,7 @@ def drain_a_worker(world: World, chance: random.Random) -> None:
 def stop_a_worker_for_a_while(world: World, chance: random.Random) -> None:
     """Often past its lease: when it goes on, its jobs are another's."""
     worker = chance.choice(world.workers)
-    _frozen(worker, chance.uniform(0.5, 8.0))
+    _frozen(worker, chance.uniform(1.0, 14.0))
 
 
 def kill_an_api(world: World, chance: random.Random) -> None:
@@ -66,7 +66,7 @@ def lose_every_message(world: World, chance: random.Random) -> None:
 def hang_a_link(world: World, chance: random.Random) -> None:
     link = chance.choice(world.links)
     link.hang()
-    threading.Timer(chance.uniform(1.0, 8.0), link.heal).start()
+    threading.Timer(chance.uniform(1.0, 12.0), link.heal).start()
 
 
 def kill_a_tool(world: World, chance: random.Random) -> None:
@@ -81,8 +81,9 @@ def kill_a_tool(world: World, chance: random.Random) -> None:
 # A function as often as it shall come.
 FAULTS: tuple[Fault, ...] = (
     kill_a_worker, kill_a_worker, kill_a_worker, drain_a_worker, drain_a_worker,
-    stop_a_worker_for_a_while, stop_a_worker_for_a_while, kill_an_api, cut_every_connection,
-    pause_the_server, kill_the_server, lose_every_message, hang_a_link, hang_a_link, kill_a_tool,
+    stop_a_worker_for_a_while, stop_a_worker_for_a_while, stop_a_worker_for_a_while,
+    kill_an_api, cut_every_connection, pause_the_server, kill_the_server, lose_every_message,
+    hang_a_link, hang_a_link, kill_a_tool,
 )  # fmt: skip
 
 

@@ -169,6 +169,27 @@ def test_after_an_outage_the_living_renew_before_anyone_is_declared_lost(
         engine.housekeeper.stop()
 
 
+def test_a_full_store_does_not_keep_lost_jobs_from_their_end(
+    engine: Engine, valkey: ValkeyServer
+) -> None:
+    """What is there must be able to come to its end, or no room is ever made."""
+    job_id = engine.submit()
+    for _ in range(3):
+        start(engine)
+        let_expire(engine, job_id)
+        if engine.store.job(job_id).attempt < 3:
+            engine.housekeeper.round()
+    with valkey.client() as client:
+        client.config_set("maxmemory", "1mb")
+        assert engine.store.lock("housekeeper", "me", 5)
+        assert not engine.store.lock("housekeeper", "another", 5)
+        engine.housekeeper.round()
+        engine.store.count({"something_total": 2, "else_total": 0.5})
+        client.config_set("maxmemory", "0")
+    assert engine.store.job(job_id).state is JobState.FAILED
+    assert engine.store.counters()["something_total"] == 2
+
+
 def test_an_unforeseen_fault_does_not_end_the_housekeeper(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
