@@ -39,7 +39,7 @@ def faults_of(world: World, promises: Promises) -> list[str]:
         *_lost(promises, documents),
         *_files(world, documents),
         *_attempts(world, documents),
-        *(fault for job_id, story in stories.items() for fault in _told(job_id, story)),
+        *(fault for job_id, story in stories.items() for fault in story_faults(job_id, story)),
         *_equal_work(documents),
         *_numbers(world, documents),
         *([f"I3 {leases} leases are open"] if leases else []),
@@ -93,7 +93,7 @@ def _attempts(world: World, documents: dict[str, Any]) -> list[str]:
     return found
 
 
-def _told(job_id: str, story: list[dict[str, Any]]) -> list[str]:
+def story_faults(job_id: str, story: list[dict[str, Any]]) -> list[str]:
     """Nothing comes after the end, and nothing of an attempt after the next one has begun."""
     found, attempt, ended = [], 0, False
     for event in story:
