@@ -13,6 +13,7 @@ from config.logs import log_context
 from config.settings import Settings
 from tasks.broker import Broker, make_celery
 from tasks.dispatch import Dispatcher
+from tasks.policy import check_policy
 from tasks.storage import Storage
 from tasks.store import Changes, Store
 from tasks.tracing import make_tracing
@@ -45,13 +46,15 @@ def create_app(
 ) -> Flask:
     """The application with its collaborators; those that are not given are made from the settings.
 
-    Raises StoreNotSet, and KeyFileError or OSError when the key file cannot be used.
+    Raises StoreNotSet, UnsafeStore when the settings refuse such a store, and KeyFileError or
+    OSError when the key file cannot be used.
     """
     if settings.redis_url is None:
         raise StoreNotSet(
             "CLIPMILL_REDIS_URL is not set: `clipmill up` starts an embedded server and sets it"
         )
     store = store or Store.at(settings.redis_url)
+    check_policy(store, settings.redis_policy)
     storage = storage or Storage.at(settings.storage_url)
     kit = Services(
         settings=settings,

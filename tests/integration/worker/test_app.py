@@ -11,6 +11,7 @@ import pytest
 from tasks.broker import Broker, make_celery
 from tests.support.processes import eventually
 from tests.support.scripted_worker import read_effects
+from tests.support.stack import Api
 from tests.support.system import System
 from worker.watchdog import EXIT_STATUS
 
@@ -144,3 +145,8 @@ def test_a_server_that_may_forget_jobs_is_told_of_or_refused(tmp_path: Path) -> 
         log = system.log("worker")
         assert "maxmemory-policy is allkeys-lru" in log
         assert "appendonly is off" in log
+        (tmp_path / "api").mkdir()
+        with pytest.raises(AssertionError, match="maxmemory-policy is allkeys-lru"):
+            Api(tmp_path / "api", system.valkey.url, redis_policy="refuse").start()
+        with Api(tmp_path / "api", system.valkey.url) as warned:
+            assert "the Redis server may lose jobs" in warned.log()
