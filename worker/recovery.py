@@ -60,9 +60,13 @@ class Housekeeper:
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop after the present round."""
+        """Stop after the present round, and let another take over at once."""
         self._stopping.set()
         self._thread.join(timeout=10)
+        try:
+            self._store.lock("housekeeper", self._name, 0.001)
+        except StoreUnavailable:
+            log.warning("the lock could not be given back; it expires by itself")
 
     def _keep(self) -> None:
         while not self._stopping.wait(PERIOD_SECONDS):

@@ -18,6 +18,7 @@ from tasks.dispatch import Dispatcher, JobRequest
 from tasks.specs import ExtractSpec, Source
 from tasks.storage import Storage
 from tasks.store import Store
+from tests.chaos.link import Link
 from tests.support import answers
 from tests.support.media import Video, cached_video
 from tests.support.origin import Origin
@@ -153,6 +154,29 @@ def test_twenty_connection_resets_double_and_lose_nothing(make: Make) -> None:
             job = system.until(job_id, within_seconds=60)
             assert (job["state"], job["attempt"]) == ("succeeded", 1)
         assert Counter(line["job"] for line in events(system, "begin")) == Counter(jobs)
+
+
+def test_a_worker_behind_a_dead_link_is_replaced_and_comes_back(make: Make) -> None:
+    with make(**QUICK, workers=0) as system:
+        link = Link(system.valkey.folder / "v.sock")
+        far = system.start_worker(redis_url=link.url)
+        system.wait_for_workers(1)
+        job_id = submit(system, "long", seconds=3)
+        assert worker_of(system, job_id) is far
+        link.hang()
+        hung_at = time.time()
+        system.start_worker()
+        job = system.until(job_id, within_seconds=60)
+        assert (job["state"], job["attempt"]) == ("succeeded", 2)
+        assert events(system, "begin", job_id)[1]["at"] - hung_at < 60
+        link.heal()
+        system.workers[1].send_signal(signal.SIGTERM)
+        assert system.workers[1].wait(20) == 0
+        later = system.until(submit(system, "later"), within_seconds=60)  # by the one behind it
+        assert later["state"] == "succeeded"
+        assert events(system, "begin", later["id"])[0]["pid"] == far.pid
+        assert len(stored(system)) == 2
+        link.close()
 
 
 def test_a_store_without_memory_refuses_new_jobs_and_lets_running_ones_end(make: Make) -> None:

@@ -67,10 +67,12 @@ class System:
         self.client.close()
         self._end()
 
-    def start_worker(self, *words: str) -> subprocess.Popen[bytes]:
-        """One more worker; `words` for the scripted one."""
+    def start_worker(self, *words: str, redis_url: str | None = None) -> subprocess.Popen[bytes]:
+        """One more worker; `words` for the scripted one, `redis_url` if it goes another way."""
         scripted = ["-m", "tests.support.scripted_worker", str(self.effects), *self._words, *words]
-        worker = self._start("worker", scripted if self._scripted else ["-m", "worker.app"])
+        worker = self._start(
+            "worker", scripted if self._scripted else ["-m", "worker.app"], redis_url
+        )
         self.workers.append(worker)
         return worker
 
@@ -157,19 +159,24 @@ class System:
             assert time.monotonic() < end, self.log("worker")
             time.sleep(0.05)
 
-    def _start(self, name: str, arguments: list[str]) -> subprocess.Popen[bytes]:
+    def _start(
+        self, name: str, arguments: list[str], redis_url: str | None = None
+    ) -> subprocess.Popen[bytes]:
         with (self.folder / f"{name}.log").open("ab") as log:
             process = subprocess.Popen(
-                [sys.executable, *arguments], env=self._environment(), stdout=log, stderr=log
+                [sys.executable, *arguments],
+                env=self._environment(redis_url),
+                stdout=log,
+                stderr=log,
             )
         self._processes.append(process)
         return process
 
-    def _environment(self) -> dict[str, str]:
+    def _environment(self, redis_url: str | None = None) -> dict[str, str]:
         values = {
             "PORT": "0",
             "DATA_DIR": str(self.data),
-            "REDIS_URL": self.valkey.url,
+            "REDIS_URL": redis_url or self.valkey.url,
             "ALLOWED_NETWORKS": "127.0.0.0/8",
             "MIN_FREE_DISK": "10MiB",
             "SHUTDOWN_GRACE": "2s",

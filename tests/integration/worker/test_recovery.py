@@ -190,6 +190,19 @@ def test_a_full_store_does_not_keep_lost_jobs_from_their_end(
     assert engine.store.counters()["something_total"] == 2
 
 
+def test_a_housekeeper_that_goes_leaves_the_house_to_the_next_at_once(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("worker.recovery.PERIOD_SECONDS", 0.02)
+    engine.housekeeper.start()
+    try:
+        assert eventually(lambda: engine.store.redis.exists("clipmill:lock:housekeeper"))
+        assert not engine.store.lock("housekeeper", "next", 5)
+    finally:
+        engine.housekeeper.stop()
+    assert eventually(lambda: engine.store.lock("housekeeper", "next", 5), 1)
+
+
 def test_an_unforeseen_fault_does_not_end_the_housekeeper(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
