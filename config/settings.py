@@ -116,6 +116,9 @@ class Settings:
     artifact_ttl_seconds: float = setting(
         "ARTIFACT_TTL", "7d", above_zero(parse_duration), "how long an artifact is kept unused"
     )
+    job_ttl_seconds: float = setting(
+        "JOB_TTL", "30d", above_zero(parse_duration), "how long a final job is remembered"
+    )
     storage_limit_bytes: int | None = setting(
         "STORAGE_LIMIT", "", above_zero(parse_size),
         "size of all artifacts beyond which the longest unused go; unset: no limit",

@@ -127,9 +127,7 @@ def build(settings: Settings, celery: Celery) -> Parts:
     storage = Storage.at(settings.storage_url)
     broker = Broker(celery)
     settlement = Settlement(store, broker)
-    retention = Retention(
-        store, storage, settings.artifact_ttl_seconds, settings.storage_limit_bytes
-    )
+    retention = _retention(settings, store, storage)
     budget = Budget(settings.memory_budget_bytes, cpu_count())
     tracing = make_tracing(settings.otlp_endpoint, "clipmill-worker")
     heartbeat, pulse, draining = Heartbeat(store), Pulse(), threading.Event()
@@ -158,6 +156,16 @@ def build(settings: Settings, celery: Celery) -> Parts:
         _watchdog(settings, heartbeat, pulse, draining),
         pulse,
         draining,
+    )
+
+
+def _retention(settings: Settings, store: Store, storage: Storage) -> Retention:
+    return Retention(
+        store,
+        storage,
+        ttl_seconds=settings.artifact_ttl_seconds,
+        limit_bytes=settings.storage_limit_bytes,
+        job_ttl_seconds=settings.job_ttl_seconds,
     )
 
 

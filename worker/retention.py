@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 
+from tasks.errors import JobNotFinal, NotFound
 from tasks.storage import Storage
 from tasks.store import Store
 from tasks.store.counters import counter_name
@@ -24,12 +25,19 @@ class Retention:
     """Gives up artifacts whose time is over or whose room is needed. For the housekeeper."""
 
     def __init__(
-        self, store: Store, storage: Storage, ttl_seconds: float, limit_bytes: int | None
+        self,
+        store: Store,
+        storage: Storage,
+        *,
+        ttl_seconds: float,
+        limit_bytes: int | None,
+        job_ttl_seconds: float,
     ) -> None:
         self._store = store
         self._storage = storage
         self._ttl_seconds = ttl_seconds
         self._limit_bytes = limit_bytes
+        self._job_ttl_seconds = job_ttl_seconds
         self._next_round = 0.0
         self._next_sweep = 0.0
 
@@ -40,6 +48,7 @@ class Retention:
             self._next_round = now + PERIOD_SECONDS
             self.expire()
             self.make_room()
+            self.forget()
         if now >= self._next_sweep:
             self._next_sweep = now + STRAYS_PERIOD_SECONDS
             self.sweep()
@@ -61,6 +70,16 @@ class Retention:
             if not found:
                 return
             pinned += not self._give_up(found[0], since, "limit")
+
+    def forget(self) -> None:
+        """Remove final jobs that were made long ago, with what only they show."""
+        for job_id in self._store.final_before(self._store.now() - self._job_ttl_seconds):
+            try:
+                artifacts = self._store.delete(job_id)
+            except (JobNotFinal, NotFound):
+                continue  # a job that is not final takes it as its source, or it is gone
+            for artifact in artifacts:
+                self._storage.delete(artifact.storage_key)
 
     def sweep(self, grace_seconds: float = STRAYS_GRACE_SECONDS) -> None:
         """Remove files in storage that no record tells of."""

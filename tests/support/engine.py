@@ -103,8 +103,9 @@ class Engine:
             conditions, self.heartbeat, self, self.work_folder,
         )  # fmt: skip
         self.retention = Retention(
-            self.store, self.storage, self.settings.artifact_ttl_seconds,
-            self.settings.storage_limit_bytes,
+            self.store, self.storage, ttl_seconds=self.settings.artifact_ttl_seconds,
+            limit_bytes=self.settings.storage_limit_bytes,
+            job_ttl_seconds=self.settings.job_ttl_seconds,
         )  # fmt: skip
         self.housekeeper = Housekeeper(
             self.store, self.broker, self.storage, self.settlement, self.retention,

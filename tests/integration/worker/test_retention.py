@@ -8,7 +8,7 @@ import time
 import pytest
 
 from tasks.dispatch import JobRequest
-from tasks.errors import ArtifactExpired
+from tasks.errors import ArtifactExpired, NotFound
 from tasks.job import JobState
 from tasks.specs import ClipSpec, Source
 from tests.support.engine import URL, Engine
@@ -39,6 +39,37 @@ def is_there(engine: Engine, artifact_id: str) -> bool:
         return False
 
 
+def limited_to(engine: Engine, limit_bytes: int) -> Retention:
+    return Retention(
+        engine.store, engine.storage, ttl_seconds=DAY, limit_bytes=limit_bytes, job_ttl_seconds=DAY
+    )
+
+
+def test_final_jobs_of_long_ago_are_forgotten_with_their_files(engine: Engine) -> None:
+    old = Retention(
+        engine.store, engine.storage, ttl_seconds=DAY, limit_bytes=None, job_ttl_seconds=0.2
+    )
+    source, _ = download(engine, "source")
+    forgotten, _ = download(engine, "forgotten")
+    waiting = engine.submit()
+    clip = JobRequest(ClipSpec(Source(job_id=source), 0.0, 1.0))
+    engine.dispatcher.submit(clip, "ann")
+    time.sleep(0.25)
+    young, _ = download(engine, "young")
+    old.forget()
+    left = {job_id for job_id in (source, forgotten, waiting, young) if known(engine, job_id)}
+    assert left == {source, waiting, young}
+    assert len(engine.files()) == 2
+
+
+def known(engine: Engine, job_id: str) -> bool:
+    try:
+        engine.store.job(job_id)
+    except NotFound:
+        return False
+    return True
+
+
 def test_what_nobody_used_for_long_goes_and_says_so(engine: Engine) -> None:
     old_job, old = download(engine, "old")
     _, young = download(engine, "young")
@@ -67,7 +98,7 @@ def test_over_the_limit_the_longest_unused_go_first(engine: Engine) -> None:
     artifacts = [download(engine, str(number))[1] for number in range(5)]
     for number, artifact in enumerate(artifacts):
         used_ago(engine, artifact, LEAST_SECONDS + 100 - number)
-    Retention(engine.store, engine.storage, DAY, 300).make_room()
+    limited_to(engine, 300).make_room()
     assert [is_there(engine, artifact) for artifact in artifacts] == [
         False,
         False,
@@ -80,7 +111,7 @@ def test_over_the_limit_the_longest_unused_go_first(engine: Engine) -> None:
 
 def test_what_was_used_just_now_stays_however_little_room_there_is(engine: Engine) -> None:
     _, artifact = download(engine, "one")
-    Retention(engine.store, engine.storage, DAY, 10).make_room()
+    limited_to(engine, 10).make_room()
     assert is_there(engine, artifact)
 
 
@@ -92,7 +123,7 @@ def test_the_source_of_a_job_that_is_not_final_is_never_given_up(engine: Engine)
     for artifact in (source, other):
         used_ago(engine, artifact, 9 * DAY)
     engine.retention.expire()
-    Retention(engine.store, engine.storage, DAY, 10).make_room()
+    limited_to(engine, 10).make_room()
     assert [is_there(engine, item) for item in (source, other)] == [True, False]
     engine.dispatcher.cancel(clip_id, "ann")
     engine.retention.expire()
