@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import random
+import shutil
 import sys
 import tempfile
 import time
@@ -76,8 +77,12 @@ def main() -> int:
     print(f"{sum(outcome.faults.values())} faults: {dict(outcome.faults)}")
     for line in outcome.broken:
         print("BROKEN", line)
-    print(f"{'everything held' if not outcome.broken else 'logs are'} in {folder}")
-    return 1 if outcome.broken else 0
+    if outcome.broken:
+        print(f"the logs are in {folder}")
+        return 1
+    shutil.rmtree(folder)
+    print("everything held")
+    return 0
 
 
 if __name__ == "__main__":
