@@ -84,8 +84,10 @@ class Storage:
         return self._checked(key).is_file()
 
     def delete(self, key: str) -> None:
-        """Remove a file; it is no fault if it is gone already."""
-        self._checked(key).unlink(missing_ok=True)
+        """Remove a file, or what was brought of it so far; it is no fault if it is gone already."""
+        target = self._checked(key)
+        target.unlink(missing_ok=True)
+        target.with_suffix(".part").unlink(missing_ok=True)
 
     def remove_strays(
         self, older_than_seconds: float, kept: Callable[[list[str]], set[str]]

@@ -198,8 +198,9 @@ def test_a_lease_lost_between_the_file_and_the_record_leaves_no_file(
     assert engine.files() == []
 
 
-def test_a_worker_that_dies_between_the_file_and_the_record_leaves_one_file_in_the_end(
-    engine: Engine, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("where", ["in the middle of the file", "before the record"])
+def test_a_worker_that_dies_while_it_publishes_leaves_one_file_in_the_end(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:
     job_id = engine.submit_download()
 
@@ -211,6 +212,8 @@ def test_a_worker_that_dies_between_the_file_and_the_record_leaves_one_file_in_t
 
     with monkeypatch.context() as patch:
         patch.setattr(engine.store, "release", die)
+        if where == "in the middle of the file":
+            patch.setattr(Path, "replace", lambda path, target: die(path.rename(target)))
         # Nobody tidies up after a kill -9.
         patch.setattr(engine.storage, "delete", lambda key: None)
         with pytest.raises(Death):
