@@ -151,7 +151,7 @@ def test_signals_to_everything_end_the_tool_but_not_the_guard(
     tmp_path: Path, number: signal.Signals
 ) -> None:
     """A service manager signals every process of the service, the guard among them."""
-    with Guard(tmp_path, ["sh", "-c", "echo ready; sleep 60; exit 5"]) as guard:
+    with Guard(tmp_path, ["sh", "-c", "echo ready; exec sleep 60"]) as guard:
         assert guard.wait_for_line() == b"ready\n"
         guard.process.send_signal(number)
         tools = [pid for pid in living_in(tmp_path) if pid != guard.process.pid]
