@@ -88,6 +88,9 @@ def failure_of(stderr: str, *, private: tuple[str, ...] = ()) -> JobError:
     """What yt-dlp's last words mean; `private` are local paths that nobody may see."""
     words = error_words(stderr)
     detail = {"tool": "yt-dlp", "stderr": public_words(words, private)}
+    if "ERROR:" in stderr and not words:
+        # An error without a word is how Python's MemoryError reads; all others have some.
+        return MemoryExceeded("reading the source took more memory than allowed", detail)
     status = re.search(r"HTTP Error (\d{3})", words)
     if status:  # before the texts: the rest of the line is the server's, who may say anything
         return _of_status(int(status[1]), detail)

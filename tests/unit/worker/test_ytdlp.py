@@ -481,3 +481,8 @@ def test_joining_large_files_is_not_taken_for_silence(tmp_path: Path) -> None:
     assert seen[0].memory_bytes == 7
     assert seen[0].file_bytes == 2_000_000_001
     assert (seen[0].folder_bytes or 0) > 4_000_000_000
+
+
+def test_an_error_without_a_word_is_one_of_memory() -> None:
+    told = "WARNING: [generic] Falling back on generic information extractor\nERROR: \n"
+    assert isinstance(failure_of(told), MemoryExceeded)
