@@ -185,7 +185,7 @@ class Runner:
 
     def _cancel(self, held: Held) -> None:
         try:
-            self._end(held, lambda job, now: job.cancelled(now), accept_cancel=True)
+            self._end(held, lambda job, now: job.cancelled(now))
         except LeaseLost:
             log.warning("whoever has the job now will cancel it")
 
@@ -215,11 +215,9 @@ class Runner:
         self._settlement.publish(back)
         log.info("given back")
 
-    def _end(
-        self, held: Held, end: Callable[[Job, float], Job], *, accept_cancel: bool = False
-    ) -> None:
+    def _end(self, held: Held, end: Callable[[Job, float], Job]) -> None:
         job = end(held.job, time.time())
-        held.release(job, accept_cancel=accept_cancel)
+        held.release(job)
         self._settle(job)
 
     def _settle(self, job: Job) -> None:

@@ -64,9 +64,7 @@ class Held:
                 self._lease, change(self._lease.job), LEASE_SECONDS, self._patience
             )
 
-    def release(
-        self, job: Job, extras: Extras = NOTHING_ELSE, *, accept_cancel: bool = False
-    ) -> str:
+    def release(self, job: Job, extras: Extras = NOTHING_ELSE) -> str:
         """Write the last change under this lease; a short outage of the store is waited for.
 
         Raises LeaseLost, CancelRequested or StoreUnavailable: then nobody knows yet whether it
@@ -74,9 +72,7 @@ class Held:
         """
         extras = replace(extras, counters=extras.counters + self.counters)
         with self._lock:
-            place = self._store.release(
-                self._lease, job, extras, accept_cancel=accept_cancel, patience=self._patience
-            )
+            place = self._store.release(self._lease, job, extras, patience=self._patience)
             self._released = True
             self._lease = Lease(job, self._lease.token)
             return place

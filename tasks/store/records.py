@@ -114,14 +114,10 @@ class Records(Once):
         job: Job,
         extras: Extras = NOTHING_ELSE,
         *,
-        accept_cancel: bool = False,
         patience: Patience = NO_PATIENCE,
     ) -> str:
         """Change a job for the last time under this lease. Raises LeaseLost or CancelRequested."""
-        change = change_of(job, lease.job, extras) | {
-            "expect_token": lease.token,
-            "accept_cancel": accept_cancel,
-        }
+        change = change_of(job, lease.job, extras) | {"expect_token": lease.token}
         return self._write(job, change, patience=patience)
 
     def request_cancel(self, job_id: str) -> bool:

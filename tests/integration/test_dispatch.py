@@ -75,7 +75,7 @@ class House:
             JobState.FAILED: lambda: lease.job.failed(now, NO),
             JobState.CANCELLED: lambda: lease.job.cancelled(now),
         }[state]()
-        self.store.release(lease, job, extras, accept_cancel=state is JobState.CANCELLED)
+        self.store.release(lease, job, extras)
         self.settlement.settle(job)
         return job
 

@@ -184,7 +184,7 @@ def test_whoever_lost_the_lease_writes_nothing(store: Store, valkey: ValkeyServe
         with pytest.raises(LeaseLost):
             store.release(stale, stale.job.succeeded(time.time(), {}), extras)
         with pytest.raises(LeaseLost):
-            store.release(stale, stale.job.cancelled(time.time()), accept_cancel=True)
+            store.release(stale, stale.job.cancelled(time.time()))
         assert (client.hgetall(f"clipmill:job:{job_id}"), client.keys("*")) == before
     assert store.renew([stale, fresh]) == ["lost", "held"]
     assert fresh.job.attempt == 2
@@ -237,7 +237,7 @@ def test_the_next_renewal_tells_of_a_cancel(store: Store) -> None:
     ):
         with pytest.raises(CancelRequested):
             refused()
-    store.release(lease, lease.job.cancelled(time.time()), accept_cancel=True)
+    store.release(lease, lease.job.cancelled(time.time()))
     assert not store.cancel_requested(lease.job.id)
 
 

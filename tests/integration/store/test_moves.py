@@ -138,7 +138,7 @@ class Player:
             else:
                 self.store.release(lease, after)
         except CancelRequested:
-            self.store.release(lease, job.cancelled(now), accept_cancel=True)
+            self.store.release(lease, job.cancelled(now))
 
     def any_job(self) -> tuple[Job, int]:
         ids = self.store.redis.zrange("clipmill:index:all", 0, -1)

@@ -123,7 +123,7 @@ def test_clips_whose_downloads_end_nobody_carried_over_go_on(engine: Engine) -> 
     follower = engine.submit_download()
     assert engine.store.job(follower).wait_reason is WaitReason.DEPENDENCY
     lease = start(engine, "download")
-    engine.store.release(lease, lease.job.cancelled(time.time()), accept_cancel=True)
+    engine.store.release(lease, lease.job.cancelled(time.time()))
     assert engine.store.job(job_id).state is JobState.CANCELLED
     engine.housekeeper.round()
     assert engine.store.job(follower).wait_reason is None
