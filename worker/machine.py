@@ -21,7 +21,8 @@ from tasks.store import Store, StoredArtifact
 from tasks.tracing import NO_TRACING, Tracing
 from worker import ytdlp
 from worker.cutting import make_clip, make_thumbnail
-from worker.needs import Need, need_of
+from worker.memory.need import Need
+from worker.memory.needs import need_of
 from worker.publishing import main_artifact_of
 from worker.tools import Tools
 from worker.watch import Held
@@ -139,9 +140,7 @@ class JobMachine:
 
     def cut(self, spec: ClipSpec, source: SourceMedia) -> Cut:
         """Cut a range out of a file and check the result."""
-        return make_clip(
-            spec, source, self._tools, self._need.threads, self._enter, self._held.progress
-        )
+        return make_clip(spec, source, self._tools, self._need, self._enter, self._held.progress)
 
     def thumbnail(self, cut: Cut) -> Path:
         """A small picture of the middle of a clip."""

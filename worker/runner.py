@@ -20,7 +20,7 @@ from tasks.tracing import NO_TRACING, Note, Tracing
 from worker.admission import Budget, NoRoomYet
 from worker.conditions import Conditions, NotNow
 from worker.machine import JobMachine, Toolbox
-from worker.needs import Need
+from worker.memory.need import Need
 from worker.publishing import Publisher
 from worker.supervision import End, Stopped
 from worker.unexpected import as_job_error

@@ -17,7 +17,6 @@ from tasks.specs import Output
 from tests.support.exactness import Verdict, decode, judge
 from tests.support.media import Video, cached_video, ffmpeg, frame_number, frame_numbers
 from tests.support.sources import SOURCES, make_source
-from worker.estimate import MIB, copy_bytes, memory_estimate_bytes, thumbnail_bytes
 from worker.ffmpeg import (
     CutPlan,
     Progress,
@@ -33,6 +32,7 @@ from worker.ffmpeg import (
 )
 from worker.media.opening import open_source
 from worker.media.probe import facts_of
+from worker.memory.model import MIB, copy_bytes, memory_estimate_bytes, thumbnail_bytes
 from worker.process import End, Finished, Limits, Stop, run_process
 
 ONE_FRAME_MS = 41  # the judge counts the sound from the first frame, the clip from its start

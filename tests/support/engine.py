@@ -29,7 +29,7 @@ from tasks.store import Store
 from worker.admission import Budget
 from worker.conditions import Conditions
 from worker.disk import Disk
-from worker.needs import Need
+from worker.memory.need import Need
 from worker.publishing import Publisher
 from worker.recovery import Housekeeper
 from worker.retention import Retention

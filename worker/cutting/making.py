@@ -13,6 +13,7 @@ from tasks.specs import ClipSpec
 from worker import ffmpeg
 from worker.cutting.way import Tool, Way, way_of
 from worker.ffmpeg import CutPlan, ProgressParser
+from worker.memory.need import Need
 from worker.tools import Tools
 
 OnProgress = Callable[[float, float | None, float | None], None]
@@ -33,7 +34,7 @@ def make_clip(
     spec: ClipSpec,
     source: SourceMedia,
     tools: Tools,
-    threads: int,
+    need: Need,
     enter: Callable[[str], None],
     on_progress: OnProgress,
 ) -> Cut:
@@ -49,7 +50,8 @@ def make_clip(
         facts=source.facts,
         output=spec.output,
         container=way.container,
-        threads=threads,
+        threads=need.threads,
+        lean=need.lean,
     )
     if way.tool is Tool.PROGRAM:
         return _by_program(spec, plan, way, tools, on_progress)
@@ -86,6 +88,7 @@ def _by_program(
         "quality": spec.output.quality,
         "audio": spec.output.audio,
         "threads": plan.threads,
+        "lean": plan.lean,
     }
     values = tools.program(
         "cut",

@@ -38,7 +38,8 @@ class CutPlan:
     """Keep `start` to `end` (seconds from the container's start time) of a probed file.
 
     `container` is the one to write, whatever `output.container` says; `threads` is for the decoder
-    and the encoder each; `preroll_seconds` overrides how long before `start` decoding begins.
+    and the encoder each; `lean` steps of its settings save memory; `preroll_seconds` overrides how
+    long before `start` decoding begins.
     """
 
     source: Path
@@ -49,6 +50,7 @@ class CutPlan:
     output: Output
     container: str
     threads: int = 1
+    lean: int = 0
     preroll_seconds: float | None = None
 
     @property

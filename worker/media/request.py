@@ -23,6 +23,7 @@ class CutRequest:
     container: str = "mp4"
     quality: str = "standard"
     threads: int = 1
+    lean: int = 0
     audio: str = "keep"
 
     def __post_init__(self) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from tasks.media import ColourFacts, MediaFacts
 from tests.unit.worker.ffmpeg.values import FACTS, plan, video
-from worker.estimate import (
+from worker.memory.model import (
     MIB,
     copy_bytes,
     memory_estimate_bytes,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from tasks.media import AudioFacts, MediaFacts, VideoFacts
 from tasks.specs import ClipSpec, DownloadSpec, ExtractSpec, Output, Source
-from worker.needs import Need, need_of
+from worker.memory.need import Need
+from worker.memory.needs import need_of
 
 URL = Source(url="https://example.org/v")
 MIB = 1024**2

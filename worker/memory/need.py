@@ -1,0 +1,23 @@
+"""What a job may take of this machine, as admission reserves it and the guard enforces it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Need:
+    """Bytes and cores to reserve, and how decoder and encoder are to run within them.
+
+    `memory_bytes` is also the most that the job may use; `estimate_bytes` is the peak that is
+    expected, `model_bytes` the same before it was corrected by peaks that were seen of jobs of
+    this `shape`. `lean` counts the steps away from the usual settings, to save memory.
+    """
+
+    memory_bytes: int
+    threads: int = 1
+    cores: int = 0
+    lean: int = 0
+    estimate_bytes: int = 0
+    model_bytes: int = 0
+    shape: str = ""
