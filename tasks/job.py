@@ -151,11 +151,15 @@ class Job:
     def requeued(
         self, now: float, *, not_before: float | None = None, give_attempt_back: bool = False
     ) -> Job:
-        """The attempt ended without an end of the job: a retry, a drain or a lost worker."""
+        """The attempt ended without an end of the job: a retry, a drain or a lost worker.
+
+        With its attempt it gets its place in the queue back: a restart is no fault of the job.
+        """
         waiting = _AT_REST | {"wait_reason": WaitReason.RETRY if not_before else None}
         attempt = self.attempt - 1 if give_attempt_back else self.attempt
+        queued_at = self.queued_at if give_attempt_back else now
         return self._moved(
-            JobState.QUEUED, queued_at=now, not_before=not_before, attempt=attempt,
+            JobState.QUEUED, queued_at=queued_at, not_before=not_before, attempt=attempt,
             started_at=None, progress=0.0, **waiting,
         )  # fmt: skip
 
