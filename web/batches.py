@@ -14,7 +14,7 @@ from web.answering import json_answer, json_bytes, json_with_etag, spliced
 from web.api import Blueprint
 from web.archive import archive_answer
 from web.events import MEDIA_TYPE, Event, event_stream
-from web.idempotency import PARAMETER, REPLAYED, idempotency_key
+from web.idempotency import PARAMETER, idempotency_key, keep, replayed
 from web.schemas.answers import BatchSchema
 from web.schemas.batches import BatchRequestSchema
 from web.schemas.queries import BatchQuerySchema
@@ -63,13 +63,18 @@ def _brief(snapshot: Snapshot) -> bytes:
 @blueprint.refusals(400, 401, 403, 413, 415, 503)
 def submit(jobs: list[JobRequest]) -> Response:
     """Submit jobs together: all are accepted, or none."""
-    kit, headers = services(), {}
+    kit, key = services(), idempotency_key(request)
     try:
-        batch_id = kit.dispatcher.submit_batch(jobs, caller().name, idempotency_key(request))
+        batch_id = kit.dispatcher.submit_batch(jobs, caller().name, key)
     except Replayed as earlier:
-        batch_id, headers = earlier.id, dict(REPLAYED)
-    headers["Location"] = f"{API_BASE}/batches/{batch_id}"
-    return _accepted(kit, batch_id, headers)
+        batch_id = earlier.id
+        response = replayed(kit.store, batch_id, lambda: _accepted(kit, batch_id))
+    else:
+        response = _accepted(kit, batch_id)
+        if key is not None:
+            keep(kit.store, batch_id, response)
+    response.headers["Location"] = f"{API_BASE}/batches/{batch_id}"
+    return response
 
 
 @blueprint.route("/<batch_id>")
@@ -137,6 +142,5 @@ def events(query: dict[str, Any], batch_id: str) -> Response:
     return event_stream(batch_id, present)
 
 
-def _accepted(kit: Services, batch_id: str, headers: dict[str, str] | None = None) -> Response:
-    batch = kit.store.batch(batch_id, None)
-    return json_answer(render_batch(kit, batch, "full"), 202, headers)
+def _accepted(kit: Services, batch_id: str) -> Response:
+    return json_answer(render_batch(kit, kit.store.batch(batch_id, None), "full"), 202)

@@ -12,7 +12,7 @@ from tasks.store import JobQuery, Replayed, Snapshot
 from web.answering import job_accepted, job_answer, json_answer, json_bytes, spliced
 from web.api import Blueprint
 from web.events import MEDIA_TYPE, event_stream, job_event
-from web.idempotency import PARAMETER, REPLAYED, idempotency_key
+from web.idempotency import PARAMETER, idempotency_key, keep, replayed
 from web.schemas.answers import JobPageSchema, JobSchema, TimelineSchema
 from web.schemas.queries import JobListSchema, WaitSchema
 from web.schemas.requests import JobRequestSchema
@@ -35,18 +35,19 @@ _JOB_REQUEST = {
 @blueprint.refusals(400, 401, 403, 413, 415, 503)
 def submit(job: JobRequest) -> Response:
     """Submit a job. It is recorded and queued when the answer comes; nothing has run yet."""
-    kit, owner = services(), caller().name
+    kit, owner, key = services(), caller().name, idempotency_key(request)
     try:
-        response = _accepted(kit.dispatcher.submit(job, owner, idempotency_key(request)))
+        snapshot = kit.dispatcher.submit(job, owner, key)
     except Replayed as earlier:
-        response = _accepted(kit.store.snapshot(earlier.id, owner))
-        response.headers.update(REPLAYED)
-    return response
-
-
-def _accepted(snapshot: Snapshot) -> Response:
-    response = job_accepted(snapshot)
-    response.headers["Location"] = f"{API_BASE}/jobs/{snapshot.id}"
+        job_id = earlier.id
+        response = replayed(
+            kit.store, job_id, lambda: job_accepted(kit.store.snapshot(job_id, owner))
+        )
+    else:
+        job_id, response = snapshot.id, job_accepted(snapshot)
+        if key is not None:
+            keep(kit.store, job_id, response)
+    response.headers["Location"] = f"{API_BASE}/jobs/{job_id}"
     return response
 
 

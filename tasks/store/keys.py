@@ -18,6 +18,7 @@ index:…                 zset    ids in order of creation: all, owner, kind, st
 flight:HASH             string  the job that does this work; equal work follows it
 cache:HASH              string  the job whose artifacts answer this work
 once:HASH               string  what a client's own key named: digest and id, expires
+answer:ID               string  the first answer to whoever named it so, packed, expires
 site:HOST               hash    a site that asked us to come less often, expires
 worker:ID               string  a worker's last report, expires
 workers                 zset    worker ids by their last report

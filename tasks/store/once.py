@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
@@ -67,6 +68,17 @@ class Once(StorePart):
                     return list(pipeline.execute()[1:])
                 except redis.WatchError:
                     continue  # someone else used the key this moment: see what for
+
+    def keep_answer(self, id: str, answer: bytes) -> None:
+        """Remember what the submission that made this was answered, as long as its key."""
+        with translated():
+            self.redis.set(key("answer", id), zlib.compress(answer), ex=KEPT_SECONDS)
+
+    def first_answer(self, id: str) -> bytes | None:
+        """What `keep_answer` has kept; None when whoever should have kept it died before."""
+        with translated():
+            packed = self.redis.get(key("answer", id))
+        return zlib.decompress(packed) if packed else None
 
 
 def _refuse(found: bytes | None, once: OnceKey) -> None:

@@ -120,3 +120,22 @@ def test_an_outage_between_the_write_and_its_answer_makes_no_second_job(
         client.client_kill_filter(_type="normal", skipme=True)
     assert post(apis[0], EXTRACT, "key").json()["id"] == first
     assert job_count(apis[0], "extract") == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [("/api/v2/jobs", EXTRACT), ("/api/v2/batches", {"jobs": [EXTRACT, CLIP]})],
+    ids=["job", "batch"],
+)
+def test_who_asks_again_later_gets_the_first_answer_whatever_has_happened_since(
+    apis: list[Api], path: str, body: dict[str, Any]
+) -> None:
+    first = post(apis[0], body, "key", path)
+    with apis[0].client() as client:
+        for job in first.json().get("jobs", [first.json()]):
+            client.post(f"/api/v2/jobs/{job['id']}/cancel").raise_for_status()
+            client.delete(f"/api/v2/jobs/{job['id']}").raise_for_status()
+    again = post(apis[1], body, "key", path)
+    assert (again.status_code, again.content) == (202, first.content)
+    assert again.headers["Idempotency-Replayed"] == "true"
+    assert again.headers["Location"] == first.headers["Location"]
