@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import resource
-import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Self, TypeVar
+from typing import TypeVar
 
 import psutil
 
-from clipmill.demo.memory import tree_bytes
-
-# Each look reads the page tables of every process, which costs a few hundredths of a core.
-SAMPLE_SECONDS = 0.2
+from clipmill.demo.memory import MemoryWatch
 
 Value = TypeVar("Value")
 
@@ -36,11 +31,15 @@ def measured(action: Callable[[], Value]) -> tuple[Value, Cost]:
 
     The stack, whose processes live on, counts as well as commands that come and go.
     """
-    with MemoryPeak() as memory:
+    with MemoryWatch(_children) as memory:
         cpu, began = cpu_seconds(), time.monotonic()
         value = action()
         wall, cpu = time.monotonic() - began, cpu_seconds() - cpu
     return value, Cost(wall, cpu, memory.peak_bytes, memory.longest_gap_seconds)
+
+
+def _children() -> Iterable[int]:
+    return (child.pid for child in psutil.Process().children())
 
 
 def cpu_seconds() -> float:
@@ -56,36 +55,3 @@ def _process_seconds(process: psutil.Process) -> float:
     except psutil.NoSuchProcess:  # reaped meanwhile; who reaped it is read as well
         return 0.0
     return float(times.user + times.system + times.children_user + times.children_system)
-
-
-class MemoryPeak:
-    """Looks five times a second, in a thread of its own, as long as the block lasts."""
-
-    def __init__(self) -> None:
-        self.peak_bytes = 0
-        self.longest_gap_seconds = 0.0
-        self._done = threading.Event()
-        self._thread = threading.Thread(target=self._sample, name="memory", daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._done.set()
-        self._thread.join()
-
-    def _sample(self) -> None:
-        me, before = psutil.Process(), time.monotonic()
-        while True:
-            began = time.monotonic()
-            self.longest_gap_seconds = max(self.longest_gap_seconds, began - before)
-            used = tree_bytes(child.pid for child in me.children())
-            self.peak_bytes, before = max(self.peak_bytes, used), began
-            if self._done.wait(max(0.0, began + SAMPLE_SECONDS - time.monotonic())):
-                return
