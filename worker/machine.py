@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from worker import ytdlp
 from worker.cutting import make_clip, make_thumbnail
 from worker.memory.need import Need
 from worker.memory.needs import need_of
+from worker.memory.peaks import Peaks
 from worker.publishing import main_artifact_of
 from worker.tools import Tools
 from worker.watch import Held
@@ -40,6 +41,7 @@ class Toolbox:
     storage: Storage
     jobs_in_hand: Callable[[], int]
     tracing: Tracing = NO_TRACING
+    peaks: Peaks = field(default_factory=Peaks)
 
     def need_of(self, job: Job) -> Need:
         """The memory and threads to run a job with. Raises SourceFailed when its source is gone."""
@@ -51,6 +53,7 @@ class Toolbox:
             facts,
             budget_bytes=self.settings.memory_budget_bytes,
             idle_cores=max(1, cpu_count() - others),
+            factor=self.peaks.factor,
         )
 
     def source_of(self, job: Job) -> StoredArtifact:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tasks.media import AudioFacts, MediaFacts, VideoFacts
 from tasks.specs import ClipSpec, DownloadSpec, ExtractSpec, Output, Source
+from worker.memory.model import PROBE_BYTES, thumbnail_bytes
 from worker.memory.need import Need
-from worker.memory.needs import need_of
+from worker.memory.needs import GUARD_BYTES, THUMBNAIL_WIDTH, need_of
 
 URL = Source(url="https://example.org/v")
 MIB = 1024**2
@@ -43,7 +46,7 @@ def test_a_clip_takes_a_second_thread_only_while_a_core_is_idle_and_it_fits() ->
     assert need("encode", cores=2).threads == 2
     assert need("encode", cores=1).threads == 1
     one = need("encode", cores=1).memory_bytes
-    assert need("encode", cores=2, budget=one + MIB) == Need(one, 1, 1)
+    assert need("encode", cores=2, budget=one + MIB) == need("encode", cores=1)
 
 
 def test_only_what_encodes_takes_a_core() -> None:
@@ -59,3 +62,61 @@ def test_a_source_of_which_nothing_is_known_is_taken_for_a_large_one() -> None:
 def test_downloads_and_extracts_need_what_their_tool_needs() -> None:
     for spec in (DownloadSpec(URL), ExtractSpec(URL)):
         assert 100 * MIB < need_of(spec, None, budget_bytes=BUDGET).memory_bytes < 200 * MIB
+
+
+def test_a_peak_a_tenth_above_the_estimate_still_fits() -> None:
+    for size in ((640, 360), (1920, 1080), (3840, 2160)):
+        for mode in ("copy", "smart", "encode"):
+            it = need(mode, facts(*size))
+            assert it.estimate_bytes * 1.1 + GUARD_BYTES <= it.memory_bytes
+
+
+def test_every_job_has_room_for_the_programs_that_look_at_its_files() -> None:
+    small = need("copy", facts(320, 180))
+    assert small.estimate_bytes < PROBE_BYTES
+    assert small.memory_bytes >= PROBE_BYTES + GUARD_BYTES
+
+
+def test_a_thumbnail_of_a_large_clip_counts_beside_a_copy() -> None:
+    large = facts(3840, 2160)
+    plain, pictured = (
+        need_of(ClipSpec(URL, 0, 10, "copy", Output(thumbnail=it)), large, budget_bytes=BUDGET)
+        for it in (False, True)
+    )
+    assert pictured.estimate_bytes == plain.estimate_bytes
+    assert pictured.memory_bytes >= thumbnail_bytes(large, THUMBNAIL_WIDTH) * 1.1 + GUARD_BYTES
+    assert plain.memory_bytes < 100 * MIB < pictured.memory_bytes
+
+
+def test_a_thumbnail_is_made_of_the_clip_and_not_of_its_source() -> None:
+    output = Output(width=640, thumbnail=True)
+    small = need_of(ClipSpec(URL, 0, 10, "encode", output), facts(3840, 2160), budget_bytes=BUDGET)
+    assert small.memory_bytes < small.estimate_bytes * 1.13 + GUARD_BYTES
+
+
+def test_what_was_learned_of_a_shape_corrects_its_need() -> None:
+    plain = need("encode")
+
+    def factor(shape: str) -> float:
+        return 2.0 if shape == plain.shape else 1.0
+
+    twice = need_of(clip("encode"), facts(), budget_bytes=BUDGET, factor=factor)
+
+    assert twice.model_bytes == plain.model_bytes
+    assert twice.estimate_bytes == 2 * plain.estimate_bytes
+    assert twice.memory_bytes > 1.9 * plain.memory_bytes
+    assert need_of(clip("smart"), facts(), budget_bytes=BUDGET, factor=factor) == need("smart")
+
+
+def test_shapes_tell_work_apart_that_takes_memory_differently() -> None:
+    needs = [need(mode, facts(*size)) for mode in ("copy", "smart", "encode")
+             for size in ((640, 360), (1920, 1080))]  # fmt: skip
+    needs += [need("encode", cores=2)]
+    needs += [need_of(clip("encode", "high"), facts(), budget_bytes=BUDGET)]
+    needs += [need_of(DownloadSpec(URL), None, budget_bytes=BUDGET)]
+    assert len({it.shape for it in needs}) == len(needs)
+
+
+def test_a_source_cannot_make_up_shapes() -> None:
+    strange = replace(facts(), video=replace(facts().video, codec="of-my-own"))
+    assert "of-my-own" not in need("encode", strange).shape
