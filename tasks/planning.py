@@ -87,7 +87,9 @@ class Planner:
     def plan_batch(self, requests: Sequence[JobRequest], owner: str, batch_id: str) -> list[Job]:
         """The records of a batch, not yet stored; a source that many share is looked up once."""
         parents: dict[Source, Job | None] = {}
-        records = (self._record(request, owner, batch_id) for request in requests)
+        records = [self._record(request, owner, batch_id) for request in requests]
+        for job in sorted(records, key=lambda job: -job.priority):
+            self._parent_of(job, parents)  # the most urgent one says how urgent its download is
         return [self._after(job, self._parent_of(job, parents)) for job in records]
 
     def _record(self, request: JobRequest, owner: str, batch_id: str | None) -> Job:

@@ -181,6 +181,14 @@ def test_clips_of_one_url_wait_for_one_download(house: House) -> None:
     assert {house.start("clip").job.id for _ in jobs} == {job.id for job in jobs}
 
 
+def test_the_download_of_a_batch_is_as_urgent_as_its_most_urgent_clip(house: House) -> None:
+    requests = [
+        JobRequest(clip(start=i), priority=priority) for i, priority in enumerate((2, 8, 5))
+    ]
+    house.dispatcher.submit_batch(requests, "ann")
+    assert [download.priority for download in house.downloads()] == [8]
+
+
 def test_owners_never_share_a_download(house: House) -> None:
     ann, bob = house.submit(clip()), house.submit(clip(), owner="bob")
     assert ann.depends_on != bob.depends_on
