@@ -88,8 +88,9 @@ class Planner:
         """The records of a batch, not yet stored; a source that many share is looked up once."""
         parents: dict[Source, Job | None] = {}
         records = [self._record(request, owner, batch_id) for request in requests]
-        for job in sorted(records, key=lambda job: -job.priority):
-            self._parent_of(job, parents)  # the most urgent one says how urgent its download is
+        clips = [job for job in records if isinstance(job.spec, ClipSpec)]
+        for clip in sorted(clips, key=lambda clip: -clip.priority):
+            self._parent_of(clip, parents)  # the most urgent says how urgent their download is
         return [self._after(job, self._parent_of(job, parents)) for job in records]
 
     def _record(self, request: JobRequest, owner: str, batch_id: str | None) -> Job:
