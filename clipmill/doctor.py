@@ -23,12 +23,11 @@ from clipmill.stack.service import Service
 from clipmill.stack.supervisor import StackError, Supervisor, folder_lock
 from clipmill.stack.valkey import SOCKET_NAME, answers, valkey_command
 from config.machine import memory_limit_bytes
+from config.memory import LEAST_BUDGET_BYTES, too_little
 from config.settings import Settings, SettingsError, load_settings, process_environment
 from config.values import GIB, MIB
 
 TOOL_SECONDS = 60.0
-# What broker, API and worker use themselves, beside the tools that the budget is for.
-OWN_MEMORY_BYTES = 300 * MIB
 OLD_TOOL_DAYS = 90  # sites change, and an old yt-dlp cannot read them any more
 
 
@@ -129,14 +128,15 @@ def nearest_folder(path: Path) -> Path:
 
 
 def check_memory(settings: Settings) -> Finding:
-    """Whether the budget of the media tools is there beside what the system itself uses."""
-    limit = memory_limit_bytes()
-    there = min(psutil.virtual_memory().available, limit or sys.maxsize)
-    budget = settings.memory_budget_bytes
-    detail = f"budget {budget / MIB:.0f} MiB, available {there / MIB:.0f} MiB"
-    if budget + OWN_MEMORY_BYTES <= there:
+    """Whether the budget of the media tools is there beside what runs with them."""
+    beside, budget = settings.beside_tools_bytes, settings.memory_budget_bytes
+    there = min(psutil.virtual_memory().available, memory_limit_bytes())
+    detail = f"budget {budget // MIB} MiB, available {there // MIB} MiB"
+    if there < beside + LEAST_BUDGET_BYTES:
+        return Finding("memory", "fail", detail, too_little(there, beside))
+    if budget + beside <= there:
         return Finding("memory", "ok", detail)
-    remedy = f"Set CLIPMILL_MEMORY_BUDGET below {max(0, there - OWN_MEMORY_BYTES) // MIB}MiB."
+    remedy = f"Set CLIPMILL_MEMORY_BUDGET to {(there - beside) // MIB}MiB or less."
     return Finding("memory", "fail" if budget > there else "warn", detail, remedy)
 
 

@@ -11,8 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from config.machine import cpu_count, memory_limit_bytes
+from config.memory import (
+    LEAST_BUDGET_BYTES,
+    STACK_BYTES,
+    WORKER_BYTES,
+    default_budget_bytes,
+    too_little,
+)
 from config.values import (
-    MIB,
     Network,
     above_zero,
     one_of,
@@ -68,7 +74,7 @@ class Settings:
     memory_budget_bytes: int = setting(
         "MEMORY_BUDGET", "", above_zero(parse_size),
         "what all media subprocesses of one worker may use together; "
-        "unset: 512MiB, or the container's own limit if that is lower",
+        "unset: 512MiB, or what the container's own limit leaves for them if that is less",
     )  # fmt: skip
     worker_concurrency: int = setting(
         "WORKER_CONCURRENCY", "", parse_positive_int,
@@ -147,6 +153,16 @@ class Settings:
         """Whether callers must show a key."""
         return self.api_keys_file is not None and not self.insecure_no_auth
 
+    @property
+    def beside_tools_bytes(self) -> int:
+        """The memory to leave for what runs beside the media tools."""
+        return _beside_tools_bytes(self.redis_url)
+
+    def require_budget(self) -> None:
+        """For who runs the media tools. Raises SettingsError when the budget is too small."""
+        if self.memory_budget_bytes < LEAST_BUDGET_BYTES:
+            raise SettingsError([too_little(memory_limit_bytes(), self.beside_tools_bytes)])
+
 
 def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
     """The settings of this process. Raises SettingsError that names every fault together."""
@@ -166,7 +182,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
             faults.append(f"{name}={_CREDENTIALS.sub('//***@', text)!r} {fault}")
             values[item.name] = _value(item, "")  # so that contradictions are found as well
     settings = Settings(**_with_computed_defaults(values))
-    faults += _contradictions(settings)
+    faults += _contradictions(settings, budget_is_set=bool(values["memory_budget_bytes"]))
     if faults:
         raise SettingsError(faults)
     return settings
@@ -184,8 +200,8 @@ def process_environment() -> dict[str, str]:
 
 def _with_computed_defaults(values: dict[str, Any]) -> dict[str, Any]:
     data_dir = values["data_dir"].resolve()
-    limit = memory_limit_bytes()
-    budget = min(512 * MIB, limit) if limit else 512 * MIB
+    beside = _beside_tools_bytes(values["redis_url"])
+    budget = default_budget_bytes(memory_limit_bytes(), beside)
     return values | {
         "data_dir": data_dir,
         "allowed_networks": values["allowed_networks"] or (),
@@ -195,14 +211,20 @@ def _with_computed_defaults(values: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _contradictions(settings: Settings) -> list[str]:
+def _beside_tools_bytes(redis_url: str | None) -> int:
+    """A worker alone is always told its server; without one it is the whole stack that starts."""
+    return WORKER_BYTES if redis_url else STACK_BYTES
+
+
+def _contradictions(settings: Settings, *, budget_is_set: bool) -> list[str]:
     faults = []
     if not is_loopback(settings.host) and not (settings.auth_required or settings.insecure_no_auth):
         faults.append(
             f"{PREFIX}HOST={settings.host!r} is not a loopback address: set {PREFIX}API_KEYS_FILE, "
             f"or {PREFIX}INSECURE_NO_AUTH=yes to answer everyone"
         )
-    if settings.memory_budget_bytes < 64 * MIB:
+    # A default that is too small is a fault of those who run tools alone: `require_budget`.
+    if budget_is_set and settings.memory_budget_bytes < LEAST_BUDGET_BYTES:
         faults.append(f"{PREFIX}MEMORY_BUDGET is below 64MiB, which no media tool fits in")
     return faults
 

@@ -255,6 +255,7 @@ def main() -> int:
     """Run the worker until it is told to stop; the exit status."""
     try:
         settings = load_settings()
+        settings.require_budget()
     except SettingsError as error:
         print(error, file=sys.stderr)
         return 2

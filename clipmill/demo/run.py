@@ -26,7 +26,6 @@ from clipmill.stack.services import Stack, running_stack
 from clipmill.stack.supervisor import StackError
 from config.settings import PREFIX, load_settings, process_environment
 
-MEMORY_BUDGET = "512MiB"
 # A source from the net may be of any size; the demonstration need not be.
 DOWNLOAD_QUALITY = "720p"
 
@@ -105,7 +104,6 @@ def demo_environment(data_dir: Path, allowed_networks: str) -> dict[str, str]:
     ours = {
         "DATA_DIR": str(data_dir),
         "PORT": "0",
-        "MEMORY_BUDGET": MEMORY_BUDGET,
         "ALLOWED_NETWORKS": allowed_networks,
         "LOG_FORMAT": "text",
     }

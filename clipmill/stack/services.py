@@ -13,15 +13,18 @@ import httpx
 
 from clipmill.stack.processes import Command
 from clipmill.stack.service import Service
-from clipmill.stack.supervisor import Supervisor, folder_lock
+from clipmill.stack.supervisor import StackError, Supervisor, folder_lock
 from clipmill.stack.valkey import SOCKET_NAME, answers, fits_a_socket, socket_url, valkey_command
-from config.settings import CLIENT_NAMES, Settings
+from config.machine import memory_limit_bytes
+from config.memory import LEAST_BUDGET_BYTES, STACK_BYTES, default_budget_bytes, too_little
+from config.settings import CLIENT_NAMES, PREFIX, Settings
 
 STOP_ORDER = ("api", "worker", "broker")
 API_STOP_SECONDS = 10.0
 BROKER_STOP_SECONDS = 10.0
 AFTER_GRACE_SECONDS = 5.0  # what a worker needs beyond the grace that its jobs get
-PREFIX = "clipmill-"
+FOLDER_PREFIX = "clipmill-"
+BUDGET = PREFIX + "MEMORY_BUDGET"
 SHORT_FOLDER = Path("/tmp")  # noqa: S108  # only to make a folder of a name of its own in
 
 # `-P`: a folder named `web` or `config` where the user stands must not be taken for ours.
@@ -53,6 +56,7 @@ def running_stack(
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     url_file = settings.data_dir / "api.url"
     environ = {name: value for name, value in environ.items() if name not in CLIENT_NAMES}
+    environ[BUDGET] = environ.get(BUDGET, "").strip() or str(stack_budget_bytes())
     with folder_lock(settings.data_dir) as lock, _place(settings) as (socket_path, made_folders):
         url_file.unlink(missing_ok=True)
         services: list[Service] = []
@@ -70,6 +74,18 @@ def running_stack(
                 url_file.unlink(missing_ok=True)
 
 
+def stack_budget_bytes() -> int:
+    """What the media tools may use when no setting says it and all else runs beside them.
+
+    The worker, which sees no more than itself, could not know. Raises StackError.
+    """
+    limit = memory_limit_bytes()
+    budget = default_budget_bytes(limit, STACK_BYTES)
+    if budget < LEAST_BUDGET_BYTES:
+        raise StackError(too_little(limit, STACK_BYTES))
+    return budget
+
+
 @contextmanager
 def _place(settings: Settings) -> Iterator[tuple[Path | None, list[Path]]]:
     """Where the embedded broker's socket lies, and the folder made for it, if one had to be.
@@ -84,14 +100,15 @@ def _place(settings: Settings) -> Iterator[tuple[Path | None, list[Path]]]:
     if fits_a_socket(folder):
         yield folder / SOCKET_NAME, []
         return
-    with tempfile.TemporaryDirectory(prefix=PREFIX, dir=_short_folder()) as name:  # mode 0700
+    # Its mode is 0700.
+    with tempfile.TemporaryDirectory(prefix=FOLDER_PREFIX, dir=_short_folder()) as name:
         yield Path(name) / SOCKET_NAME, [Path(name)]
 
 
 def _short_folder() -> Path:
     """Where temporary files go, unless that is a long way down as well."""
     usual = Path(tempfile.gettempdir())
-    return usual if fits_a_socket(usual / f"{PREFIX}12345678") else SHORT_FOLDER
+    return usual if fits_a_socket(usual / f"{FOLDER_PREFIX}12345678") else SHORT_FOLDER
 
 
 def _broker(folder: Path, socket_path: Path, environ: Mapping[str, str]) -> Service:

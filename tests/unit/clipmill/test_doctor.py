@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from clipmill import doctor
 from clipmill.doctor import (
     age_of_version,
     check_broker,
@@ -17,6 +18,7 @@ from clipmill.doctor import (
 )
 from clipmill.keys import make_key
 from config.settings import Settings, load_settings
+from config.values import MIB
 
 
 def settings(folder: Path, **values: object) -> Settings:
@@ -46,6 +48,22 @@ def test_a_budget_above_the_memory_is_a_failure_with_a_remedy(tmp_path: Path) ->
     finding = check_memory(settings(tmp_path, MEMORY_BUDGET="1000T"))
     assert finding.level == "fail"
     assert "CLIPMILL_MEMORY_BUDGET" in finding.remedy
+
+
+def test_a_budget_that_leaves_nothing_for_the_rest_is_told_what_fits(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(doctor, "memory_limit_bytes", lambda: 512 * MIB)
+    alone = {"REDIS_URL": "redis://store"}
+    assert check_memory(settings(tmp_path, MEMORY_BUDGET="352MiB")).level == "ok"
+    assert check_memory(settings(tmp_path, MEMORY_BUDGET="400MiB", **alone)).level == "ok"
+    finding = check_memory(settings(tmp_path, MEMORY_BUDGET="400MiB"))
+    assert finding.level == "warn"
+    assert "352MiB" in finding.remedy
+    monkeypatch.setattr(doctor, "memory_limit_bytes", lambda: 200 * MIB)
+    finding = check_memory(settings(tmp_path, MEMORY_BUDGET="64MiB"))
+    assert finding.level == "fail"
+    assert "too little" in finding.remedy
 
 
 def test_a_port_that_another_program_has_is_a_failure(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from config import machine
+from config import settings as settings_module
 from config.settings import (
     PREFIX,
     Settings,
@@ -29,7 +29,7 @@ def faults_of(**values: str) -> list[str]:
 
 
 def test_with_nothing_set_everything_has_its_default(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(machine, "_CGROUP_LIMITS", ())
+    monkeypatch.setattr(settings_module, "memory_limit_bytes", lambda: 2**40)
     settings = load_settings({})
     assert (settings.host, settings.port, settings.redis_url) == ("127.0.0.1", 8000, None)
     assert settings.data_dir == Path("data").resolve()
@@ -153,33 +153,31 @@ def test_without_keys_we_answer_nowhere_else(host: str) -> None:
     assert load_settings(keys).auth_required
 
 
+WORKER_ALONE = {PREFIX + "REDIS_URL": "redis://store"}
+
+
 @pytest.mark.parametrize(
-    ("limit", "budget"),
-    [
-        ("268435456\n", 256 * MIB),
-        ("1073741824\n", 512 * MIB),
-        ("max\n", 512 * MIB),
-        ("9223372036854771712\n", 512 * MIB),  # version 1's way to say: no limit
-        (None, 512 * MIB),
-    ],
+    ("limit", "of_the_stack", "of_a_worker"),
+    [(256, 96, 144), (512, 352, 400), (1024, 512, 512)],
 )
-def test_the_budget_is_no_more_than_the_container_has(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str | None, budget: int
+def test_the_budget_is_what_the_limit_leaves_beside_all_else(
+    monkeypatch: pytest.MonkeyPatch, limit: int, of_the_stack: int, of_a_worker: int
 ) -> None:
-    path = tmp_path / "memory.max"
-    if limit is not None:
-        path.write_text(limit)
-    monkeypatch.setattr(machine, "_CGROUP_LIMITS", (tmp_path / "none", path))
-    assert load_settings({}).memory_budget_bytes == budget
+    monkeypatch.setattr(settings_module, "memory_limit_bytes", lambda: limit * MIB)
+    assert load_settings({}).memory_budget_bytes == of_the_stack * MIB
+    assert load_settings(WORKER_ALONE).memory_budget_bytes == of_a_worker * MIB
     assert load_settings({PREFIX + "MEMORY_BUDGET": "2GiB"}).memory_budget_bytes == 2048 * MIB
 
 
-def test_a_container_too_small_for_any_tool_is_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_container_too_small_for_any_tool_is_told_to_who_runs_tools_alone(
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    (tmp_path / "memory.max").write_text(str(32 * MIB))
-    monkeypatch.setattr(machine, "_CGROUP_LIMITS", (tmp_path / "memory.max",))
-    assert "64MiB" in faults_of()[0]
+    monkeypatch.setattr(settings_module, "memory_limit_bytes", lambda: 150 * MIB)
+    settings = load_settings(WORKER_ALONE)  # the API is content
+    with pytest.raises(SettingsError, match="150 MiB of memory are too little"):
+        settings.require_budget()
+    load_settings({PREFIX + "MEMORY_BUDGET": "64MiB"}).require_budget()
+    assert "64MiB" in faults_of(MEMORY_BUDGET="63MiB")[0]
 
 
 def test_a_childs_environment_is_a_copy(monkeypatch: pytest.MonkeyPatch) -> None:
