@@ -20,17 +20,18 @@ import sys
 import time
 
 from worker import diskuse, proctree
+from worker.cgroups import Group
 
 TYPE_CHECKING = False  # `typing` costs as much as all the rest
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 TICK_SECONDS = 0.2
-NEAR_LIMIT = 0.8  # PSS is read above this share of the limit only
 MAX_PROCESSES = 64  # of one job: yt-dlp with its helpers has six
 MAX_OPEN_FILES = 1024
 EXPENDABLE = "500"  # the kernel's memory killer shall take the tool, not the worker or the guard
 CANNOT_START = 127  # what a shell answers
+CPU_GRACE_SECONDS = 5  # from SIGXCPU, which a tool may take for a friendly word, to SIGKILL
 SIG_DFL, SIG_IGN = 0, 1
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100, PTH120
@@ -58,6 +59,8 @@ class Spec:
         self.data_bytes = int(given.get("data_bytes", 0))
         self.file_bytes = int(given.get("file_bytes", 0))
         self.folder_bytes = int(given.get("folder_bytes", 0))
+        self.cpu_seconds = int(given.get("cpu_seconds", 0))
+        self.group = given.get("group", "")
 
 
 class Watch:
@@ -120,8 +123,9 @@ class Watch:
         return "disk" if self._disk_is_full(pids) else None
 
     def _used_bytes(self, pids: Sequence[int]) -> int:
+        """RSS, which is cheap to read, as long as it cannot hide a PSS above the limit."""
         used = sum(map(proctree.resident_bytes, pids))
-        if self._spec.memory_bytes and used > self._spec.memory_bytes * NEAR_LIMIT:
+        if self._spec.memory_bytes and used > self._spec.memory_bytes:
             return sum(map(proctree.proportional_bytes, pids))
         return used
 
@@ -161,21 +165,21 @@ class Watch:
             time.sleep(0.001)
 
 
-def start(spec: Spec) -> int:
+def start(spec: Spec, group: Group) -> int:
     """Fork the tool; its pid."""
     guard = os.getpid()
     tool = os.fork()
     if tool:
         return tool
     try:
-        become_tool(spec, guard)
+        become_tool(spec, guard, group)
     except BaseException as error:  # whatever it is, the guard's code must not go on in the child
         os.write(2, f"cannot start {spec.argv[0]!r}: {error}\n".encode(errors="replace"))
     finally:
         os._exit(CANNOT_START)
 
 
-def become_tool(spec: Spec, guard: int) -> None:
+def become_tool(spec: Spec, guard: int, group: Group) -> None:
     """All that is done in the forked child, in order, before the tool takes its place."""
     set_signals()
     os.setsid()
@@ -184,6 +188,7 @@ def become_tool(spec: Spec, guard: int) -> None:
         os._exit(CANNOT_START)
     proctree.prctl(proctree.PR_SET_NO_NEW_PRIVS, 1)  # a setuid program could not be killed
     make_expendable()
+    group.enter()
     set_limits(spec)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)  # the life line is the guard's alone
     os.execvp(spec.argv[0], spec.argv)  # noqa: S606  # no shell is wanted
@@ -206,13 +211,15 @@ def set_limits(spec: Spec) -> None:
         lower(resource.RLIMIT_DATA, spec.data_bytes)
     if spec.file_bytes:
         lower(resource.RLIMIT_FSIZE, spec.file_bytes)
+    if spec.cpu_seconds:
+        lower(resource.RLIMIT_CPU, spec.cpu_seconds, more=CPU_GRACE_SECONDS)
 
 
-def lower(limit: int, value: int) -> None:
-    """Set the soft and the hard limit, never above what is allowed now."""
-    hard = resource.getrlimit(limit)[1]
-    value = value if hard == resource.RLIM_INFINITY else min(value, hard)
-    resource.setrlimit(limit, (value, value))
+def lower(limit: int, value: int, more: int = 0) -> None:
+    """Set the soft limit, and the hard one so much above; never above what is allowed now."""
+    allowed = resource.getrlimit(limit)[1]
+    hard = value + more if allowed == resource.RLIM_INFINITY else min(value + more, allowed)
+    resource.setrlimit(limit, (min(value, hard), hard))
 
 
 def set_signals() -> None:
@@ -233,18 +240,33 @@ def ignore_signals() -> None:
         libc.signal(signal, SIG_IGN)
 
 
-def report(spec: Spec, watch: Watch, why: str) -> None:
+def report(spec: Spec, watch: Watch, group: Group, why: str) -> None:
     """The one JSON line; its values need no quoting."""
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     peak_bytes = max(watch.peak_bytes, usage.ru_maxrss * 1024)  # between two ticks, of the largest
+    cpu_seconds = usage.ru_utime + usage.ru_stime
+    returncode = os.waitstatus_to_exitcode(watch.status)
+    if why == "exited":
+        why = ended_by_kernel(spec, group, returncode, cpu_seconds) or why
+        if why == "memory":  # the kernel was quicker than a look: it had come to the limit
+            peak_bytes = max(peak_bytes, spec.memory_bytes)
     line = (
-        f'{{"why": "{why}", "returncode": {os.waitstatus_to_exitcode(watch.status)}, '
-        f'"peak_bytes": {peak_bytes}, "cpu_seconds": {usage.ru_utime + usage.ru_stime:.3f}}}\n'
+        f'{{"why": "{why}", "returncode": {returncode}, '
+        f'"peak_bytes": {peak_bytes}, "cpu_seconds": {cpu_seconds:.3f}}}\n'
     )
     try:  # noqa: SIM105  # `contextlib` costs its import
         os.write(spec.report, line.encode())
     except BrokenPipeError:  # the worker died: nobody is left to be told
         pass
+
+
+def ended_by_kernel(spec: Spec, group: Group, returncode: int, cpu_seconds: float) -> str | None:
+    """Which limit of ours the kernel enforced, if that is how the tool ended."""
+    if returncode == -proctree.SIGXCPU:
+        return "deadline"
+    if spec.cpu_seconds and returncode == -proctree.SIGKILL and cpu_seconds >= spec.cpu_seconds:
+        return "deadline"
+    return "memory" if returncode != 0 and group.killed() else None
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -256,12 +278,14 @@ def main(arguments: Sequence[str]) -> None:
         return
     proctree.prctl(proctree.PR_SET_CHILD_SUBREAPER, 1)
     ignore_signals()
-    tool = start(spec)
+    group = Group(spec.group, spec.memory_bytes)
+    tool = start(spec, group)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the end of stdout is the tool's alone
     watch = Watch(spec, parent_fd, tool)
     try:
         why = watch.until_end()
     finally:  # also when the guard itself fails
         watch.kill_all()
-    report(spec, watch, why)
+    report(spec, watch, group, why)
+    group.remove()
     os._exit(0)  # there is nothing to clean up, and the interpreter takes 3 ms for it

@@ -16,7 +16,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import IO
 
-from worker import proctree, sweep
+from worker import cgroups, proctree, sweep
 from worker.environment import environment
 from worker.guard import MAX_PROCESSES, command_line
 from worker.output import Lines, Tail
@@ -85,6 +85,7 @@ class _Guard:
             finally:
                 os.close(report_end)  # the guard has the only one now: its end is the guard's end
             self._descriptors = opened.pop_all()
+        self._group = limits.group
         self._since = proctree.started_at(self._popen.pid) or 0
         pipes = (self._popen.stdin, self._popen.stdout, self._popen.stderr)
         self._life_line, self.stdout, self.stderr = map(_opened, pipes)
@@ -121,6 +122,7 @@ class _Guard:
             living.discard(self._popen.pid)
         if self._popen.returncode != 0:
             sweep.kill_orphans(_guards, self._since)
+            cgroups.remove(self._group or "")
 
     def _ends_within(self, seconds: float) -> bool:
         with selectors.PollSelector() as ready:
@@ -157,7 +159,7 @@ def _start(
 
 
 def _options(limits: Limits, report_fd: int) -> list[str]:
-    values: dict[str, float | None] = {
+    values: dict[str, float | str | None] = {
         "parent": os.getpid(),
         "report": report_fd,
         "deadline_seconds": limits.deadline_seconds,
@@ -166,6 +168,8 @@ def _options(limits: Limits, report_fd: int) -> list[str]:
         "data_bytes": limits.data_bytes,
         "file_bytes": limits.file_bytes,
         "folder_bytes": limits.folder_bytes,
+        "cpu_seconds": limits.cpu_seconds,
+        "group": limits.group,
     }
     return [f"{name}={value}" for name, value in values.items() if value is not None]
 

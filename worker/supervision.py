@@ -32,11 +32,13 @@ class Limits:
     data_bytes: int | None = None  # RLIMIT_DATA of each process; shared memory passes it by
     file_bytes: int | None = None  # of each file; the tool sees EFBIG
     folder_bytes: int | None = None  # of the folder and of deleted files held open, watched
+    cpu_seconds: int | None = None  # of each process: should the deadline not be kept otherwise
+    group: str | None = None  # the cgroup to make for it, which `memory_bytes` then limits as well
     grace_seconds: float = 2.0  # from TERM to KILL
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
-            if name.endswith("_bytes") and value is not None and value <= 0:
+            if name.endswith(("_bytes", "cpu_seconds")) and value is not None and value <= 0:
                 raise ValueError(f"{name} must be above 0, not {value}")  # never read as "no limit"
 
 

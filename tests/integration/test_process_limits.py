@@ -20,9 +20,11 @@ from tests.support.processes import (
     noted_pids,
     run,
 )
-from worker.process import End, Limits, Stop, run_process
+from worker.cgroups import Groups, find_groups
+from worker.process import End, Finished, Limits, Stop, run_process
 
 MEGABYTE = 1024 * 1024
+KILLED = {"deadline_seconds": 30, "memory_bytes": 500 * MEGABYTE}
 
 
 def test_the_deadline_ends_a_deaf_tool(tmp_path: Path) -> None:
@@ -93,6 +95,66 @@ def test_a_data_limit_is_felt_by_the_tool_itself(tmp_path: Path) -> None:
     assert (done.end, done.returncode, lines) == (End.EXITED, 7, ["MemoryError"])
 
 
+def test_processor_time_ends_a_tool_as_its_deadline_would(tmp_path: Path) -> None:
+    done, _ = run(evil("burn", 30), tmp_path, replace(LIMITS, cpu_seconds=1))
+    assert (done.end, done.returncode) == (End.DEADLINE, -signal.SIGXCPU)
+    assert 1 <= done.cpu_seconds < 3
+
+
+def test_a_tool_that_will_not_hear_of_its_processor_time_is_killed(tmp_path: Path) -> None:
+    deaf = "import signal; signal.signal(signal.SIGXCPU, signal.SIG_IGN)\nwhile True: pass"
+    argv = [sys.executable, "-I", "-S", "-c", deaf]
+    done, _ = run(argv, tmp_path, replace(LIMITS, cpu_seconds=1))
+    assert (done.end, done.returncode) == (End.DEADLINE, -9)
+
+
+def in_a_group(argv: list[str], folder: Path, memory_bytes: int) -> tuple[Finished, Groups | None]:
+    """Run a tool in a memory group, where one can be made; without one it runs all the same."""
+    groups = find_groups()
+    limits = replace(LIMITS, memory_bytes=memory_bytes, group=groups.next() if groups else None)
+    return run(argv, folder, limits)[0], groups
+
+
+def test_a_tool_that_grows_between_two_looks_is_stopped_by_its_group(tmp_path: Path) -> None:
+    done, groups = in_a_group(evil("allocate", 2000), tmp_path, 100 * MEGABYTE)
+    assert done.end is End.MEMORY
+    assert done.peak_bytes >= 100 * MEGABYTE
+    if groups is not None:  # without, it may have had all of it before the first look
+        assert done.peak_bytes < 200 * MEGABYTE
+        assert not list(Path(groups.home).glob(f"clipmill-{os.getpid()}-*"))
+
+
+def test_a_child_killed_in_the_group_is_no_end_of_a_tool_that_does_without_it(
+    tmp_path: Path,
+) -> None:
+    hungry = f"{sys.executable} -I -S -c 'bytearray(500 * 2**20)'"
+    done, groups = in_a_group(["sh", "-c", f"{hungry}; exit 0"], tmp_path, 60 * MEGABYTE)
+    if groups is not None:  # the guard alone may be quick enough to stop the tool, or not
+        assert (done.end, done.returncode) == (End.EXITED, 0)
+
+
+def test_files_that_a_tool_reads_and_writes_do_not_fill_its_group(tmp_path: Path) -> None:
+    with (tmp_path / "large").open("wb") as file:
+        for _ in range(200):
+            file.write(os.urandom(MEGABYTE))
+    done, _ = in_a_group(["cp", "large", "copy"], tmp_path, 16 * MEGABYTE)
+    assert (done.end, done.returncode) == (End.EXITED, 0)
+    assert (tmp_path / "copy").stat().st_size == 200 * MEGABYTE
+    assert done.seconds < 20
+
+
+def test_a_guard_that_is_killed_leaves_no_group(tmp_path: Path) -> None:
+    groups = find_groups()
+    path = groups.next() if groups else None
+    with Supervised(tmp_path, evil("scatter"), limits={"group": path, **KILLED}) as worker:
+        guard = worker.guard()
+        assert eventually(lambda: len(noted_pids(tmp_path)) == 4)
+        assert path is None or Path(path).is_dir()
+        os.kill(guard, signal.SIGKILL)
+        assert worker.result()["end"] == End.LOST
+    assert path is None or not Path(path).exists()
+
+
 def test_a_file_stops_growing_at_its_limit_with_a_clean_error(tmp_path: Path) -> None:
     limits = replace(LIMITS, file_bytes=3 * MEGABYTE)
     done, _ = run(["dd", "if=/dev/zero", "of=large", "bs=1M", "count=10"], tmp_path, limits)
@@ -115,7 +177,9 @@ def test_a_crowd_of_processes_is_ended(tmp_path: Path) -> None:
     assert living_in(tmp_path) == set()
 
 
-@pytest.mark.parametrize("name", ["memory_bytes", "data_bytes", "file_bytes", "folder_bytes"])
+@pytest.mark.parametrize(
+    "name", ["memory_bytes", "data_bytes", "file_bytes", "folder_bytes", "cpu_seconds"]
+)
 def test_a_limit_of_nothing_is_refused_rather_than_read_as_none(name: str) -> None:
     with pytest.raises(ValueError, match=name):
         Limits(deadline_seconds=1, **{name: 0})  # type: ignore[arg-type]
