@@ -20,10 +20,21 @@ class NoRoomYet(Exception):
 
 
 @dataclass(eq=False)
-class _Waiter:
+class _Share:
+    """What one job waits for, or holds."""
+
     need_bytes: int
     cores: int
     overtaken: int = 0
+
+
+@dataclass(frozen=True)
+class Wait:
+    """How one job waits: so long, until it is given up, and `on_wait` is called once at first."""
+
+    seconds: float
+    given_up: Callable[[], bool] = lambda: False
+    on_wait: Callable[[], None] = lambda: None
 
 
 @dataclass
@@ -37,7 +48,7 @@ class Budget:
     total_cores: int = 1
     _reserved: int = 0
     _cores_taken: int = 0
-    _waiters: list[_Waiter] = field(default_factory=list)
+    _waiters: list[_Share] = field(default_factory=list)
     _changed: threading.Condition = field(default_factory=threading.Condition)
 
     @property
@@ -59,80 +70,97 @@ class Budget:
             )
 
     @contextmanager
-    def reserve(
-        self,
-        need_bytes: int,
-        cores: int = 0,
-        *,
-        patience_seconds: float,
-        given_up: Callable[[], bool] = lambda: False,
-        on_wait: Callable[[], None] = lambda: None,
-    ) -> Iterator[None]:
+    def reserve(self, need_bytes: int, cores: int = 0, *, wait: Wait) -> Iterator[Reservation]:
         """Hold `need_bytes` and `cores` inside the block; waits its turn first.
 
-        Of a job that wants more cores than there are, all are taken. `on_wait` is called once if
-        it has to wait; `given_up` ends the wait early. Raises NoRoomYet after `patience_seconds`,
-        ExceedsMemoryBudget when it can never fit.
+        Of a job that wants more cores than there are, all are taken. Raises NoRoomYet when it has
+        waited long enough, ExceedsMemoryBudget when it can never fit.
         """
-        self.check(need_bytes)
-        waiter = _Waiter(need_bytes, min(cores, self.total_cores))
-        self._enter(waiter, time.monotonic() + patience_seconds, given_up, on_wait)
+        reservation = Reservation(self)
+        reservation.exchange(need_bytes, cores, wait=wait)
         try:
-            yield
+            yield reservation
         finally:
-            with self._changed:
-                self._reserved -= waiter.need_bytes
-                self._cores_taken -= waiter.cores
-                self._changed.notify_all()
+            reservation.give_back()
 
-    def _enter(
-        self,
-        waiter: _Waiter,
-        until: float,
-        given_up: Callable[[], bool],
-        on_wait: Callable[[], None],
-    ) -> None:
+    def enter(self, need_bytes: int, cores: int, wait: Wait) -> _Share:
+        """Wait for a share; raises as `reserve` does, and then nothing is held."""
+        self.check(need_bytes)
+        share = _Share(need_bytes, min(cores, self.total_cores))
+        until = time.monotonic() + wait.seconds
         with self._changed:
-            self._waiters.append(waiter)
-            if self._admit(waiter):
-                return
+            self._waiters.append(share)
+            if self._admit(share):
+                return share
         try:
-            on_wait()  # outside of the lock: it writes to the store
-            self._wait(waiter, until, given_up)
+            wait.on_wait()  # outside of the lock: it writes to the store
+            self._wait(share, until, wait.given_up)
         except BaseException:
             with self._changed:
-                self._waiters.remove(waiter)
+                self._waiters.remove(share)
                 self._changed.notify_all()
             raise
+        return share
 
-    def _wait(self, waiter: _Waiter, until: float, given_up: Callable[[], bool]) -> None:
+    def leave(self, share: _Share) -> None:
+        """Give a share to those who wait."""
         with self._changed:
-            while not self._admit(waiter):
+            self._reserved -= share.need_bytes
+            self._cores_taken -= share.cores
+            self._changed.notify_all()
+
+    def _wait(self, share: _Share, until: float, given_up: Callable[[], bool]) -> None:
+        with self._changed:
+            while not self._admit(share):
                 left = until - time.monotonic()
                 if left <= 0 or given_up():
                     raise NoRoomYet
                 # `given_up` may change without a word to us, so look again soon.
                 self._changed.wait(min(left, 0.5))
 
-    def _admit(self, waiter: _Waiter) -> bool:
+    def _admit(self, share: _Share) -> bool:
         """Let it in if it fits, unless somebody before it fits too or was passed too often."""
-        earlier = self._waiters[: self._waiters.index(waiter)]
+        earlier = self._waiters[: self._waiters.index(share)]
         # Who waits for a core alone loses nothing to a job that needs none.
-        passed = [
-            other for other in earlier if waiter.cores or not self.has_bytes(other.need_bytes)
-        ]
-        if not self._fits(waiter) or any(map(self._fits, earlier)):
+        passed = [other for other in earlier if share.cores or not self.has_bytes(other.need_bytes)]
+        if not self._fits(share) or any(map(self._fits, earlier)):
             return False
         if any(other.overtaken >= OVERTAKES for other in passed):
             return False
         for other in passed:
             other.overtaken += 1
-        self._waiters.remove(waiter)
-        self._reserved += waiter.need_bytes
-        self._cores_taken += waiter.cores
+        self._waiters.remove(share)
+        self._reserved += share.need_bytes
+        self._cores_taken += share.cores
         self._changed.notify_all()  # the next in line may fit as well
         return True
 
-    def _fits(self, waiter: _Waiter) -> bool:
-        has_cores = not waiter.cores or self._cores_taken + waiter.cores <= self.total_cores
-        return has_cores and self.has_bytes(waiter.need_bytes)
+    def _fits(self, share: _Share) -> bool:
+        has_cores = not share.cores or self._cores_taken + share.cores <= self.total_cores
+        return has_cores and self.has_bytes(share.need_bytes)
+
+
+class Reservation:
+    """A share of the budget that is held now, and can be exchanged for another."""
+
+    def __init__(self, budget: Budget) -> None:
+        self._budget = budget
+        self._share: _Share | None = None
+
+    def exchange(self, need_bytes: int, cores: int = 0, *, wait: Wait) -> None:
+        """Hold this much instead. What was held is given back before: of two who each kept
+        theirs while they waited for more, neither would ever get it.
+
+        Raises as `Budget.reserve` does, and then nothing is held.
+        """
+        held = self._share
+        if held and need_bytes <= held.need_bytes and cores <= held.cores:
+            return
+        self.give_back()
+        self._share = self._budget.enter(need_bytes, cores, wait)
+
+    def give_back(self) -> None:
+        """Hold nothing any more."""
+        share, self._share = self._share, None
+        if share is not None:
+            self._budget.leave(share)

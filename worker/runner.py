@@ -17,7 +17,7 @@ from tasks.settlement import Settlement
 from tasks.store import ArtifactGone, CancelRequested, Extras, LeaseLost, Store
 from tasks.store.counters import observed
 from tasks.tracing import NO_TRACING, Note, Tracing
-from worker.admission import Budget, NoRoomYet
+from worker.admission import Budget, NoRoomYet, Wait
 from worker.conditions import Conditions, NotNow
 from worker.machine import JobMachine, Toolbox
 from worker.memory.need import Need
@@ -109,9 +109,11 @@ class Runner:
                     self._budget.reserve(
                         need.memory_bytes,
                         need.cores,
-                        patience_seconds=PATIENCE_SECONDS,
-                        given_up=lambda: held.stop.reason is not None,
-                        on_wait=lambda: self._tell_wait(held, need),
+                        wait=Wait(
+                            PATIENCE_SECONDS,
+                            lambda: held.stop.reason is not None,
+                            lambda: self._tell_wait(held, need),
+                        ),
                     )
                 )
             finally:

@@ -23,6 +23,7 @@ from tests.support.engine import MIB, URL, Attempt, Engine, in_thread
 from tests.support.processes import eventually
 from tests.support.records import Records
 from tests.support.valkey import ValkeyServer
+from worker.admission import Wait
 from worker.supervision import End, Stopped
 
 
@@ -155,7 +156,7 @@ def test_a_job_that_waited_for_memory_too_long_goes_back(
     monkeypatch.setattr("worker.runner.PATIENCE_SECONDS", 0.1)
     job_id = engine.submit()
     engine.need_bytes = 300 * MIB
-    with engine.budget.reserve(300 * MIB, patience_seconds=0):
+    with engine.budget.reserve(300 * MIB, wait=Wait(0)):
         engine.runner.run_next("extract")
     job = engine.store.job(job_id)
     assert (job.state, job.attempt, job.wait_reason) == (JobState.QUEUED, 0, None)

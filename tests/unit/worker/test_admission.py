@@ -11,7 +11,7 @@ import pytest
 
 from tasks.errors import ExceedsMemoryBudget
 from tests.support.processes import eventually
-from worker.admission import MIB, OVERTAKES, Budget, NoRoomYet
+from worker.admission import MIB, OVERTAKES, Budget, NoRoomYet, Wait
 
 
 class Crowd:
@@ -28,7 +28,7 @@ class Crowd:
         queued = len(self.budget._waiters) + len(self.inside)
 
         def stay() -> None:
-            with self.budget.reserve(need_bytes, patience_seconds=30):
+            with self.budget.reserve(need_bytes, wait=Wait(30)):
                 self.inside.append(name)
                 self._leave[name].wait(30)
 
@@ -51,7 +51,7 @@ class Crowd:
 
 def test_what_fits_goes_in_and_gives_all_back() -> None:
     budget = Budget(100)
-    with budget.reserve(60, patience_seconds=0), budget.reserve(40, patience_seconds=0):
+    with budget.reserve(60, wait=Wait(0)), budget.reserve(40, wait=Wait(0)):
         assert budget.reserved_bytes == 100
     assert budget.reserved_bytes == 0
 
@@ -59,7 +59,7 @@ def test_what_fits_goes_in_and_gives_all_back() -> None:
 def test_what_can_never_fit_is_refused_with_need_and_budget() -> None:
     with (
         pytest.raises(ExceedsMemoryBudget) as refused,
-        Budget(64 * MIB).reserve(65 * MIB, patience_seconds=9),
+        Budget(64 * MIB).reserve(65 * MIB, wait=Wait(9)),
     ):
         pass
     assert refused.value.detail == {"need_bytes": 65 * MIB, "budget_bytes": 64 * MIB}
@@ -69,17 +69,17 @@ def test_what_can_never_fit_is_refused_with_need_and_budget() -> None:
 
 def test_a_job_that_fails_gives_its_share_back() -> None:
     budget = Budget(100)
-    with pytest.raises(MemoryError), budget.reserve(100, patience_seconds=0):
+    with pytest.raises(MemoryError), budget.reserve(100, wait=Wait(0)):
         raise MemoryError
     assert budget.reserved_bytes == 0
 
 
 def test_whoever_waits_too_long_or_gives_up_leaves_no_trace() -> None:
     budget = Budget(100)
-    with budget.reserve(100, patience_seconds=0):
-        with pytest.raises(NoRoomYet), budget.reserve(1, patience_seconds=0.05):
+    with budget.reserve(100, wait=Wait(0)):
+        with pytest.raises(NoRoomYet), budget.reserve(1, wait=Wait(0.05)):
             pass
-        with pytest.raises(NoRoomYet), budget.reserve(1, patience_seconds=9, given_up=lambda: True):
+        with pytest.raises(NoRoomYet), budget.reserve(1, wait=Wait(9, given_up=lambda: True)):
             pass
     assert budget._waiters == []
     assert budget.reserved_bytes == 0
@@ -93,8 +93,8 @@ def test_a_wait_is_told_once_and_a_fault_in_telling_leaves_the_queue() -> None:
         told.append("once")
         raise OSError
 
-    with budget.reserve(100, patience_seconds=0):
-        with pytest.raises(OSError), budget.reserve(1, patience_seconds=9, on_wait=fails):  # noqa: PT011 - the very one raised above
+    with budget.reserve(100, wait=Wait(0)):
+        with pytest.raises(OSError), budget.reserve(1, wait=Wait(9, on_wait=fails)):  # noqa: PT011 - the very one raised above
             pass
         assert (told, budget._waiters) == (["once"], [])
 
@@ -135,7 +135,7 @@ def test_many_threads_never_exceed_the_budget_and_all_come_in() -> None:
     def work(seed: int) -> None:
         chance = random.Random(seed)
         for _ in range(30):
-            with budget.reserve(chance.randint(1, 1000), patience_seconds=60):
+            with budget.reserve(chance.randint(1, 1000), wait=Wait(60)):
                 most.append(budget.reserved_bytes)
 
     threads = [threading.Thread(target=work, args=(seed,), daemon=True) for seed in range(12)]
@@ -150,24 +150,24 @@ def test_many_threads_never_exceed_the_budget_and_all_come_in() -> None:
 
 def test_no_more_encoders_run_than_there_are_cores() -> None:
     budget = Budget(1000, 2)
-    with budget.reserve(1, 1, patience_seconds=0), budget.reserve(1, 1, patience_seconds=0):
-        with pytest.raises(NoRoomYet), budget.reserve(1, 1, patience_seconds=0.05):
+    with budget.reserve(1, 1, wait=Wait(0)), budget.reserve(1, 1, wait=Wait(0)):
+        with pytest.raises(NoRoomYet), budget.reserve(1, 1, wait=Wait(0.05)):
             raise AssertionError("three on two cores")
-        with budget.reserve(1, patience_seconds=0):
+        with budget.reserve(1, wait=Wait(0)):
             assert budget.reserved_bytes == 3
-    with budget.reserve(1, 8, patience_seconds=0):
+    with budget.reserve(1, 8, wait=Wait(0)):
         assert budget.reserved_bytes == 1
 
 
 def test_who_needs_no_core_passes_those_who_wait_for_one_any_number_of_times() -> None:
     budget = Budget(1000, 1)
     waiting = threading.Event()
-    with budget.reserve(1, 1, patience_seconds=0):
+    with budget.reserve(1, 1, wait=Wait(0)):
         second = threading.Thread(target=hold_a_core, args=(budget, waiting.set))
         second.start()
         assert waiting.wait(5)
         for _ in range(5 * OVERTAKES):
-            with budget.reserve(1, patience_seconds=0):
+            with budget.reserve(1, wait=Wait(0)):
                 pass
     second.join(10)
     assert not second.is_alive()
@@ -176,5 +176,67 @@ def test_who_needs_no_core_passes_those_who_wait_for_one_any_number_of_times() -
 
 def hold_a_core(budget: Budget, on_wait: Callable[[], None]) -> None:
     """Wait for a core, and give it back."""
-    with budget.reserve(1, 1, patience_seconds=30, on_wait=on_wait):
+    with budget.reserve(1, 1, wait=Wait(30, on_wait=on_wait)):
         pass
+
+
+def test_an_exchange_gives_back_before_it_waits_so_that_two_cannot_block_each_other() -> None:
+    budget = Budget(100)
+    both_in, most = threading.Barrier(2, timeout=10), []
+
+    def grow() -> None:
+        with budget.reserve(50, wait=Wait(10)) as reservation:
+            both_in.wait()
+            reservation.exchange(90, wait=Wait(10))
+            most.append(budget.reserved_bytes)
+
+    threads = [threading.Thread(target=grow, daemon=True) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert most == [90, 90]
+    assert budget.reserved_bytes == 0
+
+
+def test_an_exchange_stands_behind_those_who_wait_already() -> None:
+    budget = Budget(100)
+    crowd = Crowd(budget)
+    with budget.reserve(60, wait=Wait(0)) as reservation:
+        crowd.come("earlier", 80)
+        with pytest.raises(NoRoomYet):
+            reservation.exchange(70, wait=Wait(0.2))
+        assert eventually(lambda: crowd.inside == ["earlier"])
+        assert budget.reserved_bytes == 80
+    crowd.all_go()
+    assert budget.reserved_bytes == 0
+
+
+def test_an_exchange_for_what_can_never_fit_is_refused_and_leaves_nothing() -> None:
+    budget = Budget(100, 2)
+    with budget.reserve(50, 2, wait=Wait(0)) as reservation:
+        with pytest.raises(ExceedsMemoryBudget):
+            reservation.exchange(101, 1, wait=Wait(0))
+        assert budget.reserved_bytes == 0
+        with budget.reserve(100, 2, wait=Wait(0)):
+            pass
+    assert budget.reserved_bytes == 0
+
+
+def test_an_exchange_for_less_waits_for_nobody() -> None:
+    budget = Budget(100, 2)
+    crowd = Crowd(budget)
+    with budget.reserve(60, 2, wait=Wait(0)) as reservation:
+        crowd.come("earlier", 80)
+        reservation.exchange(50, 1, wait=Wait(0))
+        assert budget.reserved_bytes == 60
+    crowd.all_go()
+
+
+def test_an_exchange_that_fits_takes_other_cores_too() -> None:
+    budget = Budget(100, 2)
+    with budget.reserve(60, 2, wait=Wait(0)) as reservation:
+        reservation.exchange(90, 1, wait=Wait(0))
+        with budget.reserve(10, 1, wait=Wait(0)):
+            assert budget.reserved_bytes == 100
+    assert budget.reserved_bytes == 0
