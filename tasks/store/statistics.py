@@ -90,7 +90,7 @@ class Statistics(StorePart):
         """Say that a worker is there and how it does."""
         told = json.dumps(asdict(report))
         keys = [key("worker", report.id), WORKERS]
-        self.run("report", keys, report.id, told, WORKER_TTL_SECONDS, report.seen_at)
+        self.run("report", keys, report.id, told, WORKER_TTL_SECONDS)
 
     def forget_worker(self, worker_id: str) -> None:
         """A worker that says good-bye is gone at once."""
@@ -105,7 +105,8 @@ class Statistics(StorePart):
     def roll_call(self) -> tuple[list[WorkerReport], list[str]]:
         """The workers that are there, and the ids of those that fell silent lately."""
         with translated():
-            self.redis.zremrangebyscore(WORKERS, "-inf", time.time() - 10 * WORKER_TTL_SECONDS)
+            forgotten = _seconds(self.redis.time()) - 10 * WORKER_TTL_SECONDS
+            self.redis.zremrangebyscore(WORKERS, "-inf", forgotten)
             ids = [item.decode() for item in self.redis.zrange(WORKERS, 0, -1)]
             if not ids:
                 return [], []

@@ -47,6 +47,15 @@ def test_a_worker_that_reports_from_this_host_is_healthy(
     assert (seen.returncode, seen.stderr) == (0, "")
 
 
+@pytest.mark.parametrize("wrong_by_seconds", [-3600, 3600])
+def test_a_worker_whose_clock_is_wrong_is_there_all_the_same(
+    store: Store, wrong_by_seconds: int
+) -> None:
+    store.report_worker(replace(REPORT, seen_at=time.time() + wrong_by_seconds))
+    present, silent = store.roll_call()
+    assert ([report.id for report in present], silent) == ([REPORT.id], [])
+
+
 def test_a_worker_of_another_host_does_not_make_this_one_healthy(
     valkey: ValkeyServer, store: Store, tmp_path: Path
 ) -> None:
