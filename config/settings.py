@@ -67,6 +67,10 @@ class Settings:
         parse_redis_url,
         "Redis 7+ or Valkey; unset: an embedded server in DATA_DIR",
     )
+    broker_url: str | None = setting(
+        "BROKER_URL", "", parse_redis_url,
+        "server of the messages, which may forget them; unset: that of REDIS_URL",
+    )  # fmt: skip
     data_dir: Path = setting("DATA_DIR", "./data", parse_path, "broker data, artifacts, workspaces")
     storage_url: str = setting(
         "STORAGE_URL", "", parse_storage_url, "where artifacts live; unset: DATA_DIR/artifacts"
@@ -204,6 +208,7 @@ def _with_computed_defaults(values: dict[str, Any]) -> dict[str, Any]:
     budget = default_budget_bytes(memory_limit_bytes(), beside)
     return values | {
         "data_dir": data_dir,
+        "broker_url": values["broker_url"] or values["redis_url"],
         "allowed_networks": values["allowed_networks"] or (),
         "storage_url": values["storage_url"] or (data_dir / "artifacts").as_uri(),
         "memory_budget_bytes": values["memory_budget_bytes"] or budget,

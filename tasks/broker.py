@@ -1,23 +1,31 @@
 """The Celery side of sending: a message is a wake-up call that names a job, nothing more.
 
 The record in the store is the truth. A message may come twice, late or never: a worker takes what
-is ready, and the housekeeper sends again what was lost.
+is ready, and the housekeeper sends again what was lost. So the messages may lie on a server of
+their own (`BROKER_URL`), which may forget them all.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
 from urllib.parse import urlsplit
 
 from celery import Celery
-from kombu.exceptions import OperationalError
+from kombu import pools
+from kombu.exceptions import KombuError
 
 from tasks.errors import StoreUnavailable
+from tasks.store.connection import translated
 
 log = logging.getLogger(__name__)
 
 TASK_NAME = "clipmill.run"
+# A request must not hang on a broker that is gone: its record is written already.
+_SOON_SECONDS = 2
+_SENDING = {"socket_timeout": _SOON_SECONDS, "connect_retries_timeout": 1, "interval_start": 0.2}
 
 
 def queue_name(kind: str) -> str:
@@ -26,7 +34,7 @@ def queue_name(kind: str) -> str:
 
 
 def broker_url(redis_url: str) -> str:
-    """The same server as kombu spells it: unix sockets have a scheme of their own there."""
+    """A server as kombu spells it: unix sockets have a scheme of their own there."""
     parts = urlsplit(redis_url)
     if parts.scheme != "unix":
         return redis_url
@@ -35,7 +43,7 @@ def broker_url(redis_url: str) -> str:
 
 
 def make_celery(redis_url: str) -> Celery:
-    """The Celery application with the settings that were seen to survive faults of Redis."""
+    """Celery on this server, with the settings that were seen to survive faults of Redis."""
     app = Celery("clipmill", broker=broker_url(redis_url), set_as_current=False)
     app.conf.update(
         # Early ack: with late ack one lost connection starts a second copy of a running job.
@@ -73,23 +81,39 @@ class Broker:
 
     def __init__(self, celery: Celery) -> None:
         self._celery = celery
+        connection = celery.connection_for_write(
+            connect_timeout=_SOON_SECONDS, transport_options=_SENDING
+        )
+        self._connections = pools.connections[connection]
+        self._producers = pools.producers[connection]
 
     def publish(self, jobs: Iterable[tuple[str, str]]) -> None:
         """Send one message for each (kind, job id). Raises StoreUnavailable."""
-        try:
-            with self._celery.producer_pool.acquire(block=True, timeout=5) as producer:
-                for kind, job_id in jobs:
-                    self._celery.send_task(
-                        TASK_NAME, args=[job_id], queue=queue_name(kind), producer=producer
-                    )
-        except (OperationalError, OSError) as error:
-            raise StoreUnavailable("the message broker does not answer") from error
+        with _taken_from(self._producers) as producer:
+            for kind, job_id in jobs:
+                self._celery.send_task(
+                    TASK_NAME, args=[job_id], queue=queue_name(kind), producer=producer
+                )
 
     def waiting(self, kind: str) -> int:
         """How many messages of a kind lie in the broker. Raises StoreUnavailable."""
-        try:
-            with self._celery.connection_for_read() as connection:
-                channel = connection.default_channel
-                return int(channel._size(queue_name(kind)))
-        except (OperationalError, OSError) as error:
-            raise StoreUnavailable("the message broker does not answer") from error
+        with _taken_from(self._connections) as connection:
+            return int(connection.default_channel._size(queue_name(kind)))
+
+    def ping(self) -> None:
+        """Raises StoreUnavailable when the broker does not answer."""
+        with _taken_from(self._connections) as connection:
+            connection.default_channel.client.ping()
+
+
+@contextmanager
+def _taken_from(pool: Any) -> Iterator[Any]:
+    """One of a pool for the block; whatever goes wrong with it is a StoreUnavailable."""
+    try:
+        with (
+            translated("the message broker"),
+            pool.acquire(block=True, timeout=_SOON_SECONDS) as taken,
+        ):
+            yield taken
+    except (KombuError, OSError) as error:
+        raise StoreUnavailable("the message broker does not answer") from error

@@ -49,19 +49,20 @@ def create_app(
     Raises StoreNotSet, UnsafeStore when the settings refuse such a store, and KeyFileError or
     OSError when the key file cannot be used.
     """
-    if settings.redis_url is None:
+    if settings.redis_url is None or settings.broker_url is None:
         raise StoreNotSet(
             "CLIPMILL_REDIS_URL is not set: `clipmill up` starts an embedded server and sets it"
         )
     store = store or Store.at(settings.redis_url)
     check_policy(store, settings.redis_policy)
     storage = storage or Storage.at(settings.storage_url)
+    broker = Broker(make_celery(settings.broker_url))
     kit = Services(
         settings=settings,
         store=store,
         storage=storage,
-        dispatcher=dispatcher
-        or Dispatcher(store, Broker(make_celery(settings.redis_url)), storage, settings),
+        broker=broker,
+        dispatcher=dispatcher or Dispatcher(store, broker, storage, settings),
         changes=changes or _started(Changes(settings.redis_url)),
         gate=Gate(settings),
         started_at=time.time(),

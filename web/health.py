@@ -74,6 +74,7 @@ def _services(kit: Services) -> dict[str, Service]:
             redis = {"status": UNHEALTHY}
     return {
         "redis": redis,
+        **({} if _carries_messages(kit) else {"broker": _broker(kit)}),
         "workers": _workers(workers),
         "storage": _storage(kit),
         **{tool: _tool(tool, workers) for tool in _TOOLS},
@@ -85,6 +86,20 @@ def _redis(kit: Services) -> Service:
         kit.store.ping()
     except StoreUnavailable:
         return {"status": UNHEALTHY}
+    return {"status": HEALTHY}
+
+
+def _carries_messages(kit: Services) -> bool:
+    """Whether the record store's server is the broker as well."""
+    return kit.settings.broker_url == kit.settings.redis_url
+
+
+def _broker(kit: Services) -> Service:
+    """Without it jobs are accepted, but nobody is told of them until it is back."""
+    try:
+        kit.broker.ping()
+    except StoreUnavailable:
+        return {"status": DEGRADED}
     return {"status": HEALTHY}
 
 

@@ -11,6 +11,7 @@ from typing import cast
 from flask import Flask, current_app, g
 
 from config.settings import Settings
+from tasks.broker import Broker
 from tasks.dispatch import Dispatcher
 from tasks.storage import Storage
 from tasks.store import Changes, Store
@@ -53,6 +54,7 @@ class Services:
 
     settings: Settings
     store: Store
+    broker: Broker
     dispatcher: Dispatcher
     storage: Storage
     changes: Changes

@@ -46,7 +46,7 @@ from worker.runner import Runner
 from worker.supervision import End
 from worker.sweep import become_subreaper, sweep_leftovers
 from worker.watch import Heartbeat
-from worker.watchdog import Watchdog, end_at_once
+from worker.watchdog import Watchdog, end_at_once, servers_answer
 from worker.workspace import WorkFolder, remove_leftovers
 
 log = logging.getLogger(__name__)
@@ -153,7 +153,7 @@ def build(settings: Settings, celery: Celery) -> Parts:
         work_folder,
         disk,
         tracing,
-        _watchdog(settings, heartbeat, pulse, draining),
+        _watchdog(settings, broker, heartbeat, pulse, draining),
         pulse,
         draining,
     )
@@ -170,7 +170,11 @@ def _retention(settings: Settings, store: Store, storage: Storage) -> Retention:
 
 
 def _watchdog(
-    settings: Settings, heartbeat: Heartbeat, pulse: Pulse, draining: threading.Event
+    settings: Settings,
+    broker: Broker,
+    heartbeat: Heartbeat,
+    pulse: Pulse,
+    draining: threading.Event,
 ) -> Watchdog:
     return Watchdog(
         {
@@ -178,20 +182,8 @@ def _watchdog(
             # A drain stops the consumer, and may take as long as its grace.
             "consumer": lambda: time.monotonic() if draining.is_set() else pulse.beats,
         },
-        lambda: _answers(settings.redis_url),
+        lambda: servers_answer(settings.redis_url, broker),
     )
-
-
-def _answers(redis_url: str | None) -> bool:
-    """Whether the store answers someone new."""
-    store = Store.at(redis_url or "")
-    try:
-        store.ping()
-    except StoreUnavailable:
-        return False
-    finally:
-        store.close()
-    return True
 
 
 def _clean_work_folder(root: Path, worker_id: str) -> WorkFolder:
@@ -259,12 +251,12 @@ def main() -> int:
     except SettingsError as error:
         print(error, file=sys.stderr)
         return 2
-    if settings.redis_url is None:
+    if settings.redis_url is None or settings.broker_url is None:
         print("CLIPMILL_REDIS_URL is not set; `clipmill up` starts a server", file=sys.stderr)
         return 2
     configure_logging(settings.log_format, settings.log_level)
     become_subreaper()
-    celery = make_celery(settings.redis_url)
+    celery = make_celery(settings.broker_url)
     try:
         parts = build(settings, celery)
     except UnsafeStore as error:

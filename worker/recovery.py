@@ -87,8 +87,7 @@ class Housekeeper:
             self._each(self._store.expired_leases(), self._recover)
         self._each(self._store.due_retries(), self._promote)
         self._each(self._store.ended_jobs(), self._settle)
-        for kind in KINDS:
-            self._wake_again(kind)
+        self._look_after_messages()
         self._retention.round()
         self._store.note_housekeeping()
 
@@ -138,6 +137,14 @@ class Housekeeper:
             return
         if job.state.final:
             self._settlement.settle(job)
+
+    def _look_after_messages(self) -> None:
+        """A broker that is away, if it is a server of its own, keeps no other help from a job."""
+        try:
+            for kind in KINDS:
+                self._wake_again(kind)
+        except StoreUnavailable as error:
+            log.warning("messages have to wait: %s", error.message)
 
     def _wake_again(self, kind: str) -> None:
         """Send messages again when, two rounds running, there were fewer than ready jobs."""

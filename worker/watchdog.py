@@ -10,6 +10,10 @@ import os
 import threading
 from collections.abc import Callable, Mapping
 
+from tasks.broker import Broker
+from tasks.errors import StoreUnavailable
+from tasks.store import Store
+
 log = logging.getLogger(__name__)
 
 # What sysexits.h calls EX_SOFTWARE; a supervisor starts again whatever ends with a fault.
@@ -25,12 +29,25 @@ def end_at_once() -> None:
     os._exit(EXIT_STATUS)
 
 
+def servers_answer(redis_url: str | None, broker: Broker) -> bool:
+    """Whether store and broker answer someone new."""
+    store = Store.at(redis_url or "")
+    try:
+        store.ping()
+        broker.ping()
+    except StoreUnavailable:
+        return False
+    finally:
+        store.close()
+    return True
+
+
 class Watchdog:
     """One thread that looks at the signs of life every second.
 
     It counts its own looks rather than seconds: after a stop (SIGSTOP, a sleeping machine) the
-    others get as long as ever to move. While `can_move` says no, as when the store is away,
-    nobody is blamed: a new process could do no more.
+    others get as long as ever to move. While `can_move` says no, as when the store or the broker
+    is away, nobody is blamed: a new process could do no more.
     """
 
     def __init__(

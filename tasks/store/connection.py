@@ -62,12 +62,12 @@ def connect(url: str, timeout_seconds: float = 2.5) -> redis.Redis:
 
 
 @contextmanager
-def translated() -> Iterator[None]:
+def translated(server: str = "the record store") -> Iterator[None]:
     """Turn every failure of Redis into StoreUnavailable."""
     try:
         yield
     except redis.RedisError as error:
-        raise StoreUnavailable("the record store does not answer") from error
+        raise StoreUnavailable(f"{server} does not answer") from error
 
 
 def _source(name: str, file: str) -> str:

@@ -204,6 +204,9 @@ class ServicesSchema(Schema):
     """The parts that the system stands on."""
 
     redis = fields.Nested(ServiceSchema)
+    broker = fields.Nested(
+        ServiceSchema, metadata={"description": "Only where messages have a server of their own."}
+    )
     workers = fields.Nested(ServiceSchema)
     storage = fields.Nested(ServiceSchema)
     ffmpeg = fields.Nested(ServiceSchema)

@@ -45,6 +45,14 @@ def test_an_empty_value_is_no_value() -> None:
     assert load_settings({PREFIX + "PORT": " ", PREFIX + "REDIS_URL": ""}) == load_settings({})
 
 
+def test_messages_go_to_the_records_server_unless_they_have_one_of_their_own() -> None:
+    records, messages = "redis://records:6379/0", "redis://messages:6379/0"
+    assert load_settings({PREFIX + "REDIS_URL": records}).broker_url == records
+    both = {PREFIX + "REDIS_URL": records, PREFIX + "BROKER_URL": messages}
+    assert (load_settings(both).redis_url, load_settings(both).broker_url) == (records, messages)
+    assert faults_of(BROKER_URL="amqp://messages")
+
+
 def test_the_example_file_holds_every_setting_with_its_default_and_meaning() -> None:
     blocks = EXAMPLE.read_text().strip().split("\n\n")[1:]
     assert blocks == [
