@@ -6,11 +6,15 @@ import fcntl
 import logging
 import os
 import shutil
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 log = logging.getLogger(__name__)
+
+# A disk that could not be written for a moment must not cost its room until the next restart.
+AGAIN_SECONDS = 5.0
 
 
 class WorkFolder:
@@ -33,7 +37,7 @@ class WorkFolder:
         try:
             yield folder
         finally:
-            shutil.rmtree(folder, onerror=_log_leftover)
+            _remove_in_the_end(folder)
 
     def close(self) -> None:
         """Remove the folder and let go of it."""
@@ -78,6 +82,22 @@ def _removed_if_ownerless(folder: Path) -> bool:
     finally:
         os.close(descriptor)
     return True
+
+
+def _remove_in_the_end(folder: Path) -> None:
+    """Remove a folder now, or as soon as its disk lets us."""
+    failed: list[object] = []
+
+    def on_error(_function: object, path: str, error: tuple[type, BaseException, object]) -> None:
+        if not isinstance(error[1], FileNotFoundError):
+            failed.append(error[1])
+            _log_leftover(_function, path, error)
+
+    shutil.rmtree(folder, onerror=on_error)
+    if failed:
+        again = threading.Timer(AGAIN_SECONDS, _remove_in_the_end, [folder])
+        again.daemon = True
+        again.start()
 
 
 def _log_leftover(_function: object, path: str, error: object) -> None:

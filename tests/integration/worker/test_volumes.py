@@ -10,9 +10,12 @@ import pytest
 
 from tasks.job import Job, JobState
 from tests.support.engine import Attempt, Engine
+from tests.support.processes import eventually
 from tests.support.stack import Api
 from tests.support.valkey import ValkeyServer
 from tests.support.volumes import Volume, small_volume
+from worker import workspace
+from worker.workspace import WorkFolder
 
 
 @pytest.fixture
@@ -83,6 +86,21 @@ def test_a_disk_that_turns_read_only_holds_jobs_up_and_readiness_says_so(
         volume.set_read_only(False)
         assert try_again(engine, job_id).state is JobState.SUCCEEDED
         assert client.get("/readyz").status_code == 200
+
+
+def test_a_folder_that_could_not_be_removed_goes_when_the_disk_can_be_written_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workspace, "AGAIN_SECONDS", 0.1)
+    with small_volume(tmp_path / "work", "4m") as volume:
+        work_folder = WorkFolder(volume.path, "worker")
+        with work_folder.workspace("job", "token") as folder:
+            (folder / "made.mp4").write_bytes(b"media")
+            volume.set_read_only(True)
+        assert folder.exists()
+        volume.set_read_only(False)
+        assert eventually(lambda: not folder.exists())
+        work_folder.close()
 
 
 @pytest.mark.parametrize(
