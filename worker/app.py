@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Any, Protocol
+from typing import Any
 
 from celery import Celery, bootsteps, signals
 from celery.exceptions import SecurityWarning
@@ -42,6 +42,7 @@ from worker.publishing import Publisher
 from worker.recovery import Housekeeper
 from worker.reporting import Reporter
 from worker.retention import Retention
+from worker.rounds import Rounds
 from worker.runner import Runner
 from worker.supervision import End
 from worker.sweep import become_subreaper, sweep_leftovers
@@ -77,13 +78,6 @@ class Pulse:
         celery.steps["consumer"].add(Beating)
 
 
-class Thread(Protocol):
-    """What works beside the jobs."""
-
-    def start(self) -> None: ...
-    def stop(self) -> None: ...
-
-
 @dataclass(frozen=True)
 class Parts:
     """Everything a worker is made of."""
@@ -101,7 +95,7 @@ class Parts:
     draining: threading.Event
 
     @property
-    def _threads(self) -> Sequence[Thread]:
+    def _threads(self) -> Sequence[Rounds]:
         return self.heartbeat, self.housekeeper, self.reporter, self.disk, self.watchdog
 
     def start(self) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from worker.rounds import Rounds
 from worker.supervision import End, Stop
 
 log = logging.getLogger(__name__)
@@ -25,26 +26,16 @@ def free_bytes_at(folder: Path) -> Callable[[], int]:
     return lambda: shutil.disk_usage(folder).free
 
 
-class Disk:
+class Disk(Rounds):
     """Lets jobs start while enough stays free, and stops the youngest when it does not."""
 
     def __init__(self, free_bytes: Callable[[], int], least_bytes: int) -> None:
+        super().__init__("disk watch", LOOK_SECONDS)
         self._free_bytes = free_bytes
         self._least_bytes = least_bytes
         self._promised = 0
         self._running: list[Stop] = []
         self._lock = threading.Lock()
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="disk", daemon=True)
-
-    def start(self) -> None:
-        """Begin to watch."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Watch no more."""
-        self._stopping.set()
-        self._thread.join(timeout=10)
 
     @contextmanager
     def room(self, need_bytes: int, stop: Stop) -> Iterator[None]:
@@ -64,7 +55,7 @@ class Disk:
                 self._promised -= need_bytes
                 self._running.remove(stop)
 
-    def look(self) -> None:
+    def round(self) -> None:
         """Stop the job that began last when half of what shall stay free is gone."""
         with self._lock:
             if self._free_bytes() >= self._least_bytes // 2:
@@ -76,10 +67,3 @@ class Disk:
 
     def _left(self) -> int:
         return self._free_bytes() - self._promised - self._least_bytes
-
-    def _watch(self) -> None:
-        while not self._stopping.wait(LOOK_SECONDS):
-            try:
-                self.look()
-            except OSError:
-                log.exception("the room on the disk cannot be measured")

@@ -7,7 +7,6 @@ on the record, so it does no harm if two of them should ever do it at once.
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -21,6 +20,7 @@ from tasks.storage import Storage
 from tasks.store import CancelRequested, Conflict, Extras, Follows, Store
 from tasks.store.counters import counter_name
 from worker.retention import Retention
+from worker.rounds import Rounds
 
 log = logging.getLogger(__name__)
 
@@ -32,8 +32,8 @@ MOST_MESSAGES = 1000
 SETTLING_SECONDS = 5.0
 
 
-class Housekeeper:
-    """One thread that looks after jobs which nobody looks after."""
+class Housekeeper(Rounds):
+    """Looks after jobs which nobody looks after."""
 
     def __init__(
         self,
@@ -42,46 +42,37 @@ class Housekeeper:
         storage: Storage,
         settlement: Settlement,
         retention: Retention,
-        name: str,
+        worker_id: str,
     ) -> None:
+        super().__init__("housekeeper", PERIOD_SECONDS)
         self._store = store
         self._broker = broker
         self._storage = storage
         self._settlement = settlement
         self._retention = retention
-        self._name = name
+        self._worker_id = worker_id
         self._unheard: dict[str, int] = dict.fromkeys(KINDS, 0)
         self._leases_count_from = 0.0
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._keep, name="housekeeper", daemon=True)
-
-    def start(self) -> None:
-        """Begin to look."""
-        self._thread.start()
 
     def stop(self) -> None:
         """Stop after the present round, and let another take over at once."""
-        self._stopping.set()
-        self._thread.join(timeout=10)
+        super().stop()
         try:
-            self._store.lock("housekeeper", self._name, 0.001)
+            self._store.lock("housekeeper", self._worker_id, 0.001)
         except StoreUnavailable:
             log.warning("the lock could not be given back; it expires by itself")
 
-    def _keep(self) -> None:
-        while not self._stopping.wait(PERIOD_SECONDS):
-            try:
-                if self._store.lock("housekeeper", self._name, LOCK_SECONDS):
-                    self.round()
-            except StoreUnavailable as error:
-                log.warning("housekeeping has to wait: %s", error.message)
-                # Nobody could renew a lease either: let the living do so first.
-                self._leases_count_from = time.monotonic() + SETTLING_SECONDS
-            except Exception:
-                # Whatever it was: a housekeeper that has died unseen is the worst of all faults.
-                log.exception("housekeeping failed")
-
     def round(self) -> None:
+        """Look at everything, if no other worker does."""
+        try:
+            if self._store.lock("housekeeper", self._worker_id, LOCK_SECONDS):
+                self.keep_house()
+        except StoreUnavailable:
+            # Nobody could renew a lease either: let the living do so first.
+            self._leases_count_from = time.monotonic() + SETTLING_SECONDS
+            raise
+
+    def keep_house(self) -> None:
         """One look at everything. Raises StoreUnavailable."""
         if time.monotonic() >= self._leases_count_from:
             self._each(self._store.expired_leases(), self._recover)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import shutil
 import socket
-import threading
 import time
 from collections import Counter
 from dataclasses import replace
@@ -22,6 +21,7 @@ from tasks.store import Store, WorkerReport
 from worker.admission import Budget
 from worker.conditions import Conditions
 from worker.load import LoadMeter, tools_bytes
+from worker.rounds import Rounds
 from worker.watch import Heartbeat
 
 log = logging.getLogger(__name__)
@@ -29,8 +29,8 @@ log = logging.getLogger(__name__)
 PERIOD_SECONDS = 2.0
 
 
-class Reporter:
-    """One thread that keeps the worker's report fresh."""
+class Reporter(Rounds):
+    """Keeps the worker's report fresh."""
 
     def __init__(
         self,
@@ -41,6 +41,7 @@ class Reporter:
         conditions: Conditions,
         worker_id: str,
     ) -> None:
+        super().__init__("reporter", PERIOD_SECONDS)
         self._store = store
         self._settings = settings
         self._budget = budget
@@ -50,33 +51,18 @@ class Reporter:
         self._load = LoadMeter()
         self._limit, self._limit_since = Limit.NOTHING, time.time()
         self._tools = tool_versions()
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._report, name="reporter", daemon=True)
-
-    def start(self) -> None:
-        """Report now, and then every few seconds."""
-        self._thread.start()
 
     def stop(self) -> None:
         """Say good-bye."""
-        self._stopping.set()
-        self._thread.join(timeout=10)
+        super().stop()
         try:
             self._store.forget_worker(self._worker_id)
         except StoreUnavailable:
             log.warning("the good-bye could not be said; the report expires by itself")
 
-    def _report(self) -> None:
-        while True:
-            try:
-                self._store.report_worker(self.report())
-            except StoreUnavailable as error:
-                log.warning("the report could not be written: %s", error.message)
-            except Exception:
-                # A disk that is gone, a process table that cannot be read: the next try may work.
-                log.exception("no report could be made")
-            if self._stopping.wait(PERIOD_SECONDS):
-                return
+    def round(self) -> None:
+        """Report. Fails where a disk is gone or a process table cannot be read."""
+        self._store.report_worker(self.report())
 
     def report(self) -> WorkerReport:
         """How this worker does now, and what limits it since when."""

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
-from tasks.errors import StoreUnavailable
 from tasks.job import Job
 from tasks.store import (
     LEASE_SECONDS,
@@ -21,6 +20,7 @@ from tasks.store import (
     Patience,
     Store,
 )
+from worker.rounds import Rounds
 from worker.supervision import End, Stop
 
 log = logging.getLogger(__name__)
@@ -97,26 +97,16 @@ class Held:
             self._lock.release()
 
 
-class Heartbeat:
-    """One thread a worker that renews every lease in one round trip a second."""
+class Heartbeat(Rounds):
+    """Renews every lease of a worker in one round trip a second."""
 
     def __init__(self, store: Store) -> None:
+        super().__init__("heartbeat", HEARTBEAT_SECONDS)
         self._store = store
         self._held: set[Held] = set()
         self._lock = threading.Lock()
         self._stop_reason: End | None = None
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
         self.last_success = time.monotonic()
-
-    def start(self) -> None:
-        """Begin to beat."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Stop when all jobs are given back."""
-        self._stopping.set()
-        self._thread.join(timeout=10)
 
     @contextmanager
     def holding(self, lease: Lease) -> Iterator[Held]:
@@ -150,20 +140,11 @@ class Heartbeat:
             for held in self._held:
                 held.stop.request(reason)
 
-    def _beat(self) -> None:
-        while not self._stopping.wait(HEARTBEAT_SECONDS):
-            try:
-                self.beat()
-                self.last_success = time.monotonic()
-            except StoreUnavailable as error:
-                # The leases last longer than a short outage; the token decides afterwards.
-                log.warning("heartbeat failed: %s", error.message)
-            except Exception:
-                # Whatever it was: without this thread every lease would run out.
-                log.exception("heartbeat failed")
+    def round(self) -> None:
+        """Renew all leases once and write the progress that was noted.
 
-    def beat(self) -> None:
-        """Renew all leases once and write the progress that was noted."""
+        When the store is away: leases last longer than a short outage, then the token decides.
+        """
         with self._lock:
             held = list(self._held)
         if not held:
@@ -174,6 +155,7 @@ class Heartbeat:
                 self._write_progress(item)
             else:
                 item.stop.request(End.CANCELLED if answer == "cancel" else End.LOST)
+        self.last_success = time.monotonic()
 
     def _write_progress(self, held: Held) -> None:
         try:

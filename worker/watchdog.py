@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import logging
 import os
-import threading
 from collections.abc import Callable, Mapping
 
 from tasks.broker import Broker
 from tasks.errors import StoreUnavailable
 from tasks.store import Store
+from worker.rounds import Rounds
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ def servers_answer(redis_url: str | None, broker: Broker) -> bool:
     return True
 
 
-class Watchdog:
+class Watchdog(Rounds):
     """One thread that looks at the signs of life every second.
 
     It counts its own looks rather than seconds: after a stop (SIGSTOP, a sleeping machine) the
@@ -56,24 +56,14 @@ class Watchdog:
         can_move: Callable[[], bool],
         give_up: Callable[[], None] = end_at_once,
     ) -> None:
+        super().__init__("watchdog", LOOK_SECONDS)
         self._signs = signs
         self._can_move = can_move
         self._give_up = give_up
         self._last = {name: sign() for name, sign in signs.items()}
         self._still = dict.fromkeys(signs, 0)
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
 
-    def start(self) -> None:
-        """Begin to look."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Look no more."""
-        self._stopping.set()
-        self._thread.join(timeout=10)
-
-    def look(self) -> None:
+    def round(self) -> None:
         """One look at every sign."""
         for name, sign in self._signs.items():
             seen = sign()
@@ -86,7 +76,3 @@ class Watchdog:
             log.critical("no progress: this worker ends itself", extra={"values": {"dead": dead}})
             self._give_up()
         self._still = dict.fromkeys(self._signs, 0)
-
-    def _watch(self) -> None:
-        while not self._stopping.wait(LOOK_SECONDS):
-            self.look()

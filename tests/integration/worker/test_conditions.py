@@ -99,7 +99,7 @@ def test_a_disk_that_runs_full_puts_the_job_off(engine: Engine) -> None:
 
     def work(attempt: Attempt) -> Any:
         engine.free_bytes = 10
-        engine.disk.look()
+        engine.disk.round()
         assert attempt.held.stop.reason is End.DISK
         raise StorageFull("the disk of this machine ran full")  # what the tools make of it
 

@@ -148,7 +148,7 @@ def test_one_job_that_cannot_be_helped_does_not_keep_others_from_it(engine: Engi
 def test_after_an_outage_the_living_renew_before_anyone_is_declared_lost(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("worker.recovery.PERIOD_SECONDS", 0.02)
+    engine.housekeeper.period_seconds = 0.02
     job_id = engine.submit()
     start(engine)
     let_expire(engine, job_id)
@@ -178,22 +178,20 @@ def test_a_full_store_does_not_keep_lost_jobs_from_their_end(
         start(engine)
         let_expire(engine, job_id)
         if engine.store.job(job_id).attempt < 3:
-            engine.housekeeper.round()
+            engine.housekeeper.keep_house()
     with valkey.client() as client:
         client.config_set("maxmemory", "1mb")
         assert engine.store.lock("housekeeper", "me", 5)
         assert not engine.store.lock("housekeeper", "another", 5)
-        engine.housekeeper.round()
+        engine.housekeeper.keep_house()
         engine.store.count({"something_total": 2, "else_total": 0.5})
         client.config_set("maxmemory", "0")
     assert engine.store.job(job_id).state is JobState.FAILED
     assert engine.store.counters()["something_total"] == 2
 
 
-def test_a_housekeeper_that_goes_leaves_the_house_to_the_next_at_once(
-    engine: Engine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("worker.recovery.PERIOD_SECONDS", 0.02)
+def test_a_housekeeper_that_goes_leaves_the_house_to_the_next_at_once(engine: Engine) -> None:
+    engine.housekeeper.period_seconds = 0.02
     engine.housekeeper.start()
     try:
         assert eventually(lambda: engine.store.redis.exists("clipmill:lock:housekeeper"))
@@ -206,7 +204,7 @@ def test_a_housekeeper_that_goes_leaves_the_house_to_the_next_at_once(
 def test_an_unforeseen_fault_does_not_end_the_housekeeper(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("worker.recovery.PERIOD_SECONDS", 0.02)
+    engine.housekeeper.period_seconds = 0.02
     faults = []
 
     def fail(*_: object) -> bool:

@@ -233,7 +233,7 @@ def test_a_cancel_ends_the_run_and_its_files(engine: Engine) -> None:
     def work(attempt: Attempt) -> None:
         attempt.produce()
         engine.dispatcher.cancel(job_id, "ann")
-        engine.heartbeat.beat()
+        engine.heartbeat.round()
         raise Stopped(attempt.held.stop.wait(5) or End.LOST)
 
     engine.work = work
@@ -357,7 +357,7 @@ def test_the_lease_is_renewed_long_before_it_ends(engine: Engine) -> None:
     left = []
 
     def work(attempt: Attempt) -> None:
-        engine.heartbeat.beat()
+        engine.heartbeat.round()
         ends = engine.store.redis.zscore("clipmill:leases", attempt.job.id)
         left.append(ends - engine.store.now())
 

@@ -41,19 +41,19 @@ def test_the_youngest_stops_first_and_one_at_a_time() -> None:
     room = Room(free_bytes=1000, least_bytes=100)
     old, young = Stop(), Stop()
     with room.disk.room(1, old), room.disk.room(1, young):
-        room.disk.look()
+        room.disk.round()
         assert young.reason is None
         room.free_bytes = 49
-        room.disk.look()
+        room.disk.round()
         assert (old.reason, young.reason) == (None, End.DISK)
-        room.disk.look()
+        room.disk.round()
         assert old.reason is End.DISK
-        room.disk.look()
+        room.disk.round()
 
 
 def test_with_no_least_nobody_is_refused_or_stopped() -> None:
     room = Room(free_bytes=0, least_bytes=0)
     stop = Stop()
     with room.disk.room(10**9, stop):
-        room.disk.look()
+        room.disk.round()
     assert stop.reason is None

@@ -27,7 +27,7 @@ def test_a_living_worker_is_left_alone() -> None:
     for _ in range(10 * PATIENCE_LOOKS):
         life.beats += 1
         life.pulses += 1
-        life.dog.look()
+        life.dog.round()
     assert life.given_up == 0
 
 
@@ -36,7 +36,7 @@ def test_one_sign_that_stands_still_is_the_end() -> None:
     for _ in range(PATIENCE_LOOKS):
         assert life.given_up == 0
         life.beats += 1
-        life.dog.look()
+        life.dog.round()
     assert life.given_up == 1
 
 
@@ -44,10 +44,10 @@ def test_a_late_sign_of_life_counts() -> None:
     life = Life()
     for _ in range(4):
         for _ in range(PATIENCE_LOOKS - 1):
-            life.dog.look()
+            life.dog.round()
         life.beats += 1
         life.pulses += 1
-        life.dog.look()
+        life.dog.round()
     assert life.given_up == 0
 
 
@@ -55,10 +55,10 @@ def test_while_the_store_is_away_nobody_is_blamed() -> None:
     life = Life()
     life.store_answers = False
     for _ in range(3 * PATIENCE_LOOKS):
-        life.dog.look()
+        life.dog.round()
     life.store_answers = True
     for _ in range(PATIENCE_LOOKS - 1):
-        life.dog.look()
+        life.dog.round()
     assert life.given_up == 0
-    life.dog.look()
+    life.dog.round()
     assert life.given_up == 1
