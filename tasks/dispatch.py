@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 from config.settings import Settings
 from tasks.broker import Broker
 from tasks.errors import (
+    IdempotencyKeyReused,
     InvalidRequest,
     JobAlreadyFinal,
+    JobNotFinal,
     JobNotRetryable,
     NotFound,
     QueueFull,
@@ -23,7 +26,7 @@ from tasks.planning import JobRequest, Planner
 from tasks.settlement import Settlement
 from tasks.specs import Source
 from tasks.storage import Storage
-from tasks.store import Conflict, Follows, JobQuery, OnceKey, Snapshot, Store
+from tasks.store import Conflict, Follows, JobQuery, OnceKey, Replayed, Snapshot, Store
 
 __all__ = ["Dispatcher", "JobRequest"]
 
@@ -56,7 +59,9 @@ class Dispatcher:
         self._planner.check(request, owner)
         self._check_room(1)
         job = self._planner.plan(request, owner)
-        self._wake([job], [self._store.add_once(job, once)])
+        with self._no_needless_downloads([job]):
+            place = self._store.accept(job, once, self._max_queued)
+        self._wake([job], [place])
         return self._store.snapshot(job.id, owner)
 
     def submit_batch(
@@ -69,8 +74,29 @@ class Dispatcher:
         self._check_room(len(requests))
         batch_id = self._planner.new_id()
         jobs = self._planner.plan_batch(requests, owner, batch_id)
-        self._wake(jobs, self._store.add_batch(batch_id, owner, time.time(), jobs, once))
+        with self._no_needless_downloads(jobs):
+            places = self._store.add_batch(
+                batch_id, owner, time.time(), jobs, once, self._max_queued
+            )
+        self._wake(jobs, places)
         return batch_id
+
+    @contextmanager
+    def _no_needless_downloads(self, jobs: Sequence[Job]) -> Iterator[None]:
+        """Remove the downloads that were begun for jobs which are not accepted in the end."""
+        try:
+            yield
+        except (QueueFull, Replayed, IdempotencyKeyReused):
+            for parent in {job.depends_on for job in jobs if job.depends_on}:
+                if self._settlement.stop_if_unused(parent):
+                    self._delete_if_final(parent)
+            raise
+
+    def _delete_if_final(self, job_id: str) -> None:
+        try:
+            self.delete(job_id, None)
+        except (JobNotFinal, NotFound):
+            return  # a worker has it in hand, and will find that it is cancelled
 
     def _once(self, idempotency_key: str | None, owner: str, asked: list[Any]) -> OnceKey | None:
         """The key with what it names, looked up before anything is planned."""
@@ -158,6 +184,7 @@ class Dispatcher:
             checked.add(what)
 
     def _check_room(self, count: int) -> None:
+        """Refuse early what the store would refuse after all the planning. Raises QueueFull."""
         if self._store.queued_total() + count > self._max_queued:
             raise QueueFull("too many jobs wait already")
 

@@ -37,7 +37,7 @@ class Settlement:
             ended += [item for item in released if item.state.final]
             self._store.dependents_released(parent.id)
             if parent.depends_on is not None:
-                self._stop_if_unused(parent.depends_on)
+                self.stop_if_unused(parent.depends_on)
 
     def cancel(self, job: Job, revision: int) -> bool:
         """Stop a job that is not final; False when it changed meanwhile, so look again."""
@@ -88,16 +88,15 @@ class Settlement:
             return job.failed(time.time(), parent.error)
         return job.failed(time.time(), _source_failed(parent))
 
-    def _stop_if_unused(self, download_id: str) -> None:
-        """Cancel a download that was made for clips which are all gone."""
+    def stop_if_unused(self, download_id: str) -> bool:
+        """Cancel a download that was made for clips which are all gone; whether it was one."""
         if self._store.has_dependents(download_id):
-            return
+            return False
         try:
             job, revision = self._store.job_and_revision(download_id)
         except NotFound:
-            return
-        if job.implied and not job.state.final:
-            self.cancel(job, revision)
+            return False
+        return job.implied and not job.state.final and self.cancel(job, revision)
 
     def publish(self, job: Job) -> None:
         """Wake a worker for a job; if that fails the housekeeper does it later."""

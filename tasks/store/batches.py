@@ -11,6 +11,7 @@ from tasks.ids import is_id
 from tasks.job import Job, JobState
 from tasks.store.connection import translated
 from tasks.store.keys import key
+from tasks.store.moves import Conflict, checked
 from tasks.store.once import OnceKey
 from tasks.store.records import Records
 from tasks.store.values import Batch, Snapshot
@@ -26,22 +27,24 @@ class Batches(Records):
         now: float,
         jobs: Sequence[Job],
         once: OnceKey | None = None,
+        most_queued: int | None = None,
     ) -> list[str]:
         """Record a batch and all of its jobs, or nothing; answers the place of each.
 
-        A job whose work another one does already waits for that one. Raises Replayed or
-        IdempotencyKeyReused.
+        A job whose work another one does already waits for that one. Raises QueueFull when more
+        than `most_queued` would be queued then, Replayed or IdempotencyKeyReused.
         """
+        name = key("batch", batch_id)
         record = json.dumps({"owner": owner, "created_at": now})
+        most = "" if most_queued is None else most_queued
 
         def write(pipeline: Any) -> None:
-            values = {"record": record, "size": len(jobs), "progress": 0}
-            pipeline.hset(key("batch", batch_id), mapping=values)
+            self.run("open_batch", [name], record, len(jobs), most, client=pipeline)
             for job in jobs:
-                self.add(job, or_follow=True, pipeline=pipeline)
+                self.add(job, or_follow=True, room={"in_batch": True}, pipeline=pipeline)
 
-        _, *answers = self.write_once(once, batch_id, write) if once else self._at_once(write)
-        return [answer[0].decode() for answer in answers]
+        _, *answers = self.write_once(once, name, write) if once else self._at_once(write)
+        return [checked(answer, lost=Conflict) for answer in answers]
 
     def _at_once(self, write: Callable[[Any], None]) -> list[Any]:
         with translated(), self.redis.pipeline(transaction=True) as pipeline:

@@ -22,6 +22,8 @@ from tasks.store.keys import PREFIX
 # Each script's file. Only what adds jobs is refused when the store is full: what is there must
 # be able to come to its end, and so to make room.
 _SCRIPTS = {
+    "open_batch": "open_batch",
+    "once": "once",
     "create": "write",
     "change": "write",
     "take": "take",
@@ -37,6 +39,7 @@ _SCRIPTS = {
     "report": "report",
     "kept_house": "kept_house",
 }
+_REFUSED_WHEN_FULL = {"open_batch", "once", "create"}
 _CONNECTIONS = 32
 _ALLOWED_WHEN_FULL = "#!lua flags=allow-oom\n"
 
@@ -72,7 +75,7 @@ def translated(server: str = "the record store") -> Iterator[None]:
 
 def _source(name: str, file: str) -> str:
     text = (files("tasks.store") / "lua" / f"{file}.lua").read_text()
-    return text if name == "create" else _ALLOWED_WHEN_FULL + text
+    return text if name in _REFUSED_WHEN_FULL else _ALLOWED_WHEN_FULL + text
 
 
 class StorePart:

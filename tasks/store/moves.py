@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
-from tasks.errors import ClipmillError
+from tasks.errors import ClipmillError, QueueFull
 from tasks.job import Job, WaitReason
 from tasks.store.counters import counters_of_move
 from tasks.store.values import StoredArtifact
@@ -128,6 +128,8 @@ def change_of(job: Job, before: Job | None, extras: Extras) -> dict[str, Any]:
 def checked(answer: list[bytes], *, lost: type[Conflict]) -> str:
     """The place of the job; raises what the script refused."""
     status = answer[0].decode()
+    if status == "full":
+        raise QueueFull("too many jobs wait already")
     if status == "conflict":
         raise lost("the job has changed")
     if status == "cancelled":

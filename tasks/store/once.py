@@ -50,22 +50,23 @@ class Once(StorePart):
             found = self.redis.get(key("once", once.name))
         _refuse(found, once)
 
-    def write_once(self, once: OnceKey, id: str, write: Callable[[Any], object]) -> list[Any]:
+    def write_once(self, once: OnceKey, record: str, write: Callable[[Any], object]) -> list[Any]:
         """What the commands that `write` puts into a pipeline answer; all are done, or none.
 
-        Raises as `check_once`, then nothing was written.
+        The key is kept when they have made the record (a job or batch) of that name. Raises as
+        `check_once`, then nothing was written.
         """
         name = key("once", once.name)
-        kept = json.dumps([once.digest, id])
+        kept = json.dumps([once.digest, record.rpartition(":")[2]])
         with translated(), self.redis.pipeline(transaction=True) as pipeline:
             while True:
                 try:
                     pipeline.watch(name)
                     _refuse(pipeline.get(name), once)
                     pipeline.multi()
-                    pipeline.set(name, kept, ex=KEPT_SECONDS)
                     write(pipeline)
-                    return list(pipeline.execute()[1:])
+                    self.run("once", [name, record], kept, KEPT_SECONDS, client=pipeline)
+                    return list(pipeline.execute()[:-1])
                 except redis.WatchError:
                     continue  # someone else used the key this moment: see what for
 

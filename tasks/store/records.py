@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+from collections.abc import Mapping
 from typing import Any
 
 from tasks.errors import JobNotFinal, NotFound
@@ -23,6 +24,8 @@ from tasks.store.moves import (
 from tasks.store.once import Once, OnceKey
 from tasks.store.patience import NO_PATIENCE, Patience
 from tasks.store.values import Lease, Snapshot, StoredArtifact
+
+ANY_NUMBER: Mapping[str, Any] = {}  # of jobs may be queued
 
 
 class Records(Once):
@@ -50,25 +53,36 @@ class Records(Once):
             return "queued"
         return checked(answer, lost=LeaseLost if "expect_token" in change else Conflict)
 
-    def add_once(self, job: Job, once: OnceKey | None) -> str:
-        """`add` with `or_follow`, for a submission that its client has named.
+    def accept(self, job: Job, once: OnceKey | None, most_queued: int) -> str:
+        """`add` with `or_follow`, for a submission, which its client may have named.
 
-        Raises Replayed or IdempotencyKeyReused.
+        Raises QueueFull when so many are queued already, Replayed or IdempotencyKeyReused.
         """
+        room = {"most_queued": most_queued}
         if once is None:
-            return self.add(job, or_follow=True)
+            return self.add(job, or_follow=True, room=room)
         answers = self.write_once(
-            once, job.id, lambda pipeline: self.add(job, or_follow=True, pipeline=pipeline)
+            once,
+            key("job", job.id),
+            lambda pipeline: self.add(job, or_follow=True, room=room, pipeline=pipeline),
         )
         return checked(answers[0], lost=Conflict)
 
-    def add(self, job: Job, *, or_follow: bool = False, pipeline: Any = None) -> str:
+    def add(
+        self,
+        job: Job,
+        *,
+        or_follow: bool = False,
+        room: Mapping[str, Any] = ANY_NUMBER,
+        pipeline: Any = None,
+    ) -> str:
         """Record a new job; answers its place (ready or waiting).
 
         When another job already does the work that the job's fingerprint names, the new one
         waits for it with `or_follow`; without, Follows is raised and nothing is written.
+        `room` is what the script shall look at before it lets another job in.
         """
-        change = change_of(job, None, NOTHING_ELSE) | {"create": True}
+        change = change_of(job, None, NOTHING_ELSE) | {"create": True, **room}
         if not or_follow or job.fingerprint is None:
             return self._write(job, change, client=pipeline)
         # Only the script knows whom it follows: it puts that id where the placeholder stands.

@@ -166,6 +166,45 @@ def test_a_full_queue_takes_nothing_more(valkey: ValkeyServer, tmp_path: Path) -
     house.submit(EXTRACT)
 
 
+def test_a_clip_that_finds_the_queue_full_leaves_no_download_behind(
+    valkey: ValkeyServer, tmp_path: Path
+) -> None:
+    house = House(valkey.url, tmp_path, max_queued="3")
+    house.submit_batch([EXTRACT] * 2)
+    for refused in (lambda: house.submit(clip()), lambda: house.submit_batch([clip()])):
+        with pytest.raises(QueueFull):
+            refused()  # there is room for it, but not for its download as well
+        assert house.downloads() == []
+    house.start("extract")
+    house.submit(clip())
+
+
+def test_who_asks_side_by_side_never_fills_the_queue_beyond_its_limit(
+    valkey: ValkeyServer, tmp_path: Path
+) -> None:
+    house = House(valkey.url, tmp_path, max_queued="20")
+
+    def ask(number: int) -> int:
+        asked = [clip(start=number)] if number % 4 == 0 else [EXTRACT] * (number % 4)
+        try:
+            if number % 4 == 1:
+                house.dispatcher.submit(JobRequest(EXTRACT), "ann", f"key{number}")
+            else:
+                house.submit_batch(asked)
+        except QueueFull:
+            return 0
+        return len(asked)
+
+    accepted = sum(at_once(ask, 48))
+    assert accepted + len(house.downloads()) == house.store.queued_total()
+    assert 17 <= house.store.queued_total() <= 20  # what is left is too little for a batch
+    with valkey.client() as client:
+        Records(client).check(house.store)
+        keys = {name for name in every_key(client) if name.startswith("clipmill:once:")}
+        named = [job for job in Records(client).jobs.values() if job.batch_id is None]
+        assert len(keys) == len([job for job in named if not job.implied])  # refused: key is free
+
+
 # One download for all who ask
 
 

@@ -1,7 +1,7 @@
 -- Create or change one job record, with every index, counter and reference that goes with it.
 -- KEYS[1] the job   ARGV: key prefix, change (JSON), record, public document, and for a job that
 -- may follow another: record and document with `change.placeholder` where the other's id belongs
--- Answer: {place, revision} | {"conflict"} | {"cancelled"} | {"follows", leader}
+-- Answer: {place, revision} | {"full"} | {"conflict"} | {"cancelled"} | {"follows", leader}
 local prefix, change = ARGV[1], cjson.decode(ARGV[2])
 local function key(...) return prefix .. table.concat({...}, ':') end
 local job, id, kind = KEYS[1], change.id, change.kind
@@ -25,6 +25,11 @@ if redis.call('HGET', job, 'write') == change.write then return {old_place, revi
 -- 1. May this writer change it?
 if change.create then
   if old_state then return {'conflict'} end
+  -- Jobs of a batch have their room when the batch was begun, all of them or none.
+  if change.in_batch and redis.call('HEXISTS', key('batch', change.batch), 'record') == 0
+    or change.most_queued and redis.call('ZCARD', key('index', 'state', 'queued')) >= change.most_queued then
+    return {'full'}
+  end
 elseif not old_state then
   return {'conflict'}
 elseif change.expect_token then
