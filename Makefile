@@ -32,8 +32,8 @@ test-fast: $(READY) ## run the unit tests, in seconds
 sweep: $(READY) ## cut every kind of source at every kind of point, for a quarter of an hour
 	@CLIPMILL_SWEEP=1 $(BIN)/python -m pytest --timeout 3600 tests/integration/media/test_exactness.py
 
-chaos: $(READY) ## ten minutes of jobs under faults, then the invariants; SEED=… repeats one
-	@exec $(BIN)/python -m tests.chaos.run $(if $(SEED),--seed $(SEED))
+chaos: $(READY) ## ten minutes of jobs under faults, then the invariants; SEED=… repeats one, REAL=1 cuts
+	@exec $(BIN)/python -m tests.chaos.run $(if $(SEED),--seed $(SEED)) $(if $(REAL),--real)
 
 check: $(READY) ## linters, formatting, types, direction of imports
 	$(BIN)/python -m ruff check .

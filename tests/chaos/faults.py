@@ -9,19 +9,29 @@ import threading
 import time
 from collections.abc import Callable
 
+import psutil
 import redis
 
+from tests.chaos.disk import Disk
 from tests.chaos.world import Process, World
 
 Fault = Callable[[World, random.Random], None]
 
 
 def kill_a_worker(world: World, chance: random.Random) -> None:
-    chance.choice(world.workers).signal(signal.SIGKILL)
+    chance.choice(world.mortal(world.workers)).signal(signal.SIGKILL)
+
+
+def kill_a_worker_with_its_guards(world: World, chance: random.Random) -> None:
+    """In one instant, so that nobody is left who watches the tools."""
+    worker = chance.choice(world.mortal(world.workers))
+    with contextlib.suppress(psutil.Error):
+        for process in (psutil.Process(worker.popen.pid), *_guards(worker)):
+            process.kill()
 
 
 def drain_a_worker(world: World, chance: random.Random) -> None:
-    worker = chance.choice(world.workers)
+    worker = chance.choice(world.mortal(world.workers))
     worker.signal(signal.SIGTERM)
     if chance.random() < 0.3:
         time.sleep(chance.random())
@@ -30,12 +40,15 @@ def drain_a_worker(world: World, chance: random.Random) -> None:
 
 def stop_a_worker_for_a_while(world: World, chance: random.Random) -> None:
     """Often past its lease: when it goes on, its jobs are another's."""
-    worker = chance.choice(world.workers)
-    _frozen(worker, chance.uniform(1.0, 14.0))
+    _frozen(chance.choice(world.workers), chance.uniform(1.0, world.lease_seconds * 1.5 + 8.0))
 
 
 def kill_an_api(world: World, chance: random.Random) -> None:
-    chance.choice(world.apis).signal(signal.SIGKILL)
+    chance.choice(world.mortal(world.apis)).signal(signal.SIGKILL)
+
+
+def drain_an_api(world: World, chance: random.Random) -> None:
+    chance.choice(world.mortal(world.apis)).signal(signal.SIGTERM)
 
 
 def cut_every_connection(world: World, chance: random.Random) -> None:
@@ -51,10 +64,11 @@ def pause_the_server(world: World, chance: random.Random) -> None:
 
 
 def kill_the_server(world: World, chance: random.Random) -> None:
-    with world.server_lock:
-        world.valkey.kill()
-        time.sleep(chance.uniform(0.1, 4.0))
-        world.valkey.start()
+    """Most often it is back soon; sometimes the leases run out meanwhile."""
+    seconds = chance.uniform(0.1, 4.0) if chance.random() < 0.8 else world.lease_seconds * 2
+    world.valkey.kill()
+    time.sleep(seconds)
+    world.valkey.start()
 
 
 def lose_every_message(world: World, chance: random.Random) -> None:
@@ -66,25 +80,90 @@ def lose_every_message(world: World, chance: random.Random) -> None:
 def hang_a_link(world: World, chance: random.Random) -> None:
     link = chance.choice(world.links)
     link.hang()
-    threading.Timer(chance.uniform(1.0, 12.0), link.heal).start()
+    threading.Timer(chance.uniform(1.0, world.lease_seconds + 8.0), link.heal).start()
+
+
+def kill_a_guard(world: World, chance: random.Random) -> None:
+    """As the kernel does when memory runs out."""
+    with contextlib.suppress(psutil.Error, IndexError):
+        chance.choice(_guards(chance.choice(world.workers))).kill()
 
 
 def kill_a_tool(world: World, chance: random.Random) -> None:
-    """Only the guard's child, or the guard itself."""
-    import psutil
-
     with contextlib.suppress(psutil.Error, IndexError):
-        parent = psutil.Process(chance.choice(world.workers).popen.pid)
-        chance.choice(parent.children(recursive=True)).kill()
+        guard = chance.choice(_guards(chance.choice(world.workers)))
+        chance.choice(guard.children(recursive=True)).kill()
 
 
-# A function as often as it shall come.
-FAULTS: tuple[Fault, ...] = (
-    kill_a_worker, kill_a_worker, kill_a_worker, drain_a_worker, drain_a_worker,
-    stop_a_worker_for_a_while, stop_a_worker_for_a_while, stop_a_worker_for_a_while,
-    kill_an_api, cut_every_connection, pause_the_server, kill_the_server, lose_every_message,
-    hang_a_link, hang_a_link, kill_a_tool,
-)  # fmt: skip
+def fill_the_disk(world: World, chance: random.Random) -> None:
+    _disk(world.disk).fill(chance.uniform(1.0, 8.0))
+
+
+def close_a_folder(world: World, chance: random.Random) -> None:
+    """Nobody may write to it."""
+    folder = world.data / chance.choice(["artifacts", "work"])
+    _disk(world.disk).close(folder, chance.uniform(1.0, 8.0))
+
+
+def slow_a_disk(world: World, chance: random.Random) -> None:
+    chance.choice(world.disks).slow(chance.choice([20_000, 200_000]), chance.uniform(2.0, 10.0))
+
+
+def hang_a_disk(world: World, chance: random.Random) -> None:
+    chance.choice(world.disks).hang(chance.uniform(1.0, 8.0))
+
+
+def fill_the_store_s_disk(world: World, chance: random.Random) -> None:
+    """The server ends, since it may not say that a write is on disk which is not."""
+    _disk(world.store_disk).fill(60.0)
+    time.sleep(chance.uniform(1.0, 4.0))
+    _disk(world.store_disk).heal()
+    world.valkey.kill()
+    world.valkey.start()
+
+
+# How often each comes, compared with the others.
+FAULTS: dict[Fault, int] = {
+    kill_a_worker: 3,
+    kill_a_worker_with_its_guards: 1,
+    drain_a_worker: 2,
+    stop_a_worker_for_a_while: 3,
+    kill_a_guard: 1,
+    kill_a_tool: 1,
+    kill_an_api: 1,
+    drain_an_api: 1,
+    cut_every_connection: 1,
+    pause_the_server: 1,
+    kill_the_server: 1,
+    lose_every_message: 1,
+    hang_a_link: 2,
+}
+# These need a disk of the world's own.
+DISK_FAULTS: dict[Fault, int] = {
+    fill_the_disk: 2,
+    close_a_folder: 1,
+    slow_a_disk: 1,
+    hang_a_disk: 1,
+    fill_the_store_s_disk: 1,
+}
+
+
+def next_fault(world: World, chance: random.Random) -> Fault:
+    """One of those that can be done here."""
+    if world.real:  # real work has one, but that often
+        return kill_a_worker
+    possible = FAULTS | (DISK_FAULTS if world.disks else {})
+    return chance.choices(list(possible), list(possible.values()))[0]
+
+
+def _guards(worker: Process) -> list[psutil.Process]:
+    children = psutil.Process(worker.popen.pid).children()
+    return [child for child in children if "worker.guard" in " ".join(child.cmdline())]
+
+
+def _disk(disk: Disk | None) -> Disk:
+    assert disk is not None  # the table has the fault only where there is one
+    return disk
 
 
 def _frozen(process: Process, seconds: float) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import random
 import threading
 import time
@@ -12,11 +11,10 @@ from typing import Any
 
 import httpx
 
+from tests.chaos.work import Work
 from tests.chaos.world import World
 
-SITE = "https://127.0.0.1/media"
 FINAL = {"succeeded", "failed", "cancelled"}
-RAISES = ("MemoryError", "SystemExit", "RecursionError")
 
 
 @dataclass
@@ -28,6 +26,7 @@ class Promises:
     codes: dict[str, str] = field(default_factory=dict)  # why it failed, if it did
     changed: list[str] = field(default_factory=list)  # final states that did not stay
     doubled: list[str] = field(default_factory=list)  # one key, two jobs
+    batches: list[str] = field(default_factory=list)
 
     def see(self, job: dict[str, Any]) -> None:
         """A job as the API shows it now."""
@@ -43,8 +42,12 @@ class Promises:
 class Clients:
     """One thread that submits `count` jobs within `seconds`, and one that looks at them."""
 
-    def __init__(self, world: World, seed: int, count: int, seconds: float) -> None:
+    def __init__(
+        self, world: World, work: Work, canary: str, seed: int, count: int, seconds: float
+    ) -> None:
         self._world = world
+        self._work = work
+        self._canary = canary
         self._chance = random.Random(seed)
         self._count = count
         self._pause = seconds / count
@@ -53,6 +56,11 @@ class Clients:
         self.promises = Promises()
         self._submitting = threading.Thread(target=self._submit_all, daemon=True)
         self._looking = threading.Thread(target=self._look, daemon=True)
+
+    def warm_up(self, count: int) -> None:
+        """A few jobs at once before anything goes wrong, until they are final."""
+        self._submit_batch(count)
+        assert not self.wait_for_all(120), "not even a few jobs come to their end"
 
     def start(self) -> None:
         self._submitting.start()
@@ -89,6 +97,8 @@ class Clients:
             if self._chance.random() < 0.06 and self.promises.accepted:
                 job_id = self._chance.choice(self.promises.accepted[-6:])
                 self._ask("POST", f"/api/v2/jobs/{job_id}/cancel")
+            if self._chance.random() < 0.04:
+                self._ask_for_the_forbidden()
             time.sleep(self._pause * self._chance.uniform(0, 2))
 
     def _submit_batch(self, size: int) -> int:
@@ -104,6 +114,8 @@ class Clients:
             assert answer is None or answer.status_code in {202, 503}, answer.text
         made = answer.json()
         self.promises.accepted += [job["id"] for job in made.get("jobs", [made])]
+        if "jobs" in made:
+            self.promises.batches.append(made["id"])
         if self._chance.random() < 0.2:
             again = self._ask("POST", path, json=body, headers={"Idempotency-Key": key})
             if again is not None and again.status_code == 202 and again.json()["id"] != made["id"]:
@@ -111,20 +123,17 @@ class Clients:
         return size
 
     def _body(self) -> dict[str, Any]:
-        chance = self._chance
-        # Most of the places are to be taken at any time, so that each fault meets running jobs.
-        seconds = round(chance.choice([0, 1, 4, 8]) * chance.random(), 2)
-        asked = f"seconds={seconds}&bytes={chance.choice([1, 1000, 200_000])}"
-        asked += chance.choice([""] * 16 + ["&fail=sometimes"] * 3)
-        asked += chance.choice([""] * 20 + ["&fail=unavailable", f"&raise={chance.choice(RAISES)}"])
-        number = chance.randrange(self._count)  # some come twice
-        url = f"{SITE}/{self._seed}/{number}?{asked}" if number % 3 else f"{SITE}/{number}?bytes=9"
-        body: dict[str, Any] = {"source": {"url": url}, "priority": chance.randrange(10)}
-        kind = chance.choice(["extract", "extract", "download", "download", "clip"])
-        if kind == "clip":
-            start = chance.randrange(50)
-            return {**body, "kind": kind, "start": start, "end": start + 1}
-        return {**body, "kind": kind}
+        return {**self._work.body(self._chance), "priority": self._chance.randrange(10)}
+
+    def _ask_for_the_forbidden(self) -> None:
+        """An address that nobody may reach, or a password where none may be."""
+        forbidden = [
+            f"http://{self._canary}/{self._world.token}",
+            f"http://u:{self._world.token}@127.0.0.1/",
+        ]
+        body = {"kind": "extract", "source": {"url": self._chance.choice(forbidden)}}
+        answer = self._ask("POST", "/api/v2/jobs", json=body)
+        assert answer is None or answer.status_code in {422, 503}, answer.text
 
     def _look(self) -> None:
         chance = random.Random(self._seed + 1)
@@ -137,9 +146,7 @@ class Clients:
 
     def _ask(self, method: str, path: str, **options: Any) -> httpx.Response | None:
         """One try at one of the two; None when nobody answered."""
-        url = self._world.url(random.randrange(2))
-        with contextlib.suppress(httpx.TransportError):
-            if url is not None:
-                return httpx.request(method, url + path, timeout=10, trust_env=False, **options)
-        time.sleep(0.05)
-        return None
+        answer = self._world.ask(method, path, random.randrange(2), **options)
+        if answer is None:
+            time.sleep(0.05)
+        return answer

@@ -1,7 +1,8 @@
 """`python -m tests.chaos.run --seed N`: a system under load and faults, then the invariants.
 
 Prints its seed first. The same seed gives the same requests and the same faults in the same order;
-when each strikes what is up to the machine.
+when each strikes what is up to the machine. Faults of disks need root and loop devices; without
+those they are left out, which is said.
 """
 
 from __future__ import annotations
@@ -13,13 +14,39 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from tests.chaos.canary import Canary
 from tests.chaos.check import faults_of
-from tests.chaos.faults import FAULTS
+from tests.chaos.disk import may_mount
+from tests.chaos.faults import next_fault
 from tests.chaos.load import Clients
+from tests.chaos.traces import Kinds, MemoryWatch, descriptors, living_faults, settled, strays
+from tests.chaos.work import RealWork, ScriptedWork, Work
 from tests.chaos.world import World
+from tests.support.origin import Origin
+
+BUDGET_BYTES = 512 * 2**20
+WARM_UP_JOBS = 12
+CALM_SECONDS = 60.0  # what killed workers' reports need to go
+
+
+@dataclass(frozen=True)
+class Form:
+    """How a storm is. `seconds` is how long submitting takes; recovering comes on top."""
+
+    jobs: int = 600
+    faults: int = 70
+    seconds: float = 480.0
+    quick: bool = False  # leases of four seconds
+    real: bool = False  # real downloads and clips; the one fault is the death of a worker
+
+
+# Two hundred real jobs, and a worker dies every five seconds of three minutes.
+REAL = Form(jobs=200, faults=36, seconds=180.0, real=True)
 
 
 @dataclass(frozen=True)
@@ -30,53 +57,100 @@ class Outcome:
     faults: Counter[str]
     ends: Counter[str]
     broken: list[str]
+    notes: list[str] = field(default_factory=list)
 
 
-def run(folder: Path, seed: int, *, jobs: int, faults: int, seconds: float, quick: bool) -> Outcome:
-    """Run once. `seconds` is how long submitting takes; recovering comes on top."""
-    chance = random.Random(seed)
-    struck: Counter[str] = Counter()
-    with World(folder, quick=quick) as world:
-        clients = Clients(world, seed, jobs, seconds)
+def run(folder: Path, seed: int, form: Form) -> Outcome:
+    """Run once. With an even seed one API and one worker live through it all."""
+    with ExitStack() as opened:
+        world = opened.enter_context(
+            World(folder, seed, quick=form.quick, real=form.real, steady=seed % 2 == 0)
+        )
+        canary = Canary()
+        opened.callback(canary.close)
+        memory = opened.enter_context(MemoryWatch(world, BUDGET_BYTES))
+        work = opened.enter_context(_work(world, seed, form))
+        clients = Clients(world, work, canary.place, seed, form.jobs, form.seconds)
+        clients.warm_up(WARM_UP_JOBS)
+        before = descriptors(world)
         clients.start()
-        for _ in range(faults):
-            time.sleep(seconds / faults * chance.uniform(0.3, 1.7))
-            fault = chance.choice(FAULTS)
-            struck[fault.__name__] += 1
-            fault(world, chance)
+        struck = _storm(world, random.Random(seed), form)
         clients.finish_submitting()
-        not_final = clients.wait_for_all(60 + 120 * (not quick) + jobs / 10)
+        world.heal()
+        not_final = clients.wait_for_all(60 + 120 * (not form.quick) + form.jobs / 10)
         clients.stop()
-        time.sleep(1.0)  # the last write of a job comes before its folder goes
+        world.wait_until_ready(CALM_SECONDS)
         broken = [f"I1 never final: {job_id}" for job_id in not_final]
+        broken += settled(lambda: living_faults(world, before), 10)
         broken += faults_of(world, clients.promises)
-        statuses = world.end()
-        broken += [f"I3 left behind: {line}" for line in world.strangers()]
-        if set(statuses) != {0}:
-            broken.append(f"ended with {statuses}")
+        broken += memory.faults
+        broken += ["I7 somebody came to the forbidden address"] * (canary.visits > 0)
+        notes = _notes(world, memory, before)
+        broken += _end(world)
         ends = Counter(clients.promises.codes.values())
-        return Outcome(len(clients.promises.accepted), struck, ends, broken)
+        return Outcome(len(clients.promises.accepted), struck, ends, broken, notes)
+
+
+def _notes(world: World, memory: MemoryWatch, before: list[Kinds]) -> list[str]:
+    then, now = ([sum(kinds.values()) for kinds in found] for found in (before, descriptors(world)))
+    return [
+        f"starts of APIs and workers: {[process.starts for process in world.everyone]}; "
+        f"their descriptors: {then}, after it {now}",
+        f"memory of a worker with its tools: at most {memory.peak_bytes / 2**20:.0f} MiB "
+        f"in {memory.samples} samples",
+    ]
+
+
+def _end(world: World) -> list[str]:
+    """Stop everything in order; what is wrong with that."""
+    statuses = world.end()
+    found = [f"I3 left behind: {line}" for line in world.strangers()] + strays(world)
+    return found + [f"ended with {statuses}"] * (set(statuses) != {0})
+
+
+def _storm(world: World, chance: random.Random, form: Form) -> Counter[str]:
+    """One fault after the other."""
+    struck: Counter[str] = Counter()
+    for _ in range(form.faults):
+        pause = form.seconds / form.faults
+        time.sleep(pause if form.real else pause * chance.uniform(0.3, 1.7))
+        fault = next_fault(world, chance)
+        struck[fault.__name__] += 1
+        fault(world, chance)
+    return struck
+
+
+@contextmanager
+def _work(world: World, seed: int, form: Form) -> Iterator[Work]:
+    if not form.real:
+        yield ScriptedWork(seed, form.jobs, world.token)
+        return
+    with Origin() as origin:
+        yield RealWork(origin, world.folder, world.token)
 
 
 def main() -> int:
     """The command line; status 1 when an invariant does not hold."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=int(time.time()))
-    parser.add_argument("--seconds", type=float, default=480)
-    parser.add_argument("--jobs", type=int, default=600)
-    parser.add_argument("--faults", type=int, default=70)
+    parser.add_argument("--real", action="store_true", help="real tools; workers are killed")
+    parser.add_argument("--seconds", type=float)
+    parser.add_argument("--jobs", type=int)
+    parser.add_argument("--faults", type=int)
     parser.add_argument("--quick", action="store_true", help="leases of four seconds")
     asked = parser.parse_args()
-    print(f"seed {asked.seed}", flush=True)
+    form = REAL if asked.real else Form(quick=asked.quick)
+    given = {name: getattr(asked, name) for name in ("seconds", "jobs", "faults")}
+    form = replace(form, **{name: value for name, value in given.items() if value is not None})
+    print(f"seed {asked.seed}, {form}", flush=True)
+    if not may_mount():
+        print("nobody may mount here: no disk will fail")
     folder = Path(tempfile.mkdtemp(prefix="chaos-"))
-    outcome = run(
-        folder / "w", asked.seed, jobs=asked.jobs, faults=asked.faults, seconds=asked.seconds,
-        quick=asked.quick,
-    )  # fmt: skip
+    outcome = run(folder / "w", asked.seed, form)
     print(f"{outcome.jobs} jobs: {dict(outcome.ends)}")
     print(f"{sum(outcome.faults.values())} faults: {dict(outcome.faults)}")
-    for line in outcome.broken:
-        print("BROKEN", line)
+    for line in [*outcome.notes, *(f"BROKEN {line}" for line in outcome.broken)]:
+        print(line)
     if outcome.broken:
         print(f"the logs are in {folder}")
         return 1

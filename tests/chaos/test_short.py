@@ -1,4 +1,4 @@
-"""A short storm: every kind of process and link is hit while jobs come in, and all holds."""
+"""A short storm: every kind of process, link and disk is hit while jobs come in, and all holds."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.run import run
+from tests.chaos.run import Form, run
 
 
 @pytest.mark.timeout(240)
 def test_everything_holds_in_a_short_storm(tmp_path: Path) -> None:
-    outcome = run(tmp_path / "w", seed=7, jobs=60, faults=10, seconds=20, quick=True)
+    outcome = run(tmp_path / "w", 7, Form(jobs=60, faults=12, seconds=20, quick=True))
     assert outcome.broken == []
     assert outcome.jobs >= 60

@@ -3,24 +3,33 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
+import random
+import secrets
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import httpx
 import psutil
 
+from tests.chaos.disk import Disk, may_mount
 from tests.chaos.link import Link
 from tests.support.valkey import ValkeyServer
 
 RESTART_SECONDS = 0.5
+ROOT = Path(__file__).parents[2]
+CLOCK = Path(__file__).with_name("clock")
+MOST_SKEW_SECONDS = 600.0
+DISK_BYTES, STORE_DISK_BYTES = 2**29, 2**28
 
 
 class Process:
@@ -28,10 +37,9 @@ class Process:
 
     def __init__(self, start: Callable[[], subprocess.Popen[bytes]]) -> None:
         self._start = start
-        self._lock = threading.Lock()
         self._ended_at: float | None = None
         self.popen = start()
-        self.ends: list[int] = []
+        self.starts = 1
 
     def signal(self, number: int) -> None:
         """Send it something, if it is there."""
@@ -40,43 +48,76 @@ class Process:
 
     def keep(self) -> None:
         """Start it again when it is due."""
-        status = self.popen.poll()
-        if status is None:
+        if self.popen.poll() is None:
             return
         now = time.monotonic()
         if self._ended_at is None:
             self._ended_at = now
-            self.ends.append(status)
         elif now - self._ended_at > RESTART_SECONDS:
             self._ended_at = None
             self.popen = self._start()
+            self.starts += 1
 
 
 class World:
-    """Valkey, two API processes, three workers whose links can hang, and a disk that can fill."""
+    """Valkey, two API processes, three workers whose links can hang, and disks that can fill.
 
-    def __init__(self, folder: Path, *, quick: bool, **settings: str) -> None:
+    Each process is told a wrong time, another one at each start. With `steady`, the first API
+    and the first worker are never ended, so that they live through everything else. With `real`
+    the workers do real work, else what a URL says (tests/support/scripted_worker.py).
+    """
+
+    def __init__(
+        self, folder: Path, seed: int, *, quick: bool = False, real: bool = False,
+        steady: bool = False, **settings: str,
+    ) -> None:  # fmt: skip
         self.folder = folder
-        self.data = folder / "data"
         self.effects = folder / "effects"
+        self.real = real
+        self.lease_seconds = 4.0 if quick else 30.0
         self._quick = quick
+        self._steady = steady
         self._settings = settings
-        (folder / "valkey").mkdir(parents=True)
-        self.data.mkdir()
-        # What is acknowledged is on disk: then a kill of the server may lose nothing at all.
-        self.valkey = ValkeyServer(folder / "valkey", appendfsync="always")
-        self.server_lock = threading.Lock()
+        self._clocks = random.Random(seed)
+        # What nobody but its owner may ever read: a key in use, and what stands in each URL.
+        self.key, self.token = secrets.token_hex(16), secrets.token_hex(16)
         self._stopping = threading.Event()
         self._keeper = threading.Thread(target=self._keep, daemon=True)
+        self._opened = ExitStack()
 
     def __enter__(self) -> Self:
+        self.folder.mkdir(parents=True)
+        # Nobody has any business in these.
+        self.forbidden = [self.folder / name for name in ("home", "tmp", "current")]
+        for folder in self.forbidden:
+            folder.mkdir()
+        digest = hashlib.sha256(self.key.encode()).hexdigest()
+        (self.folder / "keys").write_text(f"client:read,submit:{digest}\n")
+        with ExitStack() as opened:
+            self._start_all(opened)
+            self._opened = opened.pop_all()
+        return self
+
+    def _start_all(self, opened: ExitStack) -> None:
+        self.disk = self.store_disk = None
+        if may_mount():
+            self.disk = opened.enter_context(Disk(self.folder / "disk", DISK_BYTES))
+            self.store_disk = opened.enter_context(Disk(self.folder / "valkey", STORE_DISK_BYTES))
+        self.data = self.folder / "disk" / "data"
+        for made in (self.data, self.folder / "valkey"):
+            made.mkdir(parents=True, exist_ok=True)
+        # What is acknowledged is on disk: then a kill of the server may lose nothing at all.
+        self.valkey = ValkeyServer(self.folder / "valkey", appendfsync="always")
         self.valkey.start()
+        opened.callback(self.valkey.kill)
         self.links = [Link(self.folder / "valkey" / "v.sock") for _ in range(3)]
+        for link in self.links:
+            opened.callback(link.close)
         self.apis = [Process(lambda n=n: self._start_api(n)) for n in range(2)]
         self.workers = [Process(lambda n=n: self._start_worker(n)) for n in range(3)]
+        opened.callback(self.end)
         self._keeper.start()
-        self._wait_until_ready()
-        return self
+        self.wait_until_ready(60.0)
 
     def __exit__(
         self,
@@ -84,17 +125,45 @@ class World:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.end()
-        for link in self.links:
-            link.close()
-        self.valkey.kill()
+        self._opened.close()
+
+    @property
+    def disks(self) -> list[Disk]:
+        """Those that can fail, if there are any."""
+        return [disk for disk in (self.disk, self.store_disk) if disk is not None]
+
+    @property
+    def everyone(self) -> list[Process]:
+        """All API and worker processes."""
+        return [*self.apis, *self.workers]
+
+    def mortal(self, processes: Sequence[Process]) -> Sequence[Process]:
+        """Those of some that may be ended."""
+        return processes[1:] if self._steady else processes
+
+    def ask(self, method: str, path: str, number: int = 0, **options: Any) -> httpx.Response | None:
+        """One try to ask an API process; None when it did not answer."""
+        headers = {"X-API-Key": self.key, **options.pop("headers", {})}
+        url = self.url(number)
+        with contextlib.suppress(httpx.TransportError):
+            if url is not None:
+                return httpx.request(
+                    method, url + path, headers=headers, timeout=10, trust_env=False, **options
+                )
+        return None
+
+    def heal(self) -> None:
+        """End what disks suffer from."""
+        for disk in self.disks:
+            disk.heal()
 
     def end(self) -> list[int]:
         """Stop API and workers in order; their exit statuses. The server stays for the check."""
         self._stopping.set()
         if self._keeper.is_alive():
             self._keeper.join()
-        everyone = [process.popen for process in (*self.apis, *self.workers)]
+        self.heal()
+        everyone = [process.popen for process in self.everyone]
         for popen in everyone:
             if popen.poll() is None:
                 popen.send_signal(signal.SIGCONT)
@@ -115,7 +184,7 @@ class World:
 
     def strangers(self) -> list[str]:
         """Command lines of processes that work in our folders and are none of ours."""
-        ours = {process.popen.pid for process in (*self.apis, *self.workers)}
+        ours = {process.popen.pid for process in self.everyone}
         below: set[int] = set()
         for pid in ours:
             with contextlib.suppress(psutil.NoSuchProcess):
@@ -134,18 +203,19 @@ class World:
 
     def _keep(self) -> None:
         while not self._stopping.wait(0.1):
-            for process in (*self.apis, *self.workers):
+            for process in self.everyone:
                 process.keep()
 
-    def _wait_until_ready(self) -> None:
-        end = time.monotonic() + 60
+    def wait_until_ready(self, within_seconds: float) -> None:
+        """Return when both API processes know of all three workers, and of no other."""
+        end = time.monotonic() + within_seconds
         while True:
-            with contextlib.suppress(httpx.TransportError):
-                urls = [self.url(number) for number in range(2)]
-                if all(urls):
-                    health = httpx.get(f"{urls[0]}/health", timeout=5, trust_env=False).json()
-                    if health["services"]["workers"]["count"] >= 3:
-                        return
+            answers = [self.ask("GET", "/health", number) for number in range(2)]
+            counts = [
+                answer and answer.json()["services"]["workers"]["count"] for answer in answers
+            ]
+            if counts == [3, 3]:
+                return
             assert time.monotonic() < end, self.log("worker0")
             time.sleep(0.1)
 
@@ -156,23 +226,34 @@ class World:
         return self._start(f"api{number}", argv, self.valkey.url)
 
     def _start_worker(self, number: int) -> subprocess.Popen[bytes]:
-        quick = ["QUICK"] if self._quick else []
-        argv = ["-m", "tests.support.scripted_worker", str(self.effects), *quick]
+        scripted = ["-m", "tests.support.scripted_worker", str(self.effects)]
+        scripted += ["QUICK"] if self._quick else []
+        argv = ["-m", "worker.app"] if self.real else scripted
         return self._start(f"worker{number}", argv, self.links[number].url)
 
     def _start(self, name: str, argv: list[str], redis_url: str) -> subprocess.Popen[bytes]:
+        home, temporary, current = map(str, self.forbidden)
         values = {
             "PORT": "0",
             "DATA_DIR": str(self.data),
             "REDIS_URL": redis_url,
-            "ALLOWED_NETWORKS": "127.0.0.0/8",
+            "API_KEYS_FILE": str(self.folder / "keys"),
+            "ALLOWED_NETWORKS": "127.0.0.1/32",
             "MIN_FREE_DISK": "0",
             "SHUTDOWN_GRACE": "1s",
             "WORKER_CONCURRENCY": "4",
             **self._settings,
         }
-        ours = {f"CLIPMILL_{key}": value for key, value in values.items()}
+        environ = {
+            "PATH": os.environ["PATH"],
+            "HOME": home,
+            "TMPDIR": temporary,
+            "PYTHONPATH": f"{CLOCK}:{ROOT}",
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "CHAOS_CLOCK_OFFSET": str(self._clocks.uniform(-MOST_SKEW_SECONDS, MOST_SKEW_SECONDS)),
+            **{f"CLIPMILL_{key}": value for key, value in values.items()},
+        }
         with (self.folder / f"{name}.log").open("ab") as log:
             return subprocess.Popen(
-                [sys.executable, *argv], env={**os.environ, **ours}, stdout=log, stderr=log
+                [sys.executable, *argv], env=environ, stdout=log, stderr=log, cwd=current
             )

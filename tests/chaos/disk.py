@@ -1,0 +1,129 @@
+"""A disk of a world's own, which can run full, slow, read-only or hang for a while. Needs root.
+
+A loop device with ext4, so that all of it is the kernel's own behaviour. Each fault ends by itself.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+THROTTLE = Path("/sys/fs/cgroup/blkio/blkio.throttle.write_bps_device")
+
+
+class Disk:
+    """A mounted file system on a file beside it."""
+
+    def __init__(self, path: Path, size_bytes: int) -> None:
+        self.path = path
+        self._image = path.with_suffix(".img")
+        self._size_bytes = size_bytes
+        self._lock = threading.Lock()
+        self._end_now: Callable[[], None] | None = None
+
+    def __enter__(self) -> Self:
+        self.path.mkdir()
+        with self._image.open("wb") as image:
+            image.truncate(self._size_bytes)
+        _run("mkfs.ext4", "-q", "-m", "0", str(self._image))
+        _run("mount", "-o", "loop", str(self._image), str(self.path))
+        number = self.path.stat().st_dev
+        self._device = f"{os.major(number)}:{os.minor(number)}"
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.heal()
+        _run("umount", "--lazy", str(self.path))
+        self._image.unlink()
+
+    def heal(self) -> None:
+        """End the fault that there is."""
+        with self._lock:
+            self._end()
+
+    def fill(self, seconds: float) -> None:
+        """Leave no room at all."""
+        ballast = self.path / "ballast"
+        self._for_a_while(seconds, lambda: _take_all_room(ballast), ballast.unlink)
+
+    def close(self, folder: Path, seconds: float) -> None:
+        """Let nobody write to a folder of it."""
+        name = str(folder)
+        self._for_a_while(
+            seconds,
+            lambda: _run("mount", "--bind", "-o", "ro", name, name),
+            lambda: _run("umount", "--lazy", name),
+        )
+
+    def slow(self, bytes_per_second: int, seconds: float) -> None:
+        """Write no more than that."""
+        self._for_a_while(
+            seconds,
+            lambda: self._throttle(bytes_per_second),
+            lambda: self._throttle(0),  # no limit
+        )
+
+    def hang(self, seconds: float) -> None:
+        """Let every write wait."""
+        name = str(self.path)
+        self._for_a_while(
+            seconds,
+            lambda: _run("fsfreeze", "--freeze", name),
+            lambda: _run("fsfreeze", "--unfreeze", name),
+        )
+
+    def _for_a_while(
+        self, seconds: float, begin: Callable[[], None], end: Callable[[], None]
+    ) -> None:
+        """Begin a fault; the one before ends, since a disk that hangs cannot be filled."""
+        with self._lock:
+            self._end()
+            begin()
+            self._fault = threading.Timer(seconds, self._end_of, [end])
+            self._end_now = end
+            self._fault.start()
+
+    def _end_of(self, end: Callable[[], None]) -> None:
+        with self._lock:
+            if self._end_now is end:
+                self._end()
+
+    def _end(self) -> None:
+        if self._end_now is not None:
+            self._fault.cancel()
+            end, self._end_now = self._end_now, None
+            end()
+
+    def _throttle(self, bytes_per_second: int) -> None:
+        THROTTLE.write_text(f"{self._device} {bytes_per_second}")
+
+
+def may_mount() -> bool:
+    """Whether this process may have disks of its own."""
+    return os.geteuid() == 0 and Path("/dev/loop-control").exists() and THROTTLE.exists()
+
+
+def _run(*argv: str) -> None:
+    subprocess.run(argv, check=True)
+
+
+def _take_all_room(ballast: Path) -> None:
+    descriptor = os.open(ballast, os.O_WRONLY | os.O_CREAT)
+    size, step = 0, 2**24
+    while step >= 512:
+        try:
+            os.posix_fallocate(descriptor, size, step)
+            size += step
+        except OSError:
+            step //= 2
+    os.close(descriptor)

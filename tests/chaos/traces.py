@@ -1,0 +1,189 @@
+"""What a system leaves on its machine while it runs and behind it: I3, I4, I6 and I7."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import psutil
+
+from tests.chaos.world import Process, World
+
+SAMPLE_SECONDS = 2.0
+OVER_BY = 1.05  # for one sample at most
+# Pools keep a connection for each thread that once needed one; the messages' have a poll each.
+MORE_CONNECTIONS = Counter({"socket": 8, "anon_inode:[eventpoll]": 8})
+Kinds = Counter[str]
+
+
+class MemoryWatch:
+    """Looks at the memory of each worker with all its tools, every two seconds."""
+
+    def __init__(self, world: World, budget_bytes: int) -> None:
+        self._world = world
+        self._budget_bytes = budget_bytes
+        self.peak_bytes = 0
+        self.samples = 0
+        self.faults: list[str] = []
+        self._over: Counter[int] = Counter()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stopping.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._stopping.wait(SAMPLE_SECONDS):
+            for number, worker in enumerate(self._world.workers):
+                used = sum(proportional_bytes(process.pid) for process in tree_of(worker))
+                self.peak_bytes = max(self.peak_bytes, used)
+                self._over[number] += 1
+                if used <= self._budget_bytes * OVER_BY:
+                    self._over[number] = 0
+                elif self._over[number] > 1:
+                    self.faults.append(f"I4 worker {number} with its tools holds {used} bytes")
+            self.samples += 1
+
+
+def proportional_bytes(pid: int) -> int:
+    """Its memory, what is shared in shares; nothing when it is gone."""
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:")), 0)
+
+
+def tree_of(process: Process) -> list[psutil.Process]:
+    """It and all below it."""
+    with contextlib.suppress(psutil.Error):
+        top = psutil.Process(process.popen.pid)
+        return [top, *top.children(recursive=True)]
+    return []
+
+
+def descriptors(world: World) -> list[Kinds]:
+    """How many of each kind every API and worker has, with what belongs to it, in order."""
+    return [_descriptors_of(process, world.data / "work") for process in world.everyone]
+
+
+def _descriptors_of(process: Process, work: Path) -> Kinds:
+    kinds: Kinds = Counter()
+    for part in tree_of(process):
+        with contextlib.suppress(OSError):
+            for descriptor in Path(f"/proc/{part.pid}/fd").iterdir():
+                with contextlib.suppress(OSError):
+                    target = descriptor.readlink()
+                    # A worker keeps its own folder open, which has another name after a restart.
+                    kinds["own folder" if target.parent == work else _kind(str(target))] += 1
+    return kinds
+
+
+def _kind(target: str) -> str:
+    """`socket:[123]` is a socket, `pipe:[5]` a pipe; all else is its own kind."""
+    return target.split(":[")[0] if target.startswith(("socket:", "pipe:")) else target
+
+
+def grown(before: Kinds, after: Kinds) -> dict[str, int]:
+    """Kinds of which there are more than there should be."""
+    allowed = before + MORE_CONNECTIONS
+    return {kind: count for kind, count in after.items() if count > allowed[kind]}
+
+
+def leaks(texts: Mapping[str, str], secrets: Mapping[str, str]) -> list[str]:
+    """Which text holds what it must not."""
+    return [
+        f"I6 {name} tells {secret}"
+        for name, text in texts.items()
+        for secret, value in secrets.items()
+        if value in text
+    ]
+
+
+def secret_faults(world: World, documents: Mapping[str, Any], stories: Any) -> list[str]:
+    """A key or a token in a log, in the numbers or in the story of a job.
+
+    A job's own source and what its site says of that are its owner's, who asked for them.
+    """
+    texts = {path.name: path.read_text(errors="replace") for path in world.folder.glob("*.log")}
+    for path in ("/metrics", "/health", "/api/v2/system/bottleneck"):
+        answer = world.ask("GET", path)
+        texts[path] = answer.text if answer is not None else ""
+    texts["the stories"] = json.dumps(stories)
+    texts["the records"] = json.dumps(
+        [
+            {k: v for k, v in job.items() if k not in {"spec", "result"}}
+            for job in documents.values()
+        ]
+    )
+    return leaks(texts, {"the API key": world.key, "the token of a URL": world.token})
+
+
+def living_faults(world: World, before: list[Kinds]) -> list[str]:
+    """What must not be there when all is quiet, in a system that goes on."""
+    return [
+        *(f"I3 a stranger lives: {line}" for line in world.strangers()),
+        *(f"I3 a folder is left: {path}" for path in (world.data / "work").glob("*/*")),
+        *(f"I3 a zombie: {name}" for name in _zombies(world)),
+        *_ownerless(world),
+        *_grown(world, before),
+    ]
+
+
+def _zombies(world: World) -> Iterator[str]:
+    for process in world.everyone:
+        for part in tree_of(process):
+            with contextlib.suppress(psutil.Error):
+                if part.status() == psutil.STATUS_ZOMBIE:
+                    yield f"{part.pid} of {part.ppid()}"
+
+
+def _ownerless(world: World) -> list[str]:
+    """Each worker has a folder of its own; there is no other."""
+    folders = list((world.data / "work").iterdir())
+    return [f"I3 {len(folders)} folders of 3 workers"] if len(folders) > 3 else []
+
+
+def _grown(world: World, before: list[Kinds]) -> list[str]:
+    found = zip(world.everyone, before, descriptors(world), strict=True)
+    return [
+        f"I3 descriptors of {process.popen.args}: {more}"
+        for process, old, new in found
+        if (more := grown(old, new))
+    ]
+
+
+def strays(world: World) -> list[str]:
+    """Files where none may be; once everything has ended."""
+    kept = world.data / "artifacts"
+    known = {world.data / "work", kept}
+    places = [path for folder in world.forbidden for path in folder.iterdir()]
+    places += [path for path in world.data.iterdir() if path not in known]
+    places += list((world.data / "work").iterdir())
+    places += [path for path in kept.rglob("*") if path.is_file() and len(path.name) < 26]
+    return [f"I7 stray: {path}" for path in places]
+
+
+def settled(look: Any, within_seconds: float) -> list[str]:
+    """What a look still finds at the end of that time; nothing as soon as it finds nothing."""
+    end = time.monotonic() + within_seconds
+    while (found := look()) and time.monotonic() < end:
+        time.sleep(0.2)
+    return list(found)

@@ -1,0 +1,74 @@
+"""What clients ask for: work that is described by its URL, or real media of a server of our own."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import Any, Protocol
+
+from tests.support import answers
+from tests.support.media import Video, make_video
+from tests.support.origin import Origin
+
+SITE = "https://127.0.0.1/media"
+RAISES = ("MemoryError", "SystemExit", "RecursionError")
+VIDEO = Video(seconds=20.0, width=640, height=360, keyframe_seconds=2.0)
+SOURCES = 30
+
+
+class Work(Protocol):
+    """Where the next request comes from."""
+
+    def body(self, chance: random.Random) -> dict[str, Any]:
+        """A request that has to be accepted."""
+
+
+class ScriptedWork:
+    """Takes as long as its URL says, and ends as that says."""
+
+    def __init__(self, seed: int, count: int, token: str) -> None:
+        self._seed = seed
+        self._count = count
+        self._token = token
+
+    def body(self, chance: random.Random) -> dict[str, Any]:
+        kind = chance.choice(["extract", "extract", "download", "download", "clip"])
+        body = {"kind": kind, "source": {"url": self._url(chance)}}
+        if kind == "clip":
+            start = chance.randrange(50)
+            return {**body, "start": start, "end": start + 1}
+        return body
+
+    def _url(self, chance: random.Random) -> str:
+        # Most of the places are to be taken at any time, so that each fault meets running jobs.
+        seconds = round(chance.choice([0, 1, 4, 8]) * chance.random(), 2)
+        asked = f"seconds={seconds}&bytes={chance.choice([1, 1000, 200_000])}"
+        asked += chance.choice([""] * 16 + ["&fail=sometimes"] * 3)
+        asked += chance.choice([""] * 20 + ["&fail=unavailable", f"&raise={chance.choice(RAISES)}"])
+        number = chance.randrange(self._count)  # some come twice
+        if number % 3 == 0:
+            return f"{SITE}/{number}?bytes=9&token={self._token}"
+        return f"{SITE}/{self._seed}/{number}?{asked}&token={self._token}"
+
+
+class RealWork:
+    """Downloads from a server on loopback, and clips in every mode."""
+
+    def __init__(self, origin: Origin, folder: Path, token: str) -> None:
+        video = make_video(folder / VIDEO.name, VIDEO)
+        rate = video.stat().st_size / 3.0
+        self._urls = [
+            origin.add(f"/{n}.mp4", answers.slow(video, rate) if n % 3 else answers.file(video))
+            for n in range(SOURCES)
+        ]
+        self._gone = origin.add("/gone.mp4", answers.status(404))
+        self._token = token
+
+    def body(self, chance: random.Random) -> dict[str, Any]:
+        kind = chance.choice(["extract", "download", "clip", "clip", "clip"])
+        url = self._gone if chance.random() < 0.05 else chance.choice(self._urls)
+        body = {"kind": kind, "source": {"url": f"{url}?token={self._token}"}}
+        if kind == "clip":
+            start, mode = chance.uniform(0, 12), chance.choice(["auto", "smart", "copy", "encode"])
+            return {**body, "start": start, "end": start + chance.uniform(1, 7), "mode": mode}
+        return body
