@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.box.group import small_box
 from config.machine import group_limits, memory_limit_bytes
 from config.memory import STACK_BYTES, WORKER_BYTES, default_budget_bytes, too_little
-from tests.support.cgroup import small_box
 
 MIB = 1024**2
 NO_LIMIT = "9223372036854771712"  # version 1 says it with the largest number of whole pages

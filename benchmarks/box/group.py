@@ -1,7 +1,7 @@
-"""A small box of a test's own: a memory group of the kernel, which counts and limits what is in it.
+"""A small box: a memory group of the kernel, which counts and limits what runs in it.
 
 Made with version 1 of control groups, below the group of this process, which takes root. Where
-that cannot be had `small_box` gives None, and a test has to look at the processes themselves.
+that cannot be had `small_box` gives None, and one has to look at the processes themselves.
 """
 
 from __future__ import annotations
@@ -47,12 +47,16 @@ class Box:
         return self._number("memory.max_usage_in_bytes")
 
     def times_full(self) -> int:
-        """How often the limit was met. Written files fill any group; the kernel then drops them
-        from the page cache, and nobody notices."""
-        return self._number("memory.failcnt")
+        """How often the limit was met. Files fill any group, as page cache; the kernel then drops
+        them, and nobody notices."""
+        with_swap = self.path / "memory.memsw.failcnt"  # the kernel asks this one first
+        return self._number("memory.failcnt") + (
+            int(with_swap.read_text()) if with_swap.exists() else 0
+        )
 
     def killed(self) -> int:
-        """Processes that the kernel killed for want of memory, in the groups below as well."""
+        """Processes that the kernel killed for want of memory, in the groups that are left below
+        as well. What it killed in a group that has gone, a worker has told in its job."""
         return sum(_fields(folder / "memory.oom_control")["oom_kill"] for folder in self._groups())
 
     def held_bytes(self) -> int:
@@ -92,7 +96,7 @@ class Box:
 @contextmanager
 def small_box(limit_bytes: int) -> Iterator[Box | None]:
     """A box of this size, removed at the end; None where no group can be made."""
-    box = Box(own_group() / f"clipmill-test-{secrets.token_hex(4)}")
+    box = Box(own_group() / f"small-box-{secrets.token_hex(4)}")
     try:
         box.path.mkdir()
     except OSError:
