@@ -72,9 +72,16 @@ def kill_the_server(world: World, chance: random.Random) -> None:
 
 
 def lose_every_message(world: World, chance: random.Random) -> None:
-    with contextlib.suppress(redis.RedisError), world.valkey.client() as client:
+    with contextlib.suppress(redis.RedisError), world.broker.client() as client:
         for name in client.scan_iter("clipmill:celery:*"):
             client.delete(name)
+
+
+def kill_the_broker(world: World, chance: random.Random) -> None:
+    """It comes back empty."""
+    world.broker.kill()
+    time.sleep(chance.uniform(0.1, 15.0))
+    world.broker.start()
 
 
 def hang_a_link(world: World, chance: random.Random) -> None:
@@ -148,11 +155,16 @@ DISK_FAULTS: dict[Fault, int] = {
 }
 
 
+# This one needs a broker that may forget.
+BROKER_FAULTS: dict[Fault, int] = {kill_the_broker: 2}
+
+
 def next_fault(world: World, chance: random.Random) -> Fault:
     """One of those that can be done here."""
     if world.real:  # real work has one, but that often
         return kill_a_worker
     possible = FAULTS | (DISK_FAULTS if world.disks else {})
+    possible |= BROKER_FAULTS if world.broker is not world.valkey else {}
     return chance.choices(list(possible), list(possible.values()))[0]
 
 

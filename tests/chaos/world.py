@@ -63,13 +63,14 @@ class World:
     """Valkey, two API processes, three workers whose links can hang, and disks that can fill.
 
     Each process is told a wrong time, another one at each start. With `steady`, the first API
-    and the first worker are never ended, so that they live through everything else. With `real`
-    the workers do real work, else what a URL says (tests/support/scripted_worker.py).
+    and the first worker are never ended, so that they live through everything else. With
+    `own_broker` messages have a server of their own, which keeps nothing. With `real` the workers
+    do real work, else what a URL says (tests/support/scripted_worker.py).
     """
 
     def __init__(
-        self, folder: Path, seed: int, *, quick: bool = False, real: bool = False,
-        steady: bool = False, **settings: str,
+        self, folder: Path, seed: int, quick: bool, real: bool,
+        *, steady: bool = False, own_broker: bool = False,
     ) -> None:  # fmt: skip
         self.folder = folder
         self.effects = folder / "effects"
@@ -77,7 +78,7 @@ class World:
         self.lease_seconds = 4.0 if quick else 30.0
         self._quick = quick
         self._steady = steady
-        self._settings = settings
+        self._own_broker = own_broker
         self._clocks = random.Random(seed)
         # What nobody but its owner may ever read: a key in use, and what stands in each URL.
         self.key, self.token = secrets.token_hex(16), secrets.token_hex(16)
@@ -110,6 +111,7 @@ class World:
         self.valkey = ValkeyServer(self.folder / "valkey", appendfsync="always")
         self.valkey.start()
         opened.callback(self.valkey.kill)
+        self.broker = self._start_broker(opened) if self._own_broker else self.valkey
         self.links = [Link(self.folder / "valkey" / "v.sock") for _ in range(3)]
         for link in self.links:
             opened.callback(link.close)
@@ -118,6 +120,13 @@ class World:
         opened.callback(self.end)
         self._keeper.start()
         self.wait_until_ready(60.0)
+
+    def _start_broker(self, opened: ExitStack) -> ValkeyServer:
+        folder = self.folder / "broker"
+        folder.mkdir()
+        broker = ValkeyServer(folder, appendonly="no").start()
+        opened.callback(broker.kill)
+        return broker
 
     def __exit__(
         self,
@@ -237,12 +246,12 @@ class World:
             "PORT": "0",
             "DATA_DIR": str(self.data),
             "REDIS_URL": redis_url,
+            "BROKER_URL": redis_url if self.broker is self.valkey else self.broker.url,
             "API_KEYS_FILE": str(self.folder / "keys"),
             "ALLOWED_NETWORKS": "127.0.0.1/32",
             "MIN_FREE_DISK": "0",
             "SHUTDOWN_GRACE": "1s",
             "WORKER_CONCURRENCY": "4",
-            **self._settings,
         }
         environ = {
             "PATH": os.environ["PATH"],

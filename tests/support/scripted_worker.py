@@ -29,6 +29,7 @@ from tasks.errors import NetworkError, ToolFailed, job_error_codes
 from tasks.interfaces import Cut, Fetched, SourceMedia
 from tasks.media import MediaFacts, VideoFacts
 from tasks.specs import ClipSpec, DownloadSpec
+from tasks.store import statistics
 from tasks.store.leases import Leases
 from worker import app, recovery, watch, watchdog
 from worker.machine import JobMachine
@@ -126,6 +127,7 @@ def be_quick() -> None:
     Leases.take.__defaults__ = Leases.renew.__defaults__ = (4.0,)
     recovery.PERIOD_SECONDS, recovery.LOCK_SECONDS, recovery.SETTLING_SECONDS = 0.5, 2.0, 1.5
     retry.FIRST_DELAY_SECONDS = 0.5
+    statistics.WORKER_TTL_SECONDS = 6
 
 
 def main() -> int:
