@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from benchmarks import clips, queue
+from benchmarks import box, clips, queue
 from benchmarks.part import Part
 
 PARTS: Mapping[str, Part] = {
     "queue": queue.run,  # what a job and a request cost when nothing else happens
     "clips": clips.run,  # twelve clips of a long video, beside other ways of cutting them
+    "box": box.run,  # encodes in half a gigabyte, beside the same with room
 }

@@ -10,7 +10,6 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ import httpx
 import pytest
 
 from benchmarks.box.group import Box, small_box
+from benchmarks.box.rounds import most_at_once
 from benchmarks.box.system import BoxedSystem, boxed_system
 from benchmarks.box.watch import BoxWatch
 from clipmill.answers import Job
@@ -164,16 +164,6 @@ def assert_lean_or_refused_early(job: Job) -> None:
     assert job.error.code == "exceeds_memory_budget"
     assert job.error.detail["need_bytes"] > job.error.detail["budget_bytes"] == BUDGET
     assert job.document["started_at"] is None
-
-
-def most_at_once(jobs: list[Job]) -> int:
-    """How many ran side by side, by their own records."""
-    spans = [(moment(job, "started_at"), moment(job, "finished_at")) for job in jobs]
-    return max(sum(start <= then < end for start, end in spans) for then, _ in spans)
-
-
-def moment(job: Job, name: str) -> datetime:
-    return datetime.fromisoformat(job.document[name])
 
 
 def told_of(job: Job) -> tuple[Any, ...]:

@@ -23,27 +23,27 @@ def benchmarks(*words: str) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
+PARTS = ("queue", "clips", "box")
+Run = tuple[str, *tuple[dict[str, Any], ...]]  # what was printed, and the files of `PARTS`
+
 # Half a minute on two cores that have nothing else to do.
 pytestmark = pytest.mark.timeout(300)
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, dict[str, Any], dict[str, Any]]:
-    """One quick run of all parts: what it printed, and both files."""
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """One quick run of all parts: what it printed, and the file of each."""
     folder = tmp_path_factory.mktemp("results")
     done = benchmarks("--quick", "--results", str(folder))
     assert done.returncode == 0, done.stdout + done.stderr
-    files = [json.loads((folder / f"{name}.json").read_text()) for name in ("queue", "clips")]
-    return done.stdout, files[0], files[1]
-
-
-Run = tuple[str, dict[str, Any], dict[str, Any]]
+    files = [json.loads((folder / f"{name}.json").read_text()) for name in PARTS]
+    return done.stdout, *files
 
 
 def test_every_table_that_is_printed_is_in_the_files(run: Run) -> None:
     printed, *files = run
     titles = [table["title"] for file in files for table in file["tables"]]
-    assert len(titles) == 7
+    assert len(titles) == 8
     assert all(title in printed for title in titles)
     assert all(table["rows"] for file in files for table in file["tables"][:1])
 
@@ -95,6 +95,18 @@ def test_the_sweeps_have_the_job_and_its_program(run: Run) -> None:
         assert len(values[name]) == 2
         for point in values[name].values():
             assert point["job"]["exact_clips"] == point["program"]["exact_clips"] == 1
+
+
+def test_the_small_box_and_the_large_one_are_measured(run: Run) -> None:
+    values = run[3]["values"]
+    assert set(values["rounds"]) == {"512 MiB", "4 GiB"}
+    assert values["throughput"] > 0
+    for found in values["rounds"].values():
+        (only,) = found["rounds"]
+        assert only["wall_seconds"] > 0
+        assert only["peak_bytes"] > 100_000_000
+        assert only["killed"] == 0
+        assert (only["kernel_peak_bytes"] > 100_000_000) is only["boxed"]
 
 
 def test_an_unknown_part_is_refused() -> None:

@@ -1,0 +1,93 @@
+"""One round: a batch of encodes by a system that was just started in a box."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from benchmarks.box.group import Box, small_box
+from benchmarks.box.system import BoxedSystem, boxed_system
+from benchmarks.box.watch import BoxWatch
+from clipmill.answers import Job
+from clipmill.demo.site import running_site
+from config.memory import STACK_BYTES, default_budget_bytes
+
+TIMEOUT_SECONDS = 900.0
+DISK = Path("/var/tmp")  # /tmp may be in memory, which would count as memory
+
+
+@dataclass(frozen=True)
+class Round:
+    """What was found. Without a box the kernel's figures are 0."""
+
+    boxed: bool
+    budget_bytes: int
+    wall_seconds: float
+    most_at_once: int
+    peak_bytes: int
+    kernel_peak_bytes: int
+    killed: int
+
+
+def run_round(limit_bytes: int, source: Path, clips: int, clip_seconds: float) -> Round:
+    """From the submission of all clips, of a source that was downloaded before, to the last end."""
+    budget = default_budget_bytes(limit_bytes, STACK_BYTES)
+    with (
+        running_site(source) as page,
+        small_box(limit_bytes) as box,
+        tempfile.TemporaryDirectory(prefix="clipmill-bench-", dir=DISK) as name,
+        # Without a box the system could not find the limit by itself.
+        boxed_system(box, Path(name), **({} if box else {"MEMORY_BUDGET": str(budget)})) as system,
+        BoxWatch(system, box) as watch,
+    ):
+        download = system.client.wait(system.client.submit("download", page).id, check=True)
+        began = time.monotonic()
+        jobs = encode(system, download.id, clips, clip_seconds)
+        wall_seconds = time.monotonic() - began
+        return Round(
+            boxed=box is not None,
+            budget_bytes=budget,
+            wall_seconds=wall_seconds,
+            most_at_once=most_at_once(jobs),
+            peak_bytes=watch.peak_bytes,
+            kernel_peak_bytes=box.peak_bytes() if box else 0,
+            killed=killed(box, jobs),
+        )
+
+
+def encode(system: BoxedSystem, source_id: str, clips: int, clip_seconds: float) -> list[Job]:
+    """All clips, which overlap: only their number and length matter. Raises when one fails."""
+    starts = [1.0 + number / 25 for number in range(clips)]
+    batch = system.client.submit_batch(
+        [{"start": start, "end": start + clip_seconds} for start in starts],
+        {
+            "kind": "clip",
+            "source": {"job_id": source_id},
+            "mode": "encode",
+            "output": {"quality": "draft"},
+        },
+    )
+    jobs = list(system.client.wait_batch(batch.id, timeout_seconds=TIMEOUT_SECONDS).jobs)
+    if faults := [job.error for job in jobs if not job.succeeded]:
+        raise RuntimeError(f"{len(faults)} of {len(jobs)} clips failed: {faults[0]}")
+    return jobs
+
+
+def killed(box: Box | None, jobs: Sequence[Job]) -> int:
+    """Attempts and processes that ended for want of memory."""
+    return sum(job.attempt - 1 for job in jobs) + (box.killed() if box else 0)
+
+
+def most_at_once(jobs: Sequence[Job]) -> int:
+    """How many ran side by side, by their own records."""
+    spans = [(moment(job, "started_at"), moment(job, "finished_at")) for job in jobs]
+    return max(sum(start <= then < end for start, end in spans) for then, _ in spans)
+
+
+def moment(job: Job, name: str) -> datetime:
+    """A time of its record."""
+    return datetime.fromisoformat(str(job.document[name]))
