@@ -1,5 +1,6 @@
 """What a picture says about its brightness, carried over to the encoder's pictures."""
 
+import gc
 import struct
 from fractions import Fraction
 from typing import Any
@@ -9,15 +10,24 @@ from av import VideoFrame
 CHROMATICITY_UNIT, LUMINANCE_UNIT = 50_000, 10_000  # of H.264's mastering display message
 
 
+LOOK_EVERY = 25  # pictures: where all are keyframes, to look at each takes as long as to encode it
+
+
 class BrightnessNotes:
     """Remembers what keyframes say; a range often begins at a picture that says nothing."""
 
     def __init__(self) -> None:
         self.messages: list[str] = []
+        self._unseen = LOOK_EVERY
 
     def see(self, frame: VideoFrame) -> None:
         """Look at a decoded picture, wanted or not."""
-        if frame.key_frame:
+        self._unseen += 1
+        if frame.key_frame and self._unseen > LOOK_EVERY:
+            # Who has looked at a picture's side data holds it in a ring of references, which
+            # nothing but this frees: ten seconds of ProRes took more than a gigabyte.
+            gc.collect()
+            self._unseen = 0
             self.messages = hdr_messages(frame) or self.messages
 
 
