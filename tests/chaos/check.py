@@ -42,6 +42,7 @@ def faults_of(world: World, promises: Promises) -> list[str]:
         *_attempts(world, documents),
         *(fault for job_id, story in stories.items() for fault in story_faults(job_id, story)),
         *_equal_work(documents),
+        *failure_faults(documents),
         *number_faults(world, promises, documents, stories),
         *secret_faults(world, documents, stories),
         *([f"I3 {leases} leases are open"] if leases else []),
@@ -115,6 +116,22 @@ def story_faults(job_id: str, story: list[dict[str, Any]]) -> list[str]:
             found.append(f"I8 a write of attempt {now} after {attempt} began: {job_id} {event}")
         attempt, ended = now, event["event"] in FINAL
     return found
+
+
+# A job that a fault has met again and again may end so; any other failure is to be asked for.
+OF_FAULTS = {"worker_lost", "tool_failed", "storage_full", "source_failed"}
+ASKED_FOR = {"internal_error": "raise=", "unavailable": "unavailable", "network_error": "sometimes"}
+
+
+def failure_faults(documents: dict[str, Any]) -> list[str]:
+    """Jobs that were harmed by what should not have concerned them."""
+    failed = {id_: job for id_, job in documents.items() if job["state"] == "failed"}
+    return [
+        f"I5 failed for no good reason: {job_id} {job['error']}"
+        for job_id, job in failed.items()
+        if (code := job["error"]["code"]) not in OF_FAULTS
+        and ASKED_FOR.get(code, "nothing") not in job["spec"]["source"]["url"]
+    ]
 
 
 def _equal_work(documents: dict[str, Any]) -> list[str]:

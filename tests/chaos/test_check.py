@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.chaos.check import story_faults
+from tests.chaos.check import failure_faults, story_faults
 from tests.chaos.numbers import differences, real_numbers, told_numbers
 from tests.chaos.traces import grown, leaks
 
@@ -65,3 +65,14 @@ def test_a_secret_in_a_log_is_found() -> None:
     assert leaks({"api.log": "key abc", "worker.log": "key"}, {"the key": "abc"}) == [
         "I6 api.log tells the key"
     ]
+
+
+def test_a_failure_that_nobody_asked_for_is_found() -> None:
+    def failed(query: str) -> dict[str, Any]:
+        source = {"url": f"https://127.0.0.1/media/1?{query}"}
+        error = {"code": "internal_error"}
+        return {"state": "failed", "spec": {"source": source}, "error": error}
+
+    found = failure_faults({"good": failed("raise=MemoryError"), "bad": failed("seconds=1")})
+    assert [line.split(":")[0] for line in found] == ["I5 failed for no good reason"]
+    assert "bad" in found[0]

@@ -61,7 +61,7 @@ class RealWork:
             origin.add(f"/{n}.mp4", answers.slow(video, rate) if n % 3 else answers.file(video))
             for n in range(SOURCES)
         ]
-        self._gone = origin.add("/gone.mp4", answers.status(404))
+        self._gone = origin.add("/unavailable.mp4", answers.status(404))
         self._token = token
 
     def body(self, chance: random.Random) -> dict[str, Any]:
