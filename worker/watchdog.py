@@ -19,6 +19,7 @@ log = logging.getLogger(__name__)
 # What sysexits.h calls EX_SOFTWARE; a supervisor starts again whatever ends with a fault.
 EXIT_STATUS = 70
 PATIENCE_LOOKS = 60
+ASK_LOOKS = 10  # without a sign of life, from one question whether anyone can move to the next
 LOOK_SECONDS = 1.0
 
 Sign = Callable[[], float]  # a number that grows, or changes, with each proof of progress
@@ -70,9 +71,12 @@ class Watchdog(Rounds):
             self._still[name] = 0 if seen != self._last[name] else self._still[name] + 1
             self._last[name] = seen
         dead = [name for name, looks in self._still.items() if looks >= PATIENCE_LOOKS]
-        if not dead:
+        longest = max(self._still.values())
+        if not dead and (longest == 0 or longest % ASK_LOOKS):
             return
-        if self._can_move():
+        # Asked on the way too: after an outage the others get the whole time to come back.
+        if not self._can_move():
+            self._still = dict.fromkeys(self._signs, 0)
+        elif dead:
             log.critical("no progress: this worker ends itself", extra={"values": {"dead": dead}})
             self._give_up()
-        self._still = dict.fromkeys(self._signs, 0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from worker.watchdog import PATIENCE_LOOKS, Watchdog
+from worker.watchdog import ASK_LOOKS, PATIENCE_LOOKS, Watchdog
 
 
 class Life:
@@ -62,3 +62,14 @@ def test_while_the_store_is_away_nobody_is_blamed() -> None:
     assert life.given_up == 0
     life.dog.round()
     assert life.given_up == 1
+
+
+def test_after_an_outage_that_ends_late_everyone_gets_the_time_to_come_back() -> None:
+    life = Life()
+    life.store_answers = False
+    for _ in range(PATIENCE_LOOKS - 1):
+        life.dog.round()
+    life.store_answers = True
+    for _ in range(PATIENCE_LOOKS - ASK_LOOKS):
+        life.dog.round()
+    assert life.given_up == 0
