@@ -38,6 +38,7 @@ class VideoFacts:
     interlaced: bool = False
     colour: ColourFacts = ColourFacts()
     frame_count: int | None = None
+    references: int | None = None  # pictures that others may refer to; None where unknown
 
     @property
     def pixels(self) -> int:

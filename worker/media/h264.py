@@ -112,7 +112,7 @@ def _from_configuration(record: bytes) -> ParameterSets:
     return ParameterSets(lists[0], lists[1], (record[4] & 3) + 1)
 
 
-class _Bits:
+class Bits:
     """Reads a unit's bits, emulation prevention taken out."""
 
     def __init__(self, unit: bytes, first_byte: int) -> None:
@@ -131,20 +131,51 @@ class _Bits:
         """Leave out some bits."""
         self._at += count
 
+    def flag(self) -> bool:
+        """One bit."""
+        self._at += 1
+        return self._bits[self._at - 1] == "1"
+
 
 def _sps_id(unit: bytes) -> int:
-    return _Bits(unit, 4).golomb()
+    return Bits(unit, 4).golomb()
 
 
 def _pps_id(unit: bytes) -> int:
-    return _Bits(unit, 1).golomb()
+    return Bits(unit, 1).golomb()
 
 
 def _sample_format(sps: bytes) -> tuple[int, int, int]:
     """chroma_format_idc, bit_depth_luma_minus8, bit_depth_chroma_minus8."""
-    bits = _Bits(sps, 4)
+    bits = Bits(sps, 4)
     bits.golomb()
     chroma = bits.golomb()
     if chroma == 3:
         bits.skip(1)  # separate_colour_plane_flag
     return chroma, bits.golomb(), bits.golomb()
+
+
+def reference_frames(sps: bytes) -> int | None:
+    """max_num_ref_frames; None behind scaling lists, which nobody uses.
+
+    Raises ValueError or IndexError on a broken set.
+    """
+    bits = Bits(sps, 4)
+    bits.golomb()
+    if sps[1] in HIGH_PROFILES:
+        if bits.golomb() == 3:
+            bits.skip(1)
+        bits.golomb(), bits.golomb()  # depths
+        bits.skip(1)
+        if bits.flag():
+            return None
+    bits.golomb()
+    order = bits.golomb()  # how pictures are put in the order of showing
+    if order == 0:
+        bits.golomb()
+    elif order == 1:
+        bits.skip(1)
+        bits.golomb(), bits.golomb()
+        for _ in range(bits.golomb()):
+            bits.golomb()
+    return bits.golomb()

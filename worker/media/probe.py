@@ -21,6 +21,7 @@ from worker.media.allowed import DECODERS
 from worker.media.opening import open_source, png_size, refuse_huge_pictures
 from worker.media.packets import packets_of
 from worker.media.protocol import serve
+from worker.media.references import references_in
 
 MAX_HEADER_BYTES = 100 * 2**20
 MAX_PACKETS_TO_FIRST = 500
@@ -171,6 +172,7 @@ def _video_facts(stream: VideoStream) -> VideoFacts:
         interlaced=context.field_order not in PROGRESSIVE_OR_UNKNOWN,
         colour=_colour_facts(stream),
         frame_count=stream.frames or None,
+        references=references_in(context.codec.canonical_name, context.extradata or b""),
     )
 
 
