@@ -23,6 +23,7 @@ from tasks.store.counters import observed
 from tasks.tracing import NO_TRACING, Tracing, Value
 from worker.media.protocol import Progress, Refusal, Result, encode_spec, parse_line
 from worker.process import End, Finished, Limits, Stop, Stopped, run_process
+from worker.proctree import SIGKILL
 
 OnProgress = Callable[[Progress], None]
 
@@ -140,7 +141,7 @@ def _crashed(finished: Finished) -> JobError:
     """A media program that died without a word met a file that its libraries cannot bear."""
     if "MemoryError" in finished.stderr_tail or "Cannot allocate memory" in finished.stderr_tail:
         return MemoryExceeded("reading the media took more memory than allowed")
-    if finished.returncode < 0:
+    if finished.returncode < 0 and finished.returncode != -SIGKILL:  # which comes from outside
         return CorruptMedia("the media could not be read", {"signal": -finished.returncode})
     return ToolFailed("reading the media failed", {"returncode": finished.returncode})
 
