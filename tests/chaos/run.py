@@ -30,7 +30,7 @@ from tests.chaos.world import World
 from tests.support.origin import Origin
 
 BUDGET_BYTES = 512 * 2**20
-WARM_UP_JOBS = 12
+WARM_UP_JOBS = 8
 CALM_SECONDS = 60.0  # what killed workers' reports need to go
 
 
