@@ -94,6 +94,7 @@ class Job:
     webhook: dict[str, Any] | None = None
     trace: str | None = None  # where its spans belong (traceparent); None when nobody traces
     not_before: float | None = None
+    memory_floor_bytes: int = 0  # what the next attempt reserves at least; learned from the last
     publishing: list[str] = field(default_factory=list)  # storage keys an attempt may have written
     started_at: float | None = None
     finished_at: float | None = None
@@ -170,8 +171,12 @@ class Job:
         return replace(
             self._moved(JobState.QUEUED, queued_at=now, **_AT_REST),
             attempt=0, progress=0.0, not_before=None, started_at=None, finished_at=None,
-            result=None, error=None,
+            memory_floor_bytes=0, result=None, error=None,
         )  # fmt: skip
+
+    def needing(self, memory_bytes: int) -> Job:
+        """An attempt has shown that it takes more memory than was thought."""
+        return replace(self, memory_floor_bytes=memory_bytes)
 
     def due(self) -> Job:
         """Still queued; the time for its retry has come."""

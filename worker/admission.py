@@ -147,6 +147,11 @@ class Reservation:
         self._budget = budget
         self._share: _Share | None = None
 
+    @property
+    def need_bytes(self) -> int:
+        """What is held now."""
+        return self._share.need_bytes if self._share else 0
+
     def exchange(self, need_bytes: int, cores: int = 0, *, wait: Wait) -> None:
         """Hold this much instead. What was held is given back before: of two who each kept
         theirs while they waited for more, neither would ever get it.

@@ -45,7 +45,7 @@ from worker.retention import Retention
 from worker.rounds import Rounds
 from worker.runner import Runner
 from worker.supervision import End
-from worker.sweep import become_subreaper, sweep_leftovers
+from worker.sweep import become_subreaper, find_clean_groups, sweep_leftovers
 from worker.watch import Heartbeat
 from worker.watchdog import Watchdog, end_at_once, servers_answer
 from worker.workspace import WorkFolder, remove_leftovers
@@ -134,7 +134,9 @@ def build(settings: Settings, celery: Celery) -> Parts:
         budget,
         conditions,
         heartbeat,
-        Toolbox(settings, store, storage, lambda: heartbeat.running, tracing),
+        Toolbox(
+            settings, store, storage, lambda: heartbeat.running, tracing, groups=find_clean_groups()
+        ),
         work_folder,
         tracing,
     )

@@ -246,10 +246,10 @@ def report(spec: Spec, watch: Watch, group: Group, why: str) -> None:
     peak_bytes = max(watch.peak_bytes, usage.ru_maxrss * 1024)  # between two ticks, of the largest
     cpu_seconds = usage.ru_utime + usage.ru_stime
     returncode = os.waitstatus_to_exitcode(watch.status)
-    if why == "exited":
-        why = ended_by_kernel(spec, group, returncode, cpu_seconds) or why
-        if why == "memory":  # the kernel was quicker than a look: it had come to the limit
-            peak_bytes = max(peak_bytes, spec.memory_bytes)
+    if why == "exited" and returncode != 0:
+        if group.killed():  # the kernel was quicker than a look: it had come to the limit
+            peak_bytes = max(peak_bytes, spec.memory_bytes + 1)
+        why = unseen(spec, returncode, cpu_seconds, peak_bytes) or why
     line = (
         f'{{"why": "{why}", "returncode": {returncode}, '
         f'"peak_bytes": {peak_bytes}, "cpu_seconds": {cpu_seconds:.3f}}}\n'
@@ -260,13 +260,13 @@ def report(spec: Spec, watch: Watch, group: Group, why: str) -> None:
         pass
 
 
-def ended_by_kernel(spec: Spec, group: Group, returncode: int, cpu_seconds: float) -> str | None:
-    """Which limit of ours the kernel enforced, if that is how the tool ended."""
+def unseen(spec: Spec, returncode: int, cpu_seconds: float, peak_bytes: int) -> str | None:
+    """The limit that a failed tool met between two looks, whatever it says itself."""
     if returncode == -proctree.SIGXCPU:
         return "deadline"
     if spec.cpu_seconds and returncode == -proctree.SIGKILL and cpu_seconds >= spec.cpu_seconds:
         return "deadline"
-    return "memory" if returncode != 0 and group.killed() else None
+    return "memory" if spec.memory_bytes and peak_bytes > spec.memory_bytes else None
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,16 +20,21 @@ from tasks.storage import Storage
 from tasks.store import Store, StoredArtifact
 from tasks.tracing import NO_TRACING, Tracing
 from worker import ytdlp
+from worker.cgroups import Groups
 from worker.cutting import make_clip, make_thumbnail
 from worker.memory.need import Need
-from worker.memory.needs import need_of
+from worker.memory.needs import GUARD_BYTES, need_of
 from worker.memory.peaks import Peaks
 from worker.publishing import main_artifact_of
 from worker.tools import Tools
+from worker.usage import Usage
 from worker.watch import Held
 
 PROBE_SECONDS = 30.0
 EXTRACT_SECONDS = 120.0
+
+# Gives back what an attempt holds of the budget and waits for this instead, for so many seconds.
+Exchange = Callable[[Need, float], None]
 
 
 @dataclass(frozen=True)
@@ -42,17 +47,33 @@ class Toolbox:
     jobs_in_hand: Callable[[], int]
     tracing: Tracing = NO_TRACING
     peaks: Peaks = field(default_factory=Peaks)
+    groups: Groups | None = None
 
-    def need_of(self, job: Job) -> Need:
-        """The memory and threads to run a job with. Raises SourceFailed when its source is gone."""
+    @property
+    def budget_bytes(self) -> int:
+        """What all attempts on this machine may use together."""
+        return self.settings.memory_budget_bytes
+
+    def need_of(self, job: Job, *, joins: bool = True) -> Need:
+        """The memory and threads to run a job with. Raises SourceFailed when its source is gone.
+
+        What an earlier attempt has shown counts more than any estimate. `joins`: see `estimate`.
+        """
+        need = self.estimate(job, joins=joins)
+        floor = min(job.memory_floor_bytes, self.budget_bytes)
+        return replace(need, memory_bytes=max(need.memory_bytes, floor))
+
+    def estimate(self, job: Job, *, joins: bool) -> Need:
+        """What a job of its kind takes; `joins` while a clip may still be cut by copying."""
         source = self.source_of(job) if job.depends_on and job.kind == "clip" else None
         facts = MediaFacts.from_dict(source.facts) if source and source.facts else None
         others = max(0, self.jobs_in_hand() - 1)
         return need_of(
             job.spec,
             facts,
-            budget_bytes=self.settings.memory_budget_bytes,
+            budget_bytes=self.budget_bytes,
             idle_cores=max(1, cpu_count() - others),
+            joins=joins,
             factor=self.peaks.factor,
         )
 
@@ -63,18 +84,19 @@ class Toolbox:
             raise SourceFailed("the source of this job is gone", {"job_id": job.depends_on})
         return artifact
 
-    def machine(self, held: Held, folder: Path, need: Need) -> JobMachine:
+    def machine(self, held: Held, folder: Path, need: Need, exchange: Exchange) -> JobMachine:
         """The tools of one attempt of one job."""
-        return JobMachine(self, held, folder, need)
+        return JobMachine(self, held, folder, need, exchange)
 
-    def tools(self, folder: Path, held: Held) -> Tools:
-        """The tools of one attempt, which may use the whole budget and no more."""
+    def tools(self, folder: Path, held: Held, need: Need) -> Tools:
+        """The tools of one attempt, which may use what it has reserved and no more."""
         return Tools(
             folder,
             held.stop,
             held.counters,
             deadline_seconds=self.settings.job_deadline_seconds,
-            memory_bytes=self.settings.memory_budget_bytes,
+            memory_bytes=need.memory_bytes - GUARD_BYTES,
+            groups=self.groups,
             tracing=self.tracing,
         )
 
@@ -82,16 +104,23 @@ class Toolbox:
 class JobMachine:
     """The tools of one attempt of one job."""
 
-    def __init__(self, toolbox: Toolbox, held: Held, folder: Path, need: Need) -> None:
+    def __init__(
+        self, toolbox: Toolbox, held: Held, folder: Path, need: Need, exchange: Exchange
+    ) -> None:
         self._toolbox = toolbox
         self._held = held
         self._need = need
-        self._tools = toolbox.tools(folder, held)
+        self._exchange = exchange
+        self._tools = toolbox.tools(folder, held, need)
 
-    @property
-    def peak_memory_bytes(self) -> int:
-        """The most that any tool of this attempt used."""
-        return self._tools.peak_bytes
+    def account(self, *, stopped: bool = False) -> Usage:
+        """What the attempt took, noted for later estimates; `stopped` for taking too much."""
+        peak_bytes = self._tools.peak_bytes
+        usage = Usage(peak_bytes, self._need.estimate_bytes or self._need.memory_bytes)
+        if peak_bytes:
+            self._toolbox.peaks.note(self._need, peak_bytes, stopped=stopped)
+            self._held.counters.update(usage.counters(self._held.job.kind))
+        return usage
 
     def extract(self, url: str, playlist_items: int) -> Mapping[str, Any]:
         """The contract's `info` of a page."""
@@ -143,12 +172,28 @@ class JobMachine:
 
     def cut(self, spec: ClipSpec, source: SourceMedia) -> Cut:
         """Cut a range out of a file and check the result."""
-        return make_clip(spec, source, self._tools, self._need, self._enter, self._held.progress)
+        return make_clip(
+            spec,
+            source,
+            self._tools,
+            self._need,
+            self._reserve_encode,
+            self._enter,
+            self._held.progress,
+        )
 
     def thumbnail(self, cut: Cut) -> Path:
         """A small picture of the middle of a clip."""
         middle = (cut.facts.duration_seconds or 0.0) / 2
         return make_thumbnail(cut.path, middle, cut.facts, self._tools)
+
+    def _reserve_encode(self) -> Need:
+        """Room for the whole encode, after it has turned out that nothing can be copied."""
+        need = self._toolbox.need_of(self._held.job, joins=False)
+        self._exchange(need, self._tools.seconds_left)
+        self._need = need
+        self._tools.memory_bytes = need.memory_bytes - GUARD_BYTES
+        return need
 
     def _probe(self, path: Path) -> MediaFacts:
         spec = {"source": str(path)}

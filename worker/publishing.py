@@ -21,6 +21,7 @@ from tasks.specs import ClipSpec, spec_to_dict
 from tasks.storage import Storage
 from tasks.store import Extras, Store, StoredArtifact
 from tasks.store.counters import counter_name
+from worker.usage import NOTHING_USED, Usage
 from worker.watch import Held
 
 
@@ -35,12 +36,12 @@ class Artifacts:
     cache_key: str | None
     counters: Counter[str] = field(default_factory=Counter)
 
-    def result(self, peak_memory_bytes: int) -> dict[str, Any]:
+    def result(self, usage: Usage = NOTHING_USED) -> dict[str, Any]:
         """The job's `result`."""
         return {
             "artifacts": [public_artifact(item) for item in self.stored],
             "warnings": list(self.warnings),
-            "peak_memory_bytes": peak_memory_bytes,
+            **usage.shown(),
             **self.values,
         }
 
@@ -141,7 +142,7 @@ class Publisher:
         return f"clip:{sha256(text.encode()).hexdigest()}"
 
 
-_OF_ONE_RUN = frozenset({"artifacts", "warnings", "peak_memory_bytes"})
+_OF_ONE_RUN = frozenset({"artifacts", "warnings", *NOTHING_USED.shown()})
 
 
 def main_artifact_of(store: Store, job_id: str) -> StoredArtifact | None:

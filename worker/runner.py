@@ -6,9 +6,10 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from functools import partial
 
 from config.logs import log_context
-from tasks.errors import JobError, StoreUnavailable
+from tasks.errors import JobError, MemoryExceeded, StoreUnavailable
 from tasks.interfaces import Outcome
 from tasks.job import Failure, Job, WaitReason
 from tasks.kinds import run_kind
@@ -17,13 +18,14 @@ from tasks.settlement import Settlement
 from tasks.store import ArtifactGone, CancelRequested, Extras, LeaseLost, Store
 from tasks.store.counters import observed
 from tasks.tracing import NO_TRACING, Note, Tracing
-from worker.admission import Budget, NoRoomYet, Wait
+from worker.admission import Budget, NoRoomYet, Reservation, Wait
 from worker.conditions import Conditions, NotNow
 from worker.machine import JobMachine, Toolbox
 from worker.memory.need import Need
 from worker.publishing import Publisher
 from worker.supervision import End, Stopped
 from worker.unexpected import as_job_error
+from worker.usage import Usage
 from worker.watch import Heartbeat, Held
 from worker.workspace import WorkFolder
 
@@ -31,6 +33,8 @@ log = logging.getLogger(__name__)
 
 # How long a job may wait here for memory before another worker gets the chance.
 PATIENCE_SECONDS = 30.0
+# How many times as much an attempt may use after one that was stopped for using too much.
+MORE_MEMORY = 3
 
 
 class Runner:
@@ -82,8 +86,8 @@ class Runner:
             if self._answer_from_storage(held):
                 return
             need = self._toolbox.need_of(held.job)
-            with self._conditions.met(held), self._room_for(held, need):
-                self._attempt(held, need)
+            with self._conditions.met(held), self._room_for(held, need) as room:
+                self._attempt(held, need, room)
         except NoRoomYet:
             self._give_back(held)
         except NotNow as not_now:
@@ -100,50 +104,90 @@ class Runner:
             self._fail_unexpectedly(held, error)
 
     @contextmanager
-    def _room_for(self, held: Held, need: Need) -> Iterator[None]:
-        """Memory for the block; how long the job waited for it is counted in any case."""
+    def _room_for(self, held: Held, need: Need) -> Iterator[Reservation]:
+        """Memory and cores for the block."""
         with ExitStack() as room:
-            began = time.monotonic()
-            try:
-                room.enter_context(
-                    self._budget.reserve(
-                        need.memory_bytes,
-                        need.cores,
-                        wait=Wait(
-                            PATIENCE_SECONDS,
-                            lambda: held.stop.reason is not None,
-                            lambda: self._tell_wait(held, need),
-                        ),
-                    )
-                )
-            finally:
-                waited = time.monotonic() - began
-                held.counters.update(observed("admission_wait_seconds", waited))
+            with self._wait_counted(held):
+                wait = self._wait(held, need, PATIENCE_SECONDS)
+                reservation = self._budget.reserve(need.memory_bytes, need.cores, wait=wait)
+                held_now = room.enter_context(reservation)
+            yield held_now
+
+    def _exchange(self, held: Held, room: Reservation, need: Need, seconds_left: float) -> None:
+        """More room for an attempt that needs it, whose tool has ended before.
+
+        Raises NoRoomYet: the job goes back, and reserves so much from the beginning next time.
+        """
+        wait = self._wait(held, need, min(PATIENCE_SECONDS, seconds_left))
+        try:
+            with self._wait_counted(held):
+                room.exchange(need.memory_bytes, need.cores, wait=wait)
+        except NoRoomYet:
+            held.change(lambda job: job.needing(need.memory_bytes))
+            raise
+        if held.job.wait_reason is not None:
+            held.change(lambda job: job.waiting_for(None))
+
+    @contextmanager
+    def _wait_counted(self, held: Held) -> Iterator[None]:
+        """How long a job waits for room is counted, whatever comes of it."""
+        began = time.monotonic()
+        try:
             yield
+        finally:
+            waited = time.monotonic() - began
+            held.counters.update(observed("admission_wait_seconds", waited))
+
+    def _wait(self, held: Held, need: Need, seconds: float) -> Wait:
+        return Wait(
+            seconds,
+            given_up=lambda: held.stop.reason is not None,
+            on_wait=lambda: self._tell_wait(held, need),
+        )
 
     def _tell_wait(self, held: Held, need: Need) -> None:
         has_bytes = self._budget.has_bytes(need.memory_bytes)
         reason = WaitReason.CONCURRENCY if has_bytes else WaitReason.MEMORY
         held.change(lambda job: job.waiting_for(reason))
 
-    def _attempt(self, held: Held, need: Need) -> None:
+    def _attempt(self, held: Held, need: Need, room: Reservation) -> None:
         """Claim, run, publish, record: the one place where a job succeeds."""
         held.change(lambda job: job.started(time.time()))
         with log_context(attempt=held.job.attempt), self._span(held.job):
             log.info("started")
             with self._work_folder.workspace(held.job.id, held.lease.token) as folder:
-                machine = self._toolbox.machine(held, folder, need)
-                outcome = run_kind(held.job.spec, machine)
-                self._succeed(held, outcome, machine)
+                machine = self._toolbox.machine(
+                    held, folder, need, partial(self._exchange, held, room)
+                )
+                outcome = self._outcome(held, machine, room)
+                self._succeed(held, outcome, machine.account())
+
+    def _outcome(self, held: Held, machine: JobMachine, room: Reservation) -> Outcome:
+        """What the tools made. When they were stopped for memory, the next attempt gets more."""
+        try:
+            return run_kind(held.job.spec, machine)
+        except MemoryExceeded as error:
+            usage = machine.account(stopped=True)
+            needs = {"need_bytes": room.need_bytes, "peak_bytes": usage.peak_bytes}
+            error.detail |= {**needs, "budget_bytes": self._budget.total_bytes}
+            floor = self._next_need_bytes(held.job, room.need_bytes)
+            held.change(lambda job: job.needing(floor))
+            raise
+
+    def _next_need_bytes(self, job: Job, need_bytes: int) -> int:
+        """Several times as much; at last all there is, so that what fits alone succeeds."""
+        if job.attempt + 1 >= job.max_attempts:
+            return self._budget.total_bytes
+        return min(MORE_MEMORY * need_bytes, self._budget.total_bytes)
 
     def _span(self, job: Job) -> AbstractContextManager[Note]:
         names = {"clipmill.job.id": job.id, "clipmill.job.kind": job.kind}
         attempt = {"clipmill.job.attempt": job.attempt}
         return self._tracing.span(f"job {job.kind}", {**names, **attempt}, parent=job.trace)
 
-    def _succeed(self, held: Held, outcome: Outcome, machine: JobMachine) -> None:
+    def _succeed(self, held: Held, outcome: Outcome, usage: Usage) -> None:
         with self._publisher.published(held, outcome) as artifacts:
-            job = held.job.succeeded(time.time(), artifacts.result(machine.peak_memory_bytes))
+            job = held.job.succeeded(time.time(), artifacts.result(usage))
             held.release(job, artifacts.extras())
         self._settle(job)
         self._conditions.succeeded(job)
@@ -154,7 +198,7 @@ class Runner:
         if answer is None:
             return False
         held.change(lambda job: job.started(time.time()))
-        job = held.job.succeeded(time.time(), answer.result(0))
+        job = held.job.succeeded(time.time(), answer.result())
         try:
             held.release(job, answer.extras())
         except ArtifactGone:

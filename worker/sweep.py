@@ -6,6 +6,7 @@ The worker is a subreaper, so such processes become its children, and it kills t
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sys
@@ -17,7 +18,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from worker import proctree
+from worker.cgroups import Groups, find_groups
 from worker.guard import START
+
+log = logging.getLogger(__name__)
 
 SWEEP_SECONDS = 5.0
 SECOND_LOOK_SECONDS = 0.1
@@ -102,6 +106,20 @@ def sweep_leftovers(work_folder: Path) -> int:
             _kill(process)
             killed.add(process)
     return len(killed)
+
+
+def find_clean_groups() -> Groups | None:
+    """Where each tool gets a memory group of its own, without those that dead workers left.
+
+    For the start of a worker, whose log says it.
+    """
+    groups = find_groups()
+    left = groups.sweep() if groups else 0
+    log.info(
+        "each tool gets a memory group of its own" if groups else "no memory groups can be made",
+        extra={"values": {"below": groups.home if groups else None, "left_over": left}},
+    )
+    return groups
 
 
 class _Process(NamedTuple):

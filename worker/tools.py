@@ -1,7 +1,8 @@
-"""Running the tools of one attempt: in its folder, under its stop, its deadline and its memory."""
+"""Running the tools of one attempt: in its folder, under its stop, its deadline and its limits."""
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from collections import Counter
@@ -10,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from config.machine import cpu_count
 from tasks.errors import (
     CorruptMedia,
     DeadlineExceeded,
@@ -21,11 +23,18 @@ from tasks.errors import (
 )
 from tasks.store.counters import observed
 from tasks.tracing import NO_TRACING, Tracing, Value
+from worker import bounds
+from worker.cgroups import Groups
 from worker.media.protocol import Progress, Refusal, Result, encode_spec, parse_line
 from worker.process import End, Finished, Limits, Stop, Stopped, run_process
 from worker.proctree import SIGKILL
 
 OnProgress = Callable[[Progress], None]
+# What Python, the loader, FFmpeg's libraries and x264 say when they are refused memory.
+_NO_MEMORY = re.compile(
+    r"MemoryError|Cannot allocate memory|malloc of size \d+ failed|std::bad_alloc"
+    r"|failed to map segment"
+)
 
 
 class Tools:
@@ -39,13 +48,15 @@ class Tools:
         *,
         deadline_seconds: float,
         memory_bytes: int,
+        groups: Groups | None = None,
         tracing: Tracing = NO_TRACING,
     ) -> None:
         self.folder = folder
+        self.memory_bytes = memory_bytes  # what each tool may hold; they run one after the other
         self.peak_bytes = 0
         self.counters = counters
         self._stop = stop
-        self._memory_bytes = memory_bytes
+        self._groups = groups
         self._tracing = tracing
         self._ends_at = time.monotonic() + deadline_seconds
 
@@ -57,7 +68,7 @@ class Tools:
     def limits(self, deadline_seconds: float | None = None, **more: Any) -> Limits:
         """The attempt's own limits, with a shorter deadline or further limits if given."""
         seconds = min(self.seconds_left, deadline_seconds or self.seconds_left)
-        return Limits(deadline_seconds=seconds, memory_bytes=self._memory_bytes, **more)
+        return Limits(deadline_seconds=seconds, memory_bytes=self.memory_bytes, **more)
 
     def runner(
         self, tool: str
@@ -73,7 +84,7 @@ class Tools:
         on_line: Callable[[str], None] | None = None,
     ) -> Finished:
         """Run one tool to its end and note its peak."""
-        bounded = replace(limits, deadline_seconds=min(limits.deadline_seconds, self.seconds_left))
+        bounded = self._bounded(tool, limits)
         with self._tracing.span(tool, {"process.executable.name": tool}) as note:
             finished = run_process(
                 argv, folder=self.folder, limits=bounded, stop=self._stop, on_line=on_line
@@ -83,6 +94,17 @@ class Tools:
         if finished.peak_bytes:
             self.counters.update(observed("subprocess_peak_bytes", finished.peak_bytes, tool=tool))
         return self._unless_stopped(finished)
+
+    def _bounded(self, tool: str, limits: Limits) -> Limits:
+        """With what the kernel itself looks after."""
+        seconds = min(limits.deadline_seconds, self.seconds_left)
+        return replace(
+            limits,
+            deadline_seconds=seconds,
+            cpu_seconds=bounds.cpu_seconds(seconds, cpu_count()),
+            data_bytes=bounds.data_bytes(tool, self.memory_bytes, cpu_count()),
+            group=self._groups.next() if self._groups else None,
+        )
 
     def _unless_stopped(self, finished: Finished) -> Finished:
         """Raises Stopped when somebody wanted the end, not the tool or its limits."""
@@ -115,7 +137,7 @@ class Tools:
 
         argv = [sys.executable, "-m", f"worker.media.{name}", encode_spec(spec)]
         finished = self.run(name, argv, limits, on_line)
-        return _answer(finished, answers)
+        return _answer(finished, answers, self.memory_bytes)
 
 
 def _account(finished: Finished) -> dict[str, Value]:
@@ -128,19 +150,21 @@ def _account(finished: Finished) -> dict[str, Value]:
     }
 
 
-def _answer(finished: Finished, answers: list[Result | Refusal]) -> dict[str, Any]:
-    match answers:
-        case [*_, Result(values)]:
-            return values
-        case [*_, Refusal(code, message)]:
-            raise job_error_codes()[code](message)
+def _answer(
+    finished: Finished, answers: list[Result | Refusal], memory_bytes: int
+) -> dict[str, Any]:
+    if answers and isinstance(answers[-1], Result):
+        return answers[-1].values
+    if finished.peak_bytes > memory_bytes or _NO_MEMORY.search(finished.stderr_tail):
+        # Libraries call it damage of the file when there is no memory for the next picture.
+        raise MemoryExceeded("reading the media took more memory than allowed")
+    if answers and isinstance(answers[-1], Refusal):
+        raise job_error_codes()[answers[-1].code](answers[-1].message)
     raise ended_error(finished) or _crashed(finished)
 
 
 def _crashed(finished: Finished) -> JobError:
     """A media program that died without a word met a file that its libraries cannot bear."""
-    if "MemoryError" in finished.stderr_tail or "Cannot allocate memory" in finished.stderr_tail:
-        return MemoryExceeded("reading the media took more memory than allowed")
     if finished.returncode < 0 and finished.returncode != -SIGKILL:  # which comes from outside
         return CorruptMedia("the media could not be read", {"signal": -finished.returncode})
     return ToolFailed("reading the media failed", {"returncode": finished.returncode})

@@ -19,6 +19,10 @@ REQUEST_SECONDS = (
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60,
 )  # fmt: skip
 BYTES = tuple(megabytes * MIB for megabytes in (32, 64, 96, 128, 192, 256, 384, 512, 1024, 2048))
+# Close together around 1, where the promise lies: not less than expected by 10 %, nor much more.
+RATIOS = (
+    0.25, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 1, 1.05, 1.1, 1.2, 1.35, 1.5, 2, 3,
+)  # fmt: skip
 
 CODES = tuple(sorted(job_error_codes()))
 RETRIED = tuple(sorted(code for code, error in job_error_codes().items() if error.retryable))
@@ -62,6 +66,9 @@ FAMILIES: Mapping[str, Family] = {
     ),
     "subprocess_peak_bytes": Family(
         "Most memory that a tool with its children held.", {"tool": TOOLS}, BYTES
+    ),
+    "memory_estimate_ratio": Family(
+        "Most memory that an attempt held, to what was expected of it.", {"kind": KINDS}, RATIOS
     ),
     "clip_frames_total": Family(
         "Frames of finished clips, by how they came there.", {"how": ("encoded", "copied")}

@@ -29,11 +29,13 @@ from tasks.store import Store
 from worker.admission import Budget
 from worker.conditions import Conditions
 from worker.disk import Disk
+from worker.machine import Exchange
 from worker.memory.need import Need
 from worker.publishing import Publisher
 from worker.recovery import Housekeeper
 from worker.retention import Retention
 from worker.runner import Runner
+from worker.usage import Usage
 from worker.watch import Heartbeat, Held
 from worker.workspace import WorkFolder
 
@@ -47,6 +49,7 @@ class Attempt:
 
     held: Held
     folder: Path
+    exchange: Exchange
 
     @property
     def job(self) -> Job:
@@ -63,12 +66,13 @@ class Attempt:
 class ScriptedMachine:
     """Does what the test wrote in place of yt-dlp and FFmpeg."""
 
-    peak_memory_bytes = 1
-
     def __init__(self, attempt: Attempt, work: Callable[[Attempt], Any]) -> None:
         self._attempt = attempt
         self._work = work
         self.counters: Counter[str] = Counter()
+
+    def account(self, *, stopped: bool = False) -> Usage:
+        return Usage(2 * MIB, MIB)
 
     def extract(self, url: str, playlist_items: int) -> Mapping[str, Any]:
         self._work(self._attempt)
@@ -128,11 +132,11 @@ class Engine:
         self.store.redis.close()
 
     def need_of(self, job: Job) -> Need:
-        return Need(self.need_bytes)
+        return Need(max(self.need_bytes, job.memory_floor_bytes))
 
-    def machine(self, held: Held, folder: Path, need: Need) -> ScriptedMachine:
+    def machine(self, held: Held, folder: Path, need: Need, exchange: Exchange) -> ScriptedMachine:
         self.attempts.append(held.job.id)
-        return ScriptedMachine(Attempt(held, folder), self.work)
+        return ScriptedMachine(Attempt(held, folder, exchange), self.work)
 
     def submit(self, url: str = URL, owner: str = "ann", **values: Any) -> str:
         """An extract's id."""

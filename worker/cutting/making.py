@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,11 @@ from tasks.errors import RangeOutsideMedia, ToolFailed
 from tasks.interfaces import Cut, SourceMedia
 from tasks.media import MediaFacts
 from tasks.specs import ClipSpec
-from worker import ffmpeg
+from worker import bounds, ffmpeg
 from worker.cutting.way import Tool, Way, way_of
 from worker.ffmpeg import CutPlan, ProgressParser
 from worker.memory.need import Need
+from worker.supervision import Limits
 from worker.tools import Tools
 
 OnProgress = Callable[[float, float | None, float | None], None]
@@ -35,10 +37,14 @@ def make_clip(
     source: SourceMedia,
     tools: Tools,
     need: Need,
+    reserve_encode: Callable[[], Need],
     enter: Callable[[str], None],
     on_progress: OnProgress,
 ) -> Cut:
-    """Cut one clip. Raises a JobError."""
+    """Cut one clip. `reserve_encode` gets room for the whole encode, if nothing can be copied.
+
+    Raises a JobError, and what `reserve_encode` raises.
+    """
     way = way_of(spec, source.facts)
     end, warnings = _clamped(spec, source.facts)
     enter("encoding" if way.mode.startswith("encode") else "cutting")
@@ -54,7 +60,15 @@ def make_clip(
         lean=need.lean,
     )
     if way.tool is Tool.PROGRAM:
-        return _by_program(spec, plan, way, tools, on_progress)
+        found = _by_program(spec, plan, way.mode, tools, on_progress)
+        if (reason := found.get("needs_encode")) is not None:
+            tools.counters["smart_rejected_total"] += found["rejected"]
+            plan.target.unlink(missing_ok=True)  # a rejected one takes room
+            need = reserve_encode()
+            enter("encoding")
+            plan = replace(plan, threads=need.threads, lean=need.lean)
+            found = _by_program(spec, plan, "encode-exact", tools, on_progress, reason)
+        return _cut_of(found, plan)
     if way.mode == "copy":
         return _by_copying(spec, plan, tools, on_progress, warnings)
     return _by_encoding(spec, plan, way, tools, on_progress, warnings)
@@ -75,33 +89,49 @@ def _clamped(spec: ClipSpec, facts: MediaFacts) -> tuple[float, list[str]]:
 
 
 def _by_program(
-    spec: ClipSpec, plan: CutPlan, way: Way, tools: Tools, on_progress: OnProgress
-) -> Cut:
+    spec: ClipSpec,
+    plan: CutPlan,
+    mode: str,
+    tools: Tools,
+    on_progress: OnProgress,
+    reason: str | None = None,
+) -> dict[str, Any]:
     """Cut with worker.media.cut, which finds the exact frames and checks its own result."""
     asked = {
         "source": str(plan.source),
         "output": str(plan.target),
         "start": spec.start,
         "end": spec.end,
-        "mode": way.mode,
-        "container": way.container,
+        "mode": mode,
+        "container": plan.container,
         "quality": spec.output.quality,
         "audio": spec.output.audio,
         "threads": plan.threads,
         "lean": plan.lean,
+        "reason": reason,
     }
-    values = tools.program(
+    return tools.program(
         "cut",
         asked,
-        tools.limits(silence_seconds=SILENCE_SECONDS),
+        _limits(plan, tools),
         lambda progress: on_progress(SHARE_OF_CUT * progress.progress, progress.speed, None),
     )
+
+
+def _cut_of(values: dict[str, Any], plan: CutPlan) -> Cut:
+    """What the program has made."""
     warnings = values.pop("warnings")
     values.pop("duration_seconds")
-    if values.pop("smart_rejected"):
-        tools.counters["smart_rejected_total"] += 1
     facts = MediaFacts.from_dict(values.pop("facts"))
     return Cut(plan.target, facts, values, warnings)
+
+
+def _limits(plan: CutPlan, tools: Tools) -> Limits:
+    """For what writes a clip: one file, at no moment more than two."""
+    clip_bytes = bounds.clip_bytes(plan)
+    return tools.limits(
+        silence_seconds=SILENCE_SECONDS, file_bytes=clip_bytes, folder_bytes=2 * clip_bytes
+    )
 
 
 def _by_copying(
@@ -144,7 +174,8 @@ def make_thumbnail(path: Path, at_seconds: float, facts: MediaFacts, tools: Tool
     """A JPEG of one moment. Raises a JobError."""
     target = tools.folder / "thumbnail.jpg"
     argv = ffmpeg.thumbnail_argv(path, target, at_seconds, THUMBNAIL_WIDTH, facts)
-    finished = tools.run("ffmpeg", argv, tools.limits(THUMBNAIL_SECONDS))
+    limits = tools.limits(THUMBNAIL_SECONDS, file_bytes=bounds.THUMBNAIL_BYTES)
+    finished = tools.run("ffmpeg", argv, limits)
     error = ffmpeg.failure_of(finished, tools.folder)
     if error is not None:
         raise error
@@ -162,7 +193,7 @@ def _run_ffmpeg(argv: list[str], plan: CutPlan, tools: Tools, on_progress: OnPro
             share = SHARE_OF_CUT * progress.fraction
             on_progress(share, progress.speed, progress.eta_seconds)
 
-    finished = tools.run("ffmpeg", argv, tools.limits(silence_seconds=SILENCE_SECONDS), on_line)
+    finished = tools.run("ffmpeg", argv, _limits(plan, tools), on_line)
     error = ffmpeg.failure_of(finished, tools.folder)
     if error is not None:
         raise error

@@ -28,10 +28,14 @@ _WORDS: tuple[tuple[str, type[JobError], str], ...] = (
     (r"File too large", TooLarge, "The result is larger than a file may be here."),
     (
         r"Cannot allocate memory|malloc of size \d+ failed|std::bad_alloc"
-        r"|pthread_create\(\) failed",
+        r"|Memory allocation error|pthread_create\(\) failed|Resource temporarily unavailable",
         MemoryExceeded,
         "FFmpeg needed more memory or threads than it may have.",
     ),
+    # It takes this signal for a wish to end early, and ends as if all were well but for its status.
+    (r"received signal 24", DeadlineExceeded, "FFmpeg did not finish in time."),
+    # Ours are never wrong, so it is for want of memory, though not every library says it.
+    (r"Error while opening encoder", ToolFailed, "The encoder could not be opened."),
     (
         r"exceeds specified max pixel count|Picture size \d+x\d+ is invalid",
         TooLarge,

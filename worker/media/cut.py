@@ -1,6 +1,8 @@
 """Program: cut one frame-exact clip, copying what can be copied.
 
-Spec: the fields of `CutRequest`. Result: `CutResult` as a dict, and the clip's `facts`.
+Spec: the fields of `CutRequest`. Result: `CutResult` as a dict, and the clip's `facts`; or, where
+everything must be encoded and was not asked to be, {"needs_encode": reason, "rejected": bool}. For
+an encode takes several times the memory, and whoever asked has to reserve it first.
 """
 
 import gc
@@ -18,7 +20,7 @@ from worker.media.opening import open_source
 from worker.media.output import ClipWriter
 from worker.media.plan import SmartPlan, plan_smart
 from worker.media.probe import facts_of_file
-from worker.media.protocol import FULL_DISK, ProgressReporter, serve, write_line
+from worker.media.protocol import FULL_DISK, NO_MEMORY, ProgressReporter, serve, write_line
 from worker.media.reading import PicturesMissing, window_of
 from worker.media.request import CutRequest
 from worker.media.result import CutResult, result_of
@@ -39,17 +41,31 @@ SOUND_CONTAINERS = frozenset({"m4a", "mp3"})
 
 def main(spec: dict[str, Any]) -> dict[str, Any]:
     """Make one clip, and say what the finished file holds."""
-    result = asdict(cut(CutRequest.from_spec(spec)))
+    try:
+        result = asdict(cut(CutRequest.from_spec(spec)))
+    except NeedsEncode as needs:
+        return {"needs_encode": needs.reason, "rejected": needs.rejected}
     return {**result, "facts": facts_of_file(spec["output"]).to_dict()}
 
 
+class NeedsEncode(Exception):
+    """Only mode `encode-exact` makes this clip; `rejected` when a smart cut of it went wrong."""
+
+    def __init__(self, reason: str, *, rejected: bool) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.rejected = rejected
+
+
 def cut(request: CutRequest) -> CutResult:
-    """Make the clip the cheapest exact way. Raises JobError; OSError where it cannot be written,
-    MemoryError."""
+    """Make the clip the cheapest exact way. Raises NeedsEncode, JobError, MemoryError; OSError
+    where it cannot be written."""
     try:
         return _cut(request)
     except av.FFmpegError as error:
-        if isinstance(error, MemoryError | FileNotFoundError) or error.errno in FULL_DISK:
+        if error.errno in NO_MEMORY:
+            raise MemoryError from error
+        if isinstance(error, FileNotFoundError) or error.errno in FULL_DISK:
             raise
         raise CorruptMedia("The range cannot be cut; the file is damaged.") from error
 
@@ -59,14 +75,14 @@ def _cut(request: CutRequest) -> CutResult:
         return CutResult(**cut_sound(request))
     try:
         if request.mode == "encode-exact":
-            return _encode(request, "the whole range was asked to be encoded")
+            return _encode(request, request.reason or "the whole range was asked to be encoded")
         return _smart(request)
     except NoVideo:
         return CutResult(**cut_sound(request))
     except CannotJoin as reason:
-        return _encode(request, str(reason))
+        raise NeedsEncode(str(reason), rejected=False) from reason
     except _Rejected as rejected:
-        return _encode(request, f"the smart cut was rejected: {rejected}", str(rejected))
+        raise NeedsEncode(f"the smart cut was rejected: {rejected}", rejected=True) from rejected
 
 
 class _Rejected(Exception):
@@ -104,6 +120,8 @@ def _smart(request: CutRequest) -> CutResult:
         except (CannotJoin, JobError, MemoryError):
             raise
         except Exception as error:  # whatever goes wrong here, the full encode does without it
+            if isinstance(error, OSError) and error.errno in FULL_DISK | NO_MEMORY:
+                raise  # but not without a disk, and it takes more memory
             raise _Rejected(f"{type(error).__name__}: {error}") from error
         result = _smart_result(source, request, plan, timing)
     gc.collect()  # codecs are freed before the check opens its own
@@ -191,20 +209,18 @@ def _smart_result(
     )
 
 
-def _encode(request: CutRequest, reason: str, rejected: str | None = None) -> CutResult:
+def _encode(request: CutRequest, reason: str) -> CutResult:
     """The exact full encode, from further back each time frames are missing."""
     for back in (0.0, *BACK_SECONDS[1:]):
         try:
-            return _encode_from(request, reason, rejected, back, strict=True)
+            return _encode_from(request, reason, back, strict=True)
         except PicturesMissing:
             continue
     # Nobody who begins to read here gets those frames; the clip begins with the next.
-    return _encode_from(request, reason, rejected, 0.0, strict=False)
+    return _encode_from(request, reason, 0.0, strict=False)
 
 
-def _encode_from(
-    request: CutRequest, reason: str, rejected: str | None, back: float, *, strict: bool
-) -> CutResult:
+def _encode_from(request: CutRequest, reason: str, back: float, *, strict: bool) -> CutResult:
     with open_source(request.source) as container:
         source = open_range(container, request, back)
         with _writer(source, request) as writer:
@@ -230,7 +246,6 @@ def _encode_from(
             mode="encode",
             reason=reason,
             frames=(made.frames, 0),
-            rejected=rejected,
         )
         expected = _expected_whole(source, made, until)
     fault = fault_of(request.output, expected)

@@ -13,10 +13,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tasks.errors import JobError, MemoryExceeded, StorageFull
+from tasks.errors import JobError, MemoryExceeded, StorageFull, TooLarge
 
 PROGRESS_PERIOD_SECONDS = 0.25
 FULL_DISK = frozenset({errno.ENOSPC, errno.EFBIG, errno.EDQUOT})
+NO_MEMORY = frozenset({errno.ENOMEM, errno.EAGAIN})  # the second where a thread finds no stack
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +104,10 @@ def serve(program: Callable[[dict[str, Any]], Mapping[str, Any]]) -> None:
     except OSError as error:
         if error.errno not in FULL_DISK:
             raise
-        write_error(StorageFull("There is no room for the result."))
+        if error.errno == errno.EFBIG:
+            write_error(TooLarge("The result is larger than a file may be here."))
+        else:
+            write_error(StorageFull("There is no room for the result."))
 
 
 def write_error(error: JobError) -> None:

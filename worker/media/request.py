@@ -25,6 +25,7 @@ class CutRequest:
     threads: int = 1
     lean: int = 0
     audio: str = "keep"
+    reason: str | None = None  # why everything is to be encoded
 
     def __post_init__(self) -> None:
         if self.mode not in MODES or self.quality not in QUALITIES or not self.start < self.end:

@@ -24,7 +24,6 @@ class CutResult:
     frames_encoded: int
     frames_copied: int
     warnings: tuple[str, ...] = ()
-    smart_rejected: str | None = None  # a smart result that did not pass the check, and why
 
 
 def result_of(
@@ -36,7 +35,6 @@ def result_of(
     mode: str,
     reason: str,
     frames: tuple[int, int],
-    rejected: str | None = None,
 ) -> CutResult:
     """The result; `end` is in the clip's time, `frames` are encoded and copied."""
     window = source.window
@@ -53,7 +51,6 @@ def result_of(
         frames_encoded=frames[0],
         frames_copied=frames[1],
         warnings=_warnings(source, actual_end),
-        smart_rejected=rejected,
     )
 
 

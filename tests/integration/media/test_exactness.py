@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from tests.support.exactness import judge, reference
 from tests.support.sources import SOURCES
 from worker.media import cut as program
 from worker.media.request import CutRequest
+from worker.media.result import CutResult
 from worker.media.window import seconds
 
 SMART_PSNR, ENCODE_PSNR = 40.0, 36.0
@@ -64,7 +66,7 @@ def _faults(
 ) -> tuple[list[str], str]:
     """What is wrong with one cut, and its mode."""
     try:
-        result = program.cut(request)
+        result, rejected = _cut(request)
     except RangeOutsideMedia as error:
         return ([error.message] if reference(source, start, end) else []), "refused"
     verdict = judge(source, clip, start, end)
@@ -78,6 +80,15 @@ def _faults(
         faults.append(f"the result says {result.frames} frames")
     if verdict.sound_shift_ms > SOUND_SHIFT_MS:
         faults.append(f"the sound is {verdict.sound_shift_ms:.0f} ms off")
-    if result.smart_rejected:
-        faults.append(f"smart was rejected: {result.smart_rejected}")
+    if rejected:
+        faults.append(result.mode_reason)
     return faults, result.mode
+
+
+def _cut(request: CutRequest) -> tuple[CutResult, bool]:
+    """The clip as the worker makes it, and whether a smart cut of it went wrong."""
+    try:
+        return program.cut(request), False
+    except program.NeedsEncode as needs:
+        whole = replace(request, mode="encode-exact", reason=needs.reason)
+        return program.cut(whole), needs.rejected
