@@ -20,6 +20,7 @@ from tasks.store.moves import (
 )
 from tasks.store.once import OnceKey, Replayed
 from tasks.store.patience import Patience
+from tasks.store.peaks import PeakFactors
 from tasks.store.sites import Sites
 from tasks.store.statistics import Statistics
 from tasks.store.values import (
@@ -59,7 +60,7 @@ __all__ = [
 ]
 
 
-class Store(Artifacts, Batches, Leases, Listing, Sites, Statistics):
+class Store(Artifacts, Batches, Leases, Listing, PeakFactors, Sites, Statistics):
     """The record store: the one place that reads and writes the keys of `keys`."""
 
     @classmethod

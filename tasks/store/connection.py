@@ -33,6 +33,7 @@ _SCRIPTS = {
     "expire": "expire",
     "settled": "settled",
     "site": "site",
+    "peak": "peak",
     "lock": "lock",
     "count": "count",
     "use": "use",

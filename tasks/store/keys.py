@@ -23,6 +23,7 @@ site:HOST               hash    a site that asked us to come less often, expires
 worker:ID               string  a worker's last report, expires
 workers                 zset    worker ids by their last report
 counters  totals        hash    numbers for /metrics
+peaks                   hash    by shape of work: how much more memory it takes than the model says
 lock:NAME               string  one holder at a time, expires
 changes                 channel ids of what has changed
 """
@@ -43,5 +44,6 @@ COUNTERS = key("counters")
 DELAYED = key("delayed")
 ENDED = key("ended")
 LEASES = key("leases")
+PEAKS = key("peaks")
 TOTALS = key("totals")
 WORKERS = key("workers")

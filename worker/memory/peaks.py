@@ -1,16 +1,59 @@
-"""What is learned from the memory that jobs really used: a correction for each class of work."""
+"""What is learned from the memory that jobs really used: a correction for each shape of work."""
 
 from __future__ import annotations
 
+import logging
+import threading
+import time
+
+from tasks.errors import StoreUnavailable
+from tasks.store import Store
 from worker.memory.need import Need
+
+log = logging.getLogger(__name__)
+
+FRESH_SECONDS = 10.0  # so long the factors that were read last will do
+STOPPED_SHARE = 1.5  # what was stopped at its limit would have taken more; nobody knows how much
 
 
 class Peaks:
-    """The peaks that were seen, by the shape of the job."""
+    """The peaks that were seen, kept in the store for all workers. Thread-safe.
+
+    While the store is away, what was read last holds: an estimate is never worth a job.
+    """
+
+    def __init__(self, store: Store | None = None, fresh_seconds: float = FRESH_SECONDS) -> None:
+        self._store = store
+        self._fresh_seconds = fresh_seconds
+        self._factors: dict[str, float] = {}
+        self._read_again = 0.0
+        self._lock = threading.Lock()
 
     def factor(self, shape: str) -> float:
         """By how much the model is to be multiplied for jobs of this shape."""
-        return 1.0
+        self._refresh()
+        return self._factors.get(shape, 1.0)
 
     def note(self, need: Need, peak_bytes: int, *, stopped: bool) -> None:
         """A job of this need ended; `stopped` when it was for using more than it may."""
+        if self._store is None or not need.model_bytes:
+            return
+        if stopped:
+            peak_bytes = max(peak_bytes, round(STOPPED_SHARE * need.memory_bytes))
+        try:
+            factor = self._store.note_peak(need.shape, peak_bytes / need.model_bytes)
+        except StoreUnavailable:
+            log.warning("a peak could not be noted", extra={"values": {"shape": need.shape}})
+            return
+        self._factors[need.shape] = factor
+
+    def _refresh(self) -> None:
+        with self._lock:
+            now = time.monotonic()
+            if self._store is None or now < self._read_again:
+                return
+            self._read_again = now + self._fresh_seconds  # also after a failure: no queue for it
+        try:
+            self._factors = self._store.peak_factors()
+        except StoreUnavailable:
+            log.warning("what was learned of memory could not be read; the last holds")

@@ -1,0 +1,95 @@
+"""What is learned from the peaks of jobs, on a real store."""
+
+from __future__ import annotations
+
+import pytest
+
+from tasks.store import Store
+from tasks.store.peaks import LEAST, MOST, PATIENCE, SHAPES_KEPT
+from tests.support.records import at_once
+from tests.support.valkey import ValkeyServer
+from worker.memory.need import Need
+from worker.memory.peaks import Peaks
+
+MIB = 1024**2
+NEED = Need(memory_bytes=115 * MIB, model_bytes=100 * MIB, estimate_bytes=100 * MIB, shape="a")
+
+
+def note(peaks: Peaks, mib: float, times: int = 1, *, stopped: bool = False) -> None:
+    for _ in range(times):
+        peaks.note(NEED, round(mib * MIB), stopped=stopped)
+
+
+def test_a_peak_above_the_estimate_raises_it_at_once_and_for_its_shape_alone(store: Store) -> None:
+    peaks = Peaks(store)
+    note(peaks, 130)
+
+    assert peaks.factor("a") == pytest.approx(1.3)
+    assert peaks.factor("b") == 1.0
+
+
+def test_peaks_below_lower_it_only_after_several_and_slowly(store: Store) -> None:
+    peaks = Peaks(store)
+    note(peaks, 200)
+    note(peaks, 100, PATIENCE)
+    assert peaks.factor("a") == pytest.approx(2.0)
+
+    note(peaks, 100)
+    assert peaks.factor("a") == pytest.approx(1.9)
+    note(peaks, 100, 50)
+    assert peaks.factor("a") == pytest.approx(1.0, abs=0.02)
+
+
+def test_a_job_stopped_for_memory_counts_as_half_more_than_its_limit(store: Store) -> None:
+    peaks = Peaks(store)
+    note(peaks, 90, stopped=True)
+
+    assert peaks.factor("a") == pytest.approx(1.5 * 1.15)
+
+
+def test_no_peak_makes_an_estimate_absurd(store: Store) -> None:
+    peaks = Peaks(store)
+    note(peaks, 100_000)
+    assert peaks.factor("a") == MOST
+
+    note(peaks, 1, 200)
+    assert peaks.factor("a") == LEAST
+
+
+def test_workers_learn_from_each_other(store: Store) -> None:
+    one, other = Peaks(store), Peaks(store, fresh_seconds=0)
+    assert other.factor("a") == 1.0
+
+    note(one, 140)
+
+    assert other.factor("a") == pytest.approx(1.4)
+
+
+def test_peaks_noted_at_the_same_moment_are_all_counted(store: Store) -> None:
+    peaks = Peaks(store)
+    note(peaks, 300)
+    at_once(lambda _: note(peaks, 100), PATIENCE)
+    assert peaks.factor("a") == pytest.approx(3.0)
+
+    note(peaks, 100)
+    assert peaks.factor("a") == pytest.approx(2.8)
+
+
+def test_no_more_shapes_are_kept_than_fit(store: Store) -> None:
+    for number in range(SHAPES_KEPT + 20):
+        store.note_peak(f"shape {number}", 2.0)
+
+    found = store.peak_factors()
+    assert len(found) == SHAPES_KEPT
+    assert f"shape {SHAPES_KEPT + 19}" in found
+
+
+def test_without_the_store_what_was_read_last_holds(own_valkey: ValkeyServer) -> None:
+    peaks = Peaks(Store.at(own_valkey.url), fresh_seconds=0)
+    note(peaks, 150)
+    assert peaks.factor("a") == pytest.approx(1.5)
+
+    own_valkey.kill()
+
+    note(peaks, 400)
+    assert peaks.factor("a") == pytest.approx(1.5)
