@@ -12,6 +12,7 @@ from pathlib import Path
 from benchmarks.box.group import Box, small_box
 from benchmarks.box.system import BoxedSystem, boxed_system
 from benchmarks.box.watch import BoxWatch
+from benchmarks.cost import cpu_seconds
 from clipmill.answers import Job
 from clipmill.demo.site import running_site
 from config.memory import STACK_BYTES, default_budget_bytes
@@ -27,6 +28,7 @@ class Round:
     boxed: bool
     budget_bytes: int
     wall_seconds: float
+    cpu_seconds: float
     most_at_once: int
     peak_bytes: int
     kernel_peak_bytes: int
@@ -45,13 +47,14 @@ def run_round(limit_bytes: int, source: Path, clips: int, clip_seconds: float) -
         BoxWatch(system, box) as watch,
     ):
         download = system.client.wait(system.client.submit("download", page).id, check=True)
-        began = time.monotonic()
+        cpu, began = cpu_seconds(), time.monotonic()
         jobs = encode(system, download.id, clips, clip_seconds)
-        wall_seconds = time.monotonic() - began
+        wall, cpu = time.monotonic() - began, cpu_seconds() - cpu
         return Round(
             boxed=box is not None,
             budget_bytes=budget,
-            wall_seconds=wall_seconds,
+            wall_seconds=wall,
+            cpu_seconds=cpu,
             most_at_once=most_at_once(jobs),
             peak_bytes=watch.peak_bytes,
             kernel_peak_bytes=box.peak_bytes() if box else 0,

@@ -4,8 +4,13 @@ from pathlib import Path
 
 import pytest
 
+from clipmill.stack import services
 from clipmill.stack.service import LONGEST_PAUSE_SECONDS, pause_seconds
+from clipmill.stack.supervisor import StackError
 from clipmill.stack.valkey import fits_a_socket
+from config.memory import STACK_BYTES
+from config.settings import load_settings
+from config.values import MIB
 
 
 def test_the_pause_doubles_up_to_a_bound() -> None:
@@ -24,3 +29,18 @@ def test_the_pause_doubles_up_to_a_bound() -> None:
 )
 def test_a_socket_needs_a_short_and_plain_path(folder: str, fits: bool) -> None:
     assert fits_a_socket(Path(folder)) is fits
+
+
+def test_a_machine_too_small_for_any_tool_is_told_before_anything_starts(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(services, "memory_limit_bytes", lambda: STACK_BYTES + 63 * MIB)
+    environ = {"CLIPMILL_DATA_DIR": str(tmp_path)}
+    with (
+        pytest.raises(StackError, match="223 MiB of memory are too little: 160 MiB"),
+        services.running_stack(load_settings(environ), environ),
+    ):
+        raise AssertionError("it must not start")
+    assert list(tmp_path.iterdir()) == []
+    monkeypatch.setattr(services, "memory_limit_bytes", lambda: STACK_BYTES + 64 * MIB)
+    assert services.stack_budget_bytes() == 64 * MIB
