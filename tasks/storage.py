@@ -13,11 +13,11 @@ from hashlib import file_digest
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from tasks.errors import ArtifactExpired, StorageFull
+from tasks.errors import ArtifactExpired, StorageFull, TooLarge
 
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
 # A disk that has come loose may be there again at the next attempt.
-_NOT_NOW = {errno.EROFS, errno.EIO, errno.ESTALE, errno.EACCES}
+_NOT_NOW = {errno.EROFS, errno.EIO, errno.ESTALE, errno.EACCES, errno.EPERM}
 _KEY = re.compile(r"[0-9a-z]{2}/[0-9a-z]{26}\.[a-z0-9]{1,8}")
 
 
@@ -51,7 +51,7 @@ class Storage:
     def put(self, source: Path, artifact_id: str, suffix: str) -> StoredFile:
         """Move a finished file in. It appears under its key only when it is whole and on disk.
 
-        Raises StorageFull.
+        Raises StorageFull or TooLarge.
         """
         key = self.key_for(artifact_id, suffix)
         target = self._checked(key)
@@ -67,7 +67,9 @@ class Storage:
             _forget(partial)
             if error.errno in _NO_ROOM:
                 raise StorageFull("there is no room for the result") from error
-            if error.errno in _NOT_NOW:
+            if error.errno == errno.EFBIG:
+                raise TooLarge("the result is larger than a file may be here") from error
+            if error.errno in _NOT_NOW or not self.root.is_dir():
                 raise StorageFull("the storage cannot be written") from error
             raise
         return StoredFile(key, target.stat().st_size, digest)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,6 +16,8 @@ from web.api import Blueprint
 from web.schemas.answers import HealthSchema
 from web.services import Services, services
 from web.version import VERSION
+
+log = logging.getLogger(__name__)
 
 blueprint = Blueprint("health", __name__, description="Probes.")
 
@@ -116,8 +119,10 @@ def _storage(kit: Services) -> Service:
     try:
         kit.storage.check()
         free = kit.storage.free_bytes()
-    except OSError:
-        return {"status": UNHEALTHY}
+    except OSError as error:
+        reason = f"artifacts cannot be stored: {error.strerror}"
+        log.warning(reason, extra={"values": {"path": str(kit.storage.root)}})
+        return {"status": UNHEALTHY, "reason": reason}
     low = free < kit.settings.min_free_disk_bytes
     return {"status": DEGRADED if low else HEALTHY, "free_bytes": free}
 

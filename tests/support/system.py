@@ -24,6 +24,7 @@ class System:
     """A running system. A context manager that leaves no process behind.
 
     With `scripted` the workers do what the URL of a job says (tests/support/scripted_worker.py).
+    `prefix` is a command that starts the processes, as `setpriv` with its options.
     """
 
     def __init__(
@@ -33,12 +34,14 @@ class System:
         workers: int = 1,
         scripted: bool = False,
         words: Sequence[str] = (),
+        prefix: Sequence[str] = (),
         **settings: str,
     ) -> None:
         self.folder = folder
         self.effects = folder / "effects"
         self._scripted = scripted
         self._words = words
+        self._prefix = prefix
         self.data = folder / "data"
         self.valkey = ValkeyServer(_made(folder / "valkey"))
         self.workers: list[subprocess.Popen[bytes]] = []
@@ -164,7 +167,7 @@ class System:
     ) -> subprocess.Popen[bytes]:
         with (self.folder / f"{name}.log").open("ab") as log:
             process = subprocess.Popen(
-                [sys.executable, *arguments],
+                [*self._prefix, sys.executable, *arguments],
                 env=self._environment(redis_url),
                 stdout=log,
                 stderr=log,
@@ -207,5 +210,5 @@ def _command_line(process: psutil.Process) -> list[str]:
 
 
 def _made(folder: Path) -> Path:
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     return folder

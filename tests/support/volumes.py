@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+KEPT_BYTES = 4 * 1024**2  # of a bad disk: where the file system keeps its own tables
+
 
 class Volume:
     """A mounted tmpfs."""
@@ -21,25 +23,62 @@ class Volume:
         options = f"remount,{'ro' if read_only else 'rw'}"
         subprocess.run(["mount", "-o", options, str(self.path)], check=True)
 
-    def fill(self) -> Path:
-        """Leave no room at all; the file that takes it."""
+    def fill(self, leave_bytes: int = 0) -> Path:
+        """Leave no more room than that; the file that takes the rest."""
         ballast = self.path / "ballast"
         with ballast.open("wb", buffering=0) as file:
             try:
                 while True:
                     file.write(b"x" * 65536)
             except OSError:
-                return ballast
+                file.truncate(max(0, file.tell() - leave_bytes))
+        return ballast
+
+
+class BadDisk:
+    """A mounted file system on a file beside it, which loses what is written there."""
+
+    def __init__(self, path: Path, image: Path) -> None:
+        self.path = path
+        self._image = image
+
+    def lose(self, file: Path) -> None:
+        """From now on a file, which is whole on this disk, cannot be read."""
+        descriptor = os.open(file, os.O_RDONLY)
+        os.fsync(descriptor)
+        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+        os.truncate(self._image, KEPT_BYTES)
+        os.close(descriptor)
 
 
 @contextmanager
-def small_volume(path: Path, size: str) -> Iterator[Volume]:
+def small_volume(path: Path, size: str, inodes: int = 10_000) -> Iterator[Volume]:
     """A volume of that size at `path`; skips the test where nobody may mount one."""
+    options = f"size={size},nr_inodes={inodes}"
+    with _mounted(path, "-t", "tmpfs", "-o", options, "clipmill-test"):
+        yield Volume(path)
+
+
+@contextmanager
+def bad_disk(path: Path) -> Iterator[BadDisk]:
+    """A disk of 32 MiB at `path`, on an image beside it."""
+    image = path.with_suffix(".img")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with image.open("wb") as file:
+        file.truncate(32 * 1024**2)
+    plain = ["-O", "^has_journal", "-E", "lazy_itable_init=1"]
+    subprocess.run(["mkfs.ext4", "-q", *plain, str(image)], check=True)
+    with _mounted(path, "-o", "loop", str(image)):
+        yield BadDisk(path, image)
+
+
+@contextmanager
+def _mounted(path: Path, *what: str) -> Iterator[None]:
     path.mkdir(parents=True)
-    argv = ["mount", "-t", "tmpfs", "-o", f"size={size}", "clipmill-test", str(path)]
+    argv = ["mount", *what, str(path)]
     if os.geteuid() != 0 or subprocess.run(argv, capture_output=True, check=False).returncode:
         pytest.skip("mounting needs root")
     try:
-        yield Volume(path)
+        yield
     finally:
         subprocess.run(["umount", "--lazy", str(path)], check=True)

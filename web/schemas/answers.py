@@ -198,6 +198,7 @@ class ServiceSchema(Schema):
     """How one part does."""
 
     status = fields.String(validate=validate.OneOf(("healthy", "degraded", "unhealthy")))
+    reason = fields.String(metadata={"description": "Why it is not healthy, where that is known."})
 
 
 class ServicesSchema(Schema):

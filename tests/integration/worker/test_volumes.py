@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from tasks.interfaces import Fetched
 from tasks.job import Job, JobState
 from tests.support.engine import Attempt, Engine
 from tests.support.processes import eventually
 from tests.support.stack import Api
 from tests.support.valkey import ValkeyServer
-from tests.support.volumes import Volume, small_volume
+from tests.support.volumes import Volume, bad_disk, small_volume
 from worker import workspace
 from worker.workspace import WorkFolder
 
@@ -101,6 +102,91 @@ def test_a_folder_that_could_not_be_removed_goes_when_the_disk_can_be_written_ag
         volume.set_read_only(False)
         assert eventually(lambda: not folder.exists())
         work_folder.close()
+
+
+def test_a_folder_that_is_gone_holds_jobs_up_until_it_is_back(
+    engine: Engine, volume: Volume, valkey: ValkeyServer, tmp_path: Path
+) -> None:
+    """As when a network disk is not mounted: nothing is made in its place."""
+    root = engine.storage.root = volume.path / "folder"
+    root.mkdir()
+    with Api(tmp_path, valkey.url, storage_url=root.as_uri()) as api, api.client() as client:
+        root.rmdir()
+        not_ready = client.get("/readyz")
+        assert not_ready.status_code == 503
+        reason = not_ready.json()["services"]["storage"]["reason"]
+        assert reason == "artifacts cannot be stored: No such file or directory"
+        job_id = engine.submit_download()
+        engine.run_all("download")
+        job = engine.store.job(job_id)
+        assert (job.state, job.attempt) == (JobState.QUEUED, 1)
+        assert engine.store.timeline(job_id)[-1]["why"] == "storage_full"
+        assert not root.exists()
+        root.mkdir()
+        assert try_again(engine, job_id).state is JobState.SUCCEEDED
+        assert client.get("/readyz").status_code == 200
+
+
+def test_a_work_disk_that_loses_what_was_written_makes_no_result(
+    valkey: ValkeyServer, tmp_path: Path
+) -> None:
+    """Input/output errors of the kernel, from a real disk that has lost its end."""
+    with (
+        bad_disk(tmp_path / "data" / "work") as disk,
+        Engine(valkey.url, tmp_path / "data") as engine,
+    ):
+
+        def work(attempt: Attempt) -> Fetched:
+            made = attempt.produce(b"x" * 8_000_000)
+            disk.lose(made.path)
+            with pytest.raises(OSError, match="Input/output error"):
+                made.path.read_bytes()
+            return made
+
+        engine.work = work
+        job_id = engine.submit_download()
+        engine.run_all("download")
+        job = engine.store.job(job_id)
+        assert (job.state, job.attempt) == (JobState.QUEUED, 1)
+        assert engine.store.timeline(job_id)[-1]["why"] == "storage_full"
+        assert [path for path in engine.storage.root.rglob("*") if path.is_file()] == []
+        engine.work = lambda attempt: attempt.produce()
+        assert try_again(engine, job_id).state is JobState.SUCCEEDED
+
+
+def test_a_work_disk_without_an_inode_holds_jobs_up(valkey: ValkeyServer, tmp_path: Path) -> None:
+    with (
+        small_volume(tmp_path / "data" / "work", "1m", inodes=4) as work_disk,
+        Engine(valkey.url, tmp_path / "data") as engine,
+    ):
+        for number in range(2):  # beside the root's and the worker's own
+            (work_disk.path / f"taken{number}").touch()
+        with pytest.raises(OSError, match="No space left"):
+            (work_disk.path / "one too many").touch()
+        job_id = engine.submit_download()
+        engine.run_all("download")
+        assert engine.store.timeline(job_id)[-1]["why"] == "storage_full"
+        for taken in work_disk.path.glob("taken*"):
+            taken.unlink()
+        assert try_again(engine, job_id).state is JobState.SUCCEEDED
+
+
+@pytest.mark.parametrize("number", [errno.ESTALE, errno.EIO, errno.EDQUOT])
+def test_a_disk_that_fails_in_the_middle_of_a_move_leaves_no_part(
+    engine: Engine, volume: Volume, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """The error stands in for a file server's, which cannot be had here."""
+
+    def fail(*_: object) -> None:
+        raise OSError(number, "the server has gone")
+
+    job_id = engine.submit_download()
+    with monkeypatch.context() as patch:
+        patch.setattr("tasks.storage.os.fsync", fail)
+        engine.run_all("download")
+    assert engine.store.timeline(job_id)[-1]["why"] == "storage_full"
+    assert leftovers(volume) == []
+    assert try_again(engine, job_id).state is JobState.SUCCEEDED
 
 
 @pytest.mark.parametrize(
