@@ -62,6 +62,8 @@ def make_celery(redis_url: str) -> Celery:
         worker_cancel_long_running_tasks_on_connection_loss=False,
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
+        # A server that refuses writes (no memory, no disk) is waited for as one that is away.
+        broker_channel_error_retry=True,
         broker_connection_timeout=5,
         broker_transport_options={
             "socket_timeout": 10,
