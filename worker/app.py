@@ -38,6 +38,8 @@ from worker.admission import Budget
 from worker.conditions import Conditions
 from worker.disk import Disk, free_bytes_at
 from worker.machine import Toolbox
+from worker.memory.peaks import Peaks
+from worker.memory.table import BadTable, table_for
 from worker.publishing import Publisher
 from worker.recovery import Housekeeper
 from worker.reporting import Reporter
@@ -134,9 +136,7 @@ def build(settings: Settings, celery: Celery) -> Parts:
         budget,
         conditions,
         heartbeat,
-        Toolbox(
-            settings, store, storage, lambda: heartbeat.running, tracing, groups=find_clean_groups()
-        ),
+        _toolbox(settings, store, storage, heartbeat, tracing),
         work_folder,
         tracing,
     )
@@ -152,6 +152,15 @@ def build(settings: Settings, celery: Celery) -> Parts:
         _watchdog(settings, broker, heartbeat, pulse, draining),
         pulse,
         draining,
+    )
+
+
+def _toolbox(
+    settings: Settings, store: Store, storage: Storage, heartbeat: Heartbeat, tracing: Tracing
+) -> Toolbox:
+    table, groups = table_for(settings.data_dir), find_clean_groups()
+    return Toolbox(
+        settings, store, storage, lambda: heartbeat.running, tracing, Peaks(store), table, groups
     )
 
 
@@ -255,7 +264,7 @@ def main() -> int:
     celery = make_celery(settings.broker_url)
     try:
         parts = build(settings, celery)
-    except UnsafeStore as error:
+    except (UnsafeStore, BadTable) as error:
         print(error, file=sys.stderr)
         return 2
     parts.pulse.felt_by(celery)

@@ -25,6 +25,7 @@ from worker.cutting import make_clip, make_thumbnail
 from worker.memory.need import Need
 from worker.memory.needs import GUARD_BYTES, need_of
 from worker.memory.peaks import Peaks
+from worker.memory.table import Table, shipped_table
 from worker.publishing import main_artifact_of
 from worker.tools import Tools
 from worker.usage import Usage
@@ -47,6 +48,7 @@ class Toolbox:
     jobs_in_hand: Callable[[], int]
     tracing: Tracing = NO_TRACING
     peaks: Peaks = field(default_factory=Peaks)
+    table: Table = field(default_factory=shipped_table)
     groups: Groups | None = None
 
     @property
@@ -75,6 +77,7 @@ class Toolbox:
             idle_cores=max(1, cpu_count() - others),
             joins=joins,
             factor=self.peaks.factor,
+            table=self.table,
         )
 
     def source_of(self, job: Job) -> StoredArtifact:

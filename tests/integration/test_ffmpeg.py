@@ -32,7 +32,8 @@ from worker.ffmpeg import (
 )
 from worker.media.opening import open_source
 from worker.media.probe import facts_of
-from worker.memory.model import MIB, copy_bytes, memory_estimate_bytes, thumbnail_bytes
+from worker.memory.model import MIB, copy_terms, encode_terms, thumbnail_terms
+from worker.memory.table import shipped_table
 from worker.process import End, Finished, Limits, Stop, run_process
 
 ONE_FRAME_MS = 41  # the judge counts the sound from the first frame, the clip from its start
@@ -431,11 +432,11 @@ def test_the_memory_estimate_holds_for_real_runs(media_folder: Path, tmp_path: P
     copying = copy_argv(large, plan.target, 1, 3, plan.facts, "mp4")
     picture = thumbnail_argv(large, tmp_path / "t.jpg", 1, 640, plan.facts)
 
-    for argv, estimate in (
-        (encode_argv(plan), memory_estimate_bytes(plan)),
-        (copying, copy_bytes(plan.facts)),
-        (picture, thumbnail_bytes(plan.facts, 640)),
+    for argv, terms in (
+        (encode_argv(plan), encode_terms(plan)),
+        (copying, copy_terms(plan.facts)),
+        (picture, thumbnail_terms(plan.facts, 640)),
     ):
         finished, _ = run(argv, tmp_path)
         assert finished.returncode == 0
-        assert finished.peak_bytes <= estimate * 1.1
+        assert finished.peak_bytes <= shipped_table().bytes_of(terms) * 1.1

@@ -17,9 +17,20 @@ MUXERS = {
 MP4_FLAGS = "+faststart"
 
 _X264 = {"draft": ("ultrafast", 26), "standard": ("superfast", 22), "high": ("fast", 18)}
-# Looking ahead 10 frames instead of 30 halves the memory for 2 % of the size; the thread that
-# would look ahead on its own keeps more whole pictures.
-_X264_LEAN = "rc-lookahead=10:sync-lookahead=0:lookahead-threads=1"
+# How each quality spares memory, a step further each time, at the same quality of the picture:
+# by keeping fewer pictures. Looking ahead 10 frames instead of 30 halves the memory for 2 % of the
+# size; the thread that would look ahead on its own keeps more whole pictures. In 1080p `high`
+# takes 244, 181 and 141 MiB, and the last step makes files up to a third larger.
+_X264_SAVINGS = {
+    "draft": ("rc-lookahead=0",),
+    "standard": ("rc-lookahead=0", "rc-lookahead=0:bframes=1", "rc-lookahead=0:bframes=0"),
+    "high": (
+        "rc-lookahead=10",
+        "rc-lookahead=4:bframes=1:ref=1",
+        "rc-lookahead=0:bframes=0:ref=1",
+    ),
+}
+_X264_ALWAYS = "sync-lookahead=0:lookahead-threads=1"
 _VP9 = {"draft": (8, 40), "standard": (8, 28), "high": (6, 20)}
 _AUDIO = {
     "aac": {"draft": "96k", "standard": "160k", "high": "256k"},
@@ -38,6 +49,13 @@ def muxer_options(container: str) -> dict[str, object]:
     return options
 
 
+def leanest(plan: CutPlan) -> int:
+    """The last step of `lean` that there is: VP9 and sound offer none."""
+    if plan.container in ("mp4", "mkv"):
+        return len(_X264_SAVINGS[plan.output.quality]) - 1
+    return 1 if plan.container == "gif" else 0
+
+
 def video_options(plan: CutPlan, *, interlaced: bool) -> dict[str, object]:
     """The encoder of the pictures, which keep the time stamps that the filters gave them."""
     options: dict[str, object] = {"fps_mode": "passthrough", "enc_time_base": "filter"}
@@ -51,7 +69,8 @@ def video_options(plan: CutPlan, *, interlaced: bool) -> dict[str, object]:
 
 def _x264_options(plan: CutPlan) -> dict[str, object]:
     preset, crf = _X264[plan.output.quality]
-    return {"c:v": "libx264", "preset": preset, "crf": crf, "x264-params": _X264_LEAN}
+    params = f"{_X264_SAVINGS[plan.output.quality][plan.lean]}:{_X264_ALWAYS}"
+    return {"c:v": "libx264", "preset": preset, "crf": crf, "x264-params": params}
 
 
 def _vp9_options(plan: CutPlan) -> dict[str, object]:

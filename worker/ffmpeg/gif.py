@@ -27,12 +27,15 @@ def gif_wishes(plan: CutPlan, video: VideoFacts) -> CutPlan:
 
 
 def queued_bytes(plan: CutPlan, video: VideoFacts) -> int:
-    """What waits in memory until one palette for all frames is known; 0 where that is too much."""
+    """What waits in memory until one palette for all frames is known; 0 where that is too much.
+
+    A lean GIF gets a palette for each frame, too.
+    """
     wished = gif_wishes(plan, video)
     width, height = shape_of(video, wished.output).size
     frames = round(wished.seconds * (wished.output.fps or MAX_FPS))
     waiting = frames * width * height * QUEUED_PIXEL_BYTES
-    return waiting if waiting <= MAX_QUEUED_BYTES else 0
+    return waiting if waiting <= MAX_QUEUED_BYTES and not plan.lean else 0
 
 
 def paletted(stream: Any, plan: CutPlan, video: VideoFacts) -> Any:

@@ -15,6 +15,7 @@ from tasks.errors import CorruptMedia
 from worker.media.encoders import (
     WHOLE_PRESETS,
     WHOLE_RATE_FACTORS,
+    WHOLE_SAVINGS,
     Picture,
     configure,
     encode,
@@ -98,7 +99,8 @@ class WholeEncode:
         """The encoder suits the first decoded picture, which knows more than the container."""
         options = encoder_options(self._codec, self._request.quality, self._request.threads)
         if self._codec == "libx264":
-            options["x264-params"] = ":".join(self.notes.messages)
+            saving = WHOLE_SAVINGS[self._request.quality][self._request.lean]
+            options["x264-params"] = ":".join([saving, *self.notes.messages])
         picture = self._picture(frame, self._codec)
         configure(self._out.codec_context, picture, options, self._request.threads)
         self._out.time_base = picture.time_base

@@ -1,23 +1,14 @@
-"""How much memory a tool will take at its peak: a model fitted to what was measured. Pure.
+"""What takes memory in a tool, counted: how many MiB of pictures of which kind it handles. Pure.
 
-Peak resident memory in MiB (FFmpeg 9.0.2, H.264 source of 8 bits, decoder threads = encoder
-threads; 1 / 2 threads), all linear in the pixels that are decoded and those that are encoded:
-
-                  640x360    1280x720   1920x1080   3840x2160
-    mp4 draft     48 / 49    70 / 76    104 / 120   276 / 323
-    mp4 standard  58 / 62   104 / 116   179 / 209   543 / 645
-    mp4 high      64 / 68   127 / 142   224 / 255   715 / 818
-    webm (all)    75 / 82   140 / 150   241 / 255   776 / 810
-    smart cut     46 / 48    61 / 65     86 / 99    205 / 256     (high: 49, 74, 109, 281)
-    exact encode  60 / 62   109 / 113   187 / 197   574 / 607     (standard, the PyAV program)
-    copy          46         48          51          65
-    thumbnail     46         48          63         136
-    gif of 4 s    99        107         117         193           (480 wide, 12.5 fps)
-
-Decoding 2160p and encoding 640 wide shows the decoder alone: H.264 143, HEVC 162 (10 bits 245),
-AV1 170, VP9 106, ProRes 125, MPEG-2 87. Tone mapping adds 72 at 1080p. The estimates lie between
--10 % and +35 % of these peaks; a source with 16 reference frames of 2160p would take 60 % more.
+A step of a job (FFmpeg's encode, a program's cut, the check after it …) is described by its terms:
+what each of them takes for one unit stands in the table (worker/memory/table.py), measured by
+`clipmill calibrate`. A peak is linear in them: so much for the tool itself, so many pictures that
+the decoder keeps, so many that the encoder keeps. docs/memory.md shows how well that holds.
 """
+
+from __future__ import annotations
+
+from collections.abc import Mapping
 
 from tasks.media import MediaFacts, VideoFacts
 from tasks.specs import Output
@@ -26,101 +17,130 @@ from worker.ffmpeg.plan import CutPlan
 from worker.ffmpeg.shape import shape_of
 
 MIB = 1024**2
-MARGIN = 1.05  # the fit lies in the middle of what was measured; running out is the worse fault
+Terms = Mapping[str, float]  # name: how many units, nearly always MiB of one picture
 
-# Measured whole, not by size: the tools themselves.
-PROBE_BYTES = 64 * MIB  # 39 to 58; the program caps itself 100 MiB above its own start
-YTDLP_EXTRACT_BYTES = 125 * MIB  # 61 to 68, and 41 for the JavaScript runtime some sites need
-YTDLP_DOWNLOAD_BYTES = 130 * MIB  # the same, and 51 when FFmpeg joins picture and sound after it
-
-_TOOL_MIB = 46.0  # FFmpeg's own pages, with sound and files open
-_COPY_MIB = 2.5  # the rest is MiB for each million pixels
-_DECODE_MIB = {"h264": 11.5, "hevc": 13.2, "av1": 15.0, "vp9": 8.0, "vp8": 8.0}
-_DECODE_MIB |= {"prores": 9.5, "mpeg2video": 6.0, "mpeg1video": 6.0}
-_UNKNOWN_DECODE_MIB = 14.0
-_WIDE_SAMPLES = 1.8  # more than 8 bits take two bytes, but not of everything
-_ALWAYS_WIDE = frozenset({"prores"})
-_NARROWING_MIB = 3.0
-_TONE_MAPPING_MIB = 38.0
-_X264_MIB = {"draft": (16.5, 6.5), "standard": (50.0, 13.0), "high": (72.0, 13.5)}
-_VP9_MIB = (78.0, 4.0)
-_VP9_FIXED_MIB = (8.0, 5.0)
-_SMART_MIB = {"draft": (20.0, 6.5), "standard": (20.0, 6.5), "high": (30.0, 6.5)}
-_GIF_MIB = 8.0  # palette and differences, for each million pixels of the GIF
-_THUMBNAIL_MIB = 4.0
-_MEGA = 1e6
+JOINED_CODECS = frozenset({"h264", "vp9", "av1"})  # whose edges the program encodes as they are
+_REFERRING_CODECS = frozenset({"h264", "hevc"})  # others always keep room for eight pictures
+_USUAL_REFERENCES = 4
+_RGB_NAMES = ("gbr", "rgb", "bgr", "argb", "abgr", "0rgb", "0bgr")
 
 
-def memory_estimate_bytes(plan: CutPlan) -> int:
-    """What encoding a clip takes, by `encode_argv` or by the PyAV program."""
+def encode_terms(plan: CutPlan) -> Terms:
+    """FFmpeg's encode of everything, `encode_argv`."""
     video = plan.facts.video
     if video is None or not plan.keeps_picture:
-        return copy_bytes(plan.facts)
+        return sound_terms()
     if plan.container == "gif":
-        return _bytes(_decoding_mib(video, 1) + _gif_mib(plan, video)) + queued_bytes(plan, video)
-    encoded = _megapixels(shape_of(video, plan.output).size)
-    return _bytes(
-        _decoding_mib(video, plan.threads)
-        + _narrowing_mib(video, encoded)
-        + _encoding_mib(plan, encoded)
-    )
+        return {"ffmpeg": 1, **_decoding(video, 1), **_gif(plan, video)}
+    encoded = _common_picture(shape_of(video, plan.output).size)
+    terms = {"ffmpeg": 1, **_decoding(video, plan.threads), **_converting(video, encoded)}
+    if video.interlaced:
+        kept = not plan.output.changes_picture and plan.container != "webm"
+        terms |= {"interlaced": encoded} if kept else {"deinterlaced": _picture(video)}
+    return terms | _encoding("x264", plan, encoded)
 
 
-def smart_estimate_bytes(plan: CutPlan) -> int:
-    """What cutting takes that copies most H.264 frames; a fall-back to encoding takes more."""
+def exact_terms(plan: CutPlan) -> Terms:
+    """The program's encode of everything, `worker.media.whole`."""
     video = plan.facts.video
-    if video is None or video.codec != "h264" or video.bit_depth > 8:
-        return memory_estimate_bytes(plan)
-    slope, more = _SMART_MIB[plan.output.quality]
-    return _bytes(video.pixels / _MEGA * (slope + more * (plan.threads - 1)))
+    if video is None or not plan.keeps_picture:
+        return sound_terms()
+    keeps_form = video.codec == "h264" or video.colour.hdr
+    common = _common_picture((video.width, video.height))
+    encoded = max(_picture(video), common) if keeps_form else common
+    terms = {"program": 1, **_decoding(video, plan.threads)}
+    if video.interlaced:
+        terms |= {"interlaced": encoded}
+    return terms | _encoding("exact", plan, encoded)
 
 
-def copy_bytes(facts: MediaFacts) -> int:
-    """What `copy_argv` takes, and whatever else only reads packets."""
-    return _bytes(_COPY_MIB * (facts.video.pixels / _MEGA if facts.video else 0))
+def smart_terms(plan: CutPlan) -> Terms:
+    """The program's cut that copies most frames; where it cannot, `exact_terms` hold."""
+    video = plan.facts.video
+    if video is None or not plan.keeps_picture:
+        return sound_terms()
+    if video.codec not in JOINED_CODECS or video.interlaced:
+        return exact_terms(plan)
+    kept, way = _picture(video), f"smart {video.codec}"
+    terms = {"program": 1.0, way: 1.0, f"{way} picture": kept}
+    terms[f"{way} thread"] = kept * (plan.threads - 1)
+    if video.codec == "h264":
+        terms["smart references"] = kept * _references(video)
+        terms["smart high"] = kept if plan.output.quality == "high" else 0.0
+    return terms
 
 
-def thumbnail_bytes(facts: MediaFacts, max_width: int) -> int:
-    """What `thumbnail_argv` takes."""
+def copy_terms(facts: MediaFacts) -> Terms:
+    """FFmpeg's copy of packets, `copy_argv`."""
+    return {"copy": 1, "copy picture": _picture(facts.video) if facts.video else 0}
+
+
+def looking_terms(facts: MediaFacts) -> Terms:
+    """The programs that read packets and decode none to speak of: probe, check, keyframe."""
+    return {"program": 1, "program picture": _picture(facts.video) if facts.video else 0}
+
+
+def thumbnail_terms(facts: MediaFacts, max_width: int) -> Terms:
+    """One picture of a file, `thumbnail_argv`."""
     if facts.video is None:
-        return copy_bytes(facts)
-    small = _megapixels(shape_of(facts.video, Output(width=max_width)).size)
-    return _bytes(
-        _decoding_mib(facts.video, 1) + _narrowing_mib(facts.video, small) + _THUMBNAIL_MIB * small
-    )
+        return {"copy": 1}
+    small = _common_picture(shape_of(facts.video, Output(width=max_width)).size)
+    return {"thumbnail": 1, **_decoding(facts.video, 1), **_converting(facts.video, small)}
 
 
-def _bytes(mib: float) -> int:
-    return round((_TOOL_MIB + mib) * MARGIN * MIB)
+def sound_terms() -> Terms:
+    """The program's cut of sound alone."""
+    return {"sound": 1}
 
 
-def _megapixels(size: tuple[int, int]) -> float:
-    return size[0] * size[1] / _MEGA
+def site_terms(kind: str) -> Terms:
+    """yt-dlp alone, as most sites need it."""
+    return {f"yt-dlp {kind}": 1}
 
 
-def _decoding_mib(video: VideoFacts, threads: int) -> float:
-    slope = _DECODE_MIB.get(video.codec, _UNKNOWN_DECODE_MIB)
-    if video.bit_depth > 8 and video.codec not in _ALWAYS_WIDE:
-        slope *= _WIDE_SAMPLES
+def _picture(video: VideoFacts) -> float:
+    """MiB of one decoded picture."""
+    name = video.pix_fmt or ""
+    samples = 3.0 if "444" in name or name.startswith(_RGB_NAMES) else 2.0 if "422" in name else 1.5
+    if name.startswith(("yuva", "gbrap")):
+        samples += 1
+    return video.pixels * samples * (2 if video.bit_depth > 8 else 1) / MIB
+
+
+def _common_picture(size: tuple[int, int]) -> float:
+    """MiB of one picture as every player shows it: 8 bits, 4:2:0."""
+    return size[0] * size[1] * 1.5 / MIB
+
+
+def _references(video: VideoFacts) -> int:
+    return _USUAL_REFERENCES if video.references is None else video.references
+
+
+def _decoding(video: VideoFacts, threads: int) -> dict[str, float]:
+    kept = _picture(video)
+    terms = {f"decode {video.codec}": kept}
+    if video.codec in _REFERRING_CODECS:
+        terms["references"] = kept * _references(video)
     if video.codec == "av1":
-        slope += 5.0 * (threads - 1)  # its decoder keeps more pictures for each thread
-    return slope * video.pixels / _MEGA
+        terms["decode av1 thread"] = kept * (threads - 1)
+    return terms
 
 
-def _narrowing_mib(video: VideoFacts, encoded: float) -> float:
-    mib = _NARROWING_MIB * encoded if video.bit_depth > 8 else 0.0
-    return mib + (_TONE_MAPPING_MIB * encoded if video.colour.hdr else 0.0)
+def _converting(video: VideoFacts, made: float) -> dict[str, float]:
+    if video.colour.hdr:
+        return {"tone mapping": made}
+    usual = video.bit_depth <= 8 and (video.pix_fmt or "yuv420p").endswith("420p")
+    return {} if usual else {"conversion": made}
 
 
-def _encoding_mib(plan: CutPlan, encoded: float) -> float:
-    more_threads = plan.threads - 1
+def _encoding(encoder: str, plan: CutPlan, encoded: float) -> dict[str, float]:
+    more = encoded * (plan.threads - 1)
     if plan.container == "webm":
-        fixed, more_fixed = _VP9_FIXED_MIB
-        slope, more = _VP9_MIB
-        return fixed + more_fixed * more_threads + encoded * (slope + more * more_threads)
-    slope, more = _X264_MIB[plan.output.quality]
-    return encoded * (slope + more * more_threads)
+        return {"vp9": 1, "vp9 picture": encoded, "vp9 thread": more}
+    quality = plan.output.quality
+    return {f"{encoder} {quality} lean {plan.lean}": encoded, f"{encoder} {quality} thread": more}
 
 
-def _gif_mib(plan: CutPlan, video: VideoFacts) -> float:
-    return _GIF_MIB * _megapixels(shape_of(video, gif_wishes(plan, video).output).size)
+def _gif(plan: CutPlan, video: VideoFacts) -> dict[str, float]:
+    small = _common_picture(shape_of(video, gif_wishes(plan, video).output).size)
+    return {"gif picture": small, "gif queue": queued_bytes(plan, video) / MIB}

@@ -4,24 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
+from config.machine import cpu_count
 from tasks.media import MediaFacts, VideoFacts
 from tasks.specs import ClipSpec, Spec
 from worker.cutting.way import Tool, Way, way_of
 from worker.ffmpeg import CutPlan
-from worker.memory.model import (
-    MIB,
-    PROBE_BYTES,
-    YTDLP_DOWNLOAD_BYTES,
-    YTDLP_EXTRACT_BYTES,
-    copy_bytes,
-    memory_estimate_bytes,
-    smart_estimate_bytes,
-    thumbnail_bytes,
-)
+from worker.ffmpeg.encoders import leanest
+from worker.memory.model import JOINED_CODECS, MIB, site_terms
 from worker.memory.need import Need
-from worker.memory.shape import encoding_shape, reading_shape, size_made
+from worker.memory.shape import encoding_shape, reading_shape
+from worker.memory.steps import clip_steps, planned
+from worker.memory.table import Table, shipped_table
 
 Factor = Callable[[str], float]  # by what the estimate of a shape is to be multiplied
 
@@ -29,9 +23,10 @@ GUARD_BYTES = 7 * MIB  # the small process between the worker and the tool
 # A tenth above the estimate is within what the model promises; it must still fit.
 SPARE_SHARE = 0.12
 LEAST_SPARE_BYTES = 8 * MIB
-THUMBNAIL_WIDTH = 640
+# What may come on top, and not with every job: the programs look at strange files, some sites need
+# a JavaScript runtime, and some downloads are joined of picture and sound by FFmpeg.
+LEAST_BYTES = {"clip": 64 * MIB, "extract": 125 * MIB, "download": 130 * MIB}
 _MOST_THREADS = 2  # more speed a single clip up little, and each takes memory
-_NOWHERE = Path("clip")
 # A source of which nothing is known is taken for 1080p.
 _UNKNOWN = MediaFacts(
     "unknown", 0.0, None, 0, VideoFacts("unknown", None, 1920, 1080, None, 8, None)
@@ -50,63 +45,80 @@ def need_of(
     budget_bytes: int,
     idle_cores: int = 1,
     joins: bool = True,
+    cores: int | None = None,
     factor: Factor = uncorrected,
+    table: Table | None = None,
 ) -> Need:
     """The need of a job; `facts` are those of a clip's source, if they are known.
 
-    More threads only while cores are idle and they fit. `joins`: a smart cut is still possible,
-    else the whole range is encoded. `factor` corrects the model for a shape by the peaks that
-    were seen. Raises NoSuchStream when the source lacks what was asked for.
+    More threads only while cores are idle and they fit; leaner settings when the budget would
+    otherwise not hold one such job for each of the machine's `cores`, or not this one. `joins`: a
+    smart cut is still possible, else the whole range is encoded. `factor` corrects the model for
+    a shape by the peaks that were seen. Raises NoSuchStream when the source lacks what was asked
+    for.
     """
+    table = table or shipped_table()
     if not isinstance(spec, ClipSpec):
-        tool_bytes = YTDLP_DOWNLOAD_BYTES if spec.kind == "download" else YTDLP_EXTRACT_BYTES
-        return _need(Need(0, model_bytes=tool_bytes, shape=spec.kind), PROBE_BYTES, factor)
-    facts = facts or _UNKNOWN
+        model_bytes = table.bytes_of(site_terms(spec.kind))
+        return _corrected(Need(0, model_bytes=model_bytes, shape=spec.kind), spec.kind, factor)
+
+    def need(threads: int, lean: int) -> Need:
+        model = _clip(spec, facts or _UNKNOWN, threads, lean, joins, table)
+        return _corrected(model, spec.kind, factor)
+
+    steps = range(_last_lean_step(spec, facts or _UNKNOWN, joins) + 1)
+    return _chosen(need, steps, idle_cores, budget_bytes, cores or cpu_count())
+
+
+def _chosen(
+    need: Callable[[int, int], Need], steps: range, idle_cores: int, budget_bytes: int, cores: int
+) -> Need:
+    """The first that fits, of the usual settings before leaner ones."""
+    for threads in range(min(_MOST_THREADS, idle_cores), 1, -1):
+        usual = need(threads, 0)
+        if usual.memory_bytes <= budget_bytes:
+            return usual  # cores are idle: there is nothing beside it to save for
+    single = [need(1, lean) for lean in steps]
+    for most_bytes in (budget_bytes // cores, budget_bytes):
+        for found in single:
+            if found.memory_bytes <= most_bytes:
+                return found
+    return single[-1]
+
+
+def _last_lean_step(spec: ClipSpec, facts: MediaFacts, joins: bool) -> int:
+    """How far settings can be made leaner; a cut that copies is as lean as it gets."""
     way = way_of(spec, facts)
-    beside_bytes = _beside_bytes(spec, facts, way)
+    if way.mode == "copy" or (_may_join(facts, joins) and way.mode == "auto"):
+        return 0
+    return leanest(planned(spec, facts, way))
+
+
+def _may_join(facts: MediaFacts, joins: bool) -> bool:
+    video = facts.video
+    return joins and (video is None or (video.codec in JOINED_CODECS and not video.interlaced))
+
+
+def _clip(
+    spec: ClipSpec, facts: MediaFacts, threads: int, lean: int, joins: bool, table: Table
+) -> Need:
+    way = way_of(spec, facts)
+    plan = planned(spec, facts, way, threads, lean)
+    steps = clip_steps(spec, facts, plan, joins=joins)
+    model_bytes = max(map(table.bytes_of, steps.values()))
     if way.mode == "copy":
-        copying = Need(0, model_bytes=copy_bytes(facts), shape=reading_shape("copy", facts))
-        return _need(copying, beside_bytes, factor)
-    for threads in range(min(_MOST_THREADS, idle_cores), 0, -1):
-        need = _need(_clip(spec, facts, way, threads, joins), beside_bytes, factor)
-        if need.memory_bytes <= budget_bytes:
-            break
-    return need
+        return Need(0, model_bytes=model_bytes, shape=reading_shape("copy", facts))
+    return Need(0, threads, threads, lean, model_bytes=model_bytes, shape=_shape(plan, way, joins))
 
 
-def _need(model: Need, beside_bytes: int, factor: Factor) -> Need:
-    """The model's word corrected, with room for its error and for the job's other steps."""
+def _shape(plan: CutPlan, way: Way, joins: bool) -> str:
+    smart = way.tool is Tool.PROGRAM and way.mode == "auto" and _may_join(plan.facts, joins)
+    return encoding_shape("smart" if smart else f"{way.tool} encode", plan)
+
+
+def _corrected(model: Need, kind: str, factor: Factor) -> Need:
+    """The model's word corrected, with room for its error and for what may come on top."""
     estimate = round(model.model_bytes * factor(model.shape))
     spared = max(round(estimate * (1 + SPARE_SHARE)), estimate + LEAST_SPARE_BYTES)
-    return replace(
-        model, estimate_bytes=estimate, memory_bytes=max(spared, beside_bytes) + GUARD_BYTES
-    )
-
-
-def _beside_bytes(spec: ClipSpec, facts: MediaFacts, way: Way) -> int:
-    """What the steps before and after the cut take: the programs that look, and a thumbnail."""
-    if not spec.output.thumbnail or facts.video is None:
-        return PROBE_BYTES
-    made = facts.video
-    if way.tool is Tool.FFMPEG and way.mode == "encode":
-        width, height = size_made(_plan(spec, facts, way, 1), facts.video)
-        codec = {"webm": "vp9", "gif": "gif"}.get(way.container, "h264")
-        made = replace(made, codec=codec, width=width, height=height, bit_depth=8, rotation=0)
-    picture = thumbnail_bytes(replace(facts, video=made), THUMBNAIL_WIDTH)
-    return max(PROBE_BYTES, round(picture * (1 + SPARE_SHARE)))
-
-
-def _clip(spec: ClipSpec, facts: MediaFacts, way: Way, threads: int, joins: bool) -> Need:
-    plan = _plan(spec, facts, way, threads)
-    if joins and way.tool is Tool.PROGRAM and way.mode == "auto":
-        model, shape = smart_estimate_bytes(plan), encoding_shape("smart", plan)
-    else:
-        whole = replace(plan, container="mp4") if way.tool is Tool.PROGRAM else plan
-        model, shape = memory_estimate_bytes(whole), encoding_shape(f"{way.tool} encode", plan)
-    return Need(0, threads, threads, plan.lean, model_bytes=model, shape=shape)
-
-
-def _plan(spec: ClipSpec, facts: MediaFacts, way: Way, threads: int) -> CutPlan:
-    return CutPlan(
-        _NOWHERE, _NOWHERE, spec.start, spec.end, facts, spec.output, way.container, threads
-    )
+    reserved = max(spared, LEAST_BYTES[kind]) + GUARD_BYTES
+    return replace(model, estimate_bytes=estimate, memory_bytes=reserved)

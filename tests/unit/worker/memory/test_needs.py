@@ -6,9 +6,11 @@ from dataclasses import replace
 
 from tasks.media import AudioFacts, MediaFacts, VideoFacts
 from tasks.specs import ClipSpec, DownloadSpec, ExtractSpec, Output, Source
-from worker.memory.model import PROBE_BYTES, thumbnail_bytes
+from worker.memory.model import thumbnail_terms
 from worker.memory.need import Need
-from worker.memory.needs import GUARD_BYTES, THUMBNAIL_WIDTH, need_of
+from worker.memory.needs import GUARD_BYTES, LEAST_BYTES, need_of
+from worker.memory.steps import THUMBNAIL_WIDTH
+from worker.memory.table import shipped_table
 
 URL = Source(url="https://example.org/v")
 MIB = 1024**2
@@ -73,8 +75,8 @@ def test_a_peak_a_tenth_above_the_estimate_still_fits() -> None:
 
 def test_every_job_has_room_for_the_programs_that_look_at_its_files() -> None:
     small = need("copy", facts(320, 180))
-    assert small.estimate_bytes < PROBE_BYTES
-    assert small.memory_bytes >= PROBE_BYTES + GUARD_BYTES
+    assert small.estimate_bytes < 64 * MIB
+    assert small.memory_bytes >= LEAST_BYTES["clip"] + GUARD_BYTES
 
 
 def test_a_thumbnail_of_a_large_clip_counts_beside_a_copy() -> None:
@@ -83,8 +85,8 @@ def test_a_thumbnail_of_a_large_clip_counts_beside_a_copy() -> None:
         need_of(ClipSpec(URL, 0, 10, "copy", Output(thumbnail=it)), large, budget_bytes=BUDGET)
         for it in (False, True)
     )
-    assert pictured.estimate_bytes == plain.estimate_bytes
-    assert pictured.memory_bytes >= thumbnail_bytes(large, THUMBNAIL_WIDTH) * 1.1 + GUARD_BYTES
+    picture = shipped_table().bytes_of(thumbnail_terms(large, THUMBNAIL_WIDTH))
+    assert pictured.estimate_bytes == picture
     assert plain.memory_bytes < 100 * MIB < pictured.memory_bytes
 
 
@@ -95,12 +97,12 @@ def test_a_thumbnail_is_made_of_the_clip_and_not_of_its_source() -> None:
 
 
 def test_what_was_learned_of_a_shape_corrects_its_need() -> None:
-    plain = need("encode")
+    plain = need("encode", budget=8 * BUDGET)
 
     def factor(shape: str) -> float:
         return 2.0 if shape == plain.shape else 1.0
 
-    twice = need_of(clip("encode"), facts(), budget_bytes=BUDGET, factor=factor)
+    twice = need_of(clip("encode"), facts(), budget_bytes=8 * BUDGET, factor=factor)
 
     assert twice.model_bytes == plain.model_bytes
     assert twice.estimate_bytes == 2 * plain.estimate_bytes

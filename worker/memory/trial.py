@@ -1,0 +1,125 @@
+"""Real clips of made videos, run one by one as a job runs them, to see what they take."""
+
+from __future__ import annotations
+
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tasks.errors import ToolFailed
+from tasks.interfaces import SourceMedia
+from tasks.media import MediaFacts
+from tasks.specs import ClipSpec, Output, Source
+from worker.cutting import make_clip, make_thumbnail, way_of
+from worker.ffmpeg.samples import Sample, sample_argv
+from worker.memory.model import Terms, looking_terms
+from worker.memory.need import Need
+from worker.memory.steps import clip_steps, planned
+from worker.process import Finished, Limits, Stop, run_process
+from worker.tools import Tools
+
+DEADLINE_SECONDS = 600.0
+NO_LIMIT_BYTES = 1 << 40
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One clip to make of one video."""
+
+    sample: Sample
+    mode: str = "encode"
+    output: Output = field(default_factory=Output)
+    threads: int = 1
+    lean: int = 0
+    start: float = 0.73
+    end: float = 2.11
+
+    @property
+    def spec(self) -> ClipSpec:
+        """What a client would have asked for."""
+        return ClipSpec(Source(url="file"), self.start, self.end, self.mode, self.output)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a trial took: the most that each of its tools used, in bytes."""
+
+    facts: MediaFacts
+    peaks: dict[str, int]
+    joined: bool  # by copying, if it was to be cut so; not encoded as a whole after all
+
+    def steps(self, trial: Trial) -> Mapping[str, Terms]:
+        """The model's words for what was run, by the same names."""
+        way = way_of(trial.spec, self.facts)
+        plan = planned(trial.spec, self.facts, way, trial.threads, trial.lean)
+        steps = clip_steps(trial.spec, self.facts, plan, joins=self.joined)
+        return {"probe": looking_terms(self.facts), **steps}
+
+    @property
+    def peak_bytes(self) -> int:
+        """The most of all."""
+        return max(self.peaks.values())
+
+
+class _NotingTools(Tools):
+    """Keeps the peak of each tool apart."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(
+            folder, Stop(), Counter(),
+            deadline_seconds=DEADLINE_SECONDS, memory_bytes=NO_LIMIT_BYTES,
+        )  # fmt: skip
+        self.peaks: dict[str, int] = {}
+
+    def run(
+        self,
+        tool: str,
+        argv: list[str],
+        limits: Limits,
+        on_line: Callable[[str], None] | None = None,
+    ) -> Finished:
+        finished = super().run(tool, argv, limits, on_line)
+        self.peaks[tool] = max(self.peaks.get(tool, 0), finished.peak_bytes)
+        return finished
+
+
+def run_trial(trial: Trial, samples: Path) -> Seen:
+    """Make the clip; its video is made first, unless `samples` has it. Raises a JobError."""
+    path = made_sample(trial.sample, samples)
+    with tempfile.TemporaryDirectory(dir=samples) as name:
+        tools = _NotingTools(Path(name))
+        probed = tools.program("probe", {"source": str(path)}, tools.limits())
+        source = SourceMedia(path, MediaFacts.from_dict(probed), "video")
+        need = Need(NO_LIMIT_BYTES, trial.threads, trial.threads, trial.lean)
+        encoded: list[Need] = []
+
+        def reserve_encode() -> Need:
+            encoded.append(need)
+            return need
+
+        cut = make_clip(
+            trial.spec, source, tools, need, reserve_encode,
+            lambda phase: None, lambda done, speed, eta: None,
+        )  # fmt: skip
+        seen = Seen(source.facts, dict(tools.peaks), joined=not encoded)
+        if trial.output.thumbnail:
+            pictured = _NotingTools(Path(name))
+            make_thumbnail(cut.path, 0.5, cut.facts, pictured)
+            seen.peaks["thumbnail"] = pictured.peaks["ffmpeg"]
+        return seen
+
+
+def made_sample(sample: Sample, folder: Path) -> Path:
+    """The file of a video; it is made once."""
+    path = folder / sample.name
+    if not path.exists():
+        making = path.with_name(f"making-{path.name}")
+        argv = sample_argv(sample, making)
+        limits = Limits(deadline_seconds=DEADLINE_SECONDS)
+        finished = run_process(argv, folder=folder, limits=limits, stop=Stop())
+        if finished.returncode != 0:
+            raise ToolFailed(f"{sample.name} could not be made", {"stderr": finished.stderr_tail})
+        making.rename(path)
+    return path
