@@ -30,6 +30,7 @@ SHARE_OF_CUT = 0.95
 REORDERED_SECONDS = 0.25
 # An end so little past the media's is only rounding.
 CLAMP_TOLERANCE_SECONDS = 0.25
+LEAN_WARNING = "encoded with settings that save memory, which makes a larger file"
 
 
 def make_clip(
@@ -121,9 +122,16 @@ def _by_program(
 def _cut_of(values: dict[str, Any], plan: CutPlan) -> Cut:
     """What the program has made."""
     warnings = values.pop("warnings")
+    if values["mode"] == "encode":
+        warnings += _savings(plan)
     values.pop("duration_seconds")
     facts = MediaFacts.from_dict(values.pop("facts"))
     return Cut(plan.target, facts, values, warnings)
+
+
+def _savings(plan: CutPlan) -> list[str]:
+    """What the client should know of an encode that had to save memory."""
+    return [LEAN_WARNING] if plan.lean else []
 
 
 def _limits(plan: CutPlan, tools: Tools) -> Limits:
@@ -167,7 +175,7 @@ def _by_encoding(
         facts, frames = _checked(longer, tools)
     values = _values(spec, "encode", way.reason, spec.start, facts)
     counts = {"frames": frames, "frames_encoded": frames, "frames_copied": 0}
-    return Cut(plan.target, facts, values | counts, warnings)
+    return Cut(plan.target, facts, values | counts, [*warnings, *_savings(plan)])
 
 
 def make_thumbnail(path: Path, at_seconds: float, facts: MediaFacts, tools: Tools) -> Path:
