@@ -161,8 +161,6 @@ BROKER_FAULTS: dict[Fault, int] = {kill_the_broker: 2}
 
 def next_fault(world: World, chance: random.Random) -> Fault:
     """One of those that can be done here."""
-    if world.real:  # real work has one, but that often
-        return kill_a_worker
     possible = FAULTS | (DISK_FAULTS if world.disks else {})
     possible |= BROKER_FAULTS if world.broker is not world.valkey else {}
     return chance.choices(list(possible), list(possible.values()))[0]

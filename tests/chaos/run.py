@@ -22,7 +22,7 @@ from pathlib import Path
 from tests.chaos.canary import Canary
 from tests.chaos.check import faults_of
 from tests.chaos.disk import may_mount
-from tests.chaos.faults import next_fault
+from tests.chaos.faults import kill_a_worker, next_fault
 from tests.chaos.load import Clients
 from tests.chaos.traces import Kinds, MemoryWatch, descriptors, living_faults, settled, strays
 from tests.chaos.work import RealWork, ScriptedWork, Work
@@ -42,11 +42,12 @@ class Form:
     faults: int = 70
     seconds: float = 480.0
     quick: bool = False  # leases of four seconds
-    real: bool = False  # real downloads and clips; the one fault is the death of a worker
+    real: bool = False  # real downloads and clips
+    regular: bool = False  # the one fault is the death of a worker, each time after the same pause
 
 
 # Two hundred real jobs, and a worker dies every five seconds of three minutes.
-REAL = Form(jobs=200, faults=36, seconds=180.0, real=True)
+REAL = Form(jobs=200, faults=36, seconds=180.0, real=True, regular=True)
 
 
 @dataclass(frozen=True)
@@ -112,8 +113,8 @@ def _storm(world: World, chance: random.Random, form: Form) -> Counter[str]:
     struck: Counter[str] = Counter()
     for _ in range(form.faults):
         pause = form.seconds / form.faults
-        time.sleep(pause if form.real else pause * chance.uniform(0.3, 1.7))
-        fault = next_fault(world, chance)
+        time.sleep(pause if form.regular else pause * chance.uniform(0.3, 1.7))
+        fault = kill_a_worker if form.regular else next_fault(world, chance)
         struck[fault.__name__] += 1
         fault(world, chance)
     return struck
@@ -132,13 +133,16 @@ def main() -> int:
     """The command line; status 1 when an invariant does not hold."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=int(time.time()))
-    parser.add_argument("--real", action="store_true", help="real tools; workers are killed")
+    kind = parser.add_mutually_exclusive_group()
+    kind.add_argument("--quick", action="store_true", help="leases of four seconds")
+    kind.add_argument("--real", action="store_true", help="real tools; workers are killed")
+    parser.add_argument("--every-fault", action="store_true", help="with --real, all the others")
     parser.add_argument("--seconds", type=float)
     parser.add_argument("--jobs", type=int)
     parser.add_argument("--faults", type=int)
-    parser.add_argument("--quick", action="store_true", help="leases of four seconds")
     asked = parser.parse_args()
-    form = REAL if asked.real else Form(quick=asked.quick)
+    real = replace(REAL, regular=not asked.every_fault)
+    form = real if asked.real else Form(quick=asked.quick)
     given = {name: getattr(asked, name) for name in ("seconds", "jobs", "faults")}
     form = replace(form, **{name: value for name, value in given.items() if value is not None})
     print(f"seed {asked.seed}, {form}", flush=True)

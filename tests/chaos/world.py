@@ -74,7 +74,7 @@ class World:
     ) -> None:  # fmt: skip
         self.folder = folder
         self.effects = folder / "effects"
-        self.real = real
+        self._real = real
         self.lease_seconds = 4.0 if quick else 30.0
         self._quick = quick
         self._steady = steady
@@ -237,7 +237,7 @@ class World:
     def _start_worker(self, number: int) -> subprocess.Popen[bytes]:
         scripted = ["-m", "tests.support.scripted_worker", str(self.effects)]
         scripted += ["QUICK"] if self._quick else []
-        argv = ["-m", "worker.app"] if self.real else scripted
+        argv = ["-m", "worker.app"] if self._real else scripted
         return self._start(f"worker{number}", argv, self.links[number].url)
 
     def _start(self, name: str, argv: list[str], redis_url: str) -> subprocess.Popen[bytes]:
