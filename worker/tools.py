@@ -155,12 +155,14 @@ def _answer(
 ) -> dict[str, Any]:
     if answers and isinstance(answers[-1], Result):
         return answers[-1].values
+    if (ended := ended_error(finished)) is not None:
+        raise ended
     if finished.peak_bytes > memory_bytes or _NO_MEMORY.search(finished.stderr_tail):
         # Libraries call it damage of the file when there is no memory for the next picture.
         raise MemoryExceeded("reading the media took more memory than allowed")
     if answers and isinstance(answers[-1], Refusal):
         raise job_error_codes()[answers[-1].code](answers[-1].message)
-    raise ended_error(finished) or _crashed(finished)
+    raise _crashed(finished)
 
 
 def _crashed(finished: Finished) -> JobError:

@@ -1,0 +1,38 @@
+"""`python -m tests.support.misjudging_worker`: the real worker, which misjudges some jobs.
+
+All is as in production but the first estimate of a job whose metadata says {"misjudged": "10"}:
+it is so many times too low. What the worker learns of such a job afterwards counts as always.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+
+from tasks.job import Job
+from worker import app
+from worker.machine import Toolbox
+from worker.memory.need import Need
+
+
+class MisjudgingToolbox(Toolbox):
+    """Divides the estimate of the jobs that ask for it."""
+
+    def estimate(self, job: Job, *, joins: bool) -> Need:
+        need = super().estimate(job, joins=joins)
+        times = int(job.metadata.get("misjudged", "1"))
+        return replace(
+            need,
+            memory_bytes=need.memory_bytes // times,
+            estimate_bytes=need.estimate_bytes // times,
+        )
+
+
+def main() -> int:
+    """Run the worker."""
+    sys.modules["worker.app"].Toolbox = MisjudgingToolbox  # type: ignore[attr-defined]
+    return app.main()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
