@@ -46,14 +46,6 @@ class Box:
         """The most that was ever charged at once, files in the page cache included."""
         return self._number("memory.max_usage_in_bytes")
 
-    def times_full(self) -> int:
-        """How often the limit was met. Files fill any group, as page cache; the kernel then drops
-        them, and nobody notices."""
-        with_swap = self.path / "memory.memsw.failcnt"  # the kernel asks this one first
-        return self._number("memory.failcnt") + (
-            int(with_swap.read_text()) if with_swap.exists() else 0
-        )
-
     def killed(self) -> int:
         """Processes that the kernel killed for want of memory, in the groups that are left below
         as well. What it killed in a group that has gone, a worker has told in its job."""

@@ -1,8 +1,8 @@
 """The whole system on a machine of 512 MiB: the kernel counts, and has nobody to kill.
 
 The group holds supervisor, broker, API, worker and all media tools; the origin and this test are
-outside of it. Files that are read and written count as well, as page cache, so the limit may be met
-(`times_full`): the kernel then drops them. What counts is that nobody had to be killed.
+outside of it. Files that are read and written count as well, as page cache, so the limit may be
+met: the kernel then drops them. What counts is that nobody had to be killed.
 """
 
 from __future__ import annotations
@@ -174,9 +174,8 @@ def report(box: Box | None, watch: BoxWatch, jobs: list[Job]) -> None:
     """The figures, for who reads the output (`pytest -s`)."""
     if box:
         print(
-            f"\nkernel's peak {box.peak_bytes() / MIB:.1f} MiB of {LIMIT // MIB}, limit met "
-            f"{box.times_full()} times, killed {box.killed()}, "
-            f"held at most {watch.held_bytes / MIB:.1f} MiB"
+            f"\nkernel's peak {box.peak_bytes() / MIB:.1f} MiB of {LIMIT // MIB}, killed "
+            f"{box.killed()}, held at most {watch.held_bytes / MIB:.1f} MiB"
         )
     print(f"largest sum of all processes {watch.peak_bytes / MIB:.1f} MiB:")
     for role, size in watch.split.most_common():
