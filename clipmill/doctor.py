@@ -55,7 +55,7 @@ def examine() -> list[Finding]:
         check_folder, check_disk, check_memory, check_port, check_keys,
     )  # fmt: skip
     findings += [check(settings) for check in checks]
-    return [*findings, check_broker(settings, environ)]
+    return [*findings, check_memory_groups(), check_broker(settings, environ)]
 
 
 def check_python() -> Finding:
@@ -138,6 +138,11 @@ def check_memory(settings: Settings) -> Finding:
         return Finding("memory", "ok", detail)
     remedy = f"Set CLIPMILL_MEMORY_BUDGET to {(there - beside) // MIB}MiB or less."
     return Finding("memory", "fail" if budget > there else "warn", detail, remedy)
+
+
+def check_memory_groups() -> Finding:
+    """Only told: without them the budget is kept by looking five times a second."""
+    return _try_tool("memory groups", [sys.executable, "-m", "worker.cgroups"])
 
 
 def check_port(settings: Settings) -> Finding:

@@ -200,6 +200,16 @@ def _words(path: str) -> list[str]:
     return proctree.read(path).split()
 
 
+def main() -> None:
+    """Say in one line what a worker started from here could do; for `clipmill doctor`."""
+    groups = find_groups()
+    print(f"one for each tool, below {groups.home}" if groups else "none can be made here")
+
+
 def _write(path: str, text: str) -> None:
     with open(path, "w", encoding="ascii") as file:  # noqa: PTH123
         file.write(text)
+
+
+if __name__ == "__main__":
+    main()

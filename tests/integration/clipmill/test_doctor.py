@@ -21,8 +21,8 @@ def test_everything_is_tried_and_each_trouble_has_its_remedy(tmp_path: Path) -> 
     done = doctor(tmp_path, CLIPMILL_MEMORY_BUDGET="1000T")
     findings = {finding["name"]: finding for finding in json.loads(done.stdout)}
     tried = {"settings", "python", "ffmpeg", "yt-dlp", "deno", "data folder", "disk", "memory"}
-    assert set(findings) == tried | {"port", "keys", "broker"}
-    for name in ("ffmpeg", "deno", "broker"):
+    assert set(findings) == tried | {"memory groups", "port", "keys", "broker"}
+    for name in ("ffmpeg", "deno", "memory groups", "broker"):
         assert findings[name]["level"] == "ok", findings[name]
     assert done.returncode == 1
     assert findings["memory"]["level"] == "fail"
