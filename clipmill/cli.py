@@ -18,6 +18,7 @@ MODULES = {
     "cancel": "jobs",
     "keys": "keys",
     "doctor": "doctor",
+    "calibrate": "calibrate",
 }
 
 

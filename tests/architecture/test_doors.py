@@ -26,6 +26,7 @@ DOORS = {
     "multiprocessing": ["web/server.py"],
     "signal": [
         "worker/process.py", "worker/guard.py", "worker/sweep.py", "worker/app.py", "web/server.py",
+        "worker/memory/calibrate.py",
         "clipmill/stack/*",
     ],
     "yt_dlp": ["worker/ytdlp/*"],

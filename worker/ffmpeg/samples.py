@@ -47,6 +47,10 @@ class Sample:
     sound: bool = True
     more: str = ""
 
+    def __str__(self) -> str:
+        fps = "" if self.fps == 25 else f" {self.fps} fps"
+        return f"{self.codec} {self.width}x{self.height} {self.pix_fmt}{fps} {self.more}".strip()
+
     @property
     def name(self) -> str:
         """A name for its file that says what it is."""

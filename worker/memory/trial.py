@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from tasks.media import MediaFacts
 from tasks.specs import ClipSpec, Output, Source
 from worker.cutting import make_clip, make_thumbnail, way_of
 from worker.ffmpeg.samples import Sample, sample_argv
-from worker.memory.model import Terms, looking_terms
+from worker.memory.model import Terms
 from worker.memory.need import Need
 from worker.memory.steps import clip_steps, planned
 from worker.process import Finished, Limits, Stop, run_process
@@ -26,15 +26,26 @@ NO_LIMIT_BYTES = 1 << 40
 
 @dataclass(frozen=True)
 class Trial:
-    """One clip to make of one video."""
+    """One clip to make of one video, a drawn one or a file."""
 
-    sample: Sample
+    sample: Sample | Path
     mode: str = "encode"
     output: Output = field(default_factory=Output)
     threads: int = 1
     lean: int = 0
     start: float = 0.73
     end: float = 2.11
+
+    def __str__(self) -> str:
+        wished = self.output
+        shape = f" {wished.width} wide" if wished.width else ""
+        made = f"{self.mode} {wished.container or ''} {wished.quality}{shape}".replace("  ", " ")
+        steps = f", lean {self.lean}" if self.lean else ""
+        return f"{made}, {self.threads} threads{steps}, of {self._source}"
+
+    @property
+    def _source(self) -> str:
+        return self.sample.name if isinstance(self.sample, Path) else str(self.sample)
 
     @property
     def spec(self) -> ClipSpec:
@@ -49,13 +60,13 @@ class Seen:
     facts: MediaFacts
     peaks: dict[str, int]
     joined: bool  # by copying, if it was to be cut so; not encoded as a whole after all
+    warnings: Sequence[str]
 
     def steps(self, trial: Trial) -> Mapping[str, Terms]:
         """The model's words for what was run, by the same names."""
         way = way_of(trial.spec, self.facts)
         plan = planned(trial.spec, self.facts, way, trial.threads, trial.lean)
-        steps = clip_steps(trial.spec, self.facts, plan, joins=self.joined)
-        return {"probe": looking_terms(self.facts), **steps}
+        return clip_steps(trial.spec, self.facts, plan, joins=self.joined)
 
     @property
     def peak_bytes(self) -> int:
@@ -63,14 +74,13 @@ class Seen:
         return max(self.peaks.values())
 
 
-class _NotingTools(Tools):
+class NotingTools(Tools):
     """Keeps the peak of each tool apart."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, limit_bytes: int) -> None:
         super().__init__(
-            folder, Stop(), Counter(),
-            deadline_seconds=DEADLINE_SECONDS, memory_bytes=NO_LIMIT_BYTES,
-        )  # fmt: skip
+            folder, Stop(), Counter(), deadline_seconds=DEADLINE_SECONDS, memory_bytes=limit_bytes
+        )
         self.peaks: dict[str, int] = {}
 
     def run(
@@ -85,30 +95,38 @@ class _NotingTools(Tools):
         return finished
 
 
-def run_trial(trial: Trial, samples: Path) -> Seen:
-    """Make the clip; its video is made first, unless `samples` has it. Raises a JobError."""
-    path = made_sample(trial.sample, samples)
-    with tempfile.TemporaryDirectory(dir=samples) as name:
-        tools = _NotingTools(Path(name))
+def run_trial(
+    trial: Trial, folder: Path, *, limit_bytes: int = NO_LIMIT_BYTES, keep: Path | None = None
+) -> Seen:
+    """Make the clip, and leave it at `keep`. A drawn video is kept in `folder` for the next.
+
+    Raises a JobError, as when a tool takes more than `limit_bytes`.
+    """
+    sample = trial.sample
+    path = sample if isinstance(sample, Path) else made_sample(sample, folder)
+    need = Need(limit_bytes, trial.threads, trial.threads, trial.lean)
+    encoded: list[Need] = []
+
+    def reserve_encode() -> Need:
+        encoded.append(need)
+        return need
+
+    with tempfile.TemporaryDirectory(dir=folder) as name:
+        tools = NotingTools(Path(name), limit_bytes)
         probed = tools.program("probe", {"source": str(path)}, tools.limits())
         source = SourceMedia(path, MediaFacts.from_dict(probed), "video")
-        need = Need(NO_LIMIT_BYTES, trial.threads, trial.threads, trial.lean)
-        encoded: list[Need] = []
-
-        def reserve_encode() -> Need:
-            encoded.append(need)
-            return need
-
         cut = make_clip(
             trial.spec, source, tools, need, reserve_encode,
             lambda phase: None, lambda done, speed, eta: None,
         )  # fmt: skip
-        seen = Seen(source.facts, dict(tools.peaks), joined=not encoded)
+        peaks = dict(tools.peaks)
         if trial.output.thumbnail:
-            pictured = _NotingTools(Path(name))
+            pictured = NotingTools(Path(name), limit_bytes)
             make_thumbnail(cut.path, 0.5, cut.facts, pictured)
-            seen.peaks["thumbnail"] = pictured.peaks["ffmpeg"]
-        return seen
+            peaks["thumbnail"] = pictured.peaks["ffmpeg"]
+        if keep is not None:
+            cut.path.rename(keep)
+        return Seen(source.facts, peaks, not encoded, cut.warnings)
 
 
 def made_sample(sample: Sample, folder: Path) -> Path:

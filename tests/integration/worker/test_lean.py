@@ -1,0 +1,105 @@
+"""Encodes that save memory: what they save, that they look the same, and when they are chosen."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tasks.errors import ExceedsMemoryBudget
+from tasks.media import MediaFacts, VideoFacts
+from tasks.specs import ClipSpec, Output, Source
+from tests.support.exactness import decode, luma_psnr
+from tests.support.media import ffmpeg
+from worker.admission import Budget
+from worker.cutting.making import LEAN_WARNING
+from worker.ffmpeg.samples import Sample
+from worker.memory.need import Need
+from worker.memory.needs import GUARD_BYTES, need_of
+from worker.memory.trial import Trial, run_trial
+
+MIB = 1024**2
+MOST_GROWTH = 1.5  # of the file, for what is spared in memory
+MOST_LOSS = 1.0  # dB
+
+
+@pytest.fixture(scope="module")
+def restless(media_folder: Path) -> Path:
+    """A second of noise that moves: the hardest pictures there are."""
+    path = media_folder / "restless.ts"  # without an index, so the program can make it as well
+    drawn = "mandelbrot=s=640x360:r=30:end_pts=60,noise=alls=12:allf=t,format=yuv420p"
+    words = "-t 1.1 -c:v libx264 -preset ultrafast -crf 10"
+    ffmpeg("-f", "lavfi", "-i", drawn, *words.split(), str(path))
+    return path
+
+
+def encode_need(quality: str, height: int, budget_mib: int, cores: int = 2) -> Need:
+    """What an encode of an H.264 source takes within a budget, all cores being busy."""
+    video = VideoFacts("h264", None, height * 16 // 9, height, "yuv420p", 8, 25.0, references=4)
+    facts = MediaFacts("mov,mp4", 0.0, 60.0, 1_000_000, video)
+    spec = ClipSpec(Source(url="https://a.example/v"), 0.0, 10.0, "encode", Output(quality=quality))
+    return need_of(spec, facts, budget_bytes=budget_mib * MIB, cores=cores)
+
+
+@pytest.mark.parametrize("quality", ["standard", "high"])
+@pytest.mark.parametrize("suffix", [".mp4", ".ts"])  # by FFmpeg's command, and by the program
+def test_lean_encodes_take_less_memory_and_look_as_good(
+    quality: str, suffix: str, restless: Path, tmp_path: Path
+) -> None:
+    source = tmp_path / f"source{suffix}"
+    ffmpeg("-i", str(restless), "-c", "copy", str(source))
+    original = [picture.frame for picture in decode(source)]
+    peaks, sizes, losses = [], [], []
+    for lean in (0, 1, 2):
+        trial = Trial(source, "encode", Output(quality=quality), lean=lean, start=0, end=2)
+        clip = tmp_path / f"clip{lean}.mp4"
+        peaks.append(run_trial(trial, tmp_path, keep=clip).peak_bytes)
+        sizes.append(clip.stat().st_size)
+        pictures = [picture.frame for picture in decode(clip)]
+        assert len(pictures) == len(original)
+        losses.append(luma_psnr(list(zip(original, pictures, strict=True))))
+
+    assert peaks[0] > peaks[1] > peaks[2]
+    assert max(sizes) <= sizes[0] * MOST_GROWTH
+    assert min(losses) >= losses[0] - MOST_LOSS
+
+
+def test_usual_settings_hold_while_one_such_job_for_each_core_fits() -> None:
+    assert encode_need("high", 1080, 600).lean == 0
+    assert encode_need("draft", 1080, 512).lean == 0
+
+
+def test_settings_get_leaner_where_that_lets_a_job_run_on_each_core() -> None:
+    lean = encode_need("high", 1080, 480)
+    assert lean.lean > 0
+    assert lean.memory_bytes <= 480 * MIB // 2
+    assert encode_need("high", 1080, 480, cores=1).lean == 0
+
+
+def test_what_fits_only_alone_keeps_as_much_quality_as_fits() -> None:
+    assert encode_need("high", 2160, 700).lean == 1
+    assert encode_need("high", 2160, 512).lean == 2
+
+
+def test_what_is_too_large_at_its_leanest_is_refused_with_need_and_budget() -> None:
+    budget = Budget(290 * MIB, 2)
+    need = encode_need("high", 2160, 290)
+
+    with pytest.raises(ExceedsMemoryBudget, match="the budget is 290 MiB") as refused:
+        budget.check(need.memory_bytes)
+
+    assert refused.value.detail == {
+        "need_bytes": need.memory_bytes,
+        "budget_bytes": 290 * MIB,
+    }
+
+
+def test_a_2160p_encode_in_high_quality_runs_in_the_room_that_it_was_given(tmp_path: Path) -> None:
+    need = encode_need("high", 2160, 512)
+    source = Sample(width=3840, height=2160, seconds=1.6)
+    trial = Trial(source, "encode", Output(quality="high"), lean=need.lean, start=0.2, end=1.4)
+
+    seen = run_trial(trial, tmp_path, limit_bytes=need.memory_bytes - GUARD_BYTES)
+
+    assert seen.warnings == [LEAN_WARNING]
+    assert 0.5 * need.estimate_bytes < seen.peak_bytes <= need.memory_bytes - GUARD_BYTES
