@@ -40,6 +40,7 @@ from worker.disk import Disk, free_bytes_at
 from worker.machine import Toolbox
 from worker.memory.peaks import Peaks
 from worker.memory.table import BadTable, table_for
+from worker.pool import start_all_threads
 from worker.publishing import Publisher
 from worker.recovery import Housekeeper
 from worker.reporting import Reporter
@@ -223,10 +224,10 @@ def drain(parts: Parts) -> Callable[[int, FrameType | None], None]:
         hurry = parts.draining.is_set()
         parts.draining.set()
         grace = 0.0 if hurry else parts.settings.shutdown_grace_seconds
+        celery_state.should_stop = 0
         timer = threading.Timer(grace, parts.heartbeat.stop_all, [End.SHUTDOWN])
         timer.daemon = True
         timer.start()
-        celery_state.should_stop = 0
 
     return on_signal
 
@@ -270,11 +271,12 @@ def main() -> int:
     parts.pulse.felt_by(celery)
     register_task(celery, parts)
 
-    def on_ready(**_: object) -> None:
+    def on_ready(sender: Any, **_: object) -> None:
         # After Celery's own handlers, which would not give running jobs back.
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
             signal.signal(number, drain(parts))
         try:
+            start_all_threads(sender.pool, settings.worker_concurrency)
             parts.start()
         except BaseException:
             # Celery would only log it, and take jobs without heartbeat or housekeeper.

@@ -70,7 +70,7 @@ def translated(server: str = "the record store") -> Iterator[None]:
     """Turn every failure of Redis into StoreUnavailable."""
     try:
         yield
-    except redis.RedisError as error:
+    except (redis.RedisError, OSError) as error:  # OSError: no descriptor for a connection
         raise StoreUnavailable(f"{server} does not answer") from error
 
 
