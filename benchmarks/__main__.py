@@ -31,7 +31,7 @@ INTERRUPTED = 130  # what a shell says of a command that Ctrl-C ended
     help="Where figures and the made source are kept.  [default: benchmarks/results]",
 )  # fmt: skip
 def main(parts: tuple[str, ...], quick: bool, leave_out: tuple[str, ...], results: Path) -> None:
-    """Run the named PARTs, or all: queue, clips, box."""
+    """Run the named PARTs, or all: queue, clips, memory, box."""
     console = Console(width=None if sys.stdout.isatty() else LINE_WIDTH, highlight=False)
     results.mkdir(parents=True, exist_ok=True)
     setup = Setup(quick, results.resolve(), frozenset(leave_out), console.print)

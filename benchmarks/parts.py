@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from benchmarks import box, clips, queue
+from benchmarks import box, clips, memory, queue
 from benchmarks.part import Part
 
 PARTS: Mapping[str, Part] = {
     "queue": queue.run,  # what a job and a request cost when nothing else happens
     "clips": clips.run,  # twelve clips of a long video, beside other ways of cutting them
+    "memory": memory.run,  # what the model predicts, beside what real clips took
     "box": box.run,  # encodes in half a gigabyte, beside the same with room
 }
