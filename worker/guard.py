@@ -249,7 +249,7 @@ def report(spec: Spec, watch: Watch, group: Group, why: str) -> None:
     if why == "exited" and returncode != 0:
         if group.killed():  # the kernel was quicker than a look: it had come to the limit
             peak_bytes = max(peak_bytes, spec.memory_bytes + 1)
-        why = unseen(spec, returncode, cpu_seconds, peak_bytes) or why
+        why = unseen(spec, cpu_seconds, peak_bytes) or why
     line = (
         f'{{"why": "{why}", "returncode": {returncode}, '
         f'"peak_bytes": {peak_bytes}, "cpu_seconds": {cpu_seconds:.3f}}}\n'
@@ -260,11 +260,9 @@ def report(spec: Spec, watch: Watch, group: Group, why: str) -> None:
         pass
 
 
-def unseen(spec: Spec, returncode: int, cpu_seconds: float, peak_bytes: int) -> str | None:
+def unseen(spec: Spec, cpu_seconds: float, peak_bytes: int) -> str | None:
     """The limit that a failed tool met between two looks, whatever it says itself."""
-    if returncode == -proctree.SIGXCPU:
-        return "deadline"
-    if spec.cpu_seconds and returncode == -proctree.SIGKILL and cpu_seconds >= spec.cpu_seconds:
+    if spec.cpu_seconds and cpu_seconds >= spec.cpu_seconds:
         return "deadline"
     return "memory" if spec.memory_bytes and peak_bytes > spec.memory_bytes else None
 

@@ -13,7 +13,7 @@ TYPE_CHECKING = False  # `typing` costs as much as all the rest
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-SIGHUP, SIGINT, SIGQUIT, SIGKILL, SIGPIPE, SIGTERM, SIGXCPU, SIGXFSZ = 1, 2, 3, 9, 13, 15, 24, 25
+SIGHUP, SIGINT, SIGQUIT, SIGKILL, SIGPIPE, SIGTERM, SIGXFSZ = 1, 2, 3, 9, 13, 15, 25
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER, PR_GET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = (
     1,
     36,

@@ -410,6 +410,7 @@ def test_limits_end_as_the_errors_they_stand_for(media_folder: Path, tmp_path: P
 
     assert refused(plan, limits=replace(LIMITS, file_bytes=50_000)).code == "too_large"
     assert refused(plan, limits=replace(LIMITS, deadline_seconds=0.3)).code == "deadline_exceeded"
+    assert refused(plan, limits=replace(LIMITS, cpu_seconds=1)).code == "deadline_exceeded"
     memory = replace(LIMITS, memory_bytes=40 * MIB)
     assert refused(plan, limits=memory).code == "memory_exceeded"
     assert refused(plan, limits=replace(LIMITS, data_bytes=60 * MIB)).code == "memory_exceeded"

@@ -32,8 +32,6 @@ _WORDS: tuple[tuple[str, type[JobError], str], ...] = (
         MemoryExceeded,
         "FFmpeg needed more memory or threads than it may have.",
     ),
-    # It takes this signal for a wish to end early, and ends as if all were well but for its status.
-    (r"received signal 24", DeadlineExceeded, "FFmpeg did not finish in time."),
     # Ours are never wrong, so it is for want of memory, though not every library says it.
     (r"Error while opening encoder", ToolFailed, "The encoder could not be opened."),
     (

@@ -75,6 +75,13 @@ def test_a_retry_begins_anew() -> None:
     assert again == Job(**{**vars(make()), "queued_at": NOW + 5})
 
 
+def test_what_an_attempt_showed_to_need_holds_until_the_client_begins_anew() -> None:
+    running = make().started(NOW).needing(300)
+    assert running.requeued(NOW + 1).started(NOW + 2).memory_floor_bytes == 300
+    failed = running.failed(NOW + 3, Failure("x", "y"))
+    assert failed.retried(NOW + 4).memory_floor_bytes == 0
+
+
 def test_progress_never_goes_back_nor_beyond_the_end() -> None:
     job = make().started(NOW).progressed(0.5)
     assert job.progressed(0.2).progress == 0.5
