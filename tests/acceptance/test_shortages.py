@@ -68,7 +68,7 @@ def few_tasks(pid: int, free: int) -> Iterator[None]:
 def test_a_worker_without_descriptors_puts_its_job_off_and_goes_on_later(system: System) -> None:
     worker = system.workers[0]
     with few_descriptors(worker.pid, 3):
-        job_id = submit(system, "one")
+        job_id = submit(system, "no-descriptors")
         back = system.until(job_id, lambda job: job["wait_reason"] == "retry" or job["error"])
         assert (back["state"], back["error"]) == ("queued", None)
         assert set(whys(system, job_id)) <= {"tool_failed", "storage_full"}
@@ -83,9 +83,8 @@ def test_a_worker_without_processes_puts_its_job_off_and_goes_on_later(
     system: System, free: int
 ) -> None:
     worker = system.workers[0]
-    system.until(submit(system, "warm"))  # its threads are there
     with few_tasks(worker.pid, free):
-        job_id = submit(system, "one")
+        job_id = submit(system, f"starved-{free}")
         back = system.until(job_id, lambda job: job["wait_reason"] == "retry" or job["error"])
         assert (back["state"], back["error"]) == ("queued", None)
         assert set(whys(system, job_id)) == {"tool_failed"}
