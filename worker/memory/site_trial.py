@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from worker import ytdlp
 from worker.memory.fitting import Peak
@@ -19,17 +20,17 @@ MOST_BYTES = 1 << 30
 
 def site_peaks(video: Path, folder: Path) -> Iterator[Peak]:
     """The peaks of an extract and of a download of one file."""
-    with _served(video.parent) as address:
-        url = f"{address}/{video.name}"
-        tools = NotingTools(folder, NO_LIMIT_BYTES)
+    with _served(video.parent) as address, TemporaryDirectory(dir=folder) as name:
+        url, work = f"{address}/{video.name}", Path(name)  # of its own: what lies there is counted
+        tools = NotingTools(work, NO_LIMIT_BYTES)
         run, limits = tools.runner("yt-dlp"), tools.limits()
-        ytdlp.extract(url, playlist_items=0, folder=folder, run=run, limits=limits)
+        ytdlp.extract(url, playlist_items=0, folder=work, run=run, limits=limits)
         yield Peak(site_terms("extract"), tools.peaks.pop("yt-dlp"))
         ytdlp.download(
             url,
             quality="best",
             container="mp4",
-            folder=folder,
+            folder=work,
             run=run,
             limits=limits,
             max_bytes=MOST_BYTES,

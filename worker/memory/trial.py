@@ -70,8 +70,8 @@ class Seen:
 
     @property
     def peak_bytes(self) -> int:
-        """The most of all."""
-        return max(self.peaks.values())
+        """The most of all that the clip took; the look at its source belongs to another job."""
+        return max(peak for tool, peak in self.peaks.items() if tool != "probe")
 
 
 class NotingTools(Tools):
