@@ -7,7 +7,7 @@ import random
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import psutil
 import redis
@@ -19,19 +19,19 @@ Fault = Callable[[World, random.Random], None]
 
 
 def kill_a_worker(world: World, chance: random.Random) -> None:
-    chance.choice(world.mortal(world.workers)).signal(signal.SIGKILL)
+    _at_work(world.mortal(world.workers), chance).signal(signal.SIGKILL)
 
 
 def kill_a_worker_with_its_guards(world: World, chance: random.Random) -> None:
     """In one instant, so that nobody is left who watches the tools."""
-    worker = chance.choice(world.mortal(world.workers))
+    worker = _at_work(world.mortal(world.workers), chance)
     with contextlib.suppress(psutil.Error):
         for process in (psutil.Process(worker.popen.pid), *_guards(worker)):
             process.kill()
 
 
 def drain_a_worker(world: World, chance: random.Random) -> None:
-    worker = chance.choice(world.mortal(world.workers))
+    worker = _at_work(world.mortal(world.workers), chance)
     worker.signal(signal.SIGTERM)
     if chance.random() < 0.3:
         time.sleep(chance.random())
@@ -40,7 +40,10 @@ def drain_a_worker(world: World, chance: random.Random) -> None:
 
 def stop_a_worker_for_a_while(world: World, chance: random.Random) -> None:
     """Often past its lease: when it goes on, its jobs are another's."""
-    _frozen(chance.choice(world.workers), chance.uniform(1.0, world.lease_seconds * 1.5 + 8.0))
+    lease = world.lease_seconds
+    shorter, longer = chance.uniform(1.0, lease), chance.uniform(lease + 1.0, 1.5 * lease + 8.0)
+    seconds = chance.choice([shorter, longer])
+    _frozen(_at_work(world.workers, chance), seconds)
 
 
 def kill_an_api(world: World, chance: random.Random) -> None:
@@ -90,15 +93,22 @@ def hang_a_link(world: World, chance: random.Random) -> None:
     threading.Timer(chance.uniform(1.0, world.lease_seconds + 8.0), link.heal).start()
 
 
+def lose_answers(world: World, chance: random.Random) -> None:
+    """What a worker asked for was done, and it does not know."""
+    link = chance.choice(world.links)
+    link.lose_answers()
+    threading.Timer(chance.uniform(1.0, 8.0), link.heal).start()
+
+
 def kill_a_guard(world: World, chance: random.Random) -> None:
     """As the kernel does when memory runs out."""
     with contextlib.suppress(psutil.Error, IndexError):
-        chance.choice(_guards(chance.choice(world.workers))).kill()
+        chance.choice(_guards(_at_work(world.workers, chance))).kill()
 
 
 def kill_a_tool(world: World, chance: random.Random) -> None:
     with contextlib.suppress(psutil.Error, IndexError):
-        guard = chance.choice(_guards(chance.choice(world.workers)))
+        guard = chance.choice(_guards(_at_work(world.workers, chance)))
         chance.choice(guard.children(recursive=True)).kill()
 
 
@@ -144,6 +154,7 @@ FAULTS: dict[Fault, int] = {
     kill_the_server: 1,
     lose_every_message: 1,
     hang_a_link: 2,
+    lose_answers: 3,
 }
 # These need a disk of the world's own.
 DISK_FAULTS: dict[Fault, int] = {
@@ -166,9 +177,17 @@ def next_fault(world: World, chance: random.Random) -> Fault:
     return chance.choices(list(possible), list(possible.values()))[0]
 
 
+def _at_work(workers: Sequence[Process], chance: random.Random) -> Process:
+    """One that has a job in its hands, if there is such a one."""
+    busy = [worker for worker in workers if _guards(worker)]
+    return chance.choice(busy or workers)
+
+
 def _guards(worker: Process) -> list[psutil.Process]:
-    children = psutil.Process(worker.popen.pid).children()
-    return [child for child in children if "worker.guard" in " ".join(child.cmdline())]
+    with contextlib.suppress(psutil.Error):
+        children = psutil.Process(worker.popen.pid).children()
+        return [child for child in children if "worker.guard" in " ".join(child.cmdline())]
+    return []
 
 
 def _disk(disk: Disk | None) -> Disk:

@@ -1,11 +1,14 @@
-"""A network link that can be made to hang: bytes vanish, nobody is told, as when a cable is cut."""
+"""A network link that can hang, as when a cable is cut, or lose answers to what was done."""
 
 from __future__ import annotations
 
 import contextlib
+import random
 import socket
 import threading
 from pathlib import Path
+
+LOST = 0.3  # of all answers, while some are lost
 
 
 class Link:
@@ -14,6 +17,7 @@ class Link:
     def __init__(self, target: Path) -> None:
         self._target = str(target)
         self._hangs = threading.Event()
+        self._loses_answers = threading.Event()
         self._open: set[socket.socket] = set()
         self._listener = socket.create_server(("127.0.0.1", 0))
         threading.Thread(target=self._accept, daemon=True).start()
@@ -27,9 +31,14 @@ class Link:
         """From now on nothing arrives, in either direction, on old and new connections."""
         self._hangs.set()
 
+    def lose_answers(self) -> None:
+        """From now on a connection may end when the server has done what it was asked for."""
+        self._loses_answers.set()
+
     def heal(self) -> None:
         """New connections work again; those that hung are dead, though nobody knows it."""
         self._hangs.clear()
+        self._loses_answers.clear()
 
     def close(self) -> None:
         """Close everything."""
@@ -52,12 +61,18 @@ class Link:
                 continue
             self._open |= {client, server}
             dead = threading.Event()
-            for source, sink in ((client, server), (server, client)):
-                threading.Thread(target=self._carry, args=(source, sink, dead), daemon=True).start()
+            for source, sink, answers in ((client, server, False), (server, client, True)):
+                threading.Thread(
+                    target=self._carry, args=(source, sink, answers, dead), daemon=True
+                ).start()
 
-    def _carry(self, source: socket.socket, sink: socket.socket, dead: threading.Event) -> None:
+    def _carry(
+        self, source: socket.socket, sink: socket.socket, answers: bool, dead: threading.Event
+    ) -> None:
         try:
             while data := source.recv(65536):
+                if answers and self._loses_answers.is_set() and random.random() < LOST:
+                    break
                 if self._hangs.is_set():
                     dead.set()
                 if not dead.is_set():

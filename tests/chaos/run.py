@@ -123,7 +123,8 @@ def _storm(world: World, chance: random.Random, form: Form) -> Counter[str]:
 @contextmanager
 def _work(world: World, seed: int, form: Form) -> Iterator[Work]:
     if not form.real:
-        yield ScriptedWork(seed, form.jobs, world.token)
+        # So long that most places are taken at any time, and most faults meet running jobs.
+        yield ScriptedWork(seed, form.jobs, world.token, pace=1.0 if form.quick else 3.0)
         return
     with Origin() as origin:
         yield RealWork(origin, world.folder, world.token)

@@ -26,9 +26,10 @@ class Work(Protocol):
 class ScriptedWork:
     """Takes as long as its URL says, and ends as that says."""
 
-    def __init__(self, seed: int, count: int, token: str) -> None:
+    def __init__(self, seed: int, count: int, token: str, pace: float) -> None:
         self._seed = seed
         self._count = count
+        self._pace = pace
         self._token = token
 
     def body(self, chance: random.Random) -> dict[str, Any]:
@@ -40,8 +41,7 @@ class ScriptedWork:
         return body
 
     def _url(self, chance: random.Random) -> str:
-        # Most of the places are to be taken at any time, so that each fault meets running jobs.
-        seconds = round(chance.choice([0, 1, 4, 8]) * chance.random(), 2)
+        seconds = round(chance.choice([0, 1, 4, 8]) * chance.random() * self._pace, 2)
         asked = f"seconds={seconds}&bytes={chance.choice([1, 1000, 200_000])}"
         asked += chance.choice([""] * 16 + ["&fail=sometimes"] * 3)
         asked += chance.choice([""] * 20 + ["&fail=unavailable", f"&raise={chance.choice(RAISES)}"])
