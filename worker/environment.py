@@ -20,5 +20,6 @@ def environment(folder: Path, env: Mapping[str, str]) -> dict[str, str]:
         "PYTHONUNBUFFERED": "1",  # lines must come when they are printed
         "PYTHONSAFEPATH": "1",  # a file in the job's folder must not be imported
         "PYTHONNOUSERSITE": "1",  # nor one under its home, which is the same folder
+        "SVT_LOG": "1",  # the AV1 encoder would fill stderr with its settings
         **env,
     }

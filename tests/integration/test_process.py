@@ -88,6 +88,7 @@ def test_a_tool_sees_only_the_environment_made_for_it(
         "PYTHONNOUSERSITE": "1",
         "PYTHONSAFEPATH": "1",
         "PYTHONUNBUFFERED": "1",
+        "SVT_LOG": "1",
     }
 
 
