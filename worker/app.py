@@ -159,7 +159,7 @@ def build(settings: Settings, celery: Celery) -> Parts:
 def _toolbox(
     settings: Settings, store: Store, storage: Storage, heartbeat: Heartbeat, tracing: Tracing
 ) -> Toolbox:
-    table, groups = table_for(settings.data_dir), find_clean_groups()
+    table, groups = table_for(settings.data_dir), find_clean_groups(settings.data_dir)
     return Toolbox(
         settings, store, storage, lambda: heartbeat.running, tracing, Peaks(store), table, groups
     )

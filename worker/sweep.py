@@ -17,6 +17,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
+import psutil
+
 from worker import proctree
 from worker.cgroups import Groups, find_groups
 from worker.guard import START
@@ -108,18 +110,28 @@ def sweep_leftovers(work_folder: Path) -> int:
     return len(killed)
 
 
-def find_clean_groups() -> Groups | None:
+def find_clean_groups(folder: Path) -> Groups | None:
     """Where each tool gets a memory group of its own, without those that dead workers left.
 
-    For the start of a worker, whose log says it.
+    None where a tool's files would count as its memory, since they lie in memory themselves. For
+    the start of a worker, whose log says it.
     """
-    groups = find_groups()
+    groups = None if lies_in_memory(folder) else find_groups()
     left = groups.sweep() if groups else 0
     log.info(
-        "each tool gets a memory group of its own" if groups else "no memory groups can be made",
+        "each tool gets a memory group of its own" if groups else "tools get no memory groups",
         extra={"values": {"below": groups.home if groups else None, "left_over": left}},
     )
     return groups
+
+
+def lies_in_memory(folder: Path) -> bool:
+    """Whether what is written there takes memory that cannot be taken back."""
+    inside = {folder.resolve(), *folder.resolve().parents}
+    mounts = [it for it in psutil.disk_partitions(all=True) if Path(it.mountpoint) in inside]
+    # Of two on one place the later hides the earlier.
+    own = max(reversed(mounts), key=lambda mount: len(mount.mountpoint), default=None)
+    return own is not None and own.fstype in {"tmpfs", "ramfs"}
 
 
 class _Process(NamedTuple):

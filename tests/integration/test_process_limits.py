@@ -22,6 +22,7 @@ from tests.support.processes import (
 )
 from worker.cgroups import Groups, find_groups
 from worker.process import End, Finished, Limits, Stop, run_process
+from worker.sweep import find_clean_groups, lies_in_memory
 
 MEGABYTE = 1024 * 1024
 KILLED = {"deadline_seconds": 30, "memory_bytes": 500 * MEGABYTE}
@@ -110,7 +111,7 @@ def test_a_tool_that_will_not_hear_of_its_processor_time_is_killed(tmp_path: Pat
 
 def in_a_group(argv: list[str], folder: Path, memory_bytes: int) -> tuple[Finished, Groups | None]:
     """Run a tool in a memory group, where one can be made; without one it runs all the same."""
-    groups = find_groups()
+    groups = find_clean_groups(folder)
     limits = replace(LIMITS, memory_bytes=memory_bytes, group=groups.next() if groups else None)
     return run(argv, folder, limits)[0], groups
 
@@ -141,6 +142,13 @@ def test_files_that_a_tool_reads_and_writes_do_not_fill_its_group(tmp_path: Path
     assert (done.end, done.returncode) == (End.EXITED, 0)
     assert (tmp_path / "copy").stat().st_size == 200 * MEGABYTE
     assert done.seconds < 20
+
+
+def test_a_worker_whose_files_lie_in_memory_has_no_groups(tmp_path: Path) -> None:
+    """A clip would count as the memory of the tool that writes it."""
+    assert not lies_in_memory(Path("/proc"))
+    assert lies_in_memory(Path("/dev/shm"))  # made by the kernel, nothing is written
+    assert find_clean_groups(Path("/dev/shm/clipmill")) is None
 
 
 def test_a_guard_that_is_killed_leaves_no_group(tmp_path: Path) -> None:
