@@ -206,7 +206,7 @@ def test_a_job_past_its_deadline_is_ended(make: Make) -> None:
 def test_one_tenants_flood_does_not_hold_up_another(make: Make) -> None:
     with make(scripted=True, worker_concurrency="2") as system:
         dispatcher = dispatcher_for(system)
-        flood = [JobRequest(ExtractSpec(Source(url=f"{SITE}/{n}?seconds=1"))) for n in range(200)]
+        flood = [JobRequest(ExtractSpec(Source(url=f"{SITE}/{n}?seconds=1"))) for n in range(1000)]
         dispatcher.submit_batch(flood, "ann")
         assert eventually(lambda: len(events(system, "begin")) >= 2, 30)
         lone = dispatcher.submit(JobRequest(ExtractSpec(Source(url=f"{SITE}/lone"))), "bob").id

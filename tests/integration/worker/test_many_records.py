@@ -1,25 +1,33 @@
-"""Twenty thousand queued jobs: reading, housekeeping and taking work cost the store little."""
+"""Twenty thousand queued jobs, ten thousand put off: what they cost the store and a worker."""
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
 import pytest
+import redis
 
 from tasks.ids import IdMaker
 from tasks.job import WaitReason
 from tasks.store import JobQuery, Store
 from tests.support.engine import Engine
+from tests.support.processes import eventually
 from tests.support.records import make_job
+from tests.support.scripted_worker import read_effects
 from tests.support.valkey import ValkeyServer
 
-QUEUED = 18_000
-DELAYED = 2_000
+QUEUED = 20_000
+DELAYED = 10_000
 MOST_COMMANDS = 600
 MIB = 1024**2
+SLOW_MICROSECONDS = 50_000  # of the server's own time, for any one command
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +103,7 @@ def test_numbers_cost_no_more_than_with_few_jobs(
 def test_keeping_house_costs_little_while_nothing_is_amiss(
     crowded: ValkeyServer, engine: Engine
 ) -> None:
-    commands, _ = cost_of(crowded, engine.housekeeper.round)
+    commands, _ = cost_of(crowded, engine.housekeeper.keep_house)
     assert commands < MOST_COMMANDS
 
 
@@ -106,10 +114,49 @@ def test_taking_and_ending_a_job_costs_the_same_as_ever(
     assert commands < MOST_COMMANDS
 
 
-def test_a_worker_does_not_grow_with_the_queue(crowded: ValkeyServer, engine: Engine) -> None:
-    engine.housekeeper.round()
-    before = psutil.Process().memory_info().rss
-    for _ in range(20):
-        engine.housekeeper.round()
-        engine.runner.run_next("extract")
-    assert psutil.Process().memory_info().rss - before < 16 * MIB
+def test_the_first_due_of_ten_thousand_comes_first(crowded: ValkeyServer, engine: Engine) -> None:
+    with crowded.client() as client:
+        first = [item.decode() for item in client.zrange("clipmill:delayed", 0, 2)]
+        for due, job_id in enumerate(reversed(first), start=1):
+            client.zadd("clipmill:delayed", {job_id: due})
+    assert engine.store.due_retries() == list(reversed(first))
+    commands, _ = cost_of(crowded, engine.housekeeper.keep_house)
+    assert commands < MOST_COMMANDS
+    assert engine.store.due_retries() == []
+
+
+@contextmanager
+def worker_on(server: ValkeyServer, folder: Path) -> Iterator[psutil.Process]:
+    """A real worker on a server that is full of jobs."""
+    settings = {"REDIS_URL": server.url, "DATA_DIR": str(folder), "WORKER_CONCURRENCY": "2"}
+    environ = {f"CLIPMILL_{name}": value for name, value in settings.items()}
+    argv = [sys.executable, "-m", "tests.support.scripted_worker", str(folder / "effects")]
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(argv, env={**os.environ, **environ}, stdout=log, stderr=log)
+    try:
+        yield psutil.Process(process.pid)
+    finally:
+        process.terminate()
+        assert process.wait(60) == 0
+
+
+def test_a_real_worker_stays_as_it_is_among_them_and_the_store_is_never_held_up(
+    crowded: ValkeyServer, tmp_path: Path
+) -> None:
+    with crowded.client() as client, worker_on(crowded, tmp_path) as worker:
+
+        def done() -> int:
+            lines = read_effects(tmp_path / "effects")
+            return len([line for line in lines if line["event"] == "end"])
+
+        client.config_set("slowlog-log-slower-than", SLOW_MICROSECONDS)
+        client.slowlog_reset()
+        assert eventually(lambda: done() >= 5, 60)
+        before, rounds = worker.memory_info().rss, housekeeping(client)
+        assert eventually(lambda: done() >= 20 and housekeeping(client) >= rounds + 4, 60)
+        assert worker.memory_info().rss - before < 8 * MIB
+        assert client.slowlog_len() == 0, client.slowlog_get(5)
+
+
+def housekeeping(client: redis.Redis) -> float:
+    return float(client.hget("clipmill:counters", "housekeeper_rounds_total") or 0)
