@@ -144,6 +144,18 @@ def test_files_that_a_tool_reads_and_writes_do_not_fill_its_group(tmp_path: Path
     assert done.seconds < 20
 
 
+def test_a_new_worker_removes_the_groups_of_one_that_was_killed_with_its_guards(
+    tmp_path: Path,
+) -> None:
+    groups = find_clean_groups(tmp_path)
+    if groups is None:  # then no worker could have left one
+        return
+    left = Path(groups.home) / "clipmill-999999999-1-0"
+    left.mkdir()
+    assert find_clean_groups(tmp_path) is not None
+    assert not left.exists()
+
+
 def test_a_worker_whose_files_lie_in_memory_has_no_groups(tmp_path: Path) -> None:
     """A clip would count as the memory of the tool that writes it."""
     assert not lies_in_memory(Path("/proc"))
