@@ -95,9 +95,9 @@ def hang_a_link(world: World, chance: random.Random) -> None:
 
 def lose_answers(world: World, chance: random.Random) -> None:
     """What a worker asked for was done, and it does not know."""
-    link = chance.choice(world.links)
+    link = world.links[world.workers.index(_at_work(world.workers, chance))]
     link.lose_answers()
-    threading.Timer(chance.uniform(1.0, 8.0), link.heal).start()
+    threading.Timer(chance.uniform(2.0, 10.0), link.heal).start()
 
 
 def kill_a_guard(world: World, chance: random.Random) -> None:
