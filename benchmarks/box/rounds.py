@@ -18,6 +18,7 @@ from clipmill.demo.site import running_site
 from config.memory import STACK_BYTES, default_budget_bytes
 
 TIMEOUT_SECONDS = 900.0
+PRESSURE = Path("/proc/pressure/memory")
 DISK = Path("/var/tmp")  # /tmp may be in memory, which would count as memory
 
 
@@ -29,6 +30,7 @@ class Round:
     budget_bytes: int
     wall_seconds: float
     cpu_seconds: float
+    stalled_seconds: float
     most_at_once: int
     peak_bytes: int
     kernel_peak_bytes: int
@@ -47,14 +49,16 @@ def run_round(limit_bytes: int, source: Path, clips: int, clip_seconds: float) -
         BoxWatch(system, box) as watch,
     ):
         download = system.client.wait(system.client.submit("download", page).id, check=True)
-        cpu, began = cpu_seconds(), time.monotonic()
+        cpu, stalled, began = cpu_seconds(), stalled_seconds(), time.monotonic()
         jobs = encode(system, download.id, clips, clip_seconds)
-        wall, cpu = time.monotonic() - began, cpu_seconds() - cpu
+        wall = time.monotonic() - began
+        cpu, stalled = cpu_seconds() - cpu, stalled_seconds() - stalled
         return Round(
             boxed=box is not None,
             budget_bytes=budget,
             wall_seconds=wall,
             cpu_seconds=cpu,
+            stalled_seconds=stalled,
             most_at_once=most_at_once(jobs),
             peak_bytes=watch.peak_bytes,
             kernel_peak_bytes=box.peak_bytes() if box else 0,
@@ -78,6 +82,14 @@ def encode(system: BoxedSystem, source_id: str, clips: int, clip_seconds: float)
     if faults := [job.error for job in jobs if not job.succeeded]:
         raise RuntimeError(f"{len(faults)} of {len(jobs)} clips failed: {faults[0]}")
     return jobs
+
+
+def stalled_seconds() -> float:
+    """How long anything on this machine has waited for memory so far; 0 where nobody counts."""
+    if not PRESSURE.exists():
+        return 0.0
+    # some avg10=0.00 avg60=0.00 avg300=0.00 total=MICROSECONDS
+    return int(PRESSURE.read_text().splitlines()[0].rpartition("=")[2]) / 1e6
 
 
 def killed(box: Box | None, jobs: Sequence[Job]) -> int:
