@@ -13,7 +13,7 @@ HDR = "transfer=arib-std-b67:colorprim=bt2020:colormatrix=bt2020nc"
 HEIGHTS = tuple(SIZES)
 QUALITIES = ("draft", "standard", "high")
 CODECS = ("hevc", "av1", "vp9")
-START, END = 0.31, 1.87
+START, END = 0.31, 2.27  # with a keyframe between, at two seconds
 
 
 def all_trials() -> list[Trial]:
@@ -44,7 +44,7 @@ def short_trials() -> list[Trial]:
 def sized(height: int, codec: str = "h264", **more: object) -> Sample:
     """A video of a usual size, at another rate than those of the calibration."""
     width, height = SIZES[height]
-    values: dict[str, object] = {"fps": 30, "seconds": 2.4, **more}
+    values: dict[str, object] = {"fps": 30, "seconds": 2.6, **more}
     return Sample(codec, width, height, **values)  # type: ignore[arg-type]
 
 
@@ -102,8 +102,9 @@ def _hard() -> Iterator[Trial]:
         sized(1080, pix_fmt="yuv422p"),
         sized(1080, pix_fmt="yuv444p"),
         sized(1080, pix_fmt="yuv420p10le"),
-        Sample("h264", 1438, 1078, seconds=2.4),
-        Sample("h264", 1080, 1920, seconds=2.4),
+        Sample("h264", 1438, 1078, seconds=2.6),
+        Sample("h264", 1080, 1920, seconds=2.6),
+        sized(1080, more="-qp 8"),
         sized(1080, more="-g 600"),
         sized(1080, fps=60),
         sized(1080, more=fields),
@@ -115,3 +116,8 @@ def _hard() -> Iterator[Trial]:
         yield trial(source, "auto")
         yield trial(source, quality="draft", threads=2)
     yield trial(sized(1080, more=fields), quality="draft", width=640)
+    hours = Sample(width=320, height=180, seconds=15.0, repeated=799)
+    for mode in ("copy", "auto", "encode"):
+        yield Trial(hours, mode, Output(quality="draft"), start=6001.3, end=6008.9)
+    for mode in ("copy", "auto"):
+        yield Trial(hours, mode, start=100.3, end=2400.9)

@@ -435,7 +435,7 @@ def test_the_memory_estimate_holds_for_real_runs(media_folder: Path, tmp_path: P
 
     for argv, terms in (
         (encode_argv(plan), encode_terms(plan)),
-        (copying, copy_terms(plan.facts)),
+        (copying, copy_terms(plan)),
         (picture, thumbnail_terms(plan.facts, 640)),
     ):
         finished, _ = run(argv, tmp_path)

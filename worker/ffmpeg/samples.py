@@ -45,17 +45,21 @@ class Sample:
     fps: int = 25
     seconds: float = 3.0
     sound: bool = True
+    repeated: int = 0  # so often more, without encoding it again
     more: str = ""
 
     def __str__(self) -> str:
         fps = "" if self.fps == 25 else f" {self.fps} fps"
-        return f"{self.codec} {self.width}x{self.height} {self.pix_fmt}{fps} {self.more}".strip()
+        times = f" repeated {self.repeated} times" if self.repeated else ""
+        form = f"{self.codec} {self.width}x{self.height} {self.pix_fmt}"
+        return f"{form}{fps}{times} {self.more}".strip()
 
     @property
     def name(self) -> str:
         """A name for its file that says what it is."""
         words = f"{self.codec}-{self.width}x{self.height}-{self.pix_fmt}-{self.fps}-{self.seconds}"
         words += "" if self.sound else "-silent"
+        words += f"-repeated-{self.repeated}" if self.repeated else ""
         marks = "".join(it if it.isalnum() else "-" for it in self.more)
         return words + marks + _SUFFIXES.get(self.codec, ".mp4")
 
@@ -69,3 +73,9 @@ def sample_argv(sample: Sample, target: Path) -> list[str]:
     scaled = f"scale={sample.width}:{sample.height}:flags=neighbor,format={sample.pix_fmt}"
     words += ["-vf", scaled, "-g", str(2 * sample.fps), "-c:v", *_ENCODERS[sample.codec].split()]
     return [*words, *sample.more.split(), local(target)]
+
+
+def repeated_argv(made: Path, times: int, target: Path) -> list[str]:
+    """The command that makes a long video of a short one."""
+    words = [str(imageio_ffmpeg.get_ffmpeg_exe()), "-nostdin", "-v", "error", "-y"]
+    return [*words, "-stream_loop", str(times), "-i", local(made), "-c", "copy", local(target)]

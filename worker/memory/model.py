@@ -22,6 +22,8 @@ Terms = Mapping[str, float]  # name: how many units, nearly always MiB of one pi
 JOINED_CODECS = frozenset({"h264", "vp9", "av1"})  # whose edges the program encodes as they are
 _REFERRING_CODECS = frozenset({"h264", "hevc"})  # others always keep room for eight pictures
 _USUAL_REFERENCES = 4
+_USUAL_RATE = 30.0
+_LISTED = frozenset({"mov", "mp4", "m4a", "avi"})  # containers that list all their packets
 _RGB_NAMES = ("gbr", "rgb", "bgr", "argb", "abgr", "0rgb", "0bgr")
 
 
@@ -29,14 +31,15 @@ def encode_terms(plan: CutPlan) -> Terms:
     """FFmpeg's encode of everything, `encode_argv`."""
     video = plan.facts.video
     if video is None or not plan.keeps_picture:
-        return sound_terms()
+        return sound_terms(plan)
     if plan.container == "gif":
-        return {"ffmpeg": 1, **_decoding(video, 1), **_gif(plan, video)}
+        return {"ffmpeg": 1, **_decoding(video, 1), **_gif(plan, video), **_lists(plan)}
     encoded = _common_picture(shape_of(video, plan.output).size)
     terms = {"ffmpeg": 1, **_decoding(video, plan.threads), **_converting(video, encoded)}
+    terms |= _lists(plan)
     if video.interlaced:
         kept = not plan.output.changes_picture and plan.container != "webm"
-        terms |= {"interlaced": encoded} if kept else {"deinterlaced": _picture(video)}
+        terms |= _interlaced(plan, encoded) if kept else {"deinterlaced": _picture(video)}
     return terms | _encoding("x264", plan, encoded)
 
 
@@ -44,13 +47,13 @@ def exact_terms(plan: CutPlan) -> Terms:
     """The program's encode of everything, `worker.media.whole`."""
     video = plan.facts.video
     if video is None or not plan.keeps_picture:
-        return sound_terms()
+        return sound_terms(plan)
     keeps_form = video.codec == "h264" or video.colour.hdr
     common = _common_picture((video.width, video.height))
     encoded = max(_picture(video), common) if keeps_form else common
-    terms = {"program": 1, **_decoding(video, plan.threads)}
+    terms = {"program": 1, **_decoding(video, plan.threads), **_noted_frames(plan)}
     if video.interlaced:
-        terms |= {"interlaced": encoded}
+        terms |= _interlaced(plan, encoded)
     return terms | _encoding("exact", plan, encoded)
 
 
@@ -58,11 +61,11 @@ def smart_terms(plan: CutPlan) -> Terms:
     """The program's cut that copies most frames; where it cannot, `exact_terms` hold."""
     video = plan.facts.video
     if video is None or not plan.keeps_picture:
-        return sound_terms()
+        return sound_terms(plan)
     if video.codec not in JOINED_CODECS or video.interlaced:
         return exact_terms(plan)
     kept, way = _picture(video), f"smart {video.codec}"
-    terms = {"program": 1.0, way: 1.0, f"{way} picture": kept}
+    terms = {"program": 1.0, way: 1.0, f"{way} picture": kept, **_noted_frames(plan)}
     terms[f"{way} thread"] = kept * (plan.threads - 1)
     if video.codec == "h264":
         terms["smart references"] = kept * _references(video)
@@ -70,32 +73,67 @@ def smart_terms(plan: CutPlan) -> Terms:
     return terms
 
 
-def copy_terms(facts: MediaFacts) -> Terms:
+def copy_terms(plan: CutPlan) -> Terms:
     """FFmpeg's copy of packets, `copy_argv`."""
-    return {"copy": 1, "copy picture": _picture(facts.video) if facts.video else 0}
+    video = plan.facts.video
+    return {"copy": 1, "copy picture": _picture(video) if video else 0, **_lists(plan)}
 
 
 def looking_terms(facts: MediaFacts) -> Terms:
     """The programs that read packets and decode none to speak of: probe, check, keyframe."""
-    return {"program": 1, "program picture": _picture(facts.video) if facts.video else 0}
+    picture = _picture(facts.video) if facts.video else 0
+    return {"program": 1, "program picture": picture, **_source_index(facts)}
 
 
 def thumbnail_terms(facts: MediaFacts, max_width: int) -> Terms:
     """One picture of a file, `thumbnail_argv`."""
     if facts.video is None:
-        return {"copy": 1}
+        return {"copy": 1, **_source_index(facts)}
     small = _common_picture(shape_of(facts.video, Output(width=max_width)).size)
-    return {"thumbnail": 1, **_decoding(facts.video, 1), **_converting(facts.video, small)}
+    terms = {"thumbnail": 1, **_decoding(facts.video, 1), **_converting(facts.video, small)}
+    return terms | _source_index(facts)
 
 
-def sound_terms() -> Terms:
+def sound_terms(plan: CutPlan) -> Terms:
     """The program's cut of sound alone."""
-    return {"sound": 1}
+    return {"sound": 1, **_lists(plan)}
 
 
 def site_terms(kind: str) -> Terms:
     """yt-dlp alone, as most sites need it."""
     return {f"yt-dlp {kind}": 1}
+
+
+def _lists(plan: CutPlan) -> dict[str, float]:
+    """The lists of packets that MP4 keeps, for reading and for writing; hours of them count."""
+    terms = _source_index(plan.facts)
+    if plan.container in _LISTED:
+        terms["clip index"] = _kilopackets(plan.facts, seconds_made(plan))
+    return terms
+
+
+def _source_index(facts: MediaFacts) -> dict[str, float]:
+    if _LISTED.isdisjoint(facts.container.split(",")):
+        return {}
+    return {"source index": _kilopackets(facts, facts.duration_seconds or 0.0)}
+
+
+def _noted_frames(plan: CutPlan) -> dict[str, float]:
+    """What the program notes of each frame of the range, beside those lists."""
+    rate = (plan.facts.video.fps if plan.facts.video else None) or _USUAL_RATE
+    return {"noted frames": rate * seconds_made(plan) / 1000, **_lists(plan)}
+
+
+def seconds_made(plan: CutPlan) -> float:
+    """How long the clip gets: no longer than there is media."""
+    return max(0.0, min(plan.end, plan.facts.duration_seconds or plan.end) - plan.start)
+
+
+def _kilopackets(facts: MediaFacts, seconds: float) -> float:
+    """Thousands of packets in so much of a file; sound comes in about a thousand samples each."""
+    video = [facts.video.fps or _USUAL_RATE] if facts.video else []
+    sound = [track.sample_rate / 1024 for track in facts.audio]
+    return seconds * sum([*video, *sound]) / 1000
 
 
 def _picture(video: VideoFacts) -> float:
@@ -139,6 +177,10 @@ def _encoding(encoder: str, plan: CutPlan, encoded: float) -> dict[str, float]:
         return {"vp9": 1, "vp9 picture": encoded, "vp9 thread": more}
     quality = plan.output.quality
     return {f"{encoder} {quality} lean {plan.lean}": encoded, f"{encoder} {quality} thread": more}
+
+
+def _interlaced(plan: CutPlan, encoded: float) -> dict[str, float]:
+    return {f"interlaced {plan.output.quality}": encoded}
 
 
 def _gif(plan: CutPlan, video: VideoFacts) -> dict[str, float]:

@@ -16,6 +16,7 @@ from worker.memory.model import (
     encode_terms,
     exact_terms,
     looking_terms,
+    seconds_made,
     smart_terms,
     thumbnail_terms,
 )
@@ -48,7 +49,7 @@ def clip_steps(
         smart = joins and way.mode == "auto"
         steps["cut"] = smart_terms(plan) if smart else exact_terms(plan)
     elif way.mode == "copy":
-        steps |= {"ffmpeg": copy_terms(facts), "keyframe": looking_terms(facts)}
+        steps |= {"ffmpeg": copy_terms(plan), "keyframe": looking_terms(facts)}
         steps["check"] = looking_terms(made)
     else:
         steps |= {"ffmpeg": encode_terms(plan), "check": looking_terms(made)}
@@ -58,10 +59,11 @@ def clip_steps(
 
 
 def _made(facts: MediaFacts, plan: CutPlan, way: Way) -> MediaFacts:
-    """The clip itself: as its source, unless it is encoded anew."""
+    """The clip itself: its pictures are as its source's, unless it is encoded anew."""
+    made = replace(facts, container=plan.container, duration_seconds=seconds_made(plan))
     if facts.video is None or way.tool is Tool.PROGRAM or way.mode == "copy":
-        return facts
+        return made
     width, height = size_made(plan, facts.video)
     codec = {"webm": "vp9", "gif": "gif"}.get(plan.container, "h264")
     video = VideoFacts(codec, None, width, height, "yuv420p", 8, facts.video.fps)
-    return replace(facts, video=video)
+    return replace(made, video=video)

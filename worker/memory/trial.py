@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tasks.errors import ToolFailed
@@ -13,7 +13,7 @@ from tasks.interfaces import SourceMedia
 from tasks.media import MediaFacts
 from tasks.specs import ClipSpec, Output, Source
 from worker.cutting import make_clip, make_thumbnail, way_of
-from worker.ffmpeg.samples import Sample, sample_argv
+from worker.ffmpeg.samples import Sample, repeated_argv, sample_argv
 from worker.memory.model import Terms
 from worker.memory.need import Need
 from worker.memory.steps import clip_steps, planned
@@ -134,10 +134,16 @@ def made_sample(sample: Sample, folder: Path) -> Path:
     path = folder / sample.name
     if not path.exists():
         making = path.with_name(f"making-{path.name}")
-        argv = sample_argv(sample, making)
+        argv = _making(sample, folder, making)
         limits = Limits(deadline_seconds=DEADLINE_SECONDS)
         finished = run_process(argv, folder=folder, limits=limits, stop=Stop())
         if finished.returncode != 0:
             raise ToolFailed(f"{sample.name} could not be made", {"stderr": finished.stderr_tail})
         making.rename(path)
     return path
+
+
+def _making(sample: Sample, folder: Path, target: Path) -> list[str]:
+    if not sample.repeated:
+        return sample_argv(sample, target)
+    return repeated_argv(made_sample(replace(sample, repeated=0), folder), sample.repeated, target)

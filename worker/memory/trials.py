@@ -11,6 +11,7 @@ from worker.memory.trial import Trial
 
 QUALITIES = ("draft", "standard", "high")
 HDR = "transfer=smpte2084:colorprim=bt2020:colormatrix=bt2020nc"
+FIELDS = "-flags +ilme+ildct"
 STREAM = "-f mpegts"
 DEEP_CODECS = ("hevc", "av1", "vp9")
 
@@ -47,6 +48,7 @@ def quick_trials() -> list[Trial]:
         trial(sample(), container="gif", lean=1),
         trial(sample(), container="mp3"),
         *(trial(sample(height), "copy", thumbnail=True) for height in (*sizes, 2160)),
+        *_long(),
         *_smart(sizes),
         *_exact(),
         *_decoding((1080,)),
@@ -76,6 +78,17 @@ def full_trials() -> list[Trial]:
     ]  # fmt: skip
 
 
+def _long() -> list[Trial]:
+    """Of an hour and a half: MP4 lists all its packets, and a long clip's as well."""
+    source = Sample(width=160, height=90, seconds=20.0, repeated=269)
+    short, whole = Output(quality="draft"), Output()
+    return [
+        Trial(source, "copy", whole),
+        Trial(source, "encode", short),
+        *(Trial(source, mode, whole, start=1.3, end=5000.7) for mode in ("copy", "auto")),
+    ]
+
+
 def _smart(heights: Sequence[int]) -> list[Trial]:
     """Cuts that copy; more references mean more pictures to decode with."""
     many = sample(more="-refs 16 -bf 2")
@@ -98,7 +111,7 @@ def _exact() -> list[Trial]:
         *(trial(source, "auto", threads=2, quality=q) for q in QUALITIES),
         *(trial(source, "auto", lean=lean, quality=q) for q in QUALITIES[1:] for lean in (1, 2)),
         *(trial(sample(height, more=STREAM), quality="draft") for height in (360, 1080, 2160)),
-        trial(sample(pix_fmt="yuv422p", more="-flags +ilme+ildct"), "auto"),
+        *(trial(sample(more=FIELDS), "auto", quality=q) for q in QUALITIES),
     ]
 
 
@@ -123,6 +136,6 @@ def _shaping(height: int) -> list[Trial]:
         trial(sample(height, pix_fmt="yuv444p"), quality="draft"),
         trial(sample(height, "hevc", pix_fmt="yuv420p10le"), quality="draft"),
         trial(bright, quality="draft"),
-        trial(sample(height, more="-flags +ilme+ildct"), quality="draft"),
-        small(sample(height, more="-flags +ilme+ildct")),
+        *(trial(sample(height, more=FIELDS), quality=q) for q in QUALITIES),
+        small(sample(height, more=FIELDS)),
     ]
