@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-KEPT_BYTES = 4 * 1024**2  # of a bad disk: where the file system keeps its own tables
+# A bad disk keeps its first half, where the file system's own tables and folders are.
+BAD_DISK_BYTES = 32 * 1024**2
+KEPT_BYTES = BAD_DISK_BYTES // 2
 
 
 class Volume:
@@ -43,7 +45,7 @@ class BadDisk:
         self._image = image
 
     def lose(self, file: Path) -> None:
-        """From now on a file, which is whole on this disk, cannot be read."""
+        """From now on a file that fills more than half of this disk cannot be read."""
         descriptor = os.open(file, os.O_RDONLY)
         os.fsync(descriptor)
         os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
@@ -61,12 +63,13 @@ def small_volume(path: Path, size: str, inodes: int = 10_000) -> Iterator[Volume
 
 @contextmanager
 def bad_disk(path: Path) -> Iterator[BadDisk]:
-    """A disk of 32 MiB at `path`, on an image beside it."""
+    """A disk at `path`, on an image beside it."""
     image = path.with_suffix(".img")
     path.parent.mkdir(parents=True, exist_ok=True)
     with image.open("wb") as file:
-        file.truncate(32 * 1024**2)
-    plain = ["-O", "^has_journal", "-E", "lazy_itable_init=1"]
+        file.truncate(BAD_DISK_BYTES)
+    # Blocks of this size make it one group, so that folders are at its beginning.
+    plain = ["-b", "4096", "-O", "^has_journal", "-E", "lazy_itable_init=1"]
     subprocess.run(["mkfs.ext4", "-q", *plain, str(image)], check=True)
     with _mounted(path, "-o", "loop", str(image)):
         yield BadDisk(path, image)

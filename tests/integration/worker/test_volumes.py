@@ -137,7 +137,7 @@ def test_a_work_disk_that_loses_what_was_written_makes_no_result(
     ):
 
         def work(attempt: Attempt) -> Fetched:
-            made = attempt.produce(b"x" * 8_000_000)
+            made = attempt.produce(b"x" * 20_000_000)
             disk.lose(made.path)
             with pytest.raises(OSError, match="Input/output error"):
                 made.path.read_bytes()
