@@ -164,8 +164,6 @@ DISK_FAULTS: dict[Fault, int] = {
     hang_a_disk: 1,
     fill_the_store_s_disk: 1,
 }
-
-
 # This one needs a broker that may forget.
 BROKER_FAULTS: dict[Fault, int] = {kill_the_broker: 2}
 

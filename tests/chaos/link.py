@@ -58,6 +58,7 @@ class Link:
                 server.connect(self._target)
             except OSError:  # the server is down: so is what leads to it
                 client.close()
+                server.close()
                 continue
             self._open |= {client, server}
             dead = threading.Event()

@@ -74,7 +74,7 @@ def run(folder: Path, seed: int, form: Form) -> Outcome:
         clients.warm_up(WARM_UP_JOBS)
         before = descriptors(world)
         clients.start()
-        struck = _storm(world, random.Random(seed), form)
+        struck = _storm(world, seed, form)
         clients.finish_submitting()
         world.heal()
         not_final = clients.wait_for_all(60 + 120 * (not form.quick) + form.jobs / 10)
@@ -108,13 +108,15 @@ def _end(world: World) -> list[str]:
     return found + [f"ended with {statuses}"] * (set(statuses) != {0})
 
 
-def _storm(world: World, chance: random.Random, form: Form) -> Counter[str]:
+def _storm(world: World, seed: int, form: Form) -> Counter[str]:
     """One fault after the other."""
+    # Two, since how much chance a fault takes depends on what it meets; their order must not.
+    order, chance = random.Random(seed), random.Random(seed + 1)
     struck: Counter[str] = Counter()
     for _ in range(form.faults):
         pause = form.seconds / form.faults
-        time.sleep(pause if form.regular else pause * chance.uniform(0.3, 1.7))
-        fault = kill_a_worker if form.regular else next_fault(world, chance)
+        time.sleep(pause if form.regular else pause * order.uniform(0.3, 1.7))
+        fault = kill_a_worker if form.regular else next_fault(world, order)
         struck[fault.__name__] += 1
         fault(world, chance)
     return struck

@@ -11,6 +11,6 @@ from tests.chaos.run import Form, run
 
 @pytest.mark.timeout(240)
 def test_everything_holds_in_a_short_storm(tmp_path: Path) -> None:
-    outcome = run(tmp_path / "w", 7, Form(jobs=40, faults=10, seconds=12, quick=True))
+    outcome = run(tmp_path / "w", 18, Form(jobs=40, faults=10, seconds=12, quick=True))
     assert outcome.broken == []
     assert outcome.jobs >= 40
