@@ -31,7 +31,7 @@ MAX_PROCESSES = 64  # of one job: yt-dlp with its helpers has six
 MAX_OPEN_FILES = 1024
 EXPENDABLE = "500"  # the kernel's memory killer shall take the tool, not the worker or the guard
 CANNOT_START = 127  # what a shell answers
-CPU_GRACE_SECONDS = 5  # from SIGXCPU, which a tool may take for a friendly word, to SIGKILL
+CPU_GRACE_SECONDS = 2  # from SIGXCPU, which a tool may take for a friendly word, to SIGKILL
 SIG_DFL, SIG_IGN = 0, 1
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100, PTH120

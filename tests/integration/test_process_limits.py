@@ -97,7 +97,8 @@ def test_a_data_limit_is_felt_by_the_tool_itself(tmp_path: Path) -> None:
 
 
 def test_processor_time_ends_a_tool_as_its_deadline_would(tmp_path: Path) -> None:
-    done, _ = run(evil("burn", 30), tmp_path, replace(LIMITS, cpu_seconds=1))
+    limits = replace(LIMITS, cpu_seconds=1, deadline_seconds=300)
+    done, _ = run(evil("burn", 30), tmp_path, limits)
     assert (done.end, done.returncode) == (End.DEADLINE, -signal.SIGXCPU)
     assert 1 <= done.cpu_seconds < 3
 
@@ -105,8 +106,9 @@ def test_processor_time_ends_a_tool_as_its_deadline_would(tmp_path: Path) -> Non
 def test_a_tool_that_will_not_hear_of_its_processor_time_is_killed(tmp_path: Path) -> None:
     deaf = "import signal; signal.signal(signal.SIGXCPU, signal.SIG_IGN)\nwhile True: pass"
     argv = [sys.executable, "-I", "-S", "-c", deaf]
-    done, _ = run(argv, tmp_path, replace(LIMITS, cpu_seconds=1))
+    done, _ = run(argv, tmp_path, replace(LIMITS, cpu_seconds=1, deadline_seconds=300))
     assert (done.end, done.returncode) == (End.DEADLINE, -9)
+    assert done.cpu_seconds < 20
 
 
 def in_a_group(argv: list[str], folder: Path, memory_bytes: int) -> tuple[Finished, Groups | None]:
