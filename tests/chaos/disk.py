@@ -24,14 +24,17 @@ class Disk:
         self._image = path.with_suffix(".img")
         self._size_bytes = size_bytes
         self._lock = threading.Lock()
-        self._end_now: Callable[[], None] | None = None
+        self._end_now: Callable[[], object] | None = None
 
     def __enter__(self) -> Self:
         self.path.mkdir()
         with self._image.open("wb") as image:
             image.truncate(self._size_bytes)
         _run("mkfs.ext4", "-q", "-m", "0", str(self._image))
-        _run("mount", "-o", "loop", str(self._image), str(self.path))
+        device = _run("losetup", "--find", "--show", str(self._image))
+        _run("blockdev", "--setrw", device)  # whoever had it before may have left it read-only
+        _run("mount", device, str(self.path))
+        _run("losetup", "--detach", device)  # as soon as it is not mounted any more
         number = self.path.stat().st_dev
         self._device = f"{os.major(number)}:{os.minor(number)}"
         return self
@@ -83,7 +86,7 @@ class Disk:
         )
 
     def _for_a_while(
-        self, seconds: float, begin: Callable[[], None], end: Callable[[], None]
+        self, seconds: float, begin: Callable[[], object], end: Callable[[], object]
     ) -> None:
         """Begin a fault; the one before ends, since a disk that hangs cannot be filled."""
         with self._lock:
@@ -93,7 +96,7 @@ class Disk:
             self._end_now = end
             self._fault.start()
 
-    def _end_of(self, end: Callable[[], None]) -> None:
+    def _end_of(self, end: Callable[[], object]) -> None:
         with self._lock:
             if self._end_now is end:
                 self._end()
@@ -113,8 +116,8 @@ def may_mount() -> bool:
     return os.geteuid() == 0 and Path("/dev/loop-control").exists() and THROTTLE.exists()
 
 
-def _run(*argv: str) -> None:
-    subprocess.run(argv, check=True)
+def _run(*argv: str) -> str:
+    return subprocess.run(argv, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
 
 
 def _take_all_room(ballast: Path) -> None:
