@@ -15,11 +15,11 @@ STOP_SECONDS = 10.0
 
 
 @click.command()
-@click.option("--full", is_flag=True, help="Also 2160p and every setting; takes ten minutes.")
+@click.option("--full", is_flag=True, help="Also 2160p and every setting; takes three times as long.")
 def calibrate(full: bool) -> None:
     """Measure how much memory jobs take on this machine, and keep it for its workers.
 
-    Makes small clips of videos that it draws itself, in two or three minutes, and writes
+    Makes small clips of videos that it draws itself, in a few minutes, and writes
     memory-table.json into CLIPMILL_DATA_DIR. Without it workers use the table that was shipped.
     """
     words = ("-m", "worker.memory.calibrate", *(["--full"] if full else []))
