@@ -15,7 +15,7 @@ STOP_SECONDS = 10.0
 
 
 @click.command()
-@click.option("--full", is_flag=True, help="Also 2160p and every setting; takes three times as long.")
+@click.option("--full", is_flag=True, help="Also 2160p and every setting; takes thrice as long.")
 def calibrate(full: bool) -> None:
     """Measure how much memory jobs take on this machine, and keep it for its workers.
 
