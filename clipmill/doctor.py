@@ -194,6 +194,11 @@ def check_broker(settings: Settings, environ: Mapping[str, str]) -> Finding:
     except OSError as error:
         remedy = "Start that server, correct CLIPMILL_REDIS_URL, or unset it to have one embedded."
         return Finding("broker", "fail", str(error), remedy)
+    try:
+        reach(settings.broker_url or settings.redis_url)
+    except OSError as error:
+        remedy = "Start the server of the messages, correct CLIPMILL_BROKER_URL, or unset it."
+        return Finding("broker", "fail", str(error), remedy)
     return Finding("broker", "ok", "the server of CLIPMILL_REDIS_URL takes connections")
 
 

@@ -83,6 +83,11 @@ def test_a_broker_that_is_not_there_is_a_failure(tmp_path: Path) -> None:
         assert check_broker(settings(tmp_path, REDIS_URL=url), {}).level == "fail"
     missing = settings(tmp_path, REDIS_URL=f"unix://{tmp_path}/missing.sock")
     assert check_broker(missing, {}).level == "fail"
+    with socket.create_server(("127.0.0.1", 0)) as there:
+        records = f"redis://127.0.0.1:{there.getsockname()[1]}"
+        assert check_broker(settings(tmp_path, REDIS_URL=records), {}).level == "ok"
+        both = settings(tmp_path, REDIS_URL=records, BROKER_URL=url)
+        assert "CLIPMILL_BROKER_URL" in check_broker(both, {}).remedy
 
 
 def test_a_key_file_is_looked_at(tmp_path: Path) -> None:
