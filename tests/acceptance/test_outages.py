@@ -5,6 +5,7 @@ With the leases and time-outs of production. Most of the time is spent waiting, 
 
 from __future__ import annotations
 
+import signal
 import time
 from pathlib import Path
 
@@ -57,11 +58,12 @@ def test_a_minute_without_the_store_and_two_on_a_dead_link_cost_nothing_but_time
     ):
         link = Link(cut.valkey.folder / "v.sock")
         far = cut.start_worker(redis_url=link.url)
-        cut.wait_for_workers(1)
-        job_id = submit(cut, "long", WORK_SECONDS)
-        assert eventually(lambda: begins(cut, job_id), 30)
         near = cut.start_worker()
         cut.wait_for_workers(2)
+        near.send_signal(signal.SIGSTOP)  # so that the far one takes the job
+        job_id = submit(cut, "long", WORK_SECONDS)
+        assert eventually(lambda: begins(cut, job_id), 20)
+        near.send_signal(signal.SIGCONT)
         link.hang()
         hung_at = time.time()
         time.sleep(1.2)  # the server's log reaches the disk each second
