@@ -91,6 +91,9 @@ def _outputs() -> Iterator[Trial]:
     yield trial(sized(1080), width=1080, height=1920, fit="cover")
     yield trial(sized(720), width=1080, height=1920, fit="pad")
     yield trial(sized(2160), width=1280)
+    yield trial(sized(2160), threads=2, width=1280)
+    yield trial(sized(2160), threads=2, quality="draft", width=640)
+    yield trial(sized(1080, "hevc"), threads=2, quality="draft", width=640)
     yield trial(sized(1080), fps=15, quality="high")
 
 

@@ -21,6 +21,8 @@ Terms = Mapping[str, float]  # name: how many units, nearly always MiB of one pi
 
 JOINED_CODECS = frozenset({"h264", "vp9", "av1"})  # whose edges the program encodes as they are
 _REFERRING_CODECS = frozenset({"h264", "hevc"})  # others always keep room for eight pictures
+_OWN_THREADS = frozenset({"h264", "av1"})  # the others keep as many pictures for each thread
+_SLICED_CODECS = frozenset({"mpeg2video", "mpeg1video"})  # their threads share one picture
 _USUAL_REFERENCES = 4
 _USUAL_RATE = 30.0
 _LISTED = frozenset({"mov", "mp4", "m4a", "avi"})  # containers that list all their packets
@@ -159,8 +161,9 @@ def _decoding(video: VideoFacts, threads: int) -> dict[str, float]:
     terms = {f"decode {video.codec}": kept}
     if video.codec in _REFERRING_CODECS:
         terms["references"] = kept * _references(video)
-    if video.codec == "av1":
-        terms["decode av1 thread"] = kept * (threads - 1)
+    if video.codec not in _SLICED_CODECS:
+        own = video.codec if video.codec in _OWN_THREADS else "other"
+        terms[f"decode {own} thread"] = kept * (threads - 1)
     return terms
 
 

@@ -39,6 +39,8 @@ def quick_trials() -> list[Trial]:
     sizes = (360, 1080)
     return [
         *(small(sample(height)) for height in (*sizes, 2160)),
+        *(small(sample(height), threads=2) for height in (1080, 2160)),
+        small(sample(codec="hevc"), threads=2),
         *(trial(sample(height), quality=q) for height in sizes for q in QUALITIES),
         *(trial(sample(), threads=2, quality=q) for q in QUALITIES),
         *(trial(sample(), lean=lean, quality=q) for q in QUALITIES[1:] for lean in (1, 2)),
