@@ -23,7 +23,7 @@ up: $(READY) ## run the whole stack in the foreground; Ctrl-C stops it
 test: $(READY) ## run every test
 	@sh .ci/debian-packages
 	@# What fails beside others is run once more alone: there it has to pass.
-	$(BIN)/python -m pytest -m "not storm" -n 2 --dist loadfile || $(BIN)/python -m pytest -m "not storm" --last-failed --last-failed-no-failures none
+	$(BIN)/python -m pytest -m "not storm" -n 2 --dist loadfile --no-loadscope-reorder || $(BIN)/python -m pytest -m "not storm" --last-failed --last-failed-no-failures none
 	$(BIN)/python -m pytest -m storm
 
 test-fast: $(READY) ## run the unit tests, in seconds

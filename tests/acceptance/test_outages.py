@@ -86,7 +86,10 @@ def test_a_minute_without_the_store_and_two_on_a_dead_link_cost_nothing_but_time
         sleep_until(hung_at + HUNG_SECONDS)
         link.heal()
         # The stale owner has its result in hand and may not write it; it goes on with other work.
-        assert eventually(lambda: "other hands" in cut.log("worker"), 40), cut.log("worker")
+        # Which thread of it hears of that first is chance.
+        words = ("in other hands now", "the store went away under a job")
+        told = lambda: any(word in cut.log("worker") for word in words)  # noqa: E731
+        assert eventually(told, 40), cut.log("worker")
         job = cut.until(job_id)
         assert (job["state"], job["attempt"]) == ("succeeded", 2)
         assert len(begins(cut, job_id)) == 2

@@ -107,12 +107,13 @@ def test_forty_mixed_jobs_end_in_half_a_gigabyte_and_nothing_is_killed(
             assert budget_of(system) == BUDGET
             mixed = run(system, mixed_jobs(urls))
             drafts = run(system, [clip(urls, "1080", "encode", n, {}) for n in range(DRAFTS)])
+            retried = [again for job in mixed[:-1] + drafts for again in retries(system, job)]
         report(box, watch, [*mixed, *drafts])
         assert len([*mixed, *drafts]) == 40
         assert [told_of(job) for job in mixed[:-1] + drafts if not job.succeeded] == []
         assert_lean_or_refused_early(mixed[-1])
         # Not one was stopped for the memory it took, and tried again.
-        assert {job.attempt for job in mixed[:-1] + drafts} == {1}
+        assert retried == []
         assert most_at_once(drafts) >= min(2, cpu_count())
         assert watch.peak_bytes <= LIMIT
         if box:
@@ -153,6 +154,14 @@ def budget_of(system: BoxedSystem) -> int:
     """The budget that the worker took for itself."""
     answer = httpx.get(f"{system.url}/api/v2/system/bottleneck", trust_env=False)
     return int(answer.json()["evidence"]["memory_budget_bytes"])
+
+
+def retries(system: BoxedSystem, job: Job) -> list[dict[str, Any]]:
+    """What a job's timeline tells of attempts that were not the last."""
+    if job.attempt < 2:
+        return []
+    told = httpx.get(f"{system.url}/api/v2/jobs/{job.id}/timeline", trust_env=False).json()
+    return [{"output": job.spec["output"], **event} for event in told["events"]]
 
 
 def assert_lean_or_refused_early(job: Job) -> None:
