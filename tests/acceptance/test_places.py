@@ -74,14 +74,16 @@ def clipmill_up(data: Path) -> Iterator[httpx.Client]:
     environ = {f"CLIPMILL_{name}": value for name, value in values.items()}
     with (data.parent / "up.log").open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "clipmill", "up"],
+            [sys.executable, "-m", "clipmill", "up", "--ready-file", str(data.parent / "ready")],
             env={**os.environ, **environ},
             stdout=log,
             stderr=log,
         )
     try:
-        assert eventually((data / "api.url").exists, 60), (data.parent / "up.log").read_text()
-        assert eventually((data / "api.url").read_text, 5)
+        # Not the API's own word: what dies before the stack stands ends all of it.
+        ready = data.parent / "ready"
+        assert eventually(ready.exists, 60), (data.parent / "up.log").read_text()
+        assert eventually(ready.read_text, 5)
         with httpx.Client(base_url=(data / "api.url").read_text().strip(), timeout=30) as client:
             assert eventually(lambda: client.get("/readyz").is_success, 30)
             yield client

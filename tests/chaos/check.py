@@ -11,7 +11,7 @@ from typing import Any
 from tasks.store import Store
 from tests.chaos.load import FINAL, Promises
 from tests.chaos.numbers import number_faults
-from tests.chaos.traces import secret_faults
+from tests.chaos.traces import secret_faults, settled
 from tests.chaos.world import World
 from tests.support.records import Records
 from tests.support.scripted_worker import read_effects
@@ -43,7 +43,8 @@ def faults_of(world: World, promises: Promises) -> list[str]:
         *(fault for job_id, story in stories.items() for fault in story_faults(job_id, story)),
         *_equal_work(documents),
         *failure_faults(documents),
-        *number_faults(world, promises, documents, stories),
+        # A worker tells how it does every two seconds.
+        *settled(lambda: number_faults(world, promises, documents, stories), 6),
         *secret_faults(world, documents, stories),
         *([f"I3 {leases} leases are open"] if leases else []),
     ]

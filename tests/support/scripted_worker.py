@@ -99,6 +99,7 @@ class ScriptedMachine(JobMachine):
 
     def _misbehave(self, asked: Mapping[str, str]) -> None:
         if asked.get("kill") == "worker":
+            time.sleep(0.5)  # what came with it may end before it
             os.kill(os.getpid(), signal.SIGKILL)
         if "raise" in asked:
             raise getattr(builtins, asked["raise"])
