@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Self
@@ -14,18 +15,13 @@ import psutil
 SAMPLE_SECONDS = 0.2
 
 
-class MemoryWatch:
-    """Samples in a thread of its own; `peak_bytes` is the most that was seen at once.
+class Sampler(ABC):
+    """A context manager: inside, a thread of its own looks every so many seconds."""
 
-    `longest_gap_seconds` says how long nobody looked.
-    """
-
-    def __init__(self, pids: Callable[[], Iterable[int]]) -> None:
-        self.peak_bytes = 0
-        self.longest_gap_seconds = 0.0
-        self._pids = pids
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
         self._done = threading.Event()
-        self._thread = threading.Thread(target=self._sample, name="memory", daemon=True)
+        self._thread = threading.Thread(target=self._sample, name="sampler", daemon=True)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -40,14 +36,34 @@ class MemoryWatch:
         self._done.set()
         self._thread.join()
 
+    @abstractmethod
+    def look(self) -> None:
+        """One sample."""
+
     def _sample(self) -> None:
-        before = time.monotonic()
         while True:
             began = time.monotonic()
-            self.longest_gap_seconds = max(self.longest_gap_seconds, began - before)
-            self.peak_bytes, before = max(self.peak_bytes, tree_bytes(self._pids())), began
-            if self._done.wait(max(0.0, began + SAMPLE_SECONDS - time.monotonic())):
+            self.look()
+            if self._done.wait(max(0.0, began + self._seconds - time.monotonic())):
                 return
+
+
+class MemoryWatch(Sampler):
+    """`peak_bytes` is the most that was seen at once, `longest_gap_seconds` how long nobody
+    looked."""
+
+    def __init__(self, pids: Callable[[], Iterable[int]]) -> None:
+        super().__init__(SAMPLE_SECONDS)
+        self.peak_bytes = 0
+        self.longest_gap_seconds = 0.0
+        self._pids = pids
+        self._before = time.monotonic()
+
+    def look(self) -> None:
+        """Sum up the processes that there are now."""
+        began = time.monotonic()
+        self.longest_gap_seconds = max(self.longest_gap_seconds, began - self._before)
+        self.peak_bytes, self._before = max(self.peak_bytes, tree_bytes(self._pids())), began
 
 
 def tree_bytes(pids: Iterable[int]) -> int:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import subprocess
-import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import pytest
 
+from clipmill.demo.memory import Sampler
 from tests.support import answers
 from tests.support.media import Video, cached_video
 from tests.support.origin import Origin
@@ -43,27 +42,13 @@ class MisjudgingSystem(System):
         return list(answer.json()["events"])
 
 
-class Scales:
+class Scales(Sampler):
     """Weighs a worker with all below it ten times a second, each shared page once."""
 
     def __init__(self, pid: int) -> None:
+        super().__init__(LOOK_SECONDS)
         self._pid = pid
-        self._done = threading.Event()
-        self._thread = threading.Thread(target=self._weigh, daemon=True)
         self.seen: list[tuple[float, int]] = []
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._done.set()
-        self._thread.join(10)
 
     def longest_over(self, limit_bytes: float) -> float:
         """For how many seconds on end it was more than that."""
@@ -73,11 +58,11 @@ class Scales:
             longest = max(longest, at - since if since else 0.0)
         return longest
 
-    def _weigh(self) -> None:
-        while not self._done.wait(LOOK_SECONDS):
-            pids = [self._pid, *proctree.descendants(self._pid)]
-            weight = sum(map(proctree.proportional_bytes, pids))
-            self.seen.append((time.monotonic(), weight))
+    def look(self) -> None:
+        """Note the time and the weight."""
+        pids = [self._pid, *proctree.descendants(self._pid)]
+        weight = sum(map(proctree.proportional_bytes, pids))
+        self.seen.append((time.monotonic(), weight))
 
 
 @pytest.fixture(scope="module")

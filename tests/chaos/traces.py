@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import json
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import psutil
 
+from clipmill.demo.memory import Sampler, process_bytes
 from tests.chaos.world import Process, World
 
 SAMPLE_SECONDS = 2.0
@@ -25,52 +24,29 @@ MORE_CONNECTIONS = Counter({"socket": 16, "anon_inode:[eventpoll]": 10})
 Kinds = Counter[str]
 
 
-class MemoryWatch:
+class MemoryWatch(Sampler):
     """Looks at the memory of each worker with all its tools, every two seconds."""
 
     def __init__(self, world: World, budget_bytes: int) -> None:
+        super().__init__(SAMPLE_SECONDS)
         self._world = world
         self._budget_bytes = budget_bytes
         self.peak_bytes = 0
         self.samples = 0
         self.faults: list[str] = []
         self._over: Counter[int] = Counter()
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._stopping.set()
-        self._thread.join()
-
-    def _watch(self) -> None:
-        while not self._stopping.wait(SAMPLE_SECONDS):
-            for number, worker in enumerate(self._world.workers):
-                used = sum(proportional_bytes(process.pid) for process in tree_of(worker))
-                self.peak_bytes = max(self.peak_bytes, used)
-                self._over[number] += 1
-                if used <= self._budget_bytes * OVER_BY:
-                    self._over[number] = 0
-                elif self._over[number] > 1:
-                    self.faults.append(f"I4 worker {number} with its tools holds {used} bytes")
-            self.samples += 1
-
-
-def proportional_bytes(pid: int) -> int:
-    """Its memory, what is shared in shares; nothing when it is gone."""
-    try:
-        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-    except OSError:
-        return 0
-    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:")), 0)
+    def look(self) -> None:
+        """Weigh each worker; more than its budget twice running is a fault."""
+        for number, worker in enumerate(self._world.workers):
+            used = sum(map(process_bytes, tree_of(worker)))
+            self.peak_bytes = max(self.peak_bytes, used)
+            self._over[number] += 1
+            if used <= self._budget_bytes * OVER_BY:
+                self._over[number] = 0
+            elif self._over[number] > 1:
+                self.faults.append(f"I4 worker {number} with its tools holds {used} bytes")
+        self.samples += 1
 
 
 def tree_of(process: Process) -> list[psutil.Process]:
