@@ -11,10 +11,11 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_NO_INPUT=1
 # One environment installs, the other is shipped and has no pip.
 RUN python3 -m venv /build && python3 -m venv --without-pip /opt/clipmill
 WORKDIR /source
-# Wheels only, each checked against the lock: nothing foreign is run or built here.
+# Wheels only, each checked against the lock: nothing foreign is run or built here. The lock is
+# complete, so that pip need not ask the index what else is wanted.
 COPY requirements.lock ./
 RUN /build/bin/pip --python /opt/clipmill/bin/python install \
-    --require-hashes --only-binary :all: -r requirements.lock
+    --require-hashes --no-deps --only-binary :all: -r requirements.lock
 COPY requirements-dev.lock ./
 # Hatchling and what it needs, with their hashes; pip refuses when one is missing here.
 RUN awk '/^[a-z]/ { wanted = /^(hatchling|packaging|pathspec|pluggy|tomlkit|trove-classifiers)==/ } wanted' \

@@ -49,7 +49,7 @@ lock: $(READY) ## write the lock files anew from pyproject.toml
 	$(BIN)/python -m uv pip compile --quiet --universal --generate-hashes --upgrade --no-emit-package clipmill --custom-compile-command 'make lock' --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
 
 clean: ## remove the environment and what tools and demos left; never ./data
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .coverage build dist demo-output
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache build dist demo-output
 	find . -name __pycache__ -type d -not -path './data/*' -prune -exec rm -rf {} +
 
 # The lock names every package with its hash; the project itself is linked, not copied.
