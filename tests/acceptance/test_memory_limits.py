@@ -73,7 +73,7 @@ def misjudging(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MisjudgingS
         yield system
 
 
-def test_of_ten_jobs_only_those_are_stopped_that_were_misjudged(
+def test_of_sixteen_jobs_only_the_ten_are_stopped_that_were_misjudged(
     misjudging: MisjudgingSystem, origin: Origin, media_folder: Path
 ) -> None:
     source = origin.add("/video.mp4", answers.file(cached_video(media_folder, SOURCE)))
@@ -85,11 +85,17 @@ def test_of_ten_jobs_only_those_are_stopped_that_were_misjudged(
         {"mode": "smart", **GUILTY},
         {"mode": "smart"},
         {"mode": "encode", "output": {"width": 640}, **GUILTY},
+        {"mode": "copy", **GUILTY},
         {"mode": "encode", "output": {"width": 640}},
         {"mode": "copy"},
         {"mode": "encode", "output": {"container": "gif"}, **GUILTY},
+        {"mode": "smart", "output": {"thumbnail": True}, **GUILTY},
         {"mode": "encode", "output": {"thumbnail": True}},
+        {"mode": "encode", "output": {"quality": "draft"}, **GUILTY},
+        {"mode": "copy", "output": {"container": "mkv"}, **GUILTY},
+        {"mode": "encode", "output": {"container": "mkv"}, **GUILTY},
         {"mode": "copy", "output": {"container": "mkv"}},
+        {"mode": "encode", "output": {"fps": 10}, **GUILTY},
     ]
     asked = [{**way, "start": 0.5 + n / 10, "end": 2.5 + n / 10} for n, way in enumerate(ways)]
     with Scales(misjudging.workers[0].pid) as scales:
@@ -97,7 +103,7 @@ def test_of_ten_jobs_only_those_are_stopped_that_were_misjudged(
         done = misjudging.batch_until_final(batch["id"])
     jobs = {job["id"]: job for job in done["jobs"]}
     guilty = {it["id"] for it in batch["jobs"] if it["metadata"]}
-    assert len(guilty) == 4
+    assert len(guilty) == 10
     for job_id, job in jobs.items():
         assert job["state"] == "succeeded", job
         story = misjudging.timeline(job_id)
