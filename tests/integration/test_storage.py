@@ -5,7 +5,9 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import signal
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +17,11 @@ import pytest
 from tasks.errors import ArtifactExpired, StorageFull
 from tasks.ids import IdMaker
 from tasks.storage import Storage
+from tests.architecture.source import ROOT
+from tests.support.processes import eventually
+from tests.support.volumes import small_volume
 
+MIB = 1024**2
 new_id = IdMaker()
 
 
@@ -27,13 +33,8 @@ def storage(tmp_path: Path) -> Storage:
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of one mebibyte."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "clipmill-test", str(folder)]
-    if subprocess.run(mount, capture_output=True).returncode != 0:
-        pytest.skip("only root may mount a small disk")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
+    with small_volume(tmp_path / "small", "1m") as volume:
+        yield volume.path
 
 
 def source(folder: Path, content: bytes = b"media", name: str = "result.mp4") -> Path:
@@ -56,30 +57,61 @@ def test_a_put_file_is_there_whole_with_its_sum(storage: Storage, tmp_path: Path
     assert files_in(storage.root) == {f"{artifact_id}.mp4"}
 
 
-def test_a_reader_never_sees_part_of_a_file(small_disk: Path, tmp_path: Path) -> None:
-    """From another disk a file is copied, which takes a while."""
-    storage, content, artifact_id = Storage(small_disk), os.urandom(200_000), new_id()
-    target = small_disk / storage.key_for(artifact_id, "mp4")
-    sizes: set[int] = set()
-    done = threading.Event()
+# Puts a file, and is killed by the kernel when it has written so many bytes of it.
+HALF_A_PUT = """
+import resource, signal, sys
+from pathlib import Path
+from tasks.storage import Storage
+signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]),) * 2)
+Storage(Path(sys.argv[2])).put(Path(sys.argv[3]), sys.argv[4], "mp4")
+"""
 
-    def read() -> None:
-        while not done.is_set():
-            try:
-                sizes.add(len(target.read_bytes()))
-            except FileNotFoundError:  # not there yet, or not any more
-                continue
 
-    reader = threading.Thread(target=read)
-    reader.start()
-    try:
-        for _ in range(30):
-            storage.put(source(tmp_path, content), artifact_id, "mp4")
-            storage.delete(storage.key_for(artifact_id, "mp4"))
-    finally:
-        done.set()
-        reader.join()
-    assert sizes <= {len(content)}
+def test_in_the_middle_of_a_put_nothing_is_under_the_files_name(
+    small_disk: Path, tmp_path: Path
+) -> None:
+    """From another disk a file is copied, and what is written of it by then stays to be seen."""
+    path, artifact_id, half = source(tmp_path, b"x" * 600_000), new_id(), 300_000
+    arguments = [str(half), str(small_disk), str(path), artifact_id]
+    # -B: its own bytecode would be a file that it writes, too.
+    ended = subprocess.run([sys.executable, "-B", "-c", HALF_A_PUT, *arguments], cwd=ROOT)
+    assert ended.returncode == -signal.SIGXFSZ
+    written = {file.name: file.stat().st_size for file in small_disk.rglob("*") if file.is_file()}
+    assert list(written.values()) == [half]
+    assert not Storage(small_disk).has(Storage(small_disk).key_for(artifact_id, "mp4"))
+    assert path.stat().st_size == 600_000
+
+
+def test_a_reader_never_sees_part_of_a_file(tmp_path: Path) -> None:
+    content, artifact_id = os.urandom(32 * MIB), new_id()
+    with small_volume(tmp_path / "disk", "80m") as volume:
+        storage = Storage(volume.path)
+        target = volume.path / storage.key_for(artifact_id, "mp4")
+        whole: list[bool] = []
+        done = threading.Event()
+
+        def read() -> None:
+            while not done.is_set():
+                try:
+                    whole.append(target.read_bytes() == content)
+                except FileNotFoundError:  # not there yet, or not any more
+                    continue
+
+        reader = threading.Thread(target=read)
+        reader.start()
+        try:
+            for _ in range(8):
+                before = len(whole)
+                storage.put(source(tmp_path, content), artifact_id, "mp4")
+                assert eventually(lambda before=before: len(whole) > before, 30)
+                storage.delete(storage.key_for(artifact_id, "mp4"))
+        finally:
+            done.set()
+            reader.join()
+    assert len(whole) >= 8
+    assert all(whole)
 
 
 def test_a_file_from_another_disk_is_moved_too(small_disk: Path, tmp_path: Path) -> None:
@@ -107,17 +139,10 @@ def test_a_full_disk_keeps_no_part_of_a_file(small_disk: Path, tmp_path: Path) -
 
 
 def test_a_disk_without_a_free_inode_is_full(tmp_path: Path) -> None:
-    folder = tmp_path / "few"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=1m,nr_inodes=2", "clipmill-test", str(folder)]
-    if subprocess.run(mount, capture_output=True).returncode != 0:
-        pytest.skip("only root may mount a small disk")
-    try:
+    with small_volume(tmp_path / "few", "1m", inodes=2) as volume:
         with pytest.raises(StorageFull):
-            Storage(folder).put(source(tmp_path), new_id(), "mp4")
-        assert files_in(folder) == set()
-    finally:
-        subprocess.run(["umount", str(folder)], check=True)
+            Storage(volume.path).put(source(tmp_path), new_id(), "mp4")
+        assert files_in(volume.path) == set()
 
 
 def test_putting_the_same_file_again_replaces_it(storage: Storage, tmp_path: Path) -> None:
