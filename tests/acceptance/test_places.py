@@ -15,6 +15,7 @@ from pathlib import Path
 import httpx
 
 from tasks.store import Store
+from tests.support.needs import needed_tool, needs_root
 from tests.support.processes import eventually
 from tests.support.records import Records
 from tests.support.system import System
@@ -109,6 +110,8 @@ def test_the_embedded_server_comes_back_by_itself_when_its_disk_has_room_again(
 
 
 def test_a_folder_of_another_user_holds_jobs_up_until_it_is_ours(tmp_path: Path) -> None:
+    needs_root()
+    needed_tool(AS_ANY_USER[0], "util-linux")
     with System(tmp_path / "s", scripted=True, prefix=AS_ANY_USER) as system:
         artifacts = system.data / "artifacts"
         os.chown(artifacts, STRANGER, STRANGER)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -12,6 +13,7 @@ import psutil
 import pytest
 
 from tests.acceptance.test_places import clipmill_up
+from tests.support.needs import needs
 from tests.support.processes import eventually
 from tests.support.records import at_once
 from tests.support.system import System
@@ -51,6 +53,7 @@ def few_descriptors(pid: int, free: int) -> Iterator[None]:
 @contextmanager
 def few_tasks(pid: int, free: int) -> Iterator[None]:
     """A living process, with all it starts, may have only so many further processes or threads."""
+    needs(os.access(PIDS, os.W_OK), f"this needs the right to make a group below {PIDS}")
     group = PIDS / f"clipmill-test-{pid}"
     group.mkdir()
     try:

@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 import pytest
 
-from benchmarks.box.group import Box, small_box
+from benchmarks.box.group import Box
 from benchmarks.box.rounds import most_at_once
 from benchmarks.box.system import BoxedSystem, boxed_system
 from benchmarks.box.watch import BoxWatch
@@ -25,6 +25,7 @@ from config.machine import cpu_count
 from config.memory import STACK_BYTES, default_budget_bytes
 from tests.support import answers
 from tests.support.media import Video, cached_video
+from tests.support.needs import kernel_box
 from tests.support.origin import Origin
 
 MIB = 1024**2
@@ -100,7 +101,7 @@ def urls(origin: Origin, media_folder: Path) -> dict[str, str]:
 def test_forty_mixed_jobs_end_in_half_a_gigabyte_and_nothing_is_killed(
     disk: Path, urls: dict[str, str]
 ) -> None:
-    with small_box(LIMIT) as box:
+    with kernel_box(LIMIT) as box:
         # Where no group can be made, the system could not find the limit by itself.
         told = {} if box else {"MEMORY_BUDGET": str(BUDGET)}
         with boxed_system(box, disk, **told) as system, BoxWatch(system, box) as watch:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
 import socket
@@ -14,20 +13,16 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 import httpx
-import pytest
 import yaml
+
+from tests.support.needs import needed_tool
 
 CONFIG = Path(__file__).parents[2] / "config"
 
 
 def program(name: str) -> str:
-    """The path of `prometheus` or `promtool`. Skips at home what CI must have."""
-    found = shutil.which(name)
-    if found is None and os.environ.get("CI"):
-        pytest.fail(f"{name} is missing: .ci/debian-packages installs it")
-    if found is None:
-        pytest.skip(f"{name} is missing: apt-get install prometheus")
-    return found
+    """The path of `prometheus` or `promtool`, which one package brings."""
+    return needed_tool(name, "prometheus")
 
 
 class Prometheus:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.box.group import small_box
 from config.machine import group_limits, memory_limit_bytes
 from config.memory import STACK_BYTES, WORKER_BYTES, default_budget_bytes, too_little
+from tests.support.needs import kernel_box
 
 MIB = 1024**2
 NO_LIMIT = "9223372036854771712"  # version 1 says it with the largest number of whole pages
@@ -74,7 +74,7 @@ def test_the_machine_itself_is_a_limit() -> None:
 def test_a_real_group_and_the_one_around_it_are_found() -> None:
     ask = "from config.machine import memory_limit_bytes; print(memory_limit_bytes())"
     limit = min(300 * MIB, memory_limit_bytes())
-    with small_box(limit) as box:
+    with kernel_box(limit) as box:
         argv = [sys.executable, "-c", ask]
         done = subprocess.run(box.command(argv) if box else argv, capture_output=True, check=True)
         # Without the right to make a group, what is asked is this process's own.
