@@ -8,6 +8,8 @@ import pytest
 
 from tests.chaos.run import Form, run
 
+pytestmark = pytest.mark.race
+
 
 @pytest.mark.timeout(240)
 def test_everything_holds_in_a_short_storm(tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ def test_a_tool_that_ends_well_takes_its_hidden_children_along(tmp_path: Path) -
     assert not any(map(is_there, noted_pids(tmp_path)))
 
 
-@pytest.mark.storm
+@pytest.mark.alone
 def test_a_hydra_that_always_has_a_new_head_is_ended(tmp_path: Path) -> None:
     done = cancel_when_ready(evil("hydra"), tmp_path)
     assert done.end is End.CANCELLED

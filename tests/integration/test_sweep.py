@@ -39,7 +39,7 @@ def job_folder(tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("way", ["scatter", pytest.param("hydra", marks=pytest.mark.storm)])
+@pytest.mark.parametrize("way", ["scatter", pytest.param("hydra", marks=pytest.mark.alone)])
 def test_a_killed_worker_leaves_no_process(job_folder: Path, way: str) -> None:
     with Supervised(job_folder, evil(way)) as worker:
         worker.guard()
@@ -49,7 +49,7 @@ def test_a_killed_worker_leaves_no_process(job_folder: Path, way: str) -> None:
     assert not any(map(is_there, noted_pids(job_folder)))
 
 
-@pytest.mark.parametrize("way", ["scatter", pytest.param("hydra", marks=pytest.mark.storm)])
+@pytest.mark.parametrize("way", ["scatter", pytest.param("hydra", marks=pytest.mark.alone)])
 def test_a_killed_guard_is_a_lost_process_and_leaves_nothing(job_folder: Path, way: str) -> None:
     with Supervised(job_folder, evil(way)) as worker:
         guard = worker.guard()

@@ -41,6 +41,7 @@ def encode_need(quality: str, height: int, budget_mib: int, cores: int = 2) -> N
     return need_of(spec, facts, budget_bytes=budget_mib * MIB, cores=cores)
 
 
+@pytest.mark.alone  # equal tools beside it would share pages with it
 @pytest.mark.parametrize("quality", ["standard", "high"])
 @pytest.mark.parametrize("suffix", [".mp4", ".ts"])  # by FFmpeg's command, and by the program
 def test_lean_encodes_take_less_memory_and_look_as_good(
