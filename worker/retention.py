@@ -86,7 +86,7 @@ class Retention:
         removed = self._storage.remove_strays(grace_seconds, self._store.with_files)
         if removed:
             log.warning("files without a record", extra={"values": {"count": removed}})
-            self._store.count({"stray_files_total": removed})
+            self._store.count({counter_name("stray_files_total"): removed})
 
     def _give_up(self, artifact_id: str, unused_since: float, reason: str) -> bool:
         artifact = self._store.expire_artifact(artifact_id, unused_since)

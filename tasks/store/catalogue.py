@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import product
 
 from config.values import KINDS, MIB
@@ -28,6 +29,7 @@ CODES = tuple(sorted(job_error_codes()))
 RETRIED = tuple(sorted(code for code, error in job_error_codes().items() if error.retryable))
 TOOLS = ("yt-dlp", "ffmpeg", "probe", "check", "cut", "keyframe")
 CACHES = ("download", "clip")
+PARTS = ("bucket", "sum", "count")  # of a histogram
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,10 @@ FAMILIES: Mapping[str, Family] = {
     "recovered_jobs_total": Family(
         "Jobs that the housekeeper put back on their way.", {"reason": ("lease", "message")}
     ),
+    "artifacts_expired_total": Family(
+        "Artifacts given up: unused for long, or room was needed.", {"reason": ("ttl", "limit")}
+    ),
+    "stray_files_total": Family("Files in storage that no record told of, and that were removed."),
     "housekeeper_rounds_total": Family("Rounds that the housekeepers have made."),
     "webhook_deliveries_total": Family(
         "Webhook deliveries that ended.", {"outcome": ("delivered", "failed")}
@@ -101,3 +107,22 @@ def buckets_of(metric: str) -> Sequence[float]:
     """The upper bounds of a histogram, as the catalogue has them."""
     known = FAMILIES.get(metric)
     return known.buckets if known is not None and known.buckets is not None else SECONDS
+
+
+# The names are few, and some are asked for with every request.
+@lru_cache(maxsize=1024)
+def check_name(name: str, labels: tuple[str, ...] | None = None) -> None:
+    """Raises ValueError for a number (or its labels) that the catalogue lacks.
+
+    It would have no row before its first event, and nobody would be told what it means.
+    """
+    metric, _, part = name.rpartition("_")
+    plain, histogram = FAMILIES.get(name), FAMILIES.get(metric)
+    if plain is not None and plain.buckets is None:
+        own = {*plain.labels}
+    elif histogram is not None and histogram.buckets is not None and part in PARTS:
+        own = {*histogram.labels} | ({"le"} if part == "bucket" else set())
+    else:
+        raise ValueError(f"the catalogue has no number {name}")
+    if labels is not None and own != {*labels}:
+        raise ValueError(f"{name} has the labels {sorted(own)}, not {[*labels]}")

@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections import Counter
 
 from tasks.job import Job, JobState
-from tasks.store.catalogue import buckets_of
+from tasks.store.catalogue import buckets_of, check_name
 
 
 def counter_name(metric: str, **labels: str) -> str:
-    """The name of a number with its labels, in a fixed order."""
-    inside = ",".join(f"{label}={labels[label]}" for label in sorted(labels))
+    """The name of a number and its labels, in fixed order. ValueError if the catalogue lacks it."""
+    names = tuple(sorted(labels))
+    check_name(metric, names)
+    inside = ",".join(f"{label}={labels[label]}" for label in names)
     return f"{metric}{{{inside}}}" if inside else metric
 
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 
 from config.values import KINDS
+from tasks.store.catalogue import check_name
 from tasks.store.connection import StorePart, translated
 from tasks.store.keys import COUNTERS, TOTALS, WORKERS, key
 from tasks.store.values import Gauges, WorkerReport
@@ -38,9 +39,11 @@ class Statistics(StorePart):
         return faults
 
     def count(self, numbers: Mapping[str, float]) -> None:
-        """Add to counters (see `counters.counter_name`)."""
+        """Add to counters (see `counters.counter_name`). ValueError: the catalogue lacks one."""
         if not numbers:
             return
+        for name in numbers:
+            check_name(name.partition("{")[0])
         self.run("count", [COUNTERS], *(part for pair in numbers.items() for part in pair))
 
     def counters(self) -> dict[str, float]:

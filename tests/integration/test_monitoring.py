@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tasks.store.catalogue import FAMILIES
 from tests.support import answers
 from tests.support.media import Video, cached_video
 from tests.support.origin import Origin
@@ -149,6 +150,11 @@ def test_every_alert_is_tried_in_good_and_in_bad_times() -> None:
     silent = {case["alertname"] for case in tests[0]["alert_rule_test"]}
     fired = {case["alertname"] for case in tests[-1]["alert_rule_test"] if case["exp_alerts"]}
     assert silent == fired == ALERTS.keys()
+
+
+def test_every_number_that_the_store_counts_is_explained() -> None:
+    page = (CONFIG.parent / "docs/monitoring.md").read_text()
+    assert [name for name in FAMILIES if not re.search(rf"`{name}[`{{]", page)] == []
 
 
 def test_panels_do_not_overlap_and_have_numbers_of_their_own() -> None:

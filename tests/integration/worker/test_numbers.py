@@ -82,3 +82,9 @@ def test_adding_nothing_makes_no_number(engine: Engine) -> None:
     store: Store = engine.store
     store.count({})
     assert store.counters() == {}
+
+
+def test_a_number_that_the_catalogue_lacks_is_not_kept(engine: Engine) -> None:
+    with pytest.raises(ValueError, match="surprises_total"):
+        engine.store.count({"stray_files_total": 1, "surprises_total{kind=clip}": 1})
+    assert engine.store.counters() == {}

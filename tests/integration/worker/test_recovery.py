@@ -184,10 +184,10 @@ def test_a_full_store_does_not_keep_lost_jobs_from_their_end(
         assert engine.store.lock("housekeeper", "me", 5)
         assert not engine.store.lock("housekeeper", "another", 5)
         engine.housekeeper.keep_house()
-        engine.store.count({"something_total": 2, "else_total": 0.5})
+        engine.store.count({"stray_files_total": 2, "stream_bytes_total": 0.5})
         client.config_set("maxmemory", "0")
     assert engine.store.job(job_id).state is JobState.FAILED
-    assert engine.store.counters()["something_total"] == 2
+    assert engine.store.counters()["stray_files_total"] == 2
 
 
 def test_a_housekeeper_that_goes_leaves_the_house_to_the_next_at_once(engine: Engine) -> None:

@@ -17,15 +17,38 @@ JOB = Job("1" * 26, ExtractSpec(Source(url="https://x.example")), "ann", 100.0, 
 
 
 def test_a_name_has_its_labels_in_order() -> None:
-    assert counter_name("m", b="2", a="1") == "m{a=1,b=2}"
-    assert counter_name("m") == "m"
+    assert counter_name("jobs_total", state="failed", kind="clip") == (
+        "jobs_total{kind=clip,state=failed}"
+    )
+    assert counter_name("stray_files_total") == "stray_files_total"
+
+
+@pytest.mark.parametrize(
+    ("metric", "labels"),
+    [
+        ("surprises_total", {}),
+        ("surprises_seconds_count", {}),
+        ("jobs_total_count", {"kind": "clip", "state": "failed"}),  # no histogram
+        ("job_run_seconds", {"kind": "clip"}),  # one, and this is none of its parts
+        ("jobs_total", {"kind": "clip"}),
+        ("stray_files_total", {"kind": "clip"}),
+        ("job_run_seconds_sum", {"kind": "clip", "le": "5"}),
+    ],
+)
+def test_a_number_that_the_catalogue_lacks_has_no_name(metric: str, labels: dict[str, str]) -> None:
+    with pytest.raises(ValueError, match=metric):
+        counter_name(metric, **labels)
 
 
 @pytest.mark.parametrize(
     ("value", "bound"), [(0.0, "0.1"), (0.1, "0.1"), (0.11, "0.25"), (3600, "3600"), (9e9, "+Inf")]
 )
 def test_an_observation_falls_into_one_bucket(value: float, bound: str) -> None:
-    assert observed("m", value) == {f"m_bucket{{le={bound}}}": 1, "m_sum": value, "m_count": 1}
+    assert observed("admission_wait_seconds", value) == {
+        f"admission_wait_seconds_bucket{{le={bound}}}": 1,
+        "admission_wait_seconds_sum": value,
+        "admission_wait_seconds_count": 1,
+    }
 
 
 def test_a_move_counts_once_and_a_change_without_a_move_not_at_all() -> None:
