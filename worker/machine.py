@@ -117,11 +117,17 @@ class JobMachine:
         self._tools = toolbox.tools(folder, held, need)
 
     def account(self, *, stopped: bool = False) -> Usage:
-        """What the attempt took, noted for later estimates; `stopped` for taking too much."""
+        """What the attempt took, noted for later estimates; `stopped` for taking too much.
+
+        Of one that was stopped only what was weighed is noted: that a tool says it had no memory
+        may have other reasons, and others may have put the words in its mouth.
+        """
         peak_bytes = self._tools.peak_bytes
         usage = Usage(peak_bytes, self._need.estimate_bytes or self._need.memory_bytes)
+        if least_bytes := self._tools.stopped_at_bytes if stopped else peak_bytes:
+            seen = max(peak_bytes, least_bytes)
+            self._toolbox.peaks.note(self._need, seen, stopped=stopped)
         if peak_bytes:
-            self._toolbox.peaks.note(self._need, peak_bytes, stopped=stopped)
             self._held.counters.update(usage.counters(self._held.job.kind))
         return usage
 

@@ -30,6 +30,7 @@ from worker.process import End, Finished, Limits, Stop, Stopped, run_process
 from worker.proctree import SIGKILL
 
 OnProgress = Callable[[Progress], None]
+NEAR_LIMIT = 0.9  # of what a tool may hold: who fails there may have been refused the rest
 # What Python, the loader, FFmpeg's libraries and x264 say when they are refused memory.
 _NO_MEMORY = re.compile(
     r"MemoryError|Cannot allocate memory|malloc of size \d+ failed|std::bad_alloc"
@@ -54,6 +55,7 @@ class Tools:
         self.folder = folder
         self.memory_bytes = memory_bytes  # what each tool may hold; they run one after the other
         self.peak_bytes = 0
+        self.stopped_at_bytes = 0  # the limit that a tool met by its weight, whatever it said
         self.counters = counters
         self._stop = stop
         self._groups = groups
@@ -91,6 +93,8 @@ class Tools:
             )
             note(_account(finished))
         self.peak_bytes = max(self.peak_bytes, finished.peak_bytes)
+        if _met_limit(finished, limits.memory_bytes):
+            self.stopped_at_bytes = limits.memory_bytes or 0
         if finished.peak_bytes:
             self.counters.update(observed("subprocess_peak_bytes", finished.peak_bytes, tool=tool))
         return self._unless_stopped(finished)
@@ -138,6 +142,13 @@ class Tools:
         argv = [sys.executable, "-m", f"worker.media.{name}", encode_spec(spec)]
         finished = self.run(name, argv, limits, on_line)
         return _answer(finished, answers, self.memory_bytes)
+
+
+def _met_limit(finished: Finished, memory_bytes: int | None) -> bool:
+    """Whether it ended for want of memory: stopped for its weight, or failed just below that."""
+    if memory_bytes is None or (finished.end is End.EXITED and finished.returncode == 0):
+        return False
+    return finished.peak_bytes >= NEAR_LIMIT * memory_bytes
 
 
 def _account(finished: Finished) -> dict[str, Value]:

@@ -54,20 +54,23 @@ def need_of(
     More threads only while cores are idle and they fit; leaner settings when the budget would
     otherwise not hold one such job for each of the machine's `cores`, or not this one. `joins`: a
     smart cut is still possible, else the whole range is encoded. `factor` corrects the model for
-    a shape by the peaks that were seen. Raises NoSuchStream when the source lacks what was asked
-    for.
+    a shape by the peaks that were seen; it never makes a job that fits one that does not, so what
+    was learned wrongly can be learned anew. Raises NoSuchStream when the source lacks what was
+    asked for.
     """
     table = table or shipped_table()
     if not isinstance(spec, ClipSpec):
         model_bytes = table.bytes_of(site_terms(spec.kind))
-        return _corrected(Need(0, model_bytes=model_bytes, shape=spec.kind), spec.kind, factor)
+        model = Need(0, model_bytes=model_bytes, shape=spec.kind)
+        return _fitting(_corrected(model, spec.kind, factor), spec.kind, budget_bytes)
 
     def need(threads: int, lean: int) -> Need:
         model = _clip(spec, facts or _UNKNOWN, threads, lean, joins, table)
         return _corrected(model, spec.kind, factor)
 
     steps = range(_last_lean_step(spec, facts or _UNKNOWN, joins) + 1)
-    return _chosen(need, steps, idle_cores, budget_bytes, cores or cpu_count())
+    chosen = _chosen(need, steps, idle_cores, budget_bytes, cores or cpu_count())
+    return _fitting(chosen, spec.kind, budget_bytes)
 
 
 def _chosen(
@@ -119,6 +122,15 @@ def _shape(plan: CutPlan, way: Way, joins: bool) -> str:
 def _corrected(model: Need, kind: str, factor: Factor) -> Need:
     """The model's word corrected, with room for its error and for what may come on top."""
     estimate = round(model.model_bytes * factor(model.shape))
+    return replace(model, estimate_bytes=estimate, memory_bytes=_reserved_bytes(estimate, kind))
+
+
+def _reserved_bytes(estimate: int, kind: str) -> int:
     spared = max(round(estimate * (1 + SPARE_SHARE)), estimate + LEAST_SPARE_BYTES)
-    reserved = max(spared, LEAST_BYTES[kind]) + GUARD_BYTES
-    return replace(model, estimate_bytes=estimate, memory_bytes=reserved)
+    return max(spared, LEAST_BYTES[kind]) + GUARD_BYTES
+
+
+def _fitting(need: Need, kind: str, budget_bytes: int) -> Need:
+    """All there is for what would fit by the model alone: it runs, and its peak is seen."""
+    fits = _reserved_bytes(need.model_bytes, kind) <= budget_bytes < need.memory_bytes
+    return replace(need, memory_bytes=budget_bytes) if fits else need

@@ -13,7 +13,6 @@ from worker.memory.need import Need
 log = logging.getLogger(__name__)
 
 FRESH_SECONDS = 10.0  # so long the factors that were read last will do
-STOPPED_SHARE = 1.5  # what was stopped at its limit would have taken more; nobody knows how much
 
 
 class Peaks:
@@ -35,13 +34,17 @@ class Peaks:
         return self._factors.get(shape, 1.0)
 
     def note(self, need: Need, peak_bytes: int, *, stopped: bool) -> None:
-        """A job of this need ended; `stopped` when it was for using more than it may."""
+        """A job of this need ended; `stopped` when it was for using more than it may.
+
+        What was stopped took at least so much: that raises an estimate and never lowers one.
+        """
         if self._store is None or not need.model_bytes:
             return
-        if stopped:
-            peak_bytes = max(peak_bytes, round(STOPPED_SHARE * need.memory_bytes))
+        seen = peak_bytes / need.model_bytes
+        if stopped and seen <= self.factor(need.shape):
+            return
         try:
-            factor = self._store.note_peak(need.shape, peak_bytes / need.model_bytes)
+            factor = self._store.note_peak(need.shape, seen)
         except StoreUnavailable:
             log.warning("a peak could not be noted", extra={"values": {"shape": need.shape}})
             return

@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from tasks.media import MediaFacts, VideoFacts
+from tasks.specs import ClipSpec, DownloadSpec, ExtractSpec, Output, Source, Spec
 from tasks.store import Store
 from tasks.store.peaks import LEAST, MOST, PATIENCE, SHAPES_KEPT
 from tests.support.records import at_once
 from tests.support.valkey import ValkeyServer
 from worker.memory.need import Need
+from worker.memory.needs import need_of
 from worker.memory.peaks import Peaks
 
 MIB = 1024**2
 NEED = Need(memory_bytes=115 * MIB, model_bytes=100 * MIB, estimate_bytes=100 * MIB, shape="a")
+URL = Source(url="https://example.org/v")
+FACTS = MediaFacts(
+    "mov,mp4", 0.0, 60.0, 1_000_000, VideoFacts("h264", None, 1920, 1080, "yuv420p", 8, 25.0)
+)
+SPECS: tuple[Spec, ...] = (
+    ExtractSpec(URL),
+    DownloadSpec(URL),
+    ClipSpec(URL, 0.0, 10.0, "smart", Output()),
+    ClipSpec(URL, 0.0, 10.0, "encode", Output(quality="draft")),
+    ClipSpec(URL, 0.0, 10.0, "encode", Output(container="webm")),
+)
 
 
 def note(peaks: Peaks, mib: float, times: int = 1, *, stopped: bool = False) -> None:
@@ -40,11 +56,38 @@ def test_peaks_below_lower_it_only_after_several_and_slowly(store: Store) -> Non
     assert peaks.factor("a") == pytest.approx(1.0, abs=0.02)
 
 
-def test_a_job_stopped_for_memory_counts_as_half_more_than_its_limit(store: Store) -> None:
+def test_a_job_stopped_for_memory_took_at_least_what_was_seen_which_lowers_nothing(
+    store: Store,
+) -> None:
     peaks = Peaks(store)
-    note(peaks, 90, stopped=True)
+    note(peaks, 120, stopped=True)
+    assert peaks.factor("a") == pytest.approx(1.2)
 
-    assert peaks.factor("a") == pytest.approx(1.5 * 1.15)
+    note(peaks, 50, 2 * PATIENCE, stopped=True)
+    assert peaks.factor("a") == pytest.approx(1.2)
+
+
+@pytest.mark.parametrize("budget_mib", [352, 400])
+@pytest.mark.parametrize("spec", SPECS, ids=lambda spec: f"{spec.kind} {vars(spec).get('mode')}")
+def test_however_many_jobs_were_stopped_the_next_of_their_kind_may_run_and_show_what_it_takes(
+    store: Store, spec: Spec, budget_mib: int
+) -> None:
+    peaks = Peaks(store, fresh_seconds=0)
+    plain = need_of(spec, FACTS, budget_bytes=budget_mib * MIB)
+    assert plain.memory_bytes < budget_mib * MIB
+
+    def need() -> Need:
+        return need_of(spec, FACTS, budget_bytes=budget_mib * MIB, factor=peaks.factor)
+
+    for _ in range(4):  # each in its last attempt, with all there is
+        all_of_it = replace(need(), memory_bytes=budget_mib * MIB)
+        peaks.note(all_of_it, all_of_it.memory_bytes, stopped=True)
+        assert need().memory_bytes <= budget_mib * MIB
+    assert peaks.factor(plain.shape) > 1.2
+
+    for _ in range(60):
+        peaks.note(need(), plain.model_bytes, stopped=False)
+    assert need().memory_bytes == pytest.approx(plain.memory_bytes, rel=0.02)
 
 
 def test_no_peak_makes_an_estimate_absurd(store: Store) -> None:

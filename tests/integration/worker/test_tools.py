@@ -113,3 +113,23 @@ def test_a_clip_within_its_bounds_is_made(tmp_path: Path, source: Path) -> None:
     own = tools(tmp_path, 500 * MIB)
     assert cut(own, source, file_bytes=50 * MIB)["frames"] == 50
     assert own.peak_bytes < 500 * MIB
+
+
+def test_only_a_tool_that_met_its_limit_by_weight_is_known_to_have_met_it(tmp_path: Path) -> None:
+    own = tools(tmp_path, 100 * MIB)
+
+    def run(program: str) -> int:
+        own.run("tool", [sys.executable, "-I", "-S", "-c", program], own.limits())
+        return own.stopped_at_bytes
+
+    assert run("raise MemoryError") == 0
+    assert run("held = bytearray(90 * 2**20)") == 0  # it was enough
+    assert run("held = bytearray(90 * 2**20); raise MemoryError") == 100 * MIB
+
+
+def test_a_tool_that_was_stopped_for_its_weight_met_its_limit(tmp_path: Path) -> None:
+    small = tools(tmp_path, 20 * MIB)
+    held = "held = bytearray(50 * 2**20)\nimport time; time.sleep(30)"
+    finished = small.run("tool", [sys.executable, "-I", "-S", "-c", held], small.limits())
+    assert finished.end is End.MEMORY
+    assert small.stopped_at_bytes == 20 * MIB
