@@ -6,6 +6,7 @@ import errno
 import os
 import re
 import shutil
+import stat
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from tasks.errors import ArtifactExpired, StorageFull, TooLarge
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
 # A disk that has come loose may be there again at the next attempt.
 _NOT_NOW = {errno.EROFS, errno.EIO, errno.ESTALE, errno.EACCES, errno.EPERM}
+_ABSENT = {errno.ENOENT, errno.ENOTDIR}
 _KEY = re.compile(r"[0-9a-z]{2}/[0-9a-z]{26}\.[a-z0-9]{1,8}")
 
 
@@ -75,15 +77,16 @@ class Storage:
         return StoredFile(key, target.stat().st_size, digest)
 
     def path(self, key: str) -> Path:
-        """The local file of a key. Raises ArtifactExpired when it is gone."""
+        """The local file of a key. Raises ArtifactExpired when it is gone, or StorageFull."""
         path = self._checked(key)
-        if not path.is_file():
+        if self._size_of(path) is None:
             raise ArtifactExpired("the file is no longer kept")
         return path
 
-    def has(self, key: str) -> bool:
-        """Whether the file is there."""
-        return self._checked(key).is_file()
+    def has(self, key: str, size_bytes: int | None = None) -> bool:
+        """Whether the file is there, and of that size if one is named. Raises StorageFull."""
+        found = self._size_of(self._checked(key))
+        return found is not None and size_bytes in (None, found)
 
     def delete(self, key: str) -> None:
         """Remove a file, or what was brought of it so far; it is no fault if it is gone already."""
@@ -121,6 +124,18 @@ class Storage:
         probe.write_bytes(b"")
         # Another thread may have asked at the same moment.
         probe.unlink(missing_ok=True)
+
+    def _size_of(self, path: Path) -> int | None:
+        """The size of a file; None when it is not there, which only a storage that is can tell."""
+        try:
+            found = path.stat()
+        except OSError as error:
+            if error.errno in _NOT_NOW or not self.root.is_dir():
+                raise StorageFull("the storage cannot be read") from error
+            if error.errno in _ABSENT:
+                return None
+            raise
+        return found.st_size if stat.S_ISREG(found.st_mode) else None
 
     def _checked(self, key: str) -> Path:
         if not _KEY.fullmatch(key):

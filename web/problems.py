@@ -23,6 +23,7 @@ from tasks.errors import (
     NotFound,
     QueueFull,
     RequestError,
+    StorageFull,
     StoreUnavailable,
 )
 from web.errors import (
@@ -80,6 +81,7 @@ def register_problems(app: Flask) -> None:
     """Make every error of the application a problem document."""
     app.register_error_handler(RequestError, _refused)
     app.register_error_handler(JobError, _refused_source)
+    app.register_error_handler(StorageFull, _storage_away)
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(Exception, _unexpected)
 
@@ -131,6 +133,12 @@ def _refused_source(error: JobError) -> Response:
     """What would have failed the job is known before it is accepted, as with a blocked address."""
     _, title = PROBLEMS[InvalidRequest]
     return problem(HTTPStatus.UNPROCESSABLE_ENTITY, error.code, title, error.message)
+
+
+def _storage_away(error: StorageFull) -> Response:
+    """Whether a file is there cannot be told now: it is not gone, and nobody asked wrongly."""
+    status, title = HTTPStatus.SERVICE_UNAVAILABLE, "Artifacts cannot be read now"
+    return problem(status, error.code, title, error.message, headers={"Retry-After": "10"})
 
 
 def _http_error(error: HTTPException) -> Response:

@@ -99,7 +99,7 @@ class Publisher:
             stored = [self._store.artifact(item["id"]) for item in earlier.result["artifacts"]]
         except (NotFound, ArtifactExpired):
             return None
-        if not all(self._storage.has(item.storage_key) for item in stored):
+        if not all(self._storage.has(item.storage_key, item.size_bytes) for item in stored):
             return None
         values = {k: v for k, v in earlier.result.items() if k not in _OF_ONE_RUN}
         if "deduplicated" in values:

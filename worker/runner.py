@@ -11,7 +11,7 @@ from functools import partial
 from config.logs import log_context
 from tasks.errors import JobError, MemoryExceeded, StoreUnavailable
 from tasks.interfaces import Outcome
-from tasks.job import Failure, Job, WaitReason
+from tasks.job import Failure, Job, JobState, WaitReason
 from tasks.kinds import run_kind
 from tasks.retry import delay_before_retry
 from tasks.settlement import Settlement
@@ -19,7 +19,7 @@ from tasks.store import ArtifactGone, CancelRequested, Extras, LeaseLost, Store
 from tasks.store.counters import observed
 from tasks.tracing import NO_TRACING, Note, Tracing
 from worker.admission import Budget, NoRoomYet, Reservation, Wait
-from worker.conditions import Conditions, NotNow
+from worker.conditions import DISK_PAUSE_SECONDS, Conditions, NotNow
 from worker.machine import JobMachine, Toolbox
 from worker.memory.need import Need
 from worker.publishing import Publisher
@@ -210,8 +210,9 @@ class Runner:
     def _fail(self, held: Held, error: JobError) -> None:
         """Try again later if that can help, else end the job."""
         job = held.job
-        if job.attempt == 0:  # refused before it could start, as by the memory budget
-            self._end(held, lambda job, now: job.failed(now, Failure.of(error)))
+        if job.state is JobState.QUEUED and error.retryable:
+            # Nothing was tried yet, so nothing is counted: what is away now is waited for.
+            self._postpone(held, NotNow(DISK_PAUSE_SECONDS, error.code))
             return
         delay = delay_before_retry(error, job.attempt, job.max_attempts)
         if delay is None:

@@ -9,7 +9,7 @@ from flask import Flask
 from werkzeug.exceptions import default_exceptions
 
 import web.errors  # noqa: F401 - its classes count too
-from tasks.errors import InvalidRequest, JobError, RequestError
+from tasks.errors import InvalidRequest, JobError, RequestError, StorageFull
 from web.problems import PROBLEMS, RETRY_AFTER_SECONDS, register_problems
 
 
@@ -66,7 +66,10 @@ def test_a_job_error_at_submission_is_a_422_with_its_code(app: Flask, kind: type
 
     app.add_url_rule("/", view_func=view)
     answer = app.test_client().get("/")
-    assert (answer.status_code, answer.json["code"]) == (422, kind.code)
+    # But for a storage that is away: nothing is wrong with what was asked.
+    assert answer.status_code == (503 if kind is StorageFull else 422)
+    assert answer.json["code"] == kind.code
+    assert ("Retry-After" in answer.headers) == (kind is StorageFull)
 
 
 @pytest.mark.parametrize("status", sorted(default_exceptions))

@@ -152,6 +152,16 @@ def test_a_file_that_is_no_longer_kept_is_gone(
     refused(client.get(path), 410, "artifact_expired")
 
 
+def test_a_file_in_a_storage_that_is_away_is_not_said_to_be_gone(
+    client: httpx.Client, path: str, api: Api
+) -> None:
+    elsewhere = api.storage.root.with_name("elsewhere")
+    api.storage.root.rename(elsewhere)
+    refused(client.get(path), 503, "storage_full")
+    elsewhere.rename(api.storage.root)
+    assert client.get(path).status_code == 200
+
+
 def test_a_large_file_is_sent_without_being_held(
     client: httpx.Client, hands: Hands, api: Api, tmp_path: Path
 ) -> None:
