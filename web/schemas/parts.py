@@ -61,7 +61,9 @@ class SourceSchema(StrictSchema):
         validate=_ID,
         metadata={"description": "The artifact of a job, finished or not, that gives media."},
     )
-    upload_id = StrictString(validate=_ID, metadata={"description": "An uploaded file."})
+    upload_id = StrictString(
+        validate=_ID, metadata={"description": "An uploaded file: not yet, always refused."}
+    )
 
     @validates_schema
     def exactly_one(self, values: dict[str, Any], **_: Any) -> None:
