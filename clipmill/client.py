@@ -84,14 +84,6 @@ class Client:
         body = {"defaults": dict(defaults or {}), "jobs": [dict(job) for job in jobs]}
         return Batch.read(self._submit("/batches", body, idempotency_key))
 
-    def upload(self, path: Path) -> str:
-        """Send a local media file; the id that `{"upload_id": …}` takes."""
-        with path.open("rb") as file:
-            document = self._connection.json(
-                "POST", f"{API}/uploads", repeatable=False, files={"file": (path.name, file)}
-            )
-        return str(document["id"])
-
     def job(self, job_id: str, *, hang_seconds: float = 0.0) -> Job:
         """The job, at the latest after `hang_seconds` (≤60), sooner once it is final."""
         return Job.read(self._get(f"/jobs/{job_id}", {}, hang_seconds))

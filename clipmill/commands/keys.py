@@ -64,10 +64,11 @@ def list_(path: Path, as_json: bool) -> None:
 @keys.command()
 @click.argument("name")
 @file_option
-def remove(name: str, path: Path) -> None:
+@json_option
+def remove(name: str, path: Path, as_json: bool) -> None:
     """Remove the key called NAME: from then on nobody can use it."""
     try:
         remove_key(path, name)
     except (KeyRefused, OSError) as error:
         raise click.ClickException(str(error)) from error
-    click.echo(f"Removed {name}.")
+    click.echo(json.dumps({"name": name, "removed": True}) if as_json else f"Removed {name}.")

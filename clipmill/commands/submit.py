@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 import click
 
-from clipmill.client import Client
 from clipmill.commands.follow import finish_batch, finish_job
 from clipmill.commands.session import Session, api_command, given
 
@@ -20,8 +18,8 @@ OUTPUT_FIELDS = ("container", "width", "height", "fit", "fps", "quality", "audio
 def submit() -> None:
     """Queue work: extract, download, clip, or a batch of them.
 
-    A SOURCE is a URL, a file on this machine, or `job:ID` of an earlier download. The id of the
-    new job is printed; with --wait the command lasts until the job is done.
+    A SOURCE is a URL, or `job:ID` of an earlier download. The id of the new job is printed; with
+    --wait the command lasts until the job is done.
     """
 
 
@@ -112,21 +110,22 @@ def _submit_one(session: Session, kind: str, source: str, options: dict[str, Any
     wait = options.pop("wait")
     metadata = dict(_pair(text) for text in options.pop("metadata"))
     fields = given(options | {"metadata": metadata or None})
-    job = session.client.submit(kind, resolve_source(session.client, source), **fields)
+    job = session.client.submit(kind, resolve_source(source), **fields)
     if wait:
         finish_job(session, job.id)
     else:
         session.print(job.id, job.document)
 
 
-def resolve_source(client: Client, text: str) -> Mapping[str, str]:
-    """What the API understands as this source; a local file is uploaded."""
+def resolve_source(text: str) -> Mapping[str, str]:
+    """What the API understands as this source. Raises BadParameter for what is on this machine."""
     if text.startswith("job:"):
         return {"job_id": text.removeprefix("job:")}
-    if text.startswith("upload:"):
-        return {"upload_id": text.removeprefix("upload:")}
-    if "://" not in text and Path(text).is_file():
-        return {"upload_id": client.upload(Path(text))}
+    if "://" not in text or text.lower().startswith("file:"):
+        raise click.BadParameter(
+            f"{text!r} is neither a URL nor job:ID. Files of this machine cannot be sent yet.",
+            param_hint="SOURCE",
+        )
     return {"url": text}
 
 
