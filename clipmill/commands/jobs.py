@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +14,12 @@ from clipmill.client import Client
 from clipmill.commands.follow import finish_batch, finish_job
 from clipmill.commands.screen import describe
 from clipmill.commands.session import Session, api_command, given
-from clipmill.errors import ApiProblem
+from clipmill.errors import ApiProblem, BadAnswer, DamagedDownload
 from clipmill.transfer import local_name
 
 HTTP_NOT_FOUND = 404
+# What went wrong with one file says nothing of the next, as a broken line would.
+OF_ONE_ALONE = (ApiProblem, BadAnswer, DamagedDownload)
 
 
 @click.command()
@@ -39,18 +43,25 @@ def watch(session: Session, id_: str) -> None:
 def fetch(session: Session, id_: str, folder: Path) -> None:
     """Fetch the files of a job or batch that is done.
 
-    A broken transfer is resumed by the same command; every file is checked by its hash.
+    A broken transfer is resumed by the same command; every file is checked by its hash. Exit 1
+    when one could not be had, such as one that is no longer kept; the others are fetched.
     """
     found = find(session.client, id_)
     jobs_done = [found] if isinstance(found, Job) else list(found.jobs)
-    paths = []
+    paths, missing = [], 0
     for number, job in enumerate(jobs_done, start=1):
         # Jobs of a batch may have files of the same name.
         prefix = "" if len(jobs_done) == 1 else f"{number:0{len(str(len(jobs_done)))}d}-"
         for artifact in job.artifacts:
-            name = prefix + local_name(artifact)
-            paths.append(session.client.download(artifact, folder, name=name))
+            try:
+                name = prefix + local_name(artifact)
+                paths.append(session.client.download(artifact, folder, name=name))
+            except OF_ONE_ALONE as fault:
+                missing += 1
+                session.complain(f"{artifact.name} of {job.id}", fault)
     session.print("\n".join(map(str, paths)), [str(path) for path in paths])
+    if missing:
+        sys.exit(1)
     if not paths:
         raise click.ClickException(f"{id_} has no files (it is {found.state})")
 
@@ -78,11 +89,24 @@ def jobs(session: Session, id_: str | None, limit: int, **filters: Any) -> None:
 @click.argument("ids", metavar="ID...", nargs=-1, required=True)
 @api_command
 def cancel(session: Session, ids: tuple[str, ...]) -> None:
-    """Cancel jobs or whole batches."""
+    """Cancel jobs or whole batches. Exit 1 when one could not be; the others are cancelled.
+
+    With --json a list tells of each in turn: as it is now, or `{"id", "refused"}` and why.
+    """
+    answers: list[Mapping[str, Any]] = []
     for id_ in ids:
-        batch = isinstance(find(session.client, id_), Batch)
-        answer = session.client.cancel_batch(id_) if batch else session.client.cancel(id_)
-        session.print(f"{id_} {answer.state}", answer.document)
+        try:
+            batch = isinstance(find(session.client, id_), Batch)
+            answer = session.client.cancel_batch(id_) if batch else session.client.cancel(id_)
+        except ApiProblem as problem:
+            session.complain(id_, problem)
+            answers.append({"id": id_, "refused": problem.document})
+        else:
+            session.say(f"{id_} {answer.state}")
+            answers.append(answer.document)
+    session.tell(answers)
+    if any("refused" in answer for answer in answers):
+        sys.exit(1)
 
 
 def find(client: Client, id_: str) -> Job | Batch:

@@ -25,7 +25,22 @@ class Session:
 
     def print(self, text: str, document: Any) -> None:
         """The text for people, the document for scripts."""
-        click.echo(json.dumps(document, indent=2, ensure_ascii=False) if self.as_json else text)
+        self.say(text)
+        self.tell(document)
+
+    def say(self, text: str) -> None:
+        """For people only."""
+        if not self.as_json:
+            click.echo(text)
+
+    def tell(self, document: Any) -> None:
+        """For scripts only; once, for a script reads one document."""
+        if self.as_json:
+            click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+
+    def complain(self, of: str, fault: ClientError) -> None:
+        """One of several things could not be done; the others are none the worse for it."""
+        click.echo(f"Error: {of}: {fault}", err=True)
 
 
 def json_option(function: Function) -> Function:

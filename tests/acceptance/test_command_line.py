@@ -113,6 +113,43 @@ def test_a_running_job_and_a_batch_are_cancelled(run, origin: Origin, tmp_path: 
     assert run("cancel", job_id).exit_code == 1
 
 
+def test_one_that_cannot_be_cancelled_does_not_keep_the_others(run, origin: Origin) -> None:
+    silent = origin.add("/silent.mp4", answers.silence())
+    ids = [run("submit", "download", f"{silent}?{n}").stdout.strip() for n in range(4)]
+    assert run("cancel", ids[0]).exit_code == 0
+    assert "cancelled" in run("watch", ids[0]).stdout
+    two = run("cancel", ids[0], "nothing", ids[1])
+    assert two.exit_code == 1
+    assert [line.split()[0] for line in two.stdout.splitlines()] == [ids[1]]
+    assert f"{ids[0]}: " in two.stderr
+    assert "nothing: " in two.stderr
+    rest = run("cancel", ids[0], *ids[2:], "--json")
+    assert rest.exit_code == 1
+    first, *others = json.loads(rest.stdout)
+    assert (first["id"], first["refused"]["code"]) == (ids[0], "job_already_final")
+    assert [job["id"] for job in others] == ids[2:]
+    for job_id in ids:
+        assert "cancelled" in run("watch", job_id).stdout
+
+
+def test_one_file_that_is_no_longer_kept_does_not_keep_the_others(
+    run, system: System, source: str, tmp_path: Path
+) -> None:
+    clips = [{"start": start, "end": start + 1} for start in (0, 2, 4)]
+    batch = {"defaults": {"kind": "clip", "source": {"url": source}, "mode": "encode"}}
+    (tmp_path / "batch.json").write_text(json.dumps(batch | {"jobs": clips}))
+    made = run("submit", "batch", tmp_path / "batch.json", "--wait", "--json")
+    first = json.loads(made.stdout)["jobs"][0]
+    (artifact,) = first["result"]["artifacts"]
+    (kept,) = (system.data / "artifacts").glob(f"*/{artifact['id']}.*")
+    kept.unlink()
+    done = run("fetch", json.loads(made.stdout)["id"], "-o", tmp_path / "out", "--json")
+    assert done.exit_code == 1
+    assert [Path(path).name[:2] for path in json.loads(done.stdout)] == ["2-", "3-"]
+    assert all(Path(path).is_file() for path in json.loads(done.stdout))
+    assert first["id"] in done.stderr
+
+
 def test_an_unknown_id_is_exit_status_one(run) -> None:
     for command in ("watch", "fetch", "cancel"):
         result = run(command, "nothing")
