@@ -53,7 +53,7 @@ def create_app(
         raise StoreNotSet(
             "CLIPMILL_REDIS_URL is not set: `clipmill up` starts an embedded server and sets it"
         )
-    store = store or Store.at(settings.redis_url)
+    store = store or Store.for_requests(settings.redis_url)
     check_policy(store, settings.redis_policy)
     storage = storage or Storage.at(settings.storage_url)
     broker = Broker(make_celery(settings.broker_url))

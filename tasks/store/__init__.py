@@ -7,7 +7,7 @@ from typing import Self
 from tasks.store.artifacts import Artifacts
 from tasks.store.batches import Batches
 from tasks.store.changes import Changes
-from tasks.store.connection import connect
+from tasks.store.connection import REQUEST_SECONDS, connect
 from tasks.store.leases import LEASE_SECONDS, Leases
 from tasks.store.listing import Listing
 from tasks.store.moves import (
@@ -65,5 +65,10 @@ class Store(Artifacts, Batches, Leases, Listing, PeakFactors, Sites, Statistics)
 
     @classmethod
     def at(cls, url: str) -> Self:
-        """The store behind a URL."""
+        """The store behind a URL, as a worker uses it."""
         return cls(connect(url))
+
+    @classmethod
+    def for_requests(cls, url: str) -> Self:
+        """The store behind a URL for who has to answer soon, whether it answers or not."""
+        return cls(connect(url, REQUEST_SECONDS, requests=True))

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.resources import files
+from queue import Empty, LifoQueue
 from typing import Any
 
 from config.imports import hidden
@@ -42,21 +45,60 @@ _SCRIPTS = {
 }
 _REFUSED_WHEN_FULL = {"open_batch", "once", "create"}
 _CONNECTIONS = 32
+# A request is answered within two seconds, also when its store is silent; a worker has time.
+REQUEST_SECONDS = 1.5
+_WORKER_SECONDS = 2.5
+# For so long after a silence nobody waits for the same store again.
+_SILENT_SECONDS = 0.25
 _ALLOWED_WHEN_FULL = "#!lua flags=allow-oom\n"
 
 
-def connect(url: str, timeout_seconds: float = 2.5) -> redis.Redis:
-    """A client with short time-outs: a request must not hang on a store that is gone.
+class _Line(LifoQueue[Any]):
+    """The free connections, and those who wait for one."""
+
+    silent_until = -math.inf
+
+    def get(self, block: bool = True, timeout: float | None = None) -> Any:
+        """The next free one; none at all when the store was silent to another this moment."""
+        connection = super().get(block, timeout)
+        if time.monotonic() < self.silent_until:
+            self.put_nowait(connection)
+            raise Empty
+        return connection
+
+
+class _RequestPool(redis.BlockingConnectionPool):
+    """Connections for requests: one silence of the store is waited for once.
+
+    Else those in line would wait out the same silence after those before them, and a request that
+    asks twice would wait twice.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(queue_class=_Line, **options)  # type: ignore[no-untyped-call]
+
+    def release(self, connection: Any) -> None:
+        """Take one back. Whom the store has failed, and not only once, closed it."""
+        if not connection.is_connected:
+            self.pool.silent_until = time.monotonic() + _SILENT_SECONDS
+        super().release(connection)  # type: ignore[no-untyped-call]
+
+
+def connect(
+    url: str, timeout_seconds: float = _WORKER_SECONDS, *, requests: bool = False
+) -> redis.Redis:
+    """A client with short time-outs: nothing must hang on a store that is gone.
 
     Hundreds of threads may ask at the same moment: they wait for one of a few connections, where
     the library's usual pool would refuse the hundred-and-first.
     """
-    pool = redis.BlockingConnectionPool.from_url(
+    pool_class = _RequestPool if requests else redis.BlockingConnectionPool
+    pool = pool_class.from_url(
         url,
         max_connections=_CONNECTIONS,
         timeout=timeout_seconds,
         socket_timeout=timeout_seconds,
-        socket_connect_timeout=2.0,
+        socket_connect_timeout=min(2.0, timeout_seconds),
         health_check_interval=10,
         # Once more at once, since a pooled connection may have died unseen; but a store that was
         # silent for the whole time-out is not asked twice.

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import signal
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from hashlib import sha256
 from pathlib import Path
 
@@ -19,6 +21,7 @@ from tasks.store.keys import COUNTERS
 from tests.integration.web.test_jobs import DOWNLOAD, submitted
 from tests.integration.web.test_submission import CLIP, JOBS, refused
 from tests.support.processes import eventually
+from tests.support.records import at_once
 from tests.support.stack import Api, Hands, following
 from tests.support.valkey import ValkeyServer
 
@@ -117,6 +120,85 @@ def test_r05_without_its_store_it_says_so_soon_and_recovers_by_itself(
         assert "clipmill_store_up 0.0" in client.get("/metrics").text
         valkey.start()
         assert eventually(lambda: client.get(f"{JOBS}/{job_id}").status_code == 200, 10)
+
+
+def asked_in_a_crowd(api: Api, path: str, times: int) -> list[tuple[int, float]]:
+    """The status and the seconds of each of many requests at once, by connections of their own."""
+    with ExitStack() as open_:
+        clients = [open_.enter_context(api.client()) for _ in range(times)]
+        for client in clients:
+            client.get("/livez").raise_for_status()
+
+        def ask(number: int) -> tuple[int, float]:
+            began = time.monotonic()
+            answer = clients[number].get(path)
+            return answer.status_code, time.monotonic() - began
+
+        return at_once(ask, times)
+
+
+def test_r05_a_store_that_hangs_is_answered_for_within_two_seconds(
+    tmp_path: Path, valkey: ValkeyServer
+) -> None:
+    """Each request is tried until it was soon enough, three times at most: machines are busy."""
+    with Api(tmp_path, valkey.url) as api, api.client() as client:
+        job_id = submitted(client)
+        requests: list[Callable[[], httpx.Response]] = [
+            lambda: client.post(JOBS, json=CLIP),
+            lambda: client.post(JOBS, json=CLIP, headers={"Idempotency-Key": "one"}),
+            lambda: client.get(f"{JOBS}/{job_id}"),
+            lambda: client.get(f"{JOBS}/{job_id}/events"),
+        ]
+        with stopped(valkey.pid):
+            for ask in requests:
+                took = [seconds_of_a_refusal(ask)]
+                while took[-1] >= 2 and len(took) < 3:
+                    took.append(seconds_of_a_refusal(ask))
+                assert min(took) < 2
+            # More than there are connections: they do not wait one after the other.
+            crowds = [asked_in_a_crowd(api, f"{JOBS}/{job_id}", 100) for _ in range(2)]
+            assert {status for crowd in crowds for status, _ in crowd} == {503}
+            assert min(max(seconds for _, seconds in crowd) for crowd in crowds) < 2.5
+        assert eventually(lambda: client.get(f"{JOBS}/{job_id}").status_code == 200, 10)
+        # What was asked while it hung is done at most once, and never under another's name.
+        named = client.post(JOBS, json=CLIP, headers={"Idempotency-Key": "one"})
+        assert named.status_code == 202
+        again = client.post(JOBS, json=CLIP, headers={"Idempotency-Key": "one"})
+        assert again.json()["id"] == named.json()["id"]
+        assert again.headers["Idempotency-Replayed"] == "true"
+
+
+def seconds_of_a_refusal(ask: Callable[[], httpx.Response]) -> float:
+    """How long it took to say that the store does not answer."""
+    time.sleep(0.3)  # what the last request has found out is known to the next one for a moment
+    began = time.monotonic()
+    answer = ask()
+    took = time.monotonic() - began
+    refused(answer, 503, "store_unavailable")
+    assert int(answer.headers["retry-after"]) > 0
+    return took
+
+
+@contextmanager
+def stopped(pid: int) -> Iterator[None]:
+    """A process that is there and does nothing for the block."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+def test_a_stream_lives_on_while_the_store_hangs(tmp_path: Path, valkey: ValkeyServer) -> None:
+    with Api(tmp_path, valkey.url) as api, api.client() as client:
+        job_id = submitted(client)
+        with following(client, f"{JOBS}/{job_id}/events") as events:
+            next(events)
+            with stopped(valkey.pid):
+                time.sleep(4)  # longer than any time-out
+            Hands(api).take()
+            told = next(event for event in events if "event" in event)
+            assert told["data"]["state"] == "running"
 
 
 def test_a_stream_outlives_a_restart_of_the_store(tmp_path: Path, valkey: ValkeyServer) -> None:
