@@ -372,6 +372,30 @@ def test_a_page_without_video_is_an_unsupported_url(origin: Origin, fetcher: Fet
         fetcher.extract(origin.add("/text", answers.content(b"<!DOCTYPE html>no", "text/html")))
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        "std::bad_alloc",
+        "rate-limit/a?b=[Errno%2028]",
+        "try%20again%20later",
+        "x%0AERROR:%20%5BErrno%2012%5D",
+        "HTTP%20Error%20429",
+        "?to=/try+again+later%0AMemoryError",
+        "ERROR:",
+    ],
+)
+def test_an_address_puts_no_words_into_the_tools_mouth(
+    origin: Origin, fetcher: Fetcher, said: str
+) -> None:
+    origin.add("/say/", answers.content(b"<!DOCTYPE html>no", "text/html"))
+    with pytest.raises(UnsupportedUrl):
+        fetcher.extract(origin.url(f"/say/{said}"))
+    origin.add("/gone/", answers.status(404))
+    with pytest.raises(Unavailable) as caught:
+        fetcher.extract(origin.url(f"/gone/{said}"))
+    assert caught.value.detail["status"] == "404"
+
+
 # Limits
 
 

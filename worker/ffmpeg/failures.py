@@ -69,6 +69,9 @@ _BY_END: dict[End, tuple[type[JobError], str]] = {
     End.MEMORY: (MemoryExceeded, "FFmpeg used more memory than its share."),
     End.DISK: (StorageFull, "FFmpeg wrote more than a job may."),
 }
+# What FFmpeg quotes it has found in the media: names of tracks, of decoders, of other files.
+_QUOTED = re.compile(r"(?<!\w)(['\"])[^\n]*?\1")
+_ADDRESS = re.compile(r"\w+://\S+")
 # An absolute path begins where no word ends, so that "1/25" and addresses stay readable.
 _PATH = re.compile(r"(?:file:)?(?<![\w./])/(?!/)[^\s'\":,\]]+")
 _QUERY = re.compile(r"(\w+://[^\s?#]+)[?#]\S*")
@@ -93,8 +96,9 @@ def failure_of(finished: Finished, folder: Path) -> JobError | None:
 def _by_words(finished: Finished, tail: dict[str, str]) -> JobError:
     if finished.returncode == -FILE_SIZE_SIGNAL:
         return TooLarge("The result is larger than a file may be here.", tail)
+    told = _QUOTED.sub("''", _ADDRESS.sub("", finished.stderr_tail))
     for words, kind, message in _WORDS:
-        if re.search(words, finished.stderr_tail):
+        if re.search(words, told):
             return kind(message, tail)
     return ToolFailed(f"FFmpeg ended with {_status(finished.returncode)}.", tail)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import unquote, unquote_plus, urlsplit
 
 from tasks.errors import (
     JobError,
@@ -20,6 +21,7 @@ from tasks.errors import (
 )
 
 DETAIL_LENGTH = 2_000
+_CUT = "…"
 
 _NETWORK = "the source did not answer as it should"
 _GONE = "the source is removed, private or not offered here"
@@ -84,11 +86,15 @@ _TEXTS: tuple[tuple[type[JobError], str, str], ...] = (
 )
 
 
-def failure_of(stderr: str, *, private: tuple[str, ...] = ()) -> JobError:
-    """What yt-dlp's last words mean; `private` are local paths that nobody may see."""
-    words = error_words(stderr)
-    detail = {"tool": "yt-dlp", "stderr": public_words(words, private)}
-    if "ERROR:" in stderr and not words:
+def failure_of(stderr: str, *, url: str = "", private: tuple[str, ...] = ()) -> JobError:
+    """What yt-dlp's last words mean; `private` are local paths that nobody may see.
+
+    `url` is what the client asked for: it stands in many errors, and what it says means nothing.
+    """
+    detail = {"tool": "yt-dlp", "stderr": public_words(error_words(stderr), private)}
+    told = own_words(stderr, url)
+    words = error_words(told)
+    if "ERROR:" in told and not words:
         # An error without a word is how Python's MemoryError reads; all others have some.
         return MemoryExceeded("reading the source took more memory than allowed", detail)
     status = re.search(r"HTTP Error (\d{3})", words)
@@ -120,6 +126,29 @@ def error_words(stderr: str) -> str:
     if not marked:
         return next(reversed(before.strip().splitlines() or after.strip().splitlines()), "")
     return after.split("\nTraceback (most recent call last)")[0].strip()
+
+
+def own_words(stderr: str, url: str = "") -> str:
+    """What yt-dlp says itself, without the addresses in it and the names that it makes of them.
+
+    An error begins with `[site] name: `; the name is mostly a part of the address, unquoted, and so
+    it may hold anything, a whole other error as well.
+    """
+    names = sorted(filter(None, _names_in(url)), key=len, reverse=True)
+    for name in names:
+        stderr = re.sub(rf"(?<=\] ){re.escape(name)}(?=: )", _CUT, stderr)
+    host = urlsplit(url).hostname or ""
+    for text in filter(None, (url, unquote(url), host if "." in host else "")):
+        stderr = stderr.replace(text, _CUT)
+    stderr = re.sub(r"\w+://\S+", _CUT, stderr)
+    return re.sub(r"^(ERROR: \[[^\]\s]+\]) \S+: ", rf"\1 {_CUT}: ", stderr, flags=re.MULTILINE)
+
+
+def _names_in(url: str) -> set[str]:
+    """What an extractor may take out of an address as the name of its video."""
+    parts = {*url.rstrip("/").split("/"), *re.split(r"[/?#&=]", url)}
+    parts |= {part.rpartition(".")[0] for part in parts}
+    return {form for part in parts for form in (part, unquote(part), unquote_plus(part))}
 
 
 def public_words(words: str, private: tuple[str, ...] = ()) -> str:

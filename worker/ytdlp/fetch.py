@@ -82,7 +82,7 @@ def extract(
     items, lists = read_notes(folder / ITEMS_FILE), read_notes(folder / LIST_FILE)
     if finished.end is End.EXITED and lists:  # one bad entry does not spoil a list
         return to_info({**lists[0], "entries": items[:playlist_items]})
-    _raise_unless_done(finished, folder, NOTES_BYTES)
+    _raise_unless_done(finished, url, folder, NOTES_BYTES)
     if not items:
         raise Unavailable("there is nothing at this address")
     return to_info(items[0])
@@ -110,7 +110,7 @@ def download(
     argv = download_argv(url, quality, container, max_bytes, max_duration_seconds, options)
     allowed = _download_limits(limits, quality, max_bytes, max_duration_seconds)
     finished = run(argv, allowed, Watch(on_progress))
-    _raise_unless_done(finished, folder, max_bytes)
+    _raise_unless_done(finished, url, folder, max_bytes)
     results = read_notes(folder / RESULT_FILE)
     if not results:
         raise Unavailable("there is nothing to download at this address")
@@ -158,13 +158,13 @@ def _warnings(note: dict[str, Any], quality: str) -> tuple[str, ...]:
     return tuple(warnings)
 
 
-def _raise_unless_done(finished: Finished, folder: Path, max_bytes: int) -> None:
+def _raise_unless_done(finished: Finished, url: str, folder: Path, max_bytes: int) -> None:
     if finished.end in (End.CANCELLED, End.SHUTDOWN, End.LOST):
         raise Stopped(finished.end)
     if finished.end is not End.EXITED:
         raise _ended(finished.end)
     if finished.returncode != 0:
-        raise _failed(finished, folder, max_bytes)
+        raise _failed(finished, url, folder, max_bytes)
 
 
 def _ended(end: End) -> JobError:
@@ -178,11 +178,12 @@ def _ended(end: End) -> JobError:
     return errors[end]
 
 
-def _failed(finished: Finished, folder: Path, max_bytes: int) -> JobError:
+def _failed(finished: Finished, url: str, folder: Path, max_bytes: int) -> JobError:
     """What a failure means. The files are asked first: FFmpeg's own words get lost on the way."""
     files = [path for path in folder.iterdir() if path.is_file()]
     if any(path.stat().st_size > max_bytes for path in files):
         return TooLarge(_TOO_LARGE, {"max_bytes": max_bytes})
     if shutil.disk_usage(folder).free < LITTLE_ROOM_BYTES:
         return StorageFull("this machine has no room left")
-    return failure_of(finished.stderr_tail, private=(str(folder.resolve()), str(folder)))
+    private = (str(folder.resolve()), str(folder))
+    return failure_of(finished.stderr_tail, url=url, private=private)

@@ -8,6 +8,7 @@ import re
 import sys
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, quote_plus, unquote
 
 import pytest
 from yt_dlp.utils._utils import _UnsafeExtensionError
@@ -162,6 +163,55 @@ def test_the_words_of_an_error_are_translated(words: str, error: type[JobError])
     found = failure_of(f"WARNING: [x] HTTP Error 500: earlier\nERROR: {words}\n")
     assert type(found) is error
     assert found.detail["tool"] == "yt-dlp"
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        "std::bad_alloc",
+        "MemoryError",
+        "[Errno 12]",
+        "[Errno 27]",
+        "[Errno 28]",
+        "rate-limit",
+        "try again later",
+        "sign in",
+        "HTTP Error 429",
+        "a: [Errno 28]: b",
+        "x\nMemoryError",
+        "ERROR:",
+        "ERROR: MemoryError",
+        "a.b: x\nERROR: [y] z: try again later",
+    ],
+)
+@pytest.mark.parametrize(
+    "place", ["{}", "{}.mp4", "v/{}/", "watch?v={}", "watch#{}", "w?a=/{}&b=1"]
+)
+def test_what_an_address_says_is_not_taken_for_a_word_of_yt_dlp(place: str, told: str) -> None:
+    for part in (told.replace(" ", "-"), quote(told, safe=""), quote_plus(told)):
+        url = f"https://example.com/{place.format(part)}"
+        last = url.rstrip("/").split("/")[-1]
+        of_generic = unquote(last.rpartition(".")[0] or last)
+        for line in (
+            f"ERROR: Unsupported URL: {url}",
+            f"ERROR: [generic] {of_generic}: Unsupported URL: {url}",
+            f"ERROR: [generic] {unquote(part)}: '{url}' is not a valid URL",
+            f"ERROR: [x] {part}: no suitable extractor ({part in url and url})",
+        ):
+            assert type(failure_of(f"{line}\n", url=url)) is UnsupportedUrl, line
+
+
+def test_the_name_of_a_site_is_not_taken_for_a_word_of_yt_dlp() -> None:
+    told = "[generic] a: Failed to resolve 'login.rate-limit.org' ([Errno -2] Name or service not"
+    found = failure_of(f"ERROR: {told} known)\n", url="https://login.rate-limit.org/a")
+    assert type(found) is NetworkError
+
+
+def test_an_address_takes_no_word_from_an_error() -> None:
+    told = "ERROR: [x] video: This video is private\n"
+    assert type(failure_of(told, url="https://example.com/private/video")) is Unavailable
+    told = "ERROR: [x] 1: unable to write data: [Errno 28] No space left on device\n"
+    assert type(failure_of(told, url="https://example.com/data/1")) is StorageFull
 
 
 def test_a_crash_is_read_from_its_last_line() -> None:

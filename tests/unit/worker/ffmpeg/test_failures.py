@@ -45,6 +45,18 @@ def test_last_words_are_understood(words: str, code: str) -> None:
     assert type(found) is job_error_codes()[code]
 
 
+@pytest.mark.parametrize("told", ["std::bad_alloc", "No space left on device", "File too large"])
+@pytest.mark.parametrize(
+    "words", ["Unsafe file name '{}'", 'of "{}"', "Failed to open http://h/{}"]
+)
+def test_what_a_file_says_is_not_taken_for_a_word_of_ffmpeg(words: str, told: str) -> None:
+    if "://" in words:
+        told = "std::bad_alloc"  # an address has no spaces
+    found = failure_of(finished(words.format(told)), FOLDER)
+
+    assert type(found) is ToolFailed
+
+
 def test_damage_that_leaves_nothing_to_encode_is_damage() -> None:
     words = "Invalid data found when processing input\nNothing was written into output file"
 
