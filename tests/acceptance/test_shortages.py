@@ -117,17 +117,21 @@ def test_an_api_without_descriptors_says_so_and_serves_again_when_there_are_some
         assert {answer.status_code for answer in found} == {202}
 
 
+def serving_process(data: Path) -> psutil.Process | None:
+    """The one of a stack's API that answers requests."""
+    for process in psutil.process_iter(["cmdline"]):
+        if str(data / "api.url") in (process.info["cmdline"] or []):
+            return [process, *process.children(recursive=True)][-1]
+    return None
+
+
 def test_an_api_without_threads_is_started_again_by_the_stack(tmp_path: Path) -> None:
     """The server's library ends when it gets no thread; nothing that was accepted is lost."""
     body = {"kind": "extract", "source": {"url": f"{SITE}/one"}}
     with clipmill_up(tmp_path / "data") as client:
         job_id = client.post("/api/v2/jobs", json=body).json()["id"]
-        api = next(
-            process
-            for process in psutil.process_iter(["cmdline"])
-            if str(tmp_path / "data" / "api.url") in (process.info["cmdline"] or [])
-        )
-        serving = [api, *api.children(recursive=True)][-1]
+        serving = serving_process(tmp_path / "data")
+        assert serving is not None
 
         def wait(_: int) -> bool:
             try:
@@ -138,5 +142,7 @@ def test_an_api_without_threads_is_started_again_by_the_stack(tmp_path: Path) ->
 
         with few_tasks(serving.pid, 0):
             at_once(wait, 20)
+            assert eventually(lambda: not serving.is_running(), 20)
         assert eventually(lambda: wait(0), 40)
+        assert serving_process(tmp_path / "data") not in (None, serving)
         assert client.get("/readyz").status_code == 200

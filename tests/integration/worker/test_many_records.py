@@ -140,21 +140,46 @@ def worker_on(server: ValkeyServer, folder: Path) -> Iterator[psutil.Process]:
         assert process.wait(60) == 0
 
 
+@pytest.fixture
+def lonely(tmp_path: Path) -> Iterator[ValkeyServer]:
+    """A server with a few jobs and nothing else."""
+    (tmp_path / "v").mkdir()
+    with ValkeyServer(tmp_path / "v") as server:
+        batch_id, new_id = IdMaker()(), IdMaker()
+        jobs = [make_job(id=new_id(), batch_id=batch_id) for _ in range(60)]
+        Store.at(server.url).add_batch(batch_id, "ann", time.time(), jobs)
+        yield server
+
+
+def memory_after_some_work(server: ValkeyServer, worker: psutil.Process, folder: Path) -> int:
+    """What a worker holds when it has done some jobs and kept house for a while."""
+
+    def done() -> int:
+        return len([line for line in read_effects(folder / "effects") if line["event"] == "end"])
+
+    with server.client() as client:
+        assert eventually(lambda: done() >= 5, 60)
+        rounds = housekeeping(client)
+        assert eventually(lambda: done() >= 20 and housekeeping(client) >= rounds + 4, 60)
+    return int(worker.memory_info().rss)
+
+
 def test_a_real_worker_stays_as_it_is_among_them_and_the_store_is_never_held_up(
-    crowded: ValkeyServer, tmp_path: Path
+    crowded: ValkeyServer, lonely: ValkeyServer, tmp_path: Path
 ) -> None:
-    with crowded.client() as client, worker_on(crowded, tmp_path) as worker:
-
-        def done() -> int:
-            lines = read_effects(tmp_path / "effects")
-            return len([line for line in lines if line["event"] == "end"])
-
+    """As one is that knows of sixty jobs: what it loaded when it started would be seen as well."""
+    for name in ("crowded", "lonely"):
+        (tmp_path / name).mkdir()
+    with (
+        crowded.client() as client,
+        worker_on(crowded, tmp_path / "crowded") as worker,
+        worker_on(lonely, tmp_path / "lonely") as other,
+    ):
         client.config_set("slowlog-log-slower-than", SLOW_MICROSECONDS)
         client.slowlog_reset()
-        assert eventually(lambda: done() >= 5, 60)
-        before, rounds = worker.memory_info().rss, housekeeping(client)
-        assert eventually(lambda: done() >= 20 and housekeeping(client) >= rounds + 4, 60)
-        assert worker.memory_info().rss - before < 8 * MIB
+        among_them = memory_after_some_work(crowded, worker, tmp_path / "crowded")
+        alone = memory_after_some_work(lonely, other, tmp_path / "lonely")
+        assert among_them - alone < 8 * MIB
         assert client.slowlog_len() == 0, client.slowlog_get(5)
 
 
