@@ -98,6 +98,17 @@ class Settlement:
             return False
         return job.implied and not job.state.final and self.cancel(job, revision)
 
+    def sourced_anew(self, job: Job) -> Job:
+        """The job as it waits for its source once more, after what was there is lost."""
+        return self._planner.with_source(job)
+
+    def wake(self, job: Job, place: str) -> None:
+        """Wake a worker for a job that is ready, or else for the download that it waits for."""
+        if place == "ready":
+            self.publish(job)
+        elif job.depends_on is not None:
+            self._send([("download", job.depends_on)])
+
     def publish(self, job: Job) -> None:
         """Wake a worker for a job; if that fails the housekeeper does it later."""
         self._send([(job.kind, job.id)])

@@ -174,7 +174,7 @@ class JobMachine:
         except ArtifactExpired as error:
             raise SourceFailed("the source's file is no longer kept") from error
         self._toolbox.store.artifact_used(artifact.id)
-        if path.stat().st_size != artifact.size_bytes:
+        if not self._toolbox.storage.has(artifact.storage_key, artifact.size_bytes):
             raise SourceFailed("the source's file has been changed")
         facts = MediaFacts.from_dict(artifact.facts) if artifact.facts else self._probe(path)
         return SourceMedia(path, facts, Path(artifact.filename).stem)

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
 
 from config.logs import log_context
-from tasks.errors import JobError, MemoryExceeded, StoreUnavailable
+from tasks.errors import JobError, MemoryExceeded, SourceFailed, StoreUnavailable
 from tasks.interfaces import Outcome
 from tasks.job import Failure, Job, JobState, WaitReason
 from tasks.kinds import run_kind
@@ -23,6 +23,7 @@ from worker.conditions import DISK_PAUSE_SECONDS, Conditions, NotNow
 from worker.machine import JobMachine, Toolbox
 from worker.memory.need import Need
 from worker.publishing import Publisher
+from worker.sources import source_again
 from worker.supervision import End, Stopped
 from worker.unexpected import as_job_error
 from worker.usage import Usage
@@ -83,11 +84,7 @@ class Runner:
     def _admit(self, held: Held) -> None:
         """Wait for memory, then run; whatever goes wrong becomes the job's own end."""
         try:
-            if self._answer_from_storage(held):
-                return
-            need = self._toolbox.need_of(held.job)
-            with self._conditions.met(held), self._room_for(held, need) as room:
-                self._attempt(held, need, room)
+            self._answer_or_run(held)
         except NoRoomYet:
             self._give_back(held)
         except NotNow as not_now:
@@ -102,6 +99,18 @@ class Runner:
         except BaseException as error:
             # Also MemoryError and SystemExit: whatever leaves a task costs the worker a slot.
             self._fail_unexpectedly(held, error)
+
+    def _answer_or_run(self, held: Held) -> None:
+        try:
+            if self._answer_from_storage(held):
+                return
+            need = self._toolbox.need_of(held.job)
+            with self._conditions.met(held), self._room_for(held, need) as room:
+                self._attempt(held, need, room)
+        except SourceFailed as error:
+            extras = self._publisher.retry_extras(held.job, error)
+            if not source_again(held, self._store, self._settlement, extras):
+                raise
 
     @contextmanager
     def _room_for(self, held: Held, need: Need) -> Iterator[Reservation]:

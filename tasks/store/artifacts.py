@@ -52,6 +52,10 @@ class Artifacts(StorePart):
         status, *meta = self.run("expire", [], artifact_id, unused_since)
         return StoredArtifact(**json.loads(meta[0])) if status == b"ok" else None
 
+    def artifact_lost(self, artifact_id: str) -> None:
+        """The file is gone, or is another's, without our doing; equal work is done anew."""
+        self.run("expire", [], artifact_id, "lost")
+
     def with_files(self, artifact_ids: Sequence[str]) -> set[str]:
         """Those that are the names of artifacts with a file."""
         with translated():

@@ -1,13 +1,13 @@
 -- Give up an artifact that nobody has used since a moment; its record stays, to say so.
--- ARGV: key prefix, artifact id, that moment
+-- ARGV: key prefix, artifact id, that moment, or instead of it "lost": its file is gone already
 -- Answer: {"ok", meta} | {"used"} | {"pinned"} (a job that is not final takes it as its source)
-local prefix, id, unused_since = ARGV[1], ARGV[2], tonumber(ARGV[3])
+local prefix, id, unused_since, lost = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[3] == 'lost'
 local function key(...) return prefix .. table.concat({...}, ':') end
 local used = redis.call('ZSCORE', key('artifacts'), id)
-if not used or tonumber(used) > unused_since then return {'used'} end
+if not used or not lost and tonumber(used) > unused_since then return {'used'} end
 local jobs = redis.call('SMEMBERS', key('artifact', id, 'jobs'))
 for _, job in ipairs(jobs) do
-  if redis.call('EXISTS', key('dependents', job)) == 1 then return {'pinned'} end
+  if not lost and redis.call('EXISTS', key('dependents', job)) == 1 then return {'pinned'} end
 end
 -- Equal work must be done anew from now on, and not wait for a file that is gone.
 for _, job in ipairs(jobs) do
