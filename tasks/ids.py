@@ -27,11 +27,6 @@ class IdMaker:
             return _encode(self._last)
 
 
-def first_id_at(seconds: float) -> str:
-    """The least id of a moment, in seconds since 1970: earlier ones are less, later ones not."""
-    return _encode(int(seconds * 1000) << 80)
-
-
 def _encode(number: int) -> str:
     digits = [_ALPHABET[number >> shift & 31] for shift in range(0, _LENGTH * 5, 5)]
     return "".join(reversed(digits))

@@ -19,6 +19,7 @@ STRAYS_GRACE_SECONDS = 3600.0
 # However little room there is: who waited for a result must be able to fetch it.
 LEAST_SECONDS = 60.0
 _AT_ONCE = 100
+_PAGES = 10
 
 
 class Retention:
@@ -72,14 +73,24 @@ class Retention:
             pinned += not self._give_up(found[0], since, "limit")
 
     def forget(self) -> None:
-        """Remove final jobs that were made long ago, with what only they show."""
-        for job_id in self._store.final_before(self._store.now() - self._job_ttl_seconds):
-            try:
-                artifacts = self._store.delete(job_id)
-            except (JobNotFinal, NotFound):
-                continue  # a job that is not final takes it as its source, or it is gone
-            for artifact in artifacts:
-                self._storage.delete(artifact.storage_key)
+        """Remove jobs that ended long ago, with what only they show."""
+        ended_before = self._store.now() - self._job_ttl_seconds
+        kept = 0
+        for _ in range(_PAGES):
+            found = self._store.final_before(ended_before, offset=kept, limit=_AT_ONCE)
+            left = [job_id for job_id in found if not self._forgotten(job_id)]
+            kept += len(left)
+            if not left:
+                return  # only sources that are still in use are passed over, to see who is behind
+
+    def _forgotten(self, job_id: str) -> bool:
+        try:
+            artifacts = self._store.delete(job_id)
+        except (JobNotFinal, NotFound):
+            return False  # a job that is not final takes it as its source, or it is gone
+        for artifact in artifacts:
+            self._storage.delete(artifact.storage_key)
+        return True
 
     def sweep(self, grace_seconds: float = STRAYS_GRACE_SECONDS) -> None:
         """Remove files in storage that no record tells of."""

@@ -13,6 +13,7 @@ delayed                 zset    jobs that wait for a time
 leases                  zset    jobs in a worker's hands, by the end of the lease
 dependents:ID           set     jobs, not final, whose source is the job
 ended                   set     final jobs whose dependents are still to be released
+final                   zset    final jobs, by when they ended
 queued:KIND  running:KIND       zset by time, set: for the gauges
 index:…                 zset    ids in order of creation: all, owner, kind, state, batch, external
 flight:HASH             string  the job that does this work; equal work follows it
@@ -43,6 +44,7 @@ CHANGES = key("changes")
 COUNTERS = key("counters")
 DELAYED = key("delayed")
 ENDED = key("ended")
+FINAL = key("final")
 LEASES = key("leases")
 PEAKS = key("peaks")
 TOTALS = key("totals")

@@ -6,10 +6,10 @@ import json
 from dataclasses import replace
 
 from tasks.errors import Fault, InvalidRequest
-from tasks.ids import first_id_at, is_id
-from tasks.job import FINAL, JobState
+from tasks.ids import is_id
+from tasks.job import JobState
 from tasks.store.connection import StorePart, translated
-from tasks.store.keys import key
+from tasks.store.keys import FINAL, key
 from tasks.store.moves import external_index
 from tasks.store.values import FailureGroup, JobQuery, Page, Snapshot
 
@@ -60,14 +60,12 @@ class Listing(StorePart):
             query = replace(query, cursor=page.next_cursor)
         return sorted(groups.values(), key=lambda group: -group.count)
 
-    def final_before(self, seconds: float, limit: int = 100) -> list[str]:
-        """Final jobs made before a moment, the oldest of each state first."""
-        bound = f"({first_id_at(seconds)}"
+    def final_before(self, seconds: float, *, offset: int = 0, limit: int = 100) -> list[str]:
+        """Jobs that ended before a moment of the store's clock, the longest ago first."""
+        bound = f"({seconds!r}"
         with translated():
-            pipeline = self.redis.pipeline(transaction=False)
-            for state in sorted(FINAL):
-                pipeline.zrangebylex(key("index", "state", state), "-", bound, start=0, num=limit)
-            return [item.decode() for found in pipeline.execute() for item in found]
+            found = self.redis.zrangebyscore(FINAL, "-inf", bound, start=offset, num=limit)
+        return [item.decode() for item in found]
 
     def _ids_after(self, index: str, cursor: str | None, count: int) -> list[str]:
         newest = f"({cursor}" if cursor else "+"

@@ -142,7 +142,7 @@ class Records:
                 name = lane.removeprefix("clipmill:")
                 assert self.members(name) == ready.pop(name)
         assert not ready
-        for name, place in (("leases", "leased"), ("delayed", "delayed")):
+        for name, place in (("leases", "leased"), ("delayed", "delayed"), ("final", "final")):
             assert self.members(name) == {id_ for id_, at in self.places.items() if at == place}
 
     def _check_batches(self, store: Store) -> None:

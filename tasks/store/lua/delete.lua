@@ -10,6 +10,7 @@ if state == 'queued' or state == 'running' then return {'open'} end
 if redis.call('SCARD', key('dependents', id)) > 0 then return {'in use'} end
 redis.call('DEL', job, key('dependents', id), key('timeline', id))
 redis.call('SREM', key('ended'), id)
+redis.call('ZREM', key('final'), id)
 for _, name in ipairs({key('index', 'all'), key('index', 'owner', owner), key('index', 'kind', kind), key('index', 'state', state)}) do
   redis.call('ZREM', name, id)
 end

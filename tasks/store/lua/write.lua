@@ -106,6 +106,8 @@ if old_state ~= change.state then
   if old_state then redis.call('ZREM', key('index', 'state', old_state), id) end
   redis.call('ZADD', key('index', 'state', change.state), 0, id)
 end
+if not final[change.state] then redis.call('ZREM', key('final'), id)
+elseif not final[old_state] then redis.call('ZADD', key('final'), now, id) end
 if change.state == 'queued' then redis.call('ZADD', key('queued', kind), change.queued_at, id)
 else redis.call('ZREM', key('queued', kind), id) end
 if change.state == 'running' then redis.call('SADD', key('running', kind), id)

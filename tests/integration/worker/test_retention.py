@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 
 import pytest
 
@@ -60,6 +61,51 @@ def test_final_jobs_of_long_ago_are_forgotten_with_their_files(engine: Engine) -
     left = {job_id for job_id in (source, forgotten, waiting, young) if known(engine, job_id)}
     assert left == {source, waiting, young}
     assert len(engine.files()) == 2
+
+
+def hours_ago(hours: float) -> Callable[[], int]:
+    """The clock by which an id is made."""
+    return lambda: int((time.time() - hours * 3600) * 1e9)
+
+
+def an_hour(engine: Engine) -> Retention:
+    return Retention(
+        engine.store, engine.storage, ttl_seconds=DAY, limit_bytes=None, job_ttl_seconds=3600
+    )
+
+
+def test_the_time_of_a_result_begins_when_it_is_there(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long the job has waited, or failed, before."""
+    with monkeypatch.context() as patch:
+        patch.setattr(time, "time_ns", hours_ago(5))
+        slow, _ = download(engine, "slow")
+        again = engine.submit(f"{URL}/again")
+    engine.dispatcher.cancel(again, "ann")
+    engine.store.redis.zadd("clipmill:final", {again: engine.store.now() - 5 * 3600})
+    engine.dispatcher.retry(again, "ann")
+    an_hour(engine).forget()
+    assert engine.run_all() == 1
+    an_hour(engine).forget()
+    assert known(engine, slow)
+    assert known(engine, again)
+    assert len(engine.files()) == 1
+
+
+def test_sources_that_are_still_in_use_keep_nobody_behind_them_from_being_forgotten(
+    engine: Engine,
+) -> None:
+    sources = [download(engine, f"source{number}")[0] for number in range(101)]
+    for source in sources:
+        engine.dispatcher.submit(JobRequest(ClipSpec(Source(job_id=source), 0.0, 1.0)), "ann")
+    behind, _ = download(engine, "behind")
+    old = {job_id: number for number, job_id in enumerate([*sources, behind])}
+    engine.store.redis.zadd("clipmill:final", old)
+    an_hour(engine).forget()
+    assert not known(engine, behind)
+    assert all(known(engine, source) for source in sources)
+    assert engine.store.final_before(engine.store.now(), limit=1000) == sources
 
 
 def known(engine: Engine, job_id: str) -> bool:
