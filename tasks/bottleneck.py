@@ -30,7 +30,8 @@ _ON_THE_CORES = frozenset({"cutting", "encoding"})
 _ON_THE_WIRE = frozenset({"downloading", "extracting"})
 
 _ADVICE: Mapping[Limit, str] = {
-    Limit.DISK: "Free some disk space, or put DATA_DIR on a larger or faster disk.",
+    Limit.DISK: "Free some disk space, or put DATA_DIR (work) or STORAGE_URL (artifacts) "
+    "on a larger or faster disk.",
     Limit.MEMORY: "Raise CLIPMILL_MEMORY_BUDGET (and the container's limit with it), "
     "or add a worker on another machine.",
     Limit.CPU: "Add cores, or a worker on another machine; `copy` and `smart` cuts take the least.",
@@ -54,7 +55,7 @@ class Bottleneck:
 
 def limit_of(report: WorkerReport) -> Limit:
     """What limits this worker."""
-    if report.disk_free_bytes < report.disk_floor_bytes:
+    if min(report.free_bytes_by_disk.values()) < report.disk_floor_bytes:
         return Limit.DISK  # nothing new is started
     if report.jobs_waiting_for_memory and report.own_cpu_percent < BUSY_PERCENT:
         return Limit.MEMORY

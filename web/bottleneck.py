@@ -58,6 +58,9 @@ def evidence_of(reports: Sequence[WorkerReport]) -> dict[str, Any]:
         "memory_reserved_bytes": sum(report.memory_reserved_bytes for report in reports),
         "memory_used_bytes": sum(report.memory_used_bytes for report in reports),
         "jobs_waiting_for_memory": sum(report.jobs_waiting_for_memory for report in reports),
-        "disk_free_bytes": min((report.disk_free_bytes for report in reports), default=None),
+        "disk_free_bytes": min(
+            (free for report in reports for free in report.free_bytes_by_disk.values()),
+            default=None,
+        ),
         "throttled_site_count": len({it for row in reports for it in row.throttled_sites}),
     }

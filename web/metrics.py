@@ -39,8 +39,7 @@ _OF_WORKER = {
     "memory_budget_bytes": "What the tools of a worker may use together.",
     "memory_reserved_bytes": "What admitted jobs are expected to take.",
     "memory_used_bytes": "What the tools of a worker hold.",
-    "disk_free_bytes": "Free space where a worker works.",
-    "disk_floor_bytes": "Free space below which a worker starts nothing.",
+    "disk_floor_bytes": "Free space, on either disk, below which a worker starts nothing.",
     "jobs_waiting_for_memory": "Jobs in a worker's hands that its budget has no room for.",
     "cpu_percent": "Use of all cores of a worker's machine, by anyone.",
     "own_cpu_percent": "Use of all cores by a worker and its tools.",
@@ -176,6 +175,12 @@ def _of_workers(workers: Sequence[WorkerReport], silent: Iterable[str]) -> Itera
     for name, text in _OF_WORKER.items():
         values = {report.id: getattr(report, name) for report in workers}
         yield _gauge(name, text, "worker", values)
+    text = "Free space where a worker works, and where it puts artifacts."
+    disks = GaugeMetricFamily(f"{PREFIX}disk_free_bytes", text, labels=("worker", "disk"))
+    for report in workers:
+        for disk, free in report.free_bytes_by_disk.items():
+            disks.add_metric((report.id, disk), free)
+    yield disks
 
 
 def _of_limits(workers: Sequence[WorkerReport], queued: int) -> Metric:

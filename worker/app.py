@@ -36,7 +36,7 @@ from tasks.store import Store
 from tasks.tracing import Tracing, make_tracing
 from worker.admission import Budget
 from worker.conditions import Conditions
-from worker.disk import Disk, free_bytes_at
+from worker.disk import Disk
 from worker.machine import Toolbox
 from worker.memory.peaks import Peaks
 from worker.memory.table import BadTable, table_for
@@ -129,7 +129,7 @@ def build(settings: Settings, celery: Celery) -> Parts:
     budget = Budget(settings.memory_budget_bytes, cpu_count())
     tracing = make_tracing(settings.otlp_endpoint, "clipmill-worker")
     heartbeat, pulse, draining = Heartbeat(store), Pulse(), threading.Event()
-    disk = Disk(free_bytes_at(work_folder.path), settings.min_free_disk_bytes)
+    disk = Disk.under(work_folder.path, storage, settings.min_free_disk_bytes)
     conditions = Conditions(store, disk)
     runner = Runner(
         store,
@@ -147,7 +147,7 @@ def build(settings: Settings, celery: Celery) -> Parts:
         runner,
         heartbeat,
         Housekeeper(store, broker, storage, settlement, retention, worker_id),
-        Reporter(store, settings, budget, heartbeat, conditions, worker_id),
+        Reporter(store, settings, budget, heartbeat, conditions, disk, worker_id),
         work_folder,
         disk,
         tracing,

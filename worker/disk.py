@@ -1,4 +1,7 @@
-"""Room on this machine's disk: promised to jobs before they start, and watched while they run."""
+"""Room on the disks: promised to jobs before they start, and watched while they run.
+
+Jobs work on one disk, and artifacts may be kept on another: neither may run full.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,9 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Self
 
+from tasks.storage import Storage
 from worker.rounds import Rounds
 from worker.supervision import End, Stop
 
@@ -21,21 +26,36 @@ class NoRoomOnDisk(Exception):
     """A job that starts now would take the last room."""
 
 
-def free_bytes_at(folder: Path) -> Callable[[], int]:
-    """How much room the disk of a folder has, asked anew each time."""
-    return lambda: shutil.disk_usage(folder).free
+def free_bytes_in(storage: Storage) -> int:
+    """How much room artifacts have. A storage that is gone has none, and may come back."""
+    try:
+        return storage.free_bytes()
+    except OSError:
+        return 0
 
 
 class Disk(Rounds):
     """Lets jobs start while enough stays free, and stops the youngest when it does not."""
 
-    def __init__(self, free_bytes: Callable[[], int], least_bytes: int) -> None:
+    def __init__(
+        self, work_bytes: Callable[[], int], storage_bytes: Callable[[], int], least_bytes: int
+    ) -> None:
         super().__init__("disk watch", LOOK_SECONDS)
-        self._free_bytes = free_bytes
+        self.work_bytes = work_bytes
+        self.storage_bytes = storage_bytes
         self._least_bytes = least_bytes
         self._promised = 0
         self._running: list[Stop] = []
         self._lock = threading.Lock()
+
+    @classmethod
+    def under(cls, work_folder: Path, storage: Storage, least_bytes: int) -> Self:
+        """The disks of a worker, asked anew each time."""
+        return cls(
+            lambda: shutil.disk_usage(work_folder).free,
+            lambda: free_bytes_in(storage),
+            least_bytes,
+        )
 
     @contextmanager
     def room(self, need_bytes: int, stop: Stop) -> Iterator[None]:
@@ -43,6 +63,9 @@ class Disk(Rounds):
 
         `stop` gets End.DISK when the disk runs full all the same.
         """
+        # Not under the lock: it may be the disk of another machine, which takes its time.
+        if self.storage_bytes() < self._least_bytes:
+            raise NoRoomOnDisk
         with self._lock:
             if self._least_bytes and self._left() < need_bytes:
                 raise NoRoomOnDisk
@@ -56,9 +79,12 @@ class Disk(Rounds):
                 self._running.remove(stop)
 
     def round(self) -> None:
-        """Stop the job that began last when half of what shall stay free is gone."""
+        """Stop the job that began last when half of what shall stay free is gone.
+
+        Where artifacts are nothing grows before a job's end, and an end may still fit.
+        """
         with self._lock:
-            if self._free_bytes() >= self._least_bytes // 2:
+            if self.work_bytes() >= self._least_bytes // 2:
                 return
             going = [stop for stop in self._running if stop.reason is None]
             if going:
@@ -66,4 +92,4 @@ class Disk(Rounds):
                 going[-1].request(End.DISK)
 
     def _left(self) -> int:
-        return self._free_bytes() - self._promised - self._least_bytes
+        return self.work_bytes() - self._promised - self._least_bytes

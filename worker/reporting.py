@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import shutil
 import socket
 import time
 from collections import Counter
@@ -20,6 +19,7 @@ from tasks.job import WaitReason
 from tasks.store import Store, WorkerReport
 from worker.admission import Budget
 from worker.conditions import Conditions
+from worker.disk import Disk
 from worker.load import LoadMeter, tools_bytes
 from worker.rounds import Rounds
 from worker.watch import Heartbeat
@@ -39,6 +39,7 @@ class Reporter(Rounds):
         budget: Budget,
         heartbeat: Heartbeat,
         conditions: Conditions,
+        disk: Disk,
         worker_id: str,
     ) -> None:
         super().__init__("reporter", PERIOD_SECONDS)
@@ -47,6 +48,7 @@ class Reporter(Rounds):
         self._budget = budget
         self._heartbeat = heartbeat
         self._conditions = conditions
+        self._disk = disk
         self._worker_id = worker_id
         self._load = LoadMeter()
         self._limit, self._limit_since = Limit.NOTHING, time.time()
@@ -84,7 +86,8 @@ class Reporter(Rounds):
             memory_budget_bytes=self._budget.total_bytes,
             memory_reserved_bytes=self._budget.reserved_bytes,
             memory_used_bytes=tools_bytes(),
-            disk_free_bytes=shutil.disk_usage(self._settings.data_dir).free,
+            disk_free_bytes=self._disk.work_bytes(),
+            storage_free_bytes=self._disk.storage_bytes(),
             kinds=self._settings.queues,
             tools=self._tools,
             disk_floor_bytes=self._settings.min_free_disk_bytes,

@@ -121,10 +121,11 @@ class WorkerReport:
     memory_budget_bytes: int
     memory_reserved_bytes: int
     memory_used_bytes: int
-    disk_free_bytes: int
+    disk_free_bytes: int  # where it works
     kinds: tuple[str, ...] = ()
     tools: dict[str, str] = field(default_factory=dict)
-    disk_floor_bytes: int = 0  # with less free than this, it starts nothing
+    storage_free_bytes: int | None = None  # where artifacts are; older versions do not say
+    disk_floor_bytes: int = 0  # with less free than this on either, it starts nothing
     cpu_percent: float = 0.0  # of all cores, whoever uses them
     own_cpu_percent: float = 0.0  # of all cores, by this worker and its tools
     io_wait_percent: float = 0.0  # of all cores, idle because a disk is slow
@@ -133,6 +134,12 @@ class WorkerReport:
     throttled_sites: tuple[str, ...] = ()  # lately
     limit: str = "nothing"  # see `tasks.bottleneck`
     limit_since: float = 0.0
+
+    @property
+    def free_bytes_by_disk(self) -> dict[str, int]:
+        """Room where it works and where artifacts are, as far as it is told."""
+        told = {"work": self.disk_free_bytes, "storage": self.storage_free_bytes}
+        return {disk: free for disk, free in told.items() if free is not None}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:

@@ -98,8 +98,8 @@ class Engine:
         self.settlement = Settlement(self.store, self.broker)
         self.budget = Budget(budget_bytes)
         self.heartbeat = Heartbeat(self.store)
-        self.free_bytes = 10**12
-        self.disk = Disk(lambda: self.free_bytes, 512 * MIB)
+        self.free_bytes = self.storage_free_bytes = 10**12
+        self.disk = Disk(lambda: self.free_bytes, lambda: self.storage_free_bytes, 512 * MIB)
         conditions = Conditions(self.store, self.disk)
         self.work_folder = WorkFolder(folder / "work", f"worker-{id(self)}")
         self.runner = Runner(

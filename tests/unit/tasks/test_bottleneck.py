@@ -38,6 +38,8 @@ IDLE = WorkerReport(
         ({"running": 1, "phases": {"storing": 1}, "io_wait_percent": 30.0}, "disk"),
         ({"io_wait_percent": 90.0}, "nothing"),
         ({"disk_free_bytes": GIB - 1}, "disk"),
+        ({"storage_free_bytes": GIB - 1}, "disk"),
+        ({"storage_free_bytes": GIB}, "nothing"),
         ({"disk_free_bytes": 0, "jobs_waiting_for_memory": 1, "running": 1}, "disk"),
         ({"throttled_sites": ("video.example",)}, "site"),
         ({"running": 1, "phases": {"downloading": 1}, "throttled_sites": ("x.example",)}, "site"),

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from worker.disk import Disk, NoRoomOnDisk
+from tasks.storage import Storage
+from worker.disk import Disk, NoRoomOnDisk, free_bytes_in
 from worker.supervision import End, Stop
 
 
@@ -13,7 +16,8 @@ class Room:
 
     def __init__(self, free_bytes: int, least_bytes: int) -> None:
         self.free_bytes = free_bytes
-        self.disk = Disk(lambda: self.free_bytes, least_bytes)
+        self.storage_free_bytes = 10**12
+        self.disk = Disk(lambda: self.free_bytes, lambda: self.storage_free_bytes, least_bytes)
 
 
 def test_jobs_share_what_is_free_above_the_least() -> None:
@@ -57,3 +61,26 @@ def test_with_no_least_nobody_is_refused_or_stopped() -> None:
     with room.disk.room(10**9, stop):
         room.disk.round()
     assert stop.reason is None
+
+
+def test_nothing_starts_while_artifacts_have_no_room_and_what_runs_goes_on() -> None:
+    room = Room(free_bytes=1000, least_bytes=100)
+    stop = Stop()
+    with room.disk.room(1, stop):
+        room.storage_free_bytes = 0
+        room.disk.round()
+        with pytest.raises(NoRoomOnDisk), room.disk.room(1, Stop()):
+            pass
+    assert stop.reason is None
+    room.storage_free_bytes = 100
+    with room.disk.room(1, Stop()):
+        pass
+
+
+def test_a_storage_that_is_gone_has_no_room_until_it_is_back(tmp_path: Path) -> None:
+    storage = Storage.at(f"file://{tmp_path}/artifacts")
+    assert free_bytes_in(storage) > 0
+    storage.root.rename(tmp_path / "away")
+    assert free_bytes_in(storage) == 0
+    (tmp_path / "away").rename(storage.root)
+    assert free_bytes_in(storage) > 0
