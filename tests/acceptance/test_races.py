@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import signal
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -20,6 +21,7 @@ pytestmark = pytest.mark.race
 SITE = "https://127.0.0.1/media"  # allowed here, and never asked
 EACH = 100
 WORK_SECONDS = 0.1
+LARGE_BYTES = 60_000_000  # takes long enough to store that one can step in between
 WIDTH_SECONDS = 0.4  # what a job takes from its begin to its end, and a little more
 
 
@@ -61,6 +63,40 @@ def cancels_at_the_finish(system: System, pool: ThreadPoolExecutor) -> dict[str,
     return asked
 
 
+def stored(system: System) -> list[Path]:
+    return [path for path in (system.data / "artifacts").rglob("*") if path.is_file()]
+
+
+def stopped_while_storing(system: System) -> str:
+    """A job whose worker stands still just when it brings the result into storage."""
+    for number in range(10):
+        url = f"{SITE}/large{number}?bytes={LARGE_BYTES}"
+        job_id = str(system.submit(kind="download", source={"url": url})["id"])
+        system.until(job_id, lambda job: job["phase"] == "storing" or job["finished_at"])
+        system.workers[0].send_signal(signal.SIGSTOP)
+        if system.job(job_id)["phase"] == "storing":
+            return job_id
+        system.workers[0].send_signal(signal.SIGCONT)  # it had ended in that very moment
+    raise AssertionError("every one of ten jobs was stored too quickly to be stopped")
+
+
+def test_a_cancel_while_the_result_is_stored_leaves_no_file(tmp_path: Path) -> None:
+    with System(tmp_path / "s", scripted=True) as system, system.valkey.client() as client:
+        job_id = stopped_while_storing(system)
+        others = len(system.client.get("/api/v2/jobs").json()["jobs"]) - 1
+        try:
+            assert cancel(system, job_id, 0) == 202
+            assert system.job(job_id)["state"] == "running"
+        finally:
+            system.workers[0].send_signal(signal.SIGCONT)
+        job = system.until(job_id, within_seconds=10)
+        assert (job["state"], job["result"], job["error"]) == ("cancelled", None, None)
+        assert eventually(lambda: len(stored(system)) == others, 5)
+        assert eventually(lambda: system.attempt_folders() == [], 5)
+        assert eventually(lambda: client.zcard("clipmill:leases") == 0, 5)
+        Records(client).check(Store.at(system.valkey.url))
+
+
 def test_two_hundred_cancels_give_one_end_each_and_files_that_agree(tmp_path: Path) -> None:
     with (
         System(tmp_path / "s", scripted=True, worker_concurrency="16") as system,
@@ -79,8 +115,7 @@ def test_two_hundred_cancels_give_one_end_each_and_files_that_agree(tmp_path: Pa
         assert {("cancels_at_the_finish", s) for s in ("cancelled", "succeeded")} <= ends
         assert eventually(lambda: system.attempt_folders() == [], 10)
         assert eventually(lambda: system.tools("made.mp4") == [], 10)
-        files = [path for path in (system.data / "artifacts").rglob("*") if path.is_file()]
-        assert len(files) == succeeded
+        assert len(stored(system)) == succeeded
         with system.valkey.client() as client:
             assert eventually(lambda: client.zcard("clipmill:leases") == 0, 10)
             Records(client).check(Store.at(system.valkey.url))
