@@ -26,7 +26,10 @@ _LIMITS = {
     1: ("memory.limit_in_bytes", "memory.memsw.limit_in_bytes"),
     2: ("memory.max", "memory.swap.max"),
 }
+# Where the kernel counts what it killed in a group. That may have been for the limit of a group
+# above, as a container's; what is counted beside says that this one came to its own.
 _KILLS = {1: "memory.oom_control", 2: "memory.events"}
+_HITS = ("memory.failcnt", "memory.memsw.failcnt")  # of version 1; version 2 says it with its kills
 
 
 class Groups:
@@ -65,13 +68,16 @@ class Group:
             _written(f"{self.path}/cgroup.procs", "0")  # 0: whoever writes
 
     def killed(self) -> bool:
-        """Whether the kernel killed a process in it for want of memory."""
-        try:
-            told = proctree.read(f"{self.path}/{_KILLS[self._version]}") if self.path else ""
-        except OSError:
+        """Whether the kernel killed a process in it for its own limit."""
+        if not self.path:
             return False
+        told = _told(f"{self.path}/{_KILLS[self._version]}")
         counts = dict(line.split(None, 1) for line in told.splitlines())
-        return int(counts.get("oom_kill", 0)) > 0
+        if int(counts.get("oom_kill", 0)) == 0:
+            return False
+        if self._version == 2:
+            return int(counts.get("oom", 0)) > 0
+        return any(int(_told(f"{self.path}/{name}") or 0) for name in _HITS)
 
     def remove(self) -> None:
         """After the last process in it was reaped."""
@@ -194,6 +200,14 @@ def _written(path: str, text: str) -> bool:
     except OSError:
         return False
     return True
+
+
+def _told(path: str) -> str:
+    """What a file of a group says; nothing where there is none."""
+    try:
+        return proctree.read(path)
+    except OSError:
+        return ""
 
 
 def _words(path: str) -> list[str]:

@@ -34,7 +34,7 @@ _WHY = {
     "exited": End.EXITED,
     "deadline": End.DEADLINE,
     "memory": End.MEMORY,
-    "processes": End.MEMORY,
+    "processes": End.PROCESSES,
     "disk": End.DISK,
 }
 

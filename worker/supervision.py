@@ -18,7 +18,8 @@ class End(StrEnum):
     LOST = "lost"  # the lease was lost, or the guard died
     DEADLINE = "deadline"  # it took longer than it may
     STALLED = "stalled"  # it said nothing for too long
-    MEMORY = "memory"  # its tree took more memory, or more processes, than it may
+    MEMORY = "memory"  # its tree took more memory than it may
+    PROCESSES = "processes"  # its tree was of more processes than it may be
     DISK = "disk"  # its folder grew larger than it may
 
 

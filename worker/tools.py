@@ -120,6 +120,8 @@ class Tools:
             if self._stop.reason is End.LOST:
                 raise Stopped(End.LOST)
             raise ToolFailed("the tool's guard was killed")
+        if finished.end is End.PROCESSES:  # which is no want of memory: nothing to learn from it
+            raise ToolFailed("the tool started more processes than a job may")
         return finished
 
     def program(

@@ -28,9 +28,15 @@ _WORDS: tuple[tuple[str, type[JobError], str], ...] = (
     (r"File too large", TooLarge, "The result is larger than a file may be here."),
     (
         r"Cannot allocate memory|malloc of size \d+ failed|std::bad_alloc"
-        r"|Memory allocation error|pthread_create\(\) failed|Resource temporarily unavailable",
+        r"|Memory allocation error",
         MemoryExceeded,
-        "FFmpeg needed more memory or threads than it may have.",
+        "FFmpeg needed more memory than it may have.",
+    ),
+    # The machine or the container has no more, or lets nobody have more; it may have later.
+    (
+        r"pthread_create\(\) failed|Resource temporarily unavailable",
+        ToolFailed,
+        "FFmpeg could not start its threads.",
     ),
     # Ours are never wrong, so it is for want of memory, though not every library says it.
     (r"Error while opening encoder", ToolFailed, "The encoder could not be opened."),
@@ -67,6 +73,7 @@ _BY_END: dict[End, tuple[type[JobError], str]] = {
     End.DEADLINE: (DeadlineExceeded, "FFmpeg did not finish in time."),
     End.STALLED: (DeadlineExceeded, "FFmpeg said nothing for too long."),
     End.MEMORY: (MemoryExceeded, "FFmpeg used more memory than its share."),
+    End.PROCESSES: (ToolFailed, "FFmpeg started more processes than a job may."),
     End.DISK: (StorageFull, "FFmpeg wrote more than a job may."),
 }
 # What FFmpeg quotes it has found in the media: names of tracks, of decoders, of other files.

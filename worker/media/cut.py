@@ -5,6 +5,7 @@ everything must be encoded and was not asked to be, {"needs_encode": reason, "re
 an encode takes several times the memory, and whoever asked has to reserve it first.
 """
 
+import errno
 import gc
 from dataclasses import asdict
 from fractions import Fraction
@@ -20,7 +21,7 @@ from worker.media.opening import open_source
 from worker.media.output import ClipWriter
 from worker.media.plan import SmartPlan, plan_smart
 from worker.media.probe import facts_of_file
-from worker.media.protocol import FULL_DISK, NO_MEMORY, ProgressReporter, serve, write_line
+from worker.media.protocol import SHORTAGES, ProgressReporter, serve, write_line
 from worker.media.reading import PicturesMissing, window_of
 from worker.media.request import CutRequest
 from worker.media.result import CutResult, result_of
@@ -63,9 +64,9 @@ def cut(request: CutRequest) -> CutResult:
     try:
         return _cut(request)
     except av.FFmpegError as error:
-        if error.errno in NO_MEMORY:
+        if error.errno == errno.ENOMEM:
             raise MemoryError from error
-        if isinstance(error, FileNotFoundError) or error.errno in FULL_DISK:
+        if isinstance(error, FileNotFoundError) or error.errno in SHORTAGES:
             raise
         raise CorruptMedia("The range cannot be cut; the file is damaged.") from error
 
@@ -120,8 +121,8 @@ def _smart(request: CutRequest) -> CutResult:
         except (CannotJoin, JobError, MemoryError):
             raise
         except Exception as error:  # whatever goes wrong here, the full encode does without it
-            if isinstance(error, OSError) and error.errno in FULL_DISK | NO_MEMORY:
-                raise  # but not without a disk, and it takes more memory
+            if isinstance(error, OSError) and error.errno in SHORTAGES:
+                raise  # but not without a disk, and it takes more memory and threads
             raise _Rejected(f"{type(error).__name__}: {error}") from error
         result = _smart_result(source, request, plan, timing)
     gc.collect()  # codecs are freed before the check opens its own

@@ -13,11 +13,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tasks.errors import JobError, MemoryExceeded, StorageFull, TooLarge
+from tasks.errors import JobError, MemoryExceeded, StorageFull, TooLarge, ToolFailed
 
 PROGRESS_PERIOD_SECONDS = 0.25
 FULL_DISK = frozenset({errno.ENOSPC, errno.EFBIG, errno.EDQUOT})
-NO_MEMORY = frozenset({errno.ENOMEM, errno.EAGAIN})  # the second where a thread finds no stack
+# What another way to the same clip would lack as well; the last is of threads.
+SHORTAGES = FULL_DISK | {errno.ENOMEM, errno.EAGAIN}
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +103,11 @@ def serve(program: Callable[[dict[str, Any]], Mapping[str, Any]]) -> None:
     except MemoryError:
         write_error(MemoryExceeded("The media needed more memory than the program may use."))
     except OSError as error:
-        if error.errno not in FULL_DISK:
+        if error.errno == errno.EAGAIN:  # of threads, or of room for their stacks
+            write_error(ToolFailed("A thread could not be started."))
+        elif error.errno not in FULL_DISK:
             raise
-        if error.errno == errno.EFBIG:
+        elif error.errno == errno.EFBIG:
             write_error(TooLarge("The result is larger than a file may be here."))
         else:
             write_error(StorageFull("There is no room for the result."))

@@ -35,7 +35,12 @@ _TEXTS: tuple[tuple[type[JobError], str, str], ...] = (
     (
         MemoryExceeded,
         "reading the source took more memory than allowed",
-        r"^MemoryError|\[Errno 12\]|std::bad_alloc|can't start new thread",
+        r"^MemoryError|\[Errno 12\]|std::bad_alloc",
+    ),
+    (
+        ToolFailed,
+        "this machine could not start a thread or a process",
+        r"can't start new thread|\[Errno 11\]",
     ),
     (SiteThrottled, _THROTTLED, r"too many requests|rate.?limit|try again later"),
     (

@@ -173,6 +173,7 @@ def _ended(end: End) -> JobError:
         End.DEADLINE: DeadlineExceeded("reading the source took longer than allowed"),
         End.STALLED: NetworkError("the source fell silent"),
         End.MEMORY: MemoryExceeded("reading the source took more memory than allowed"),
+        End.PROCESSES: ToolFailed("reading the source took more processes than allowed"),
         End.DISK: TooLarge(_TOO_LARGE),
     }
     return errors[end]

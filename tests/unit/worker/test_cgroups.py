@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import pytest
+
 from worker import proctree
-from worker.cgroups import Groups, find_groups, version_of
+from worker.cgroups import Group, Groups, find_groups, version_of
 
 
 def lay_out(path: Path, **files: str) -> Path:
@@ -106,3 +108,27 @@ def test_a_sweep_removes_what_dead_workers_left_and_nothing_else(tmp_path: Path)
     (used / "process").touch()  # a folder that cannot be removed, as a group in use cannot
     assert groups.sweep() == 2
     assert set(tmp_path.iterdir()) == {living, another, foreign, used}
+
+
+@pytest.mark.parametrize(
+    ("version", "files", "killed"),
+    [
+        (1, {"memory.oom_control": "under_oom 0\noom_kill 1", "memory.failcnt": "7"}, True),
+        (1, {"memory.oom_control": "oom_kill 1", "memory.memsw.failcnt": "7"}, True),
+        (1, {"memory.oom_control": "under_oom 0\noom_kill 1", "memory.failcnt": "0"}, False),
+        (1, {"memory.oom_control": "under_oom 0\noom_kill 0", "memory.failcnt": "7"}, False),
+        (2, {"memory.events": "low 0\nmax 9\noom 1\noom_kill 1"}, True),
+        (2, {"memory.events": "low 0\nmax 9\noom 0\noom_kill 1"}, False),
+        (2, {"memory.events": "low 0\nmax 9\noom 1\noom_kill 0"}, False),
+        (2, {}, False),
+    ],
+)
+def test_a_kill_for_the_limit_of_a_group_above_is_not_one_for_its_own(
+    tmp_path: Path, version: int, files: dict[str, str], killed: bool
+) -> None:
+    if version == 2:
+        (tmp_path / "cgroup.controllers").write_text("memory\n")
+    group = Group(str(tmp_path / "tool"), 2**20)
+    for name, text in files.items():
+        (tmp_path / "tool" / name).write_text(f"{text}\n")
+    assert group.killed() is killed

@@ -150,6 +150,8 @@ def _after(option: str, argv: list[str]) -> str:
         ("unable to write data: [Errno 27] File too large", TooLarge),
         ("unable to write data: [Errno 28] No space left on device", StorageFull),
         ("unable to write data: [Errno 122] Disk quota exceeded", StorageFull),
+        ("[x] 1: Unable to download webpage: can't start new thread", ToolFailed),
+        ("Postprocessing: [Errno 11] Resource temporarily unavailable: connection", ToolFailed),
         ("[x] 1: Requested format is not available", NoSuchStream),
         ("Postprocessing: Conversion failed!", NoSuchStream),
         ("Postprocessing: Error opening input files: Invalid data found", NotMedia),
@@ -461,6 +463,7 @@ def test_a_process_that_was_stopped_is_nobodys_failure(tmp_path: Path, end: End)
         (End.DEADLINE, DeadlineExceeded),
         (End.STALLED, NetworkError),
         (End.MEMORY, MemoryExceeded),
+        (End.PROCESSES, ToolFailed),
         (End.DISK, TooLarge),
     ],
 )

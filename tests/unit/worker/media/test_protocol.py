@@ -1,7 +1,10 @@
 """The lines between the worker and a media program."""
 
+import errno
 import json
+import sys
 
+import av
 import pytest
 
 from worker.media import protocol
@@ -40,3 +43,23 @@ def test_progress_is_said_at_most_four_times_a_second(monkeypatch: pytest.Monkey
         reporter.at(step / 10)
     assert [values["progress"] for values in said] == [0.25, 0.5, 0.75, 1.0]
     assert all(values["speed"] == 10.0 for values in said)
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (MemoryError(), "memory_exceeded"),
+        (av.BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable"), "tool_failed"),
+        (OSError(errno.EFBIG, ""), "too_large"),
+        (OSError(errno.ENOSPC, ""), "storage_full"),
+    ],
+)
+def test_what_this_machine_lacks_has_a_code_of_its_own(monkeypatch, capsys, error, code):
+    def program(spec):
+        raise error
+
+    monkeypatch.setattr(sys, "argv", ["program", "{}"])
+    protocol.serve(program)
+    found = parse_line(capsys.readouterr().out)
+    assert isinstance(found, Refusal)
+    assert found.code == code
