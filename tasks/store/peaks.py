@@ -13,6 +13,9 @@ STEP_DOWN = 0.1
 # showed then; the spare of a reservation must still hold it.
 LEAST, MOST = 0.9, 4.0
 SHAPES_KEPT = 500
+# What nobody has run for so long is forgotten: a factor that was learned in a bad hour may be the
+# reason why other settings were chosen ever since, and then nothing else would lower it.
+KEPT_SECONDS = 3 * 86_400
 
 
 class PeakFactors(StorePart):
@@ -20,11 +23,13 @@ class PeakFactors(StorePart):
 
     def note_peak(self, shape: str, ratio: float) -> float:
         """A job of this shape took `ratio` times what the model says; its factor from now on."""
-        words = (shape, ratio, PATIENCE, STEP_DOWN, LEAST, MOST, SHAPES_KEPT)
+        words = (shape, ratio, PATIENCE, STEP_DOWN, LEAST, MOST, SHAPES_KEPT, KEPT_SECONDS)
         return float(self.run("peak", [PEAKS], *words))
 
     def peak_factors(self) -> dict[str, float]:
-        """Every shape that was seen, with its factor."""
+        """Every shape that was seen lately, with its factor."""
         with translated():
             found = self.redis.hgetall(PEAKS)
-        return {shape.decode(): float(value.split()[0]) for shape, value in found.items()}
+            since = self.redis.time()[0] - KEPT_SECONDS
+        told = {shape.decode(): value.split() for shape, value in found.items()}
+        return {shape: float(it[0]) for shape, it in told.items() if int(it[-1]) > since}

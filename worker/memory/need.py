@@ -11,7 +11,8 @@ class Need:
 
     `memory_bytes` is also the most that the job may use; `estimate_bytes` is the peak that is
     expected, `model_bytes` the same before it was corrected by peaks that were seen of jobs of
-    this `shape`. `lean` counts the steps away from the usual settings, to save memory.
+    this `shape`, which names the model's table as well. `lean` counts the steps away from the
+    usual settings, to save memory.
     """
 
     memory_bytes: int

@@ -61,7 +61,7 @@ def need_of(
     table = table or shipped_table()
     if not isinstance(spec, ClipSpec):
         model_bytes = table.bytes_of(site_terms(spec.kind))
-        model = Need(0, model_bytes=model_bytes, shape=spec.kind)
+        model = Need(0, model_bytes=model_bytes, shape=f"{spec.kind} by {table.digest}")
         return _fitting(_corrected(model, spec.kind, factor), spec.kind, budget_bytes)
 
     def need(threads: int, lean: int) -> Need:
@@ -110,8 +110,10 @@ def _clip(
     steps = clip_steps(spec, facts, plan, joins=joins)
     model_bytes = max(map(table.bytes_of, steps.values()))
     if way.mode == "copy":
-        return Need(0, model_bytes=model_bytes, shape=reading_shape("copy", facts))
-    return Need(0, threads, threads, lean, model_bytes=model_bytes, shape=_shape(plan, way, joins))
+        shape = f"{reading_shape('copy', facts)} by {table.digest}"
+        return Need(0, model_bytes=model_bytes, shape=shape)
+    shape = f"{_shape(plan, way, joins)} by {table.digest}"
+    return Need(0, threads, threads, lean, model_bytes=model_bytes, shape=shape)
 
 
 def _shape(plan: CutPlan, way: Way, joins: bool) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from functools import cache
+from functools import cache, cached_property
+from hashlib import sha256
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,12 @@ class Table:
         if name not in self.mib and name.startswith("decode "):
             return max(mib for known, mib in self.mib.items() if known.startswith("decode "))
         return self.mib[name]
+
+    @cached_property
+    def digest(self) -> str:
+        """A name for what it says: what was learned beside one table is wrong beside another."""
+        said = json.dumps([dict(self.mib), self.margin], sort_keys=True)
+        return sha256(said.encode()).hexdigest()[:8]
 
     def write(self, path: Path) -> None:
         """Replace the file, so that a worker that starts now reads the old or the new."""

@@ -9,12 +9,14 @@ import pytest
 from tasks.media import MediaFacts, VideoFacts
 from tasks.specs import ClipSpec, DownloadSpec, ExtractSpec, Output, Source, Spec
 from tasks.store import Store
-from tasks.store.peaks import LEAST, MOST, PATIENCE, SHAPES_KEPT
+from tasks.store.keys import PEAKS
+from tasks.store.peaks import KEPT_SECONDS, LEAST, MOST, PATIENCE, SHAPES_KEPT
 from tests.support.records import at_once
 from tests.support.valkey import ValkeyServer
 from worker.memory.need import Need
 from worker.memory.needs import need_of
 from worker.memory.peaks import Peaks
+from worker.memory.table import Table, shipped_table
 
 MIB = 1024**2
 NEED = Need(memory_bytes=115 * MIB, model_bytes=100 * MIB, estimate_bytes=100 * MIB, shape="a")
@@ -125,6 +127,47 @@ def test_no_more_shapes_are_kept_than_fit(store: Store) -> None:
     found = store.peak_factors()
     assert len(found) == SHAPES_KEPT
     assert f"shape {SHAPES_KEPT + 19}" in found
+
+
+def test_what_nobody_has_run_for_days_is_forgotten(store: Store) -> None:
+    now = int(store.now())
+    store.note_peak("new", 2.0)
+    store.redis.hset(PEAKS, "old", f"3.0 0 {now - KEPT_SECONDS - 1}")
+    store.redis.hset(PEAKS, "recent", f"3.0 0 {now - KEPT_SECONDS + 60}")
+    assert store.peak_factors() == {"new": 2.0, "recent": 3.0}
+
+    assert store.note_peak("old", 1.5) == 1.5
+    assert store.note_peak("recent", 1.5) == 3.0
+    assert store.peak_factors() == {"new": 2.0, "recent": 3.0, "old": 1.5}
+
+
+def test_what_is_forgotten_makes_room_before_anything_else_does(store: Store) -> None:
+    old = int(store.now()) - KEPT_SECONDS - 1
+    for number in range(SHAPES_KEPT - 10):
+        store.redis.hset(PEAKS, f"old {number}", f"3.0 0 {old}")
+    new = [f"new {number}" for number in range(30)]
+    for name in new:
+        store.note_peak(name, 2.0)
+    assert store.peak_factors() == dict.fromkeys(new, 2.0)
+
+
+def test_what_was_learned_beside_one_table_says_nothing_beside_another(store: Store) -> None:
+    peaks = Peaks(store, fresh_seconds=0)
+    other = replace(shipped_table(), margin=1.2)
+    again = Table(
+        dict(reversed(shipped_table().mib.items())), shipped_table().margin, {"at": "now"}
+    )
+
+    def need(table: Table) -> Need:
+        return need_of(spec, FACTS, budget_bytes=4096 * MIB, factor=peaks.factor, table=table)
+
+    for spec in SPECS:
+        plain = need(other)
+        learned = need(shipped_table())
+        peaks.note(learned, 3 * learned.model_bytes, stopped=False)
+        assert need(shipped_table()).estimate_bytes == pytest.approx(3 * learned.model_bytes)
+        assert need(again) == need(shipped_table())
+        assert need(other) == plain
 
 
 def test_without_the_store_what_was_read_last_holds(own_valkey: ValkeyServer) -> None:
