@@ -8,6 +8,7 @@ artifacts               zset    artifacts with a file, by their last use
 ready:KIND:OWNER:BATCH  zset    jobs a worker may take, best first; `-` holds those of no batch
 lanes:KIND              zset    owners with ready jobs, least served first
 lanes:KIND:OWNER        zset    an owner's batches with ready jobs, least served first
+oldest:KIND:OWNER       zset    the same batches, that first whose next job has waited longest
 timeline:ID             list    what happened to the job, in order (JSON)
 delayed                 zset    jobs that wait for a time
 leases                  zset    jobs in a worker's hands, by the end of the lease

@@ -141,6 +141,9 @@ class Records:
             if lane.startswith("clipmill:ready:"):
                 name = lane.removeprefix("clipmill:")
                 assert self.members(name) == ready.pop(name)
+                kind, owner, batch = name.split(":")[1:]
+                best = self._client.zrange(lane, 0, 0, withscores=True)[0][1]
+                assert self._client.zscore(f"clipmill:oldest:{kind}:{owner}", batch) == best
         assert not ready
         for name, place in (("leases", "leased"), ("delayed", "delayed"), ("final", "final")):
             assert self.members(name) == {id_ for id_, at in self.places.items() if at == place}

@@ -1,14 +1,33 @@
 -- Give one ready job of a kind to a worker under a lease; it stays queued until it is claimed.
 -- Owners take turns, so that nobody's thousand jobs hold up another's one; so do the batches of one
 -- owner (his single jobs together are like one more), the better the next job the sooner.
+-- Every fourth turn of an owner goes to his job that has waited longest, where a step of priority is
+-- worth a minute: else small batches that keep coming would hold up the older ones for ever.
 -- ARGV: key prefix, kind, lease token, lease seconds.   Answer: {record, revision} or nothing
 local prefix, kind, token, seconds = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
 local function key(...) return prefix .. table.concat({...}, ':') end
-local MOST_COMPARED = 32
+local MOST_COMPARED, OLDEST_EACH = 32, 4
 local owners = key('lanes', kind)
 
-local function next_of(owner)
+local function pop(owner, lane)
+  local ready, lanes, oldest = key('ready', kind, owner, lane), key('lanes', kind, owner), key('oldest', kind, owner)
+  local id = redis.call('ZPOPMIN', ready)[1]
+  local head = redis.call('ZRANGE', ready, 0, 0, 'WITHSCORES')
+  if head[2] then
+    redis.call('ZADD', oldest, head[2], lane)
+    redis.call('ZINCRBY', lanes, 1, lane)
+  else
+    redis.call('ZREM', oldest, lane)
+    redis.call('ZREM', lanes, lane)
+  end
+  return id
+end
+
+local function next_of(owner, turn_of_owner)
   local lanes = key('lanes', kind, owner)
+  local oldest = redis.call('ZRANGE', key('oldest', kind, owner), 0, 0)[1]
+  local longest = oldest and turn_of_owner % OLDEST_EACH == OLDEST_EACH - 1 and pop(owner, oldest)
+  if longest then return longest end
   while true do
     local turns = redis.call('ZRANGE', lanes, 0, MOST_COMPARED - 1, 'WITHSCORES')
     if #turns == 0 then return nil end
@@ -21,17 +40,15 @@ local function next_of(owner)
         if not best or turn < best_turn then best, best_turn = turns[index], turn end
       end
     end
-    if best then
-      redis.call('ZINCRBY', lanes, 1, best)
-      return redis.call('ZPOPMIN', key('ready', kind, owner, best))[1]
-    end
+    if best then return pop(owner, best) end
   end
 end
 
 while true do
-  local owner = redis.call('ZRANGE', owners, 0, 0)[1]
+  local first = redis.call('ZRANGE', owners, 0, 0, 'WITHSCORES')
+  local owner = first[1]
   if not owner then return false end
-  local id = next_of(owner)
+  local id = next_of(owner, tonumber(first[2]))
   if id then
     redis.call('ZINCRBY', owners, 1, owner)
     local time = redis.call('TIME')

@@ -19,6 +19,16 @@ local function join(turns, name)
   redis.call('ZADD', turns, first[2] or 0, name)
 end
 
+-- An owner's list tells how long the next job of each of his batches has waited.
+local function head_changed(of_kind, owner, name)
+  local head = redis.call('ZRANGE', key('ready', of_kind, owner, name), 0, 0, 'WITHSCORES')
+  if head[2] then redis.call('ZADD', key('oldest', of_kind, owner), head[2], name)
+  else
+    redis.call('ZREM', key('oldest', of_kind, owner), name)
+    redis.call('ZREM', key('lanes', of_kind, owner), name)
+  end
+end
+
 -- 0. A writer whose answer was lost on the way asks again: it is done already.
 if redis.call('HGET', job, 'write') == change.write then return {old_place, revision} end
 
@@ -93,6 +103,7 @@ if place == 'ready' then
   join(key('lanes', kind, change.owner), lane_name)
 elseif place == 'delayed' then redis.call('ZADD', key('delayed'), change.not_before, id)
 elseif place == 'leased' then redis.call('ZADD', key('leases'), lease_end, id) end
+if old_place == 'ready' or place == 'ready' then head_changed(kind, change.owner, lane_name) end
 
 -- 6. Indexes.
 if change.create then

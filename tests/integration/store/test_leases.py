@@ -114,6 +114,74 @@ def test_a_flood_of_high_priority_does_not_stop_a_batch_of_low(store: Store) -> 
     assert taken.count(low) == 5
 
 
+OLDEST_EACH = 4  # of so many turns of an owner one goes to who has waited longest
+
+
+def add_flood(store: Store, size: int, owner: str = "ann", queued_at: float | None = None) -> None:
+    """A batch of so many urgent jobs, or one that is of no batch."""
+    made = {"priority": 9, "owner": owner, "queued_at": queued_at or time.time()}
+    if not size:
+        store.add(make_job(**made))
+        return
+    batch_id = new_id()
+    jobs = [make_job(batch_id=batch_id, **made) for _ in range(size)]
+    store.add_batch(batch_id, owner, 0.0, jobs)
+
+
+@pytest.mark.parametrize("size", [0, 1, 9])
+@pytest.mark.parametrize("owners", [["ann"], ["ann", "bob", "cid"]])
+def test_who_has_waited_longest_gets_every_fourth_turn_of_his_owner(
+    store: Store, size: int, owners: list[str]
+) -> None:
+    """However many urgent jobs come before each turn: alone, or in small batches."""
+    ten_hours_ago, batch_id = time.time() - 36_000, new_id()
+    old = [make_job(priority=0, queued_at=ten_hours_ago)]
+    store.add(old[0])
+    old += [make_job(priority=5, queued_at=ten_hours_ago, batch_id=batch_id) for _ in range(5)]
+    store.add_batch(batch_id, "ann", 0.0, old[1:])
+    for _ in range(20):
+        add_flood(store, size)
+    taken: list[str] = []
+    for _ in range(OLDEST_EACH * len(old) * len(owners)):
+        for owner in owners:
+            add_flood(store, size, owner)
+        taken.append(take(store).job.id)
+    assert {job.id for job in old} <= set(taken)
+
+
+def test_a_step_of_priority_is_a_head_start_of_a_minute_also_over_batches(store: Store) -> None:
+    """An urgent job comes every ten seconds, and one is taken: after nine minutes it is enough."""
+    now = time.time()
+    patient = make_job(priority=0, queued_at=now)
+    store.add(patient)
+    for turn in range(1, 100):
+        add_flood(store, 1, queued_at=now + 10 * turn)
+        if take(store).job.id == patient.id:
+            break
+    assert 9 * 60 <= 10 * turn <= 9 * 60 + 10 * OLDEST_EACH
+
+
+def test_batches_without_end_do_not_stop_one_of_the_same_priority(store: Store) -> None:
+    batch_id, jobs = new_id(), 20
+    store.add_batch(batch_id, "ann", 0.0, [make_job(batch_id=batch_id) for _ in range(jobs)])
+    taken = []
+    for _ in range(OLDEST_EACH * jobs):
+        other = new_id()
+        store.add_batch(other, "ann", 0.0, [make_job(batch_id=other) for _ in range(2)])
+        taken.append(take(store).job.batch_id)
+    assert taken.count(batch_id) == jobs
+
+
+def test_a_cancelled_job_leaves_nothing_in_the_lists_of_turns(store: Store) -> None:
+    batch_id = new_id()
+    jobs = [make_job(batch_id=batch_id) for _ in range(2)]
+    store.add_batch(batch_id, "ann", 0.0, jobs)
+    for job in jobs:
+        store.replace(job, job.cancelled(time.time()), 1)
+    assert store.redis.exists("clipmill:lanes:extract:ann", "clipmill:oldest:extract:ann") == 0
+    assert store.take("extract") is None
+
+
 def test_what_is_ready_is_counted_over_owners_and_batches(store: Store) -> None:
     for owner in ("ann", "bob"):
         batch_id = new_id()
