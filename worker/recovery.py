@@ -7,6 +7,7 @@ on the record, so it does no harm if two of them should ever do it at once.
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -28,7 +29,8 @@ PERIOD_SECONDS = 2.0
 LOCK_SECONDS = 10.0
 # A message takes the next ready job, whichever it is: so many keep every worker busy.
 MOST_MESSAGES = 1000
-# After an outage of the store, what the heartbeats of living workers need to come through.
+# After an outage of the store or a jump of its clock, what the heartbeats of living workers need to
+# come through.
 SETTLING_SECONDS = 5.0
 
 
@@ -53,6 +55,7 @@ class Housekeeper(Rounds):
         self._worker_id = worker_id
         self._unheard: dict[str, int] = dict.fromkeys(KINDS, 0)
         self._leases_count_from = 0.0
+        self._store_ahead: float | None = None  # of our own clock, when we last kept house
 
     def stop(self) -> None:
         """Stop after the present round, and let another take over at once."""
@@ -74,13 +77,33 @@ class Housekeeper(Rounds):
 
     def keep_house(self) -> None:
         """One look at everything. Raises StoreUnavailable."""
-        if time.monotonic() >= self._leases_count_from:
-            self._each(self._store.expired_leases(), self._recover)
+        expired = self._store.expired_leases()
+        if self._leases_count():  # asked afterwards: the clock may jump before any line of this
+            self._each(expired, self._recover)
         self._each(self._store.due_retries(), self._promote)
         self._each(self._store.ended_jobs(), self._settle)
         self._look_after_messages()
         self._retention.round()
         self._store.note_housekeeping()
+
+    def _leases_count(self) -> bool:
+        """Whether the living have had the time to renew their leases.
+
+        Not when the store's clock has just run ahead of ours. Ours knows nothing of steps, and
+        stands still while the machine sleeps; then nobody could renew anything.
+        """
+        ahead = self._store.now() - time.monotonic()
+        before, self._store_ahead = self._store_ahead, ahead
+        if before is None:
+            # We are new and have seen nothing; but whoever kept house before us wrote down when.
+            unkept = self._store.gauges().housekeeper_age_seconds
+            jumped = LOCK_SECONDS + SETTLING_SECONDS < unkept < math.inf
+        else:
+            jumped = ahead - before > SETTLING_SECONDS
+        if jumped:
+            log.warning("the store's clock ran ahead: leases count when they could be renewed")
+            self._leases_count_from = time.monotonic() + SETTLING_SECONDS
+        return time.monotonic() >= self._leases_count_from
 
     def _each(self, job_ids: Iterable[str], look_after: Callable[[str], None]) -> None:
         """One job that cannot be helped must not keep the others from their help."""
