@@ -158,16 +158,17 @@ def test_what_was_learned_beside_one_table_says_nothing_beside_another(store: St
         dict(reversed(shipped_table().mib.items())), shipped_table().margin, {"at": "now"}
     )
 
-    def need(table: Table) -> Need:
+    def need(spec: Spec, table: Table) -> Need:
         return need_of(spec, FACTS, budget_bytes=4096 * MIB, factor=peaks.factor, table=table)
 
     for spec in SPECS:
-        plain = need(other)
-        learned = need(shipped_table())
+        plain = need(spec, other)
+        learned = need(spec, shipped_table())
         peaks.note(learned, 3 * learned.model_bytes, stopped=False)
-        assert need(shipped_table()).estimate_bytes == pytest.approx(3 * learned.model_bytes)
-        assert need(again) == need(shipped_table())
-        assert need(other) == plain
+        anew = need(spec, shipped_table())
+        assert anew.estimate_bytes == pytest.approx(3 * learned.model_bytes)
+        assert need(spec, again) == anew
+        assert need(spec, other) == plain
 
 
 def test_without_the_store_what_was_read_last_holds(own_valkey: ValkeyServer) -> None:
