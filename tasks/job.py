@@ -87,6 +87,7 @@ class Job:
     max_attempts: int = 3
     batch_id: str | None = None
     depends_on: str | None = None
+    lane: str | None = None  # the batch in whose turns it runs, if it is of no batch itself
     implied: bool = False  # made by us for a clip, not asked for by a client
     fingerprint: str | None = None  # equal for jobs that would do the same
     external_id: str | None = None

@@ -155,7 +155,8 @@ class Planner:
         now = time.time()
         download = Job(
             id=self._new_id(), spec=spec, owner=clip.owner, created_at=now, queued_at=now,
-            priority=clip.priority, implied=True, fingerprint=fingerprint, trace=clip.trace,
+            priority=clip.priority, lane=clip.batch_id, implied=True, fingerprint=fingerprint,
+            trace=clip.trace,
         )  # fmt: skip
         try:
             self._store.add(download)

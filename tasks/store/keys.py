@@ -5,7 +5,8 @@ batch:ID                hash    record, size, n:STATE, progress (a sum), finishe
 artifact:ID             hash    meta (JSON), size, and `expired` when its file is gone
 artifact:ID:jobs        set     the jobs that show it
 artifacts               zset    artifacts with a file, by their last use
-ready:KIND:OWNER:BATCH  zset    jobs a worker may take, best first; `-` holds those of no batch
+ready:KIND:OWNER:BATCH  zset    jobs a worker may take, best first; `-` holds those of no batch;
+                                a download that we made for a batch's clip is with that batch
 lanes:KIND              zset    owners with ready jobs, least served first
 lanes:KIND:OWNER        zset    an owner's batches with ready jobs, least served first
 oldest:KIND:OWNER       zset    the same batches, that first whose next job has waited longest

@@ -99,6 +99,7 @@ def change_of(job: Job, before: Job | None, extras: Extras) -> dict[str, Any]:
         "kind": job.kind,
         "owner": job.owner,
         "batch": job.batch_id,
+        "lane": job.batch_id or job.lane,
         "external": job.external_id and external_index(job.external_id),
         "state": job.state,
         "place": place_of(job),

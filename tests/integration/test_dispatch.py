@@ -228,6 +228,16 @@ def test_the_download_of_a_batch_is_as_urgent_as_its_most_urgent_clip(house: Hou
     assert [download.priority for download in house.downloads()] == [8]
 
 
+def test_the_downloads_of_batches_take_turns_as_the_batches_do(house: House) -> None:
+    """Who asks for one clip does not wait for the sixty downloads of a batch before it."""
+    house.submit_batch([clip(f"{URL}?{number}") for number in range(60)])
+    _, (small,) = house.submit_batch([clip(f"{URL}?small")])
+    single = house.submit(clip(f"{URL}?single"))
+    taken = [house.start("download").job for _ in range(8)]
+    assert {small.depends_on, single.depends_on} <= {job.id for job in taken}
+    assert {job.batch_id for job in house.downloads()} == {None}
+
+
 def test_owners_never_share_a_download(house: House) -> None:
     ann, bob = house.submit(clip()), house.submit(clip(), owner="bob")
     assert ann.depends_on != bob.depends_on

@@ -134,7 +134,7 @@ class Records:
             if job.state is JobState.RUNNING:
                 assert place == "leased"
             if place == "ready":
-                ready[f"ready:{job.kind}:{job.owner}:{job.batch_id or '-'}"].add(job.id)
+                ready[f"ready:{job.kind}:{job.owner}:{job.batch_id or job.lane or '-'}"].add(job.id)
             if place not in {"leased", "ready"}:
                 assert place == place_of(job)
         for lane in every_key(self._client):

@@ -92,7 +92,7 @@ redis.call('HSET', job, 'record', record, 'doc', document, 'state', change.state
 if final[change.state] then redis.call('HDEL', job, 'cancel') end
 
 -- 5. Its place: exactly one of ready, delayed, waiting, leased, final.
-local lane_name = change.batch or '-'
+local lane_name = change.lane or '-'
 local lane = key('ready', kind, change.owner, lane_name)
 if old_place == 'ready' then redis.call('ZREM', lane, id)
 elseif old_place == 'delayed' then redis.call('ZREM', key('delayed'), id)
