@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tasks.store.catalogue import FAMILIES
+from tasks.store.catalogue import CODES, FAMILIES, RETRIED
 from tests.support import answers
 from tests.support.media import Video, cached_video
 from tests.support.origin import Origin
@@ -25,6 +25,7 @@ ALERTS = {
     rule["alert"]: rule
     for group in yaml.safe_load((CONFIG / "alerts.yml").read_text())["groups"]
     for rule in group["rules"]
+    if "alert" in rule
 }
 # What a run of a few seconds has of it; Grafana puts the same in by the time that is shown.
 RATE_INTERVAL = "1m"
@@ -50,10 +51,10 @@ def queries() -> dict[str, str]:
 
 
 def measured(expression: str) -> str:
-    """The value of an alert without the bound it must not pass."""
-    match = re.fullmatch(r"(.+) (?:==|>|<) [\d.]+", expression.strip(), re.S)
-    assert match is not None, expression
-    return match[1]
+    """The value of an alert without the bounds it must not pass."""
+    value, bounds = re.subn(r" (?:==|>=|>|<) [\d.]+", "", expression.strip())
+    assert bounds, expression
+    return value
 
 
 @pytest.fixture(scope="module")
@@ -109,9 +110,20 @@ def test_prometheus_evaluates_every_rule_and_a_good_run_raises_no_alarm(
     run: tuple[System, Prometheus],
 ) -> None:
     assert eventually(lambda: all(rule["health"] == "ok" for rule in run[1].rules()), 10)
-    assert {rule["name"] for rule in run[1].rules()} == ALERTS.keys()
-    # One job in nine was meant to fail, and says why.
-    assert [rule["name"] for rule in run[1].rules() if rule["state"] == "firing"] == []
+    alerts = [rule for rule in run[1].rules() if rule["type"] == "alerting"]
+    assert {rule["name"] for rule in alerts} == ALERTS.keys()
+    # Half of the extracts and a clip were meant to fail, for what their source is. A rule that is
+    # pending would fire later: a run of seconds is too short for most to do it here.
+    assert [rule["name"] for rule in alerts if rule["state"] != "inactive"] == []
+
+
+def test_failures_that_are_left_out_are_those_that_no_try_and_no_person_here_could_mend() -> None:
+    matchers = re.findall(r'code!~"([^"]+)"', (CONFIG / "alerts.yml").read_text())
+    left_out = {code for codes in matchers for code in codes.split("|")}
+    assert left_out <= set(CODES)
+    assert set(CODES) - left_out == set(RETRIED) | {
+        "deadline_exceeded", "exceeds_memory_budget", "internal_error",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("metric", METRICS)
