@@ -51,8 +51,8 @@ def need_of(
 ) -> Need:
     """The need of a job; `facts` are those of a clip's source, if they are known.
 
-    More threads only while cores are idle and they fit; leaner settings when the budget would
-    otherwise not hold one such job for each of the machine's `cores`, or not this one. `joins`: a
+    More threads only while cores are idle and they fit; leaner settings, as little as is needed,
+    where they let more such jobs run side by side on the machine's `cores`, or this one. `joins`: a
     smart cut is still possible, else the whole range is encoded. `factor` corrects the model for
     a shape by the peaks that were seen; it never makes a job that fits one that does not, so what
     was learned wrongly can be learned anew. Raises NoSuchStream when the source lacks what was
@@ -76,17 +76,18 @@ def need_of(
 def _chosen(
     need: Callable[[int, int], Need], steps: range, idle_cores: int, budget_bytes: int, cores: int
 ) -> Need:
-    """The first that fits, of the usual settings before leaner ones."""
+    """The least lean of those of which most can run side by side; the leanest if none fits.
+
+    Very lean for one more is right as well: it costs a part of a file's size, where waiting costs
+    the time of a whole clip.
+    """
     for threads in range(min(_MOST_THREADS, idle_cores), 1, -1):
         usual = need(threads, 0)
         if usual.memory_bytes <= budget_bytes:
             return usual  # cores are idle: there is nothing beside it to save for
     single = [need(1, lean) for lean in steps]
-    for most_bytes in (budget_bytes // cores, budget_bytes):
-        for found in single:
-            if found.memory_bytes <= most_bytes:
-                return found
-    return single[-1]
+    at_once = [min(cores, budget_bytes // found.memory_bytes) for found in single]
+    return single[at_once.index(max(at_once))] if any(at_once) else single[-1]
 
 
 def _last_lean_step(spec: ClipSpec, facts: MediaFacts, joins: bool) -> int:

@@ -17,6 +17,7 @@ from worker.memory.table import shipped_table
 URL = Source(url="https://example.org/v")
 MIB = 1024**2
 BUDGET = 512 * MIB
+CORES = (1, 2, 3, 4, 8, 16)
 
 
 def facts(width: int = 1920, height: int = 1080) -> MediaFacts:
@@ -51,6 +52,41 @@ def test_a_clip_takes_a_second_thread_only_while_a_core_is_idle_and_it_fits() ->
     assert need("encode", cores=1).threads == 1
     one = need("encode", cores=1).memory_bytes
     assert need("encode", cores=2, budget=one + MIB) == need("encode", cores=1)
+
+
+def at_once(quality: str, cores: int, budget_mib: int) -> tuple[int, int]:
+    """How lean an encode of 1080p gets while all cores are busy, and how many run then."""
+    spec, budget = clip("encode", quality), budget_mib * MIB
+    found = need_of(spec, facts(), budget_bytes=budget, cores=cores)
+    return found.lean, min(cores, budget // found.memory_bytes)
+
+
+@pytest.mark.parametrize(
+    ("quality", "budget_mib", "expected"),  # on 1, 2, 3, 4, 8 and 16 cores
+    [
+        ("standard", 256, [(0, 1)] * 6),
+        ("standard", 352, [(0, 1)] + [(2, 2)] * 5),
+        ("standard", 400, [(0, 1)] + [(1, 2)] * 5),
+        ("standard", 512, [(0, 1), (0, 2)] + [(2, 3)] * 4),
+        ("standard", 4096, [(0, 1), (0, 2), (0, 3), (0, 4), (0, 8), (0, 16)]),
+        ("high", 256, [(1, 1)] * 6),
+        ("high", 400, [(0, 1)] + [(2, 2)] * 5),
+        ("high", 512, [(0, 1), (1, 2)] + [(2, 3)] * 4),
+        ("high", 4096, [(0, 1), (0, 2), (0, 3), (0, 4), (0, 8), (1, 16)]),
+        ("draft", 400, [(0, 1), (0, 2)] + [(0, 3)] * 4),
+    ],
+)
+def test_settings_get_as_lean_as_lets_most_run_side_by_side(
+    quality: str, budget_mib: int, expected: list[tuple[int, int]]
+) -> None:
+    assert [at_once(quality, cores, budget_mib) for cores in CORES] == expected
+
+
+@pytest.mark.parametrize("budget_mib", range(224, 1024, 16))
+def test_more_cores_never_let_fewer_run(budget_mib: int) -> None:
+    for quality in ("draft", "standard", "high"):
+        counts = [at_once(quality, cores, budget_mib)[1] for cores in CORES]
+        assert counts == sorted(counts)
 
 
 def test_only_what_encodes_takes_a_core() -> None:
