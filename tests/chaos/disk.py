@@ -113,7 +113,12 @@ class Disk:
 
 def may_mount() -> bool:
     """Whether this process may have disks of its own."""
-    return os.geteuid() == 0 and Path("/dev/loop-control").exists() and THROTTLE.exists()
+    return os.geteuid() == 0 and Path("/dev/loop-control").exists()
+
+
+def may_throttle() -> bool:
+    """Whether the kernel can make a disk slow: version 1 of its control groups can."""
+    return THROTTLE.exists()
 
 
 def _run(*argv: str) -> str:

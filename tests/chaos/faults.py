@@ -1,8 +1,12 @@
-"""What can go wrong, one function each. They take a world and a source of chance."""
+"""What can go wrong, one function each. They take a world and a source of chance.
+
+Each answers for how many seconds it lasts beyond its return, or None when it met nothing.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import os
 import random
 import signal
 import threading
@@ -12,131 +16,193 @@ from collections.abc import Callable, Sequence
 import psutil
 import redis
 
-from tests.chaos.disk import Disk
+from tests.chaos.disk import Disk, may_throttle
 from tests.chaos.world import Process, World
 
-Fault = Callable[[World, random.Random], None]
+Fault = Callable[[World, random.Random], float | None]
 
 
-def kill_a_worker(world: World, chance: random.Random) -> None:
-    _at_work(world.mortal(world.workers), chance).signal(signal.SIGKILL)
+def kill_a_worker(world: World, chance: random.Random) -> float | None:
+    return _signalled(_at_work(world.mortal(world.workers), chance), signal.SIGKILL)
 
 
-def kill_a_worker_with_its_guards(world: World, chance: random.Random) -> None:
+def kill_a_worker_with_its_guards(world: World, chance: random.Random) -> float | None:
     """In one instant, so that nobody is left who watches the tools."""
     worker = _at_work(world.mortal(world.workers), chance)
+    guards = _guards(worker)
+    if not guards:
+        return None
     with contextlib.suppress(psutil.Error):
-        for process in (psutil.Process(worker.popen.pid), *_guards(worker)):
+        for process in (psutil.Process(worker.popen.pid), *guards):
             process.kill()
+    return 0.0
 
 
-def drain_a_worker(world: World, chance: random.Random) -> None:
+def drain_a_worker(world: World, chance: random.Random) -> float | None:
     worker = _at_work(world.mortal(world.workers), chance)
-    worker.signal(signal.SIGTERM)
+    hit = _signalled(worker, signal.SIGTERM)
     if chance.random() < 0.3:
         time.sleep(chance.random())
         worker.signal(chance.choice([signal.SIGTERM, signal.SIGQUIT, signal.SIGKILL]))
+    return hit
 
 
-def stop_a_worker_for_a_while(world: World, chance: random.Random) -> None:
+def stop_a_worker_for_a_while(world: World, chance: random.Random) -> float | None:
     """Often past its lease: when it goes on, its jobs are another's."""
     lease = world.lease_seconds
     shorter, longer = chance.uniform(1.0, lease), chance.uniform(lease + 1.0, 1.5 * lease + 8.0)
     seconds = chance.choice([shorter, longer])
-    _frozen(_at_work(world.workers, chance), seconds)
+    return _frozen(_at_work(world.workers, chance), seconds)
 
 
-def kill_an_api(world: World, chance: random.Random) -> None:
-    chance.choice(world.mortal(world.apis)).signal(signal.SIGKILL)
+def stop_an_api_for_a_while(world: World, chance: random.Random) -> float | None:
+    """It still takes connections, as the kernel does that, and answers nobody."""
+    return _frozen(chance.choice(world.apis), chance.uniform(1.0, 8.0))
 
 
-def drain_an_api(world: World, chance: random.Random) -> None:
-    chance.choice(world.mortal(world.apis)).signal(signal.SIGTERM)
+def kill_an_api(world: World, chance: random.Random) -> float | None:
+    return _signalled(chance.choice(world.mortal(world.apis)), signal.SIGKILL)
 
 
-def cut_every_connection(world: World, chance: random.Random) -> None:
+def drain_an_api(world: World, chance: random.Random) -> float | None:
+    return _signalled(chance.choice(world.mortal(world.apis)), signal.SIGTERM)
+
+
+def cut_every_connection(world: World, chance: random.Random) -> float | None:
+    """Also those on which somebody only listens."""
+    cut = 0
     for _ in range(chance.randint(1, 5)):
-        with contextlib.suppress(redis.RedisError), world.valkey.client() as client:
-            client.client_kill_filter(_type="normal", skipme=True)
+        cut += cut_once(world)
         time.sleep(0.1)
+    return 0.0 if cut else None
 
 
-def pause_the_server(world: World, chance: random.Random) -> None:
+def cut_once(world: World) -> int:
+    """How many connections were there to be cut."""
+    cut = 0
+    for server in world.servers:
+        for kind in ("normal", "pubsub"):
+            with contextlib.suppress(redis.RedisError), server.client() as client:
+                cut += client.client_kill_filter(_type=kind, skipme=True)
+    return cut
+
+
+def pause_the_server(world: World, chance: random.Random) -> float | None:
+    seconds = chance.uniform(0.2, 4.0)
     with contextlib.suppress(redis.RedisError), world.valkey.client() as client:
-        client.client_pause(int(chance.uniform(200, 4000)))
+        client.client_pause(int(seconds * 1000))
+        return seconds
+    return None
 
 
-def kill_the_server(world: World, chance: random.Random) -> None:
+def stop_the_server_for_a_while(world: World, chance: random.Random) -> float | None:
+    """It says nothing at all, not even that a connection is closed."""
+    pid = world.valkey.pid
+    os.kill(pid, signal.SIGSTOP)
+    time.sleep(chance.uniform(1.0, 5.0))
+    os.kill(pid, signal.SIGCONT)
+    return 0.0
+
+
+def kill_the_server(world: World, chance: random.Random) -> float | None:
     """Most often it is back soon; sometimes the leases run out meanwhile."""
     seconds = chance.uniform(0.1, 4.0) if chance.random() < 0.8 else world.lease_seconds * 2
     world.valkey.kill()
     time.sleep(seconds)
     world.valkey.start()
+    return 0.0
 
 
-def lose_every_message(world: World, chance: random.Random) -> None:
+def lose_every_message(world: World, chance: random.Random) -> float | None:
+    lost = 0
     with contextlib.suppress(redis.RedisError), world.broker.client() as client:
         for name in client.scan_iter("clipmill:celery:*"):
+            lost += client.llen(name) if client.type(name) == b"list" else 0
             client.delete(name)
+    return 0.0 if lost else None
 
 
-def kill_the_broker(world: World, chance: random.Random) -> None:
+def kill_the_broker(world: World, chance: random.Random) -> float | None:
     """It comes back empty."""
     world.broker.kill()
-    time.sleep(chance.uniform(0.1, 15.0))
+    time.sleep(chance.uniform(0.1, min(15.0, 2.0 * world.lease_seconds)))
     world.broker.start()
+    return 0.0
 
 
-def hang_a_link(world: World, chance: random.Random) -> None:
+def hang_a_link(world: World, chance: random.Random) -> float | None:
+    """Of an API or of a worker."""
     link = chance.choice(world.links)
+    if not link.is_used:
+        return None
+    seconds = chance.uniform(1.0, world.lease_seconds + 8.0)
     link.hang()
-    threading.Timer(chance.uniform(1.0, world.lease_seconds + 8.0), link.heal).start()
+    threading.Timer(seconds, link.heal).start()
+    return seconds
 
 
-def lose_answers(world: World, chance: random.Random) -> None:
-    """What a worker asked for was done, and it does not know."""
-    link = world.links[world.workers.index(_at_work(world.workers, chance))]
+def lose_answers(world: World, chance: random.Random) -> float | None:
+    """What an API or a worker asked for was done, and it does not know."""
+    process = chance.choice([*world.apis, *[_at_work(world.workers, chance)] * 3])
+    link = world.link_of(process)
+    before, seconds = link.lost, chance.uniform(2.0, 10.0)
     link.lose_answers()
-    threading.Timer(chance.uniform(2.0, 10.0), link.heal).start()
+    heal = threading.Timer(seconds, link.heal)
+    heal.start()
+    end = time.monotonic() + seconds
+    while link.lost == before and time.monotonic() < end:
+        time.sleep(0.02)
+    return max(0.0, end - time.monotonic()) if link.lost > before else None
 
 
-def kill_a_guard(world: World, chance: random.Random) -> None:
+def kill_a_guard(world: World, chance: random.Random) -> float | None:
     """As the kernel does when memory runs out."""
-    with contextlib.suppress(psutil.Error, IndexError):
-        chance.choice(_guards(_at_work(world.workers, chance))).kill()
+    return _killed(_guards(_at_work(world.workers, chance)), chance)
 
 
-def kill_a_tool(world: World, chance: random.Random) -> None:
-    with contextlib.suppress(psutil.Error, IndexError):
-        guard = chance.choice(_guards(_at_work(world.workers, chance)))
-        chance.choice(guard.children(recursive=True)).kill()
+def kill_a_tool(world: World, chance: random.Random) -> float | None:
+    tools: list[psutil.Process] = []
+    for guard in _guards(_at_work(world.workers, chance)):
+        with contextlib.suppress(psutil.Error):
+            tools += guard.children(recursive=True)
+    return _killed(tools, chance)
 
 
-def fill_the_disk(world: World, chance: random.Random) -> None:
-    _disk(world.disk).fill(chance.uniform(1.0, 8.0))
+def fill_the_disk(world: World, chance: random.Random) -> float | None:
+    """Leave no room for seconds."""
+    seconds = chance.uniform(1.0, 8.0)
+    _disk(world.disk).fill(seconds)
+    return seconds
 
 
-def close_a_folder(world: World, chance: random.Random) -> None:
+def close_a_folder(world: World, chance: random.Random) -> float | None:
     """Nobody may write to it."""
     folder = world.data / chance.choice(["artifacts", "work"])
-    _disk(world.disk).close(folder, chance.uniform(1.0, 8.0))
+    seconds = chance.uniform(1.0, 8.0)
+    _disk(world.disk).close(folder, seconds)
+    return seconds
 
 
-def slow_a_disk(world: World, chance: random.Random) -> None:
-    chance.choice(world.disks).slow(chance.choice([20_000, 200_000]), chance.uniform(2.0, 10.0))
+def slow_a_disk(world: World, chance: random.Random) -> float | None:
+    seconds = chance.uniform(2.0, 10.0)
+    chance.choice(world.disks).slow(chance.choice([20_000, 200_000]), seconds)
+    return seconds
 
 
-def hang_a_disk(world: World, chance: random.Random) -> None:
-    chance.choice(world.disks).hang(chance.uniform(1.0, 8.0))
+def hang_a_disk(world: World, chance: random.Random) -> float | None:
+    seconds = chance.uniform(1.0, 8.0)
+    chance.choice(world.disks).hang(seconds)
+    return seconds
 
 
-def fill_the_store_s_disk(world: World, chance: random.Random) -> None:
+def fill_the_store_s_disk(world: World, chance: random.Random) -> float | None:
     """The server ends, since it may not say that a write is on disk which is not."""
     _disk(world.store_disk).fill(60.0)
     time.sleep(chance.uniform(1.0, 4.0))
     _disk(world.store_disk).heal()
     world.valkey.kill()
     world.valkey.start()
+    return 0.0
 
 
 # How often each comes, compared with the others.
@@ -145,6 +211,8 @@ FAULTS: dict[Fault, int] = {
     kill_a_worker_with_its_guards: 1,
     drain_a_worker: 2,
     stop_a_worker_for_a_while: 3,
+    stop_an_api_for_a_while: 1,
+    stop_the_server_for_a_while: 1,
     kill_a_guard: 1,
     kill_a_tool: 1,
     kill_an_api: 1,
@@ -153,26 +221,33 @@ FAULTS: dict[Fault, int] = {
     pause_the_server: 1,
     kill_the_server: 1,
     lose_every_message: 1,
-    hang_a_link: 2,
+    hang_a_link: 3,
     lose_answers: 3,
 }
 # These need a disk of the world's own.
 DISK_FAULTS: dict[Fault, int] = {
     fill_the_disk: 2,
     close_a_folder: 1,
-    slow_a_disk: 1,
     hang_a_disk: 1,
     fill_the_store_s_disk: 1,
 }
+# This one also a kernel that can throttle it.
+SLOW_FAULTS: dict[Fault, int] = {slow_a_disk: 1}
 # This one needs a broker that may forget.
 BROKER_FAULTS: dict[Fault, int] = {kill_the_broker: 2}
 
 
-def next_fault(world: World, chance: random.Random) -> Fault:
-    """One of those that can be done here."""
+def possible_faults(world: World) -> dict[Fault, int]:
+    """Those that can be done here."""
     possible = FAULTS | (DISK_FAULTS if world.disks else {})
-    possible |= BROKER_FAULTS if world.broker is not world.valkey else {}
-    return chance.choices(list(possible), list(possible.values()))[0]
+    possible |= SLOW_FAULTS if world.disks and may_throttle() else {}
+    return possible | (BROKER_FAULTS if world.broker is not world.valkey else {})
+
+
+def left_out(world: World) -> list[str]:
+    """Those for which this machine lacks something."""
+    missing = (DISK_FAULTS | SLOW_FAULTS).keys() - possible_faults(world).keys()
+    return sorted(fault.__name__ for fault in missing)
 
 
 def _at_work(workers: Sequence[Process], chance: random.Random) -> Process:
@@ -193,12 +268,33 @@ def _disk(disk: Disk | None) -> Disk:
     return disk
 
 
-def _frozen(process: Process, seconds: float) -> None:
-    popen = process.popen
+def _signalled(process: Process, number: int) -> float | None:
+    return 0.0 if process.signal(number) else None
 
-    def go_on() -> None:
-        with contextlib.suppress(ProcessLookupError):
-            popen.send_signal(signal.SIGCONT)
 
-    process.signal(signal.SIGSTOP)
-    threading.Timer(seconds, go_on).start()
+def _killed(processes: Sequence[psutil.Process], chance: random.Random) -> float | None:
+    """Kill one of them, if it is there yet."""
+    with contextlib.suppress(psutil.Error):
+        if processes:
+            chance.choice(processes).kill()
+            return 0.0
+    return None
+
+
+def _frozen(process: Process, seconds: float) -> float | None:
+    """Stop it, with the processes of an API that it has started; it goes on by itself."""
+    with contextlib.suppress(psutil.Error):
+        top = psutil.Process(process.popen.pid)
+        guards = _guards(process)
+        parts = [top, *(part for part in top.children() if part not in guards)]
+        for part in parts:
+            part.suspend()
+        threading.Timer(seconds, _go_on, [parts]).start()
+        return seconds
+    return None
+
+
+def _go_on(parts: Sequence[psutil.Process]) -> None:
+    for part in parts:
+        with contextlib.suppress(psutil.Error):
+            part.resume()

@@ -19,6 +19,7 @@ class Link:
         self._hangs = threading.Event()
         self._loses_answers = threading.Event()
         self._open: set[socket.socket] = set()
+        self.lost = 0  # answers, since ever
         self._listener = socket.create_server(("127.0.0.1", 0))
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -26,6 +27,11 @@ class Link:
     def url(self) -> str:
         """How Redis clients reach the server through here."""
         return f"redis://127.0.0.1:{self._listener.getsockname()[1]}/0"
+
+    @property
+    def is_used(self) -> bool:
+        """Whether anybody is connected."""
+        return bool(self._open)
 
     def hang(self) -> None:
         """From now on nothing arrives, in either direction, on old and new connections."""
@@ -73,6 +79,7 @@ class Link:
         try:
             while data := source.recv(65536):
                 if answers and self._loses_answers.is_set() and random.random() < LOST:
+                    self.lost += 1
                     break
                 if self._hangs.is_set():
                     dead.set()

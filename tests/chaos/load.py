@@ -6,6 +6,7 @@ import random
 import threading
 import time
 import uuid
+from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,6 +28,9 @@ class Promises:
     changed: list[str] = field(default_factory=list)  # final states that did not stay
     doubled: list[str] = field(default_factory=list)  # one key, two jobs
     batches: list[str] = field(default_factory=list)
+    asked: dict[str, dict[str, Any]] = field(default_factory=dict)  # the request for each job
+    # What each cancel was answered with; None when nobody answered.
+    cancels: defaultdict[str, list[int | None]] = field(default_factory=lambda: defaultdict(list))
 
     def see(self, job: dict[str, Any]) -> None:
         """A job as the API shows it now."""
@@ -59,6 +63,10 @@ class Clients:
 
     def warm_up(self, count: int) -> None:
         """A few jobs at once before anything goes wrong, until they are final."""
+        for url in self._forbidden():
+            answer = self._ask_for(url)
+            assert answer is not None, "nobody answers"
+            assert answer.status_code == 422, answer.text
         self._submit_batch(count)
         assert not self.wait_for_all(120), "not even a few jobs come to their end"
 
@@ -95,10 +103,10 @@ class Clients:
             else:
                 left -= self._submit("/api/v2/jobs", self._body(), 1)
             if self._chance.random() < 0.06 and self.promises.accepted:
-                job_id = self._chance.choice(self.promises.accepted[-6:])
-                self._ask("POST", f"/api/v2/jobs/{job_id}/cancel")
+                self._cancel(self._chance.choice(self.promises.accepted[-6:]))
             if self._chance.random() < 0.04:
-                self._ask_for_the_forbidden()
+                answer = self._ask_for(self._chance.choice(self._forbidden()))
+                assert answer is None or answer.status_code in {422, 503}, answer.text
             time.sleep(self._pause * self._chance.uniform(0, 2))
 
     def _submit_batch(self, size: int) -> int:
@@ -113,7 +121,11 @@ class Clients:
             answer = self._ask("POST", path, json=body, headers={"Idempotency-Key": key})
             assert answer is None or answer.status_code in {202, 503}, answer.text
         made = answer.json()
-        self.promises.accepted += [job["id"] for job in made.get("jobs", [made])]
+        jobs = made.get("jobs", [made])
+        assert len(jobs) == size, answer.text
+        self.promises.accepted += [job["id"] for job in jobs]
+        for job, asked in zip(jobs, body.get("jobs", [body]), strict=True):
+            self.promises.asked[job["id"]] = asked
         if "jobs" in made:
             self.promises.batches.append(made["id"])
         if self._chance.random() < 0.2:
@@ -125,15 +137,17 @@ class Clients:
     def _body(self) -> dict[str, Any]:
         return {**self._work.body(self._chance), "priority": self._chance.randrange(10)}
 
-    def _ask_for_the_forbidden(self) -> None:
-        """An address that nobody may reach, or a password where none may be."""
-        forbidden = [
-            f"http://{self._canary}/{self._world.token}",
-            f"http://u:{self._world.token}@127.0.0.1/",
-        ]
-        body = {"kind": "extract", "source": {"url": self._chance.choice(forbidden)}}
-        answer = self._ask("POST", "/api/v2/jobs", json=body)
-        assert answer is None or answer.status_code in {422, 503}, answer.text
+    def _cancel(self, job_id: str) -> None:
+        answer = self._ask("POST", f"/api/v2/jobs/{job_id}/cancel")
+        self.promises.cancels[job_id].append(answer.status_code if answer is not None else None)
+
+    def _forbidden(self) -> list[str]:
+        """An address that nobody may reach, and a password where none may be."""
+        token = self._world.token
+        return [f"http://{self._canary}/{token}", f"http://u:{token}@127.0.0.1/"]
+
+    def _ask_for(self, url: str) -> httpx.Response | None:
+        return self._ask("POST", "/api/v2/jobs", json={"kind": "extract", "source": {"url": url}})
 
     def _look(self) -> None:
         chance = random.Random(self._seed + 1)

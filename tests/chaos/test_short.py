@@ -1,18 +1,35 @@
-"""A short storm: every kind of process, link and disk is hit while jobs come in, and all holds."""
+"""A short storm: every fault that there is strikes once while jobs come in, and all holds."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
-from tests.chaos.run import Form, run
+from tests.chaos import faults
+from tests.chaos.run import SHORT, run
 
 pytestmark = pytest.mark.race
 
+# Divided by three it leaves nothing: messages have a server of their own, which can die too.
+SEED = 18
+EVERY_FAULT = {
+    fault.__name__
+    for table in (faults.FAULTS, faults.DISK_FAULTS, faults.SLOW_FAULTS, faults.BROKER_FAULTS)
+    for fault in table
+} | {"the clock jumps"}
 
-@pytest.mark.timeout(240)
-def test_everything_holds_in_a_short_storm(tmp_path: Path) -> None:
-    outcome = run(tmp_path / "w", 18, Form(jobs=40, faults=10, seconds=12, quick=True))
+
+@pytest.mark.timeout(300)
+def test_everything_holds_in_a_short_storm(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    outcome = run(tmp_path / "w", SEED, SHORT)
     assert outcome.broken == []
-    assert outcome.jobs >= 40
+    assert outcome.jobs >= SHORT.jobs
+    assert set(outcome.faults) == EVERY_FAULT - set(outcome.left_out)
+    if outcome.left_out:
+        assert not os.environ.get("CI"), f"CI has to be able to do: {outcome.left_out}"
+        with capsys.disabled():
+            print(f"\nleft out, as this machine cannot do it: {outcome.left_out}")

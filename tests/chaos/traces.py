@@ -6,8 +6,10 @@ import contextlib
 import json
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from statistics import median_low
 from typing import Any
 
 import psutil
@@ -21,6 +23,10 @@ OVER_BY = 1.05  # for one sample at most
 # them for the store, ten of Celery's for the messages, of which a calm start has opened some.
 # Celery's have a poll each.
 MORE_CONNECTIONS = Counter({"socket": 16, "anon_inode:[eventpoll]": 10})
+# What a process may open after the middle of a storm, by when its pools are about full; far less
+# than one for each fault that it meets from then on.
+LATE_CONNECTIONS = 5
+MANY_FAULTS = 30  # enough for such a look
 Kinds = Counter[str]
 
 
@@ -63,14 +69,17 @@ def descriptors(world: World) -> list[Kinds]:
 
 
 def _descriptors_of(process: Process, work: Path) -> Kinds:
+    return sum((_open_in(part.pid, work) for part in tree_of(process)), Counter())
+
+
+def _open_in(pid: int, work: Path) -> Kinds:
     kinds: Kinds = Counter()
-    for part in tree_of(process):
-        with contextlib.suppress(OSError):
-            for descriptor in Path(f"/proc/{part.pid}/fd").iterdir():
-                with contextlib.suppress(OSError):
-                    target = descriptor.readlink()
-                    # A worker keeps its own folder open, which has another name after a restart.
-                    kinds["own folder" if target.parent == work else _kind(str(target))] += 1
+    with contextlib.suppress(OSError):
+        for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+            with contextlib.suppress(OSError):
+                target = descriptor.readlink()
+                # A worker keeps its own folder open, which has another name after a restart.
+                kinds["own folder" if target.parent == work else _kind(str(target))] += 1
     return kinds
 
 
@@ -83,6 +92,40 @@ def grown(before: Kinds, after: Kinds) -> dict[str, int]:
     """Kinds of which there are more than there should be."""
     allowed = before + MORE_CONNECTIONS
     return {kind: count for kind, count in after.items() if count > allowed[kind]}
+
+
+@dataclass(frozen=True)
+class Look:
+    """What each process itself had open at some time, by its id."""
+
+    faults: int  # so many had struck
+    counts: Mapping[int, Kinds]
+
+
+def look_at(world: World, faults: int) -> Look:
+    """Now. Without its tools, of which there are now more and now fewer."""
+    work = world.data / "work"
+    pids = [process.popen.pid for process in world.everyone]
+    return Look(faults, {pid: _open_in(pid, work) for pid in pids})
+
+
+def creeping(looks: Sequence[Look], last: Look) -> list[str]:
+    """Processes that hold more connections at the end than in the middle of a storm.
+
+    A leak grows with the faults, a pool does not: it has what it needs after some of them. The
+    middle is many looks, of which the median counts, as some fall on a moment of many retries.
+    """
+    if last.faults < MANY_FAULTS:
+        return []
+    middle = [it for it in looks if last.faults * 3 <= it.faults * 8 <= last.faults * 5]
+    found = []
+    for pid, now in last.counts.items():
+        seen = [it.counts[pid] for it in middle if pid in it.counts]
+        for kind in MORE_CONNECTIONS if len(seen) == len(middle) > 0 else ():
+            then = median_low(counts[kind] for counts in seen)
+            if now[kind] > then + LATE_CONNECTIONS:
+                found.append(f"I3 process {pid} had {then} of {kind}, and has {now[kind]}")
+    return found
 
 
 def leaks(texts: Mapping[str, str], secrets: Mapping[str, str]) -> list[str]:

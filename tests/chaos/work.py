@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
+from urllib.parse import parse_qs, urlsplit
 
 from tests.support import answers
 from tests.support.media import Video, make_video
@@ -21,6 +23,23 @@ class Work(Protocol):
 
     def body(self, chance: random.Random) -> dict[str, Any]:
         """A request that has to be accepted."""
+
+    def content(self, body: Mapping[str, Any]) -> bytes | None:
+        """The file that a request asks for, byte for byte; None where nobody can say."""
+
+
+def work_of(spec: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Equal for jobs of which one may answer for the other: the same URL, or the same cut of the
+    same bytes, of which scripted work says in its URL how many there are."""
+    url = spec["source"]["url"]
+    if spec["kind"] != "clip":
+        return spec["kind"], url
+    size = _asked(url).get("bytes", url)
+    return "clip", size, float(spec["start"]), float(spec["end"]), spec.get("mode")
+
+
+def _asked(url: str) -> dict[str, str]:
+    return {name: found[0] for name, found in parse_qs(urlsplit(url).query).items()}
 
 
 class ScriptedWork:
@@ -39,6 +58,13 @@ class ScriptedWork:
             start = chance.randrange(50)
             return {**body, "start": start, "end": start + 1}
         return body
+
+    def content(self, body: Mapping[str, Any]) -> bytes:
+        """So many bytes as the URL says; a clip ends with its range."""
+        made = b"m" * int(_asked(body["source"]["url"])["bytes"])
+        if body["kind"] == "clip":
+            made += f"{float(body['start'])}-{float(body['end'])}".encode()
+        return made
 
     def _url(self, chance: random.Random) -> str:
         seconds = round(chance.choice([0, 1, 4, 8]) * chance.random() * self._pace, 2)
@@ -72,3 +98,6 @@ class RealWork:
             start, mode = chance.uniform(0, 12), chance.choice(["auto", "smart", "copy", "encode"])
             return {**body, "start": start, "end": start + chance.uniform(1, 7), "mode": mode}
         return body
+
+    def content(self, body: Mapping[str, Any]) -> None:
+        """What tools make of a video is for other tests to say."""

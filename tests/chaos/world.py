@@ -29,7 +29,8 @@ RESTART_SECONDS = 0.5
 ROOT = Path(__file__).parents[2]
 CLOCK = Path(__file__).with_name("clock")
 MOST_SKEW_SECONDS = 600.0
-DISK_BYTES, STORE_DISK_BYTES = 2**29, 2**28
+LATEST_JUMP_SECONDS = 30.0  # after its start, the clock of a process jumps
+DISK_BYTES, STORE_DISK_BYTES = 2**30, 2**28
 
 
 class Process:
@@ -41,10 +42,12 @@ class Process:
         self.popen = start()
         self.starts = 1
 
-    def signal(self, number: int) -> None:
-        """Send it something, if it is there."""
-        if self.popen.poll() is None:
-            self.popen.send_signal(number)
+    def signal(self, number: int) -> bool:
+        """Send it something; False when it is not there."""
+        if self.popen.poll() is not None:
+            return False
+        self.popen.send_signal(number)
+        return True
 
     def keep(self) -> None:
         """Start it again when it is due."""
@@ -60,12 +63,13 @@ class Process:
 
 
 class World:
-    """Valkey, two API processes, three workers whose links can hang, and disks that can fill.
+    """Valkey, two API processes, three workers, a link for each of them that can hang, and disks
+    that can fill.
 
-    Each process is told a wrong time, another one at each start. With `steady`, the first API
-    and the first worker are never ended, so that they live through everything else. With
-    `own_broker` messages have a server of their own, which keeps nothing. With `real` the workers
-    do real work, else what a URL says (tests/support/scripted_worker.py).
+    Each process is told a wrong time, another one at each start, and its clock jumps once. With
+    `steady`, the first API and the first worker are never ended, so that they live through
+    everything else. With `own_broker` messages have a server of their own, which keeps nothing.
+    With `real` the workers do real work, else what a URL says (tests/support/scripted_worker.py).
     """
 
     def __init__(
@@ -80,6 +84,7 @@ class World:
         self._steady = steady
         self._own_broker = own_broker
         self._clocks = random.Random(seed)
+        self._jumps: list[tuple[subprocess.Popen[bytes], float]] = []
         # What nobody but its owner may ever read: a key in use, and what stands in each URL.
         self.key, self.token = secrets.token_hex(16), secrets.token_hex(16)
         self._stopping = threading.Event()
@@ -112,7 +117,8 @@ class World:
         self.valkey.start()
         opened.callback(self.valkey.kill)
         self.broker = self._start_broker(opened) if self._own_broker else self.valkey
-        self.links = [Link(self.folder / "valkey" / "v.sock") for _ in range(3)]
+        # Those of the APIs first, as in `everyone`.
+        self.links = [Link(self.folder / "valkey" / "v.sock") for _ in range(2 + 3)]
         for link in self.links:
             opened.callback(link.close)
         self.apis = [Process(lambda n=n: self._start_api(n)) for n in range(2)]
@@ -146,6 +152,21 @@ class World:
         """All API and worker processes."""
         return [*self.apis, *self.workers]
 
+    @property
+    def servers(self) -> list[ValkeyServer]:
+        """That of the records, and that of the messages if they have their own."""
+        return [self.valkey] + [self.broker] * (self.broker is not self.valkey)
+
+    @property
+    def jumped(self) -> int:
+        """How many of the processes that live now have seen their clock jump."""
+        now = time.monotonic()
+        return sum(popen.poll() is None and now > due for popen, due in self._jumps)
+
+    def link_of(self, process: Process) -> Link:
+        """Its way to the records."""
+        return self.links[self.everyone.index(process)]
+
     def mortal(self, processes: Sequence[Process]) -> Sequence[Process]:
         """Those of some that may be ended."""
         return processes[1:] if self._steady else processes
@@ -162,9 +183,9 @@ class World:
         return None
 
     def heal(self) -> None:
-        """End what disks suffer from."""
-        for disk in self.disks:
-            disk.heal()
+        """End what disks and links suffer from."""
+        for broken in (*self.disks, *self.links):
+            broken.heal()
 
     def end(self) -> list[int]:
         """Stop API and workers in order; their exit statuses. The server stays for the check."""
@@ -232,16 +253,16 @@ class World:
         ready = self.folder / f"api{number}.url"
         ready.unlink(missing_ok=True)
         argv = ["-m", "web.server", "--ready-file", str(ready)]
-        return self._start(f"api{number}", argv, self.valkey.url)
+        return self._start(f"api{number}", argv, self.links[number].url)
 
     def _start_worker(self, number: int) -> subprocess.Popen[bytes]:
-        scripted = ["-m", "tests.support.scripted_worker", str(self.effects)]
-        scripted += ["QUICK"] if self._quick else []
-        argv = ["-m", "worker.app"] if self._real else scripted
-        return self._start(f"worker{number}", argv, self.links[number].url)
+        argv = ["-m", "tests.support.scripted_worker", str(self.effects)]
+        argv += ["QUICK"] * self._quick + ["REAL"] * self._real
+        return self._start(f"worker{number}", argv, self.links[2 + number].url)
 
     def _start(self, name: str, argv: list[str], redis_url: str) -> subprocess.Popen[bytes]:
         home, temporary, current = map(str, self.forbidden)
+        jumps_after = self._clocks.uniform(2.0, LATEST_JUMP_SECONDS)
         values = {
             "PORT": "0",
             "DATA_DIR": str(self.data),
@@ -249,9 +270,10 @@ class World:
             "BROKER_URL": redis_url if self.broker is self.valkey else self.broker.url,
             "API_KEYS_FILE": str(self.folder / "keys"),
             "ALLOWED_NETWORKS": "127.0.0.1/32",
-            "MIN_FREE_DISK": "0",
+            "MIN_FREE_DISK": "16MiB",
             "SHUTDOWN_GRACE": "1s",
-            "WORKER_CONCURRENCY": "4",
+            # So few that most are taken and messages wait, as there is something to lose then.
+            "WORKER_CONCURRENCY": "2" if self._quick else "4",
         }
         environ = {
             "PATH": os.environ["PATH"],
@@ -259,10 +281,15 @@ class World:
             "TMPDIR": temporary,
             "PYTHONPATH": f"{CLOCK}:{ROOT}",
             "PYTHONDONTWRITEBYTECODE": "1",
-            "CHAOS_CLOCK_OFFSET": str(self._clocks.uniform(-MOST_SKEW_SECONDS, MOST_SKEW_SECONDS)),
+            "CHAOS_CLOCK": f"{self._skew()} {jumps_after} {self._skew()}",
             **{f"CLIPMILL_{key}": value for key, value in values.items()},
         }
         with (self.folder / f"{name}.log").open("ab") as log:
-            return subprocess.Popen(
+            popen = subprocess.Popen(
                 [sys.executable, *argv], env=environ, stdout=log, stderr=log, cwd=current
             )
+        self._jumps.append((popen, time.monotonic() + jumps_after))
+        return popen
+
+    def _skew(self) -> float:
+        return self._clocks.uniform(-MOST_SKEW_SECONDS, MOST_SKEW_SECONDS)

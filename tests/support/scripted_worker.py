@@ -5,9 +5,10 @@ real guard. The URL's query says what it does; the end of the path names it in t
     ?seconds=3            work so long            ?bytes=1000   deliver so many (downloads)
     ?raise=MemoryError    in the worker's thread  ?fail=network_error   as the tool's own failure
     ?kill=worker          end the worker itself
-Each begin and end of such work is one line in the file that CLIPMILL_EFFECTS would name; the path
-comes as the first argument, since the settings refuse strange names: [STUCK] as a second one makes
-the heartbeat hang after three seconds, [QUICK] makes leases and back-off short.
+Each begin and end of such work, or its failure, is one line in the file that CLIPMILL_EFFECTS
+would name; the path comes as the first argument, since the settings refuse strange names. Words
+after it: [STUCK] makes the heartbeat hang after three seconds, [QUICK] makes leases and back-off
+short, [REAL] leaves the work to the real tools and only notes it.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -31,10 +33,10 @@ from tasks.media import MediaFacts, VideoFacts
 from tasks.specs import ClipSpec, DownloadSpec
 from tasks.store import statistics
 from tasks.store.leases import Leases
-from worker import app, recovery, watch, watchdog
+from worker import app, conditions, recovery, watch, watchdog
 from worker.machine import JobMachine
 from worker.tools import ended_error
-from worker.watch import Heartbeat
+from worker.watch import Heartbeat, Held
 
 TOOL = "import sys,time\nf=open('made.mp4','wb')\nn,s=int(sys.argv[1]),float(sys.argv[2])\n"
 TOOL += "e=time.monotonic()+s\nf.write(b'm'*n)\nf.flush()\n"
@@ -53,6 +55,38 @@ class Effects:
     def note(self, **values: Any) -> None:
         line = json.dumps({"at": time.time(), "pid": os.getpid(), **values}) + "\n"
         os.write(self._descriptor, line.encode())
+
+
+class TracedMachine(JobMachine):
+    """Works as ever, and its work is noted."""
+
+    effects: Effects
+
+    def extract(self, url: str, playlist_items: int) -> Mapping[str, Any]:
+        with noted(self.effects, self._held):
+            return super().extract(url, playlist_items)
+
+    def download(self, spec: DownloadSpec) -> Fetched:
+        with noted(self.effects, self._held):
+            return super().download(spec)
+
+    def cut(self, spec: ClipSpec, source: SourceMedia) -> Cut:
+        with noted(self.effects, self._held):
+            return super().cut(spec, source)
+
+
+@contextmanager
+def noted(effects: Effects, held: Held) -> Iterator[None]:
+    """Its begin and how it ends; of what is killed in between there is only the begin."""
+    job = held.job
+    name = {"job": job.id, "attempt": job.attempt, "token": held.lease.token}
+    effects.note(event="begin", **name)
+    try:
+        yield
+    except BaseException as error:
+        effects.note(event="failed", why=type(error).__name__, **name)
+        raise
+    effects.note(event="end", **name)
 
 
 class ScriptedMachine(JobMachine):
@@ -83,18 +117,15 @@ class ScriptedMachine(JobMachine):
 
     def _work(self, url: str) -> int:
         asked = {name: found[0] for name, found in parse_qs(urlsplit(url).query).items()}
-        job = self._held.job
-        name = {"job": job.id, "attempt": job.attempt, "token": self._held.lease.token}
-        self.effects.note(event="begin", **name)
-        self._misbehave(asked)
         size = int(asked.get("bytes", "10"))
-        argv = [sys.executable, "-S", "-c", TOOL, str(size), asked.get("seconds", "0")]
-        finished = self._tools.run("tool", argv, self._tools.limits())
-        if (ended := ended_error(finished)) is not None:
-            raise ended
-        if finished.returncode != 0:
-            raise ToolFailed("the tool failed", {"stderr": finished.stderr_tail[-500:]})
-        self.effects.note(event="end", **name)
+        with noted(self.effects, self._held):
+            self._misbehave(asked)
+            argv = [sys.executable, "-S", "-c", TOOL, str(size), asked.get("seconds", "0")]
+            finished = self._tools.run("tool", argv, self._tools.limits())
+            if (ended := ended_error(finished)) is not None:
+                raise ended
+            if finished.returncode != 0:
+                raise ToolFailed("the tool failed", {"stderr": finished.stderr_tail[-500:]})
         return size
 
     def _misbehave(self, asked: Mapping[str, str]) -> None:
@@ -127,7 +158,7 @@ def be_quick() -> None:
     watch.LEASE_SECONDS = 4.0
     Leases.take.__defaults__ = Leases.renew.__defaults__ = (4.0,)
     recovery.PERIOD_SECONDS, recovery.LOCK_SECONDS, recovery.SETTLING_SECONDS = 0.5, 2.0, 1.5
-    retry.FIRST_DELAY_SECONDS = 0.5
+    retry.FIRST_DELAY_SECONDS = conditions.DISK_PAUSE_SECONDS = 0.5
     statistics.WORKER_TTL_SECONDS = 6
 
 
@@ -135,9 +166,10 @@ def main() -> int:
     """Run the worker."""
     if "QUICK" in sys.argv:
         be_quick()
-    ScriptedMachine.effects = Effects(sys.argv[1])
+    machine = TracedMachine if "REAL" in sys.argv else ScriptedMachine
+    machine.effects = Effects(sys.argv[1])
     # The toolbox builds the machine by its name in that module.
-    sys.modules["worker.machine"].JobMachine = ScriptedMachine  # type: ignore[attr-defined]
+    sys.modules["worker.machine"].JobMachine = machine  # type: ignore[attr-defined]
     if "STUCK" in sys.argv:
         get_stuck()
     return app.main()

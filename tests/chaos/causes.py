@@ -1,0 +1,151 @@
+"""I5: a job fails only for what it asked for, or for faults that struck while it ran."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tests.chaos.effects import MOST_ATTEMPTS, Line
+
+# Of those that asked for no failure and were not cancelled. A folder that nobody can write to for
+# seconds may take all attempts of whatever is ready then; whatever else happens takes few.
+LEAST_SUCCESSES, LEAST_WITH_ROOM = 0.5, 0.9
+# Word of a fault takes its time: the time-out of a connection, and what a loaded machine adds.
+LATE_SECONDS = 10.0
+ASKED_FOR = {"internal_error": "raise=", "unavailable": "unavailable"}
+
+_NO_WORD = {
+    "cut_every_connection",
+    "pause_the_server",
+    "stop_the_server_for_a_while",
+    "kill_the_server",
+    "hang_a_link",
+    "lose_answers",
+    "slow_a_disk",
+    "hang_a_disk",
+    "fill_the_store_s_disk",
+}
+_NO_WORKER = {
+    "kill_a_worker",
+    "kill_a_worker_with_its_guards",
+    "drain_a_worker",
+    "stop_a_worker_for_a_while",
+}
+_NO_ROOM = {"fill_the_disk", "close_a_folder"}
+_NO_TOOL = {"kill_a_guard", "kill_a_tool", "kill_a_worker_with_its_guards"}
+# Which faults can end an attempt so.
+CAUSES = {
+    "worker_lost": _NO_WORKER | _NO_WORD,
+    "tool_failed": _NO_TOOL | _NO_ROOM,
+    "storage_full": _NO_ROOM,
+}
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A fault that met something; times are those of this machine, which the store has too."""
+
+    name: str
+    began: float
+    ended: float
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """From the claim to what ended it: a code, `given back`, or a final state."""
+
+    began: float
+    ended: float
+    why: str
+
+
+def attempts_of(story: Sequence[Line]) -> list[Attempt]:
+    """Each time the job ran, as its story tells."""
+    found, began = [], None
+    for event in story:
+        if event["event"] == "running":
+            began = event["at"]
+        elif began is not None and event["event"] in {"queued", "failed", "succeeded", "cancelled"}:
+            why = event.get("why") or event.get("code") or event["event"]
+            found.append(Attempt(began, event["at"], why))
+            began = None
+    return found
+
+
+def failure_faults(
+    documents: Mapping[str, Any],
+    stories: Mapping[str, Sequence[Line]],
+    hits: Sequence[Hit],
+    begins: Mapping[str, int],
+) -> list[str]:
+    """Jobs that were harmed by what should not have concerned them, or more than was needed."""
+    failed = {id_: job for id_, job in documents.items() if job["state"] == "failed"}
+    found = [
+        f"I5 failed for no good reason ({reason}): {job_id} {job['error']}"
+        for job_id, job in failed.items()
+        if (reason := _no_reason(job, documents, stories[job_id], hits, begins.get(job_id, 0)))
+    ]
+    return found + _too_few(documents)
+
+
+def _no_reason(
+    job: Mapping[str, Any],
+    documents: Mapping[str, Any],
+    story: Sequence[Line],
+    hits: Sequence[Hit],
+    begins: int,
+) -> str:
+    """What is missing for this failure to be a fair one; nothing if it is."""
+    code = job["error"]["code"]
+    if code in ASKED_FOR:
+        return "" if ASKED_FOR[code] in job["spec"]["source"]["url"] else "it asked for nothing"
+    parent = documents.get(job["depends_on"] or "", {"state": "unknown"})
+    if code == "source_failed":
+        return "" if parent["state"] == "failed" else f"its source is {parent['state']}"
+    attempts = [it for it in attempts_of(story) if it.why != "given back"]
+    if not attempts and parent["state"] == "failed" and parent["error"]["code"] == code:
+        return ""  # the same work, which another did in vain
+    if code not in CAUSES:
+        return "no fault does that"
+    if len(attempts) != MOST_ATTEMPTS:
+        return f"after {len(attempts)} attempts"
+    for attempt in attempts:
+        causes = CAUSES.get(attempt.why, set())
+        if attempt.why != "network_error" and not struck(hits, causes, attempt):
+            return f"nothing was done that ends an attempt as {attempt.why}"
+    # Between the claim and the begin of the work is only word to the store.
+    if begins < MOST_ATTEMPTS and not any(struck(hits, _NO_WORD, it) for it in attempts):
+        return f"begun {begins} times"
+    return ""
+
+
+def struck(hits: Sequence[Hit], names: set[str], attempt: Attempt) -> bool:
+    """Whether one of these faults was there during an attempt, or just before."""
+    return any(
+        hit.name in names
+        and hit.began <= attempt.ended
+        and hit.ended >= attempt.began - LATE_SECONDS
+        for hit in hits
+    )
+
+
+def _too_few(documents: Mapping[str, Any]) -> list[str]:
+    ends = Counter(
+        "no room" if _root_code(job) == "storage_full" else job["state"]
+        for job in documents.values()
+        if not any(word in job["spec"]["source"]["url"] for word in ASKED_FOR.values())
+    )
+    expected = ends.total() - ends["cancelled"]
+    with_room = expected - ends["no room"]
+    done = ends["succeeded"]
+    if done >= LEAST_SUCCESSES * expected and done >= LEAST_WITH_ROOM * with_room:
+        return []
+    return [f"I5 only {done} of {expected} jobs succeeded, of which {with_room} had room"]
+
+
+def _root_code(job: Mapping[str, Any]) -> str | None:
+    """Why it failed, or the download that it waited for."""
+    error = job.get("error") or {"code": None}
+    return error.get("detail", {}).get("code", error["code"])
