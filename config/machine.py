@@ -1,7 +1,11 @@
-"""What this machine or container offers: cores and memory."""
+"""What this machine or container offers: cores and memory.
+
+A limit that cannot be read is none; no right is needed for any of them.
+"""
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +15,14 @@ GROUPS_MOUNT = Path("/sys/fs/cgroup")
 
 
 def cpu_count() -> int:
-    """Cores that this process may run on."""
+    """Cores whose whole time this process can have: a container's quota may be less than it sees,
+    and then more at once would only be halted in turn."""
+    quotas = group_quotas(OWN_GROUPS, GROUPS_MOUNT)
+    return min([visible_cores(), *(max(1, math.ceil(cores)) for cores in quotas)])
+
+
+def visible_cores() -> int:
+    """Cores that this process may run on. Tools start their threads by this, whatever the quota."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -19,21 +30,42 @@ def memory_limit_bytes() -> int:
     """The most that this process and those beside it can use: what the container or service may
     have, or the machine has, whichever is least."""
     machine_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return min(machine_bytes, *group_limits(OWN_GROUPS, GROUPS_MOUNT))
+    return min([machine_bytes, *group_limits(OWN_GROUPS, GROUPS_MOUNT)])
 
 
 def group_limits(own_groups: Path, mount: Path) -> Iterator[int]:
     """The memory limits of this process's control group and of all groups around it.
 
+    Where there is none, version 1 says a number that no machine has.
+    """
+    for folder in _own_folders(own_groups, mount, "memory"):
+        for name in ("memory.max", "memory.limit_in_bytes"):
+            yield from _numbers(folder / name)[:1]
+
+
+def group_quotas(own_groups: Path, mount: Path) -> Iterator[float]:
+    """How many cores' time this process's control group and all groups around it may have."""
+    for folder in _own_folders(own_groups, mount, "cpu"):
+        together = _numbers(folder / "cpu.max")
+        apart = _numbers(folder / "cpu.cfs_quota_us") + _numbers(folder / "cpu.cfs_period_us")
+        for found in (together, apart):
+            if len(found) == 2 and all(found):
+                yield found[0] / found[1]
+
+
+def _own_folders(own_groups: Path, mount: Path, controller: str) -> Iterator[Path]:
+    """This process's group and all around it, in each hierarchy that may hold the controller.
+
     `own_groups` has a line `ID:CONTROLLERS:PATH` for each hierarchy. Version 2 names no controllers
-    and is the whole mount, or a folder of it where version 1 has the memory.
+    and is the whole mount, or a folder of it where version 1 has the controller.
     """
     for controllers, path in _own_paths(own_groups):
         if controllers == "":
-            for root in (mount, mount / "unified"):
-                yield from _limits_up(root, path, "memory.max")
-        elif "memory" in controllers.split(","):
-            yield from _limits_up(mount / "memory", path, "memory.limit_in_bytes")
+            yield from _folders_up(mount, path)
+            yield from _folders_up(mount / "unified", path)
+        elif controller in controllers.split(","):
+            for name in {controller, controllers}:  # one is often a link to the other
+                yield from _folders_up(mount / name, path)
 
 
 def _own_paths(own_groups: Path) -> Iterator[tuple[str, str]]:
@@ -46,8 +78,8 @@ def _own_paths(own_groups: Path) -> Iterator[tuple[str, str]]:
         yield controllers, path
 
 
-def _limits_up(root: Path, path: str, name: str) -> Iterator[int]:
-    """The limits from a group up to the root of its hierarchy.
+def _folders_up(root: Path, path: str) -> Iterator[Path]:
+    """The folders from a group up to the root of its hierarchy, those that are not there as well.
 
     A container may see its own group as the root, while the path is still the host's, or leads out
     of what is seen (`/../..`): then the folders of the path are not there, and the root counts.
@@ -56,13 +88,13 @@ def _limits_up(root: Path, path: str, name: str) -> Iterator[int]:
     if ".." in group.parts:
         group = Path()
     for folder in (group, *group.parents):
-        yield from _limit(root / folder / name)
+        yield root / folder
 
 
-def _limit(file: Path) -> Iterator[int]:
+def _numbers(file: Path) -> list[int]:
+    """The numbers in a file; none where it says `max` or -1, which mean that there is no limit."""
     try:
-        text = file.read_text().strip()
-    except OSError:  # no such group here, or a root, which has no limit
-        return
-    if text.isdigit():  # else it says `max`; version 1 says a number that no machine has
-        yield int(text)
+        words = file.read_text().split()
+    except OSError:  # no such group here, or a root, which has no limit, or it is closed to us
+        return []
+    return [int(word) for word in words] if all(map(str.isdigit, words)) else []

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from config.machine import cpu_count
+from config.machine import visible_cores
 from tasks.errors import (
     CorruptMedia,
     DeadlineExceeded,
@@ -105,8 +105,8 @@ class Tools:
         return replace(
             limits,
             deadline_seconds=seconds,
-            cpu_seconds=bounds.cpu_seconds(seconds, cpu_count()),
-            data_bytes=bounds.data_bytes(tool, self.memory_bytes, cpu_count()),
+            cpu_seconds=bounds.cpu_seconds(seconds, visible_cores()),
+            data_bytes=bounds.data_bytes(tool, self.memory_bytes, visible_cores()),
             group=self._groups.next() if self._groups else None,
         )
 

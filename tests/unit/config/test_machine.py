@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import math
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from config.machine import group_limits, memory_limit_bytes
+from config import machine
+from config.machine import (
+    cpu_count,
+    group_limits,
+    group_quotas,
+    memory_limit_bytes,
+    visible_cores,
+)
 from config.memory import STACK_BYTES, WORKER_BYTES, default_budget_bytes, too_little
 from tests.support.needs import kernel_box
 
@@ -64,6 +73,68 @@ def test_where_both_versions_are_mounted_both_are_asked(tmp_path: Path) -> None:
 
 def test_a_system_without_groups_has_no_such_limit(tmp_path: Path) -> None:
     assert list(group_limits(tmp_path / "none", tmp_path)) == []
+
+
+@pytest.mark.parametrize("own_groups", ["", "0::/\n", None])
+def test_without_a_limit_all_of_the_machine_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own_groups: str | None
+) -> None:
+    if own_groups is not None:
+        (tmp_path / "own").write_text(own_groups)
+        (tmp_path / "memory.max").write_text("max\n")
+        (tmp_path / "cpu.max").write_text("max 100000\n")
+    monkeypatch.setattr(machine, "OWN_GROUPS", tmp_path / "own")
+    monkeypatch.setattr(machine, "GROUPS_MOUNT", tmp_path)
+    assert memory_limit_bytes() == os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    assert cpu_count() == visible_cores() == len(os.sched_getaffinity(0))
+
+
+QUOTAS: list[tuple[str, dict[str, str], list[float]]] = [
+    ("0::/\n", {"cpu.max": "150000 100000"}, [1.5]),
+    ("0::/\n", {"cpu.max": "max 100000"}, []),
+    ("0::/a/b\n", {"a/cpu.max": "50000 100000", "a/b/cpu.max": "max 100000"}, [0.5]),
+    ("0::/a/b\n", {"a/cpu.max": "50000 100000", "c/cpu.max": "10000 100000"}, [0.5]),
+    ("0::/docker/abc\n", {"cpu.max": "200000 50000"}, [4.0]),
+    (
+        "3:cpu,cpuacct:/docker/abc\n0::/\n",
+        {"cpu,cpuacct/cpu.cfs_quota_us": "250000", "cpu,cpuacct/cpu.cfs_period_us": "100000"},
+        [2.5],
+    ),
+    (
+        "3:cpu:/a\n2:cpuset:/b\n",
+        {
+            "cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000",
+            "cpu/a/cpu.cfs_quota_us": "10000", "cpu/a/cpu.cfs_period_us": "100000",
+            "cpu/b/cpu.cfs_quota_us": "1", "cpu/b/cpu.cfs_period_us": "100000",
+        },
+        [0.1],
+    ),
+    ("3:cpu:/a\n", {"cpu/a/cpu.cfs_quota_us": "100000"}, []),
+    ("3:cpu:/a\n", {"cpu/a/cpu.cfs_quota_us": "1000", "cpu/a/cpu.cfs_period_us": "0"}, []),
+    ("0::/\n", {"cpu.max": "what is this"}, []),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("own_groups", "files", "quotas"), QUOTAS)
+def test_a_quota_of_processor_time_is_found_in_this_group_and_those_around_it(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    own_groups: str,
+    files: dict[str, str],
+    quotas: list[float],
+) -> None:
+    limits(tmp_path, own_groups, files)
+    assert list(group_quotas(tmp_path / "own", tmp_path / "mount")) == quotas
+    monkeypatch.setattr(machine, "OWN_GROUPS", tmp_path / "own")
+    monkeypatch.setattr(machine, "GROUPS_MOUNT", tmp_path / "mount")
+    monkeypatch.setattr(machine, "visible_cores", lambda: 16)
+    assert cpu_count() == min([16, *(max(1, math.ceil(quota)) for quota in quotas)])
+
+
+def test_what_is_closed_to_this_process_limits_nothing(tmp_path: Path) -> None:
+    limits(tmp_path, "0::/\n", {"cpu.max/not-a-file": "", "memory.max/not-a-file": ""})
+    assert list(group_quotas(tmp_path / "own", tmp_path / "mount")) == []
+    assert list(group_limits(tmp_path / "own", tmp_path / "mount")) == []
 
 
 def test_the_machine_itself_is_a_limit() -> None:
