@@ -126,6 +126,10 @@ class Settings:
     artifact_ttl_seconds: float = setting(
         "ARTIFACT_TTL", "7d", above_zero(parse_duration), "how long an artifact is kept unused"
     )
+    reuse_downloads_seconds: float = setting(
+        "REUSE_DOWNLOADS_FOR", "24h", parse_duration,
+        "how long a download answers others of its URL; 0s: what is asked later is fetched anew",
+    )  # fmt: skip
     job_ttl_seconds: float = setting(
         "JOB_TTL", "30d", above_zero(parse_duration), "how long a final job is remembered"
     )

@@ -44,7 +44,8 @@ class Dispatcher:
         self._broker = broker
         self._storage = storage
         self._max_queued = settings.max_queued_jobs
-        self._planner = Planner(store, settings.allowed_networks)
+        reuse_seconds = settings.reuse_downloads_seconds
+        self._planner = Planner(store, settings.allowed_networks, reuse_seconds)
         self._settlement = Settlement(store, broker)
 
     def submit(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -42,12 +43,27 @@ def download_fingerprint(spec: DownloadSpec, owner: str) -> str:
     return sha256(parts.encode()).hexdigest()
 
 
-class Planner:
-    """Makes job records. Records the download that a clip of a URL needs, once for all of them."""
+def new_enough(download: Job, asked: Job, reuse_seconds: float) -> bool:
+    """Whether a download may answer a job that asks for its URL: by then another file may be there.
 
-    def __init__(self, store: Store, allowed: Sequence[Network]) -> None:
+    It counts when the job was asked for, so that nobody who waits in the queue loses what was new.
+    """
+    ended = download.finished_at
+    return ended is None or ended >= asked.queued_at - reuse_seconds
+
+
+class Planner:
+    """Makes job records. Records the download that a clip of a URL needs, once for all of them.
+
+    A download answers others for `reuse_seconds`, without end if nothing is said of it.
+    """
+
+    def __init__(
+        self, store: Store, allowed: Sequence[Network], reuse_seconds: float = math.inf
+    ) -> None:
         self._store = store
         self._allowed = allowed
+        self._reuse_seconds = reuse_seconds
         self._new_id = IdMaker()
 
     def new_id(self) -> str:
@@ -130,9 +146,19 @@ class Planner:
                 parents[source] = self._deliverer(source, job)
             return parents[source]
         if job.fingerprint is not None:
-            leader = self._store.leader(job.fingerprint)
-            return leader if leader is not None and leader.id != job.id and _alive(leader) else None
+            leader = self._leader(job.fingerprint, job)
+            return leader if leader is not None and leader.id != job.id else None
         return None
+
+    def _leader(self, fingerprint: str, asked: Job) -> Job | None:
+        """The download that answers this one or a clip; one that is too old leads nobody more."""
+        leader = self._store.leader(fingerprint)
+        if leader is None or not _alive(leader):
+            return None
+        if not new_enough(leader, asked, self._reuse_seconds):
+            self._store.end_flight(fingerprint, leader.id)
+            return None
+        return leader
 
     def _deliverer(self, source: Source, clip: Job) -> Job | None:
         if source.job_id is not None:
@@ -149,8 +175,8 @@ class Planner:
         """The download of this URL: one that is there already, or a new one."""
         spec = DownloadSpec(Source(url=url))
         fingerprint = download_fingerprint(spec, clip.owner)
-        leader = self._store.leader(fingerprint)
-        if leader is not None and _alive(leader):
+        leader = self._leader(fingerprint, clip)
+        if leader is not None:
             return leader
         now = time.time()
         download = Job(

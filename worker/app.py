@@ -134,7 +134,7 @@ def build(settings: Settings, celery: Celery) -> Parts:
     runner = Runner(
         store,
         settlement,
-        Publisher(store, storage),
+        Publisher(store, storage, settings.reuse_downloads_seconds),
         budget,
         conditions,
         heartbeat,

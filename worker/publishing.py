@@ -16,6 +16,7 @@ from tasks.interfaces import Outcome, ProducedFile
 from tasks.job import Job, JobState
 from tasks.media import MediaFacts
 from tasks.names import media_type
+from tasks.planning import new_enough
 from tasks.rendering import API_BASE
 from tasks.specs import ClipSpec, spec_to_dict
 from tasks.storage import Storage
@@ -55,11 +56,15 @@ class Artifacts:
 
 
 class Publisher:
-    """Brings files into storage and finds what is there already."""
+    """Brings files into storage and finds what is there already.
 
-    def __init__(self, store: Store, storage: Storage) -> None:
+    A download answers others for `reuse_seconds`, however long its file is kept.
+    """
+
+    def __init__(self, store: Store, storage: Storage, reuse_seconds: float) -> None:
         self._store = store
         self._storage = storage
+        self._reuse_seconds = reuse_seconds
         self._new_id = IdMaker()
 
     @contextmanager
@@ -94,6 +99,8 @@ class Publisher:
         cache_key = self._cache_key(job)
         earlier = self._store.cached(cache_key) if cache_key else None
         if earlier is None or earlier.state is not JobState.SUCCEEDED or earlier.result is None:
+            return None
+        if job.fingerprint is not None and not new_enough(earlier, job, self._reuse_seconds):
             return None
         try:
             stored = [self._store.artifact(item["id"]) for item in earlier.result["artifacts"]]

@@ -34,6 +34,7 @@ _SCRIPTS = {
     "request_cancel": "request_cancel",
     "delete": "delete",
     "expire": "expire",
+    "end_flight": "end_flight",
     "settled": "settled",
     "site": "site",
     "peak": "peak",

@@ -188,6 +188,10 @@ class Records(Once):
         """The job that does, or has done, the work of this name."""
         return self._pointed("flight", flight)
 
+    def end_flight(self, flight: str, job_id: str) -> None:
+        """Let equal work be done anew from now on, if it is this job that it would follow."""
+        self.run("end_flight", [key("flight", flight)], job_id)
+
     def cached(self, cache_key: str) -> Job | None:
         """The job whose artifacts answer this work."""
         return self._pointed("cache", cache_key)

@@ -103,8 +103,9 @@ class Engine:
         conditions = Conditions(self.store, self.disk)
         self.work_folder = WorkFolder(folder / "work", f"worker-{id(self)}")
         self.runner = Runner(
-            self.store, self.settlement, Publisher(self.store, self.storage), self.budget,
-            conditions, self.heartbeat, self, self.work_folder,
+            self.store, self.settlement,
+            Publisher(self.store, self.storage, self.settings.reuse_downloads_seconds),
+            self.budget, conditions, self.heartbeat, self, self.work_folder,
         )  # fmt: skip
         self.retention = Retention(
             self.store, self.storage, ttl_seconds=self.settings.artifact_ttl_seconds,
