@@ -10,6 +10,7 @@ import json
 import os
 import selectors
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
@@ -27,6 +28,8 @@ __all__ = ["End", "Finished", "Limits", "Stop", "Stopped", "run_process"]
 CHUNK_BYTES = 64 * 1024
 PIPE_BYTES = 1024 * 1024  # the most that a pipe holds
 MARGIN_SECONDS = 5.0  # after grace: what the guard may take to kill, before it is killed itself
+
+NEVER = sys.maxsize  # a clock tick: nothing is younger, so nothing is taken for an orphan
 
 TOO_MANY = f"ended: more than {MAX_PROCESSES} processes\n"
 
@@ -75,7 +78,9 @@ class _Guard:
     def __init__(
         self, argv: Sequence[str], folder: Path, limits: Limits, env: Mapping[str, str]
     ) -> None:
-        with ExitStack() as opened:
+        self._group = limits.group
+        self._since = NEVER
+        with ExitStack() as opened:  # all is undone again where a part of it fails
             self.wake_fd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
             opened.callback(os.close, self.wake_fd)
             self.report_fd, report_end = os.pipe()
@@ -84,20 +89,19 @@ class _Guard:
                 self._popen = _start(argv, folder, limits, env, report_end)
             finally:
                 os.close(report_end)  # the guard has the only one now: its end is the guard's end
-            self._descriptors = opened.pop_all()
-        self._group = limits.group
-        self._since = proctree.started_at(self._popen.pid) or 0
-        pipes = (self._popen.stdin, self._popen.stdout, self._popen.stderr)
-        self._life_line, self.stdout, self.stderr = map(_opened, pipes)
+            pipes = (self._popen.stdin, self._popen.stdout, self._popen.stderr)
+            self._life_line, self.stdout, self.stderr = map(_opened, pipes)
+            for pipe in (self.stdout, self.stderr):
+                opened.callback(pipe.close)
+            opened.callback(self.bury)
+            self._since = proctree.started_at(self._popen.pid) or 0
+            self._opened = opened.pop_all()
 
     def __enter__(self) -> _Guard:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.bury()
-        for pipe in (self.stdout, self.stderr):
-            pipe.close()
-        self._descriptors.close()
+        self._opened.close()
 
     def wake(self) -> None:
         """Make the watching thread look at its stop."""

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import resource
+import subprocess
 import sys
 import threading
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import imageio_ffmpeg
 import pytest
@@ -18,9 +23,11 @@ from tests.support.processes import (
     Supervised,
     cancel_when_ready,
     evil,
+    living_in,
     open_descriptors,
     run,
 )
+from worker import process
 from worker.process import End, Stop, run_process
 
 MEGABYTE = 1024 * 1024
@@ -176,6 +183,37 @@ def test_a_machine_without_descriptors_says_so_and_nothing_leaks(tmp_path: Path)
     assert result["needed"] >= 5  # each place where it can fail was passed
     assert result["leaked"] == 0
     assert result["children"] == 0
+
+
+def test_a_guard_that_cannot_be_looked_at_for_want_of_descriptors_is_ended_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    start, taken = process._start, []
+
+    def start_and_take_all_descriptors(*arguments: Any) -> subprocess.Popen[bytes]:
+        popen = start(*arguments)
+        report_end = arguments[-1]  # is closed next, and so is not to be of use
+        resource.setrlimit(resource.RLIMIT_NOFILE, (report_end, hard))
+        with suppress(OSError):
+            while True:
+                taken.append(os.dup(0))
+        return popen
+
+    run(["true"], tmp_path)
+    before = open_descriptors()
+    monkeypatch.setattr(process, "_start", start_and_take_all_descriptors)
+    try:
+        with pytest.raises(OSError, match="Too many open files"):
+            run(["sleep", "60"], tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        for fd in taken:
+            os.close(fd)
+    assert open_descriptors() == before
+    with process._guards.changing() as living:
+        assert living == set()
+    assert living_in(tmp_path) == set()
 
 
 def test_a_missing_folder_is_the_callers_error(tmp_path: Path) -> None:
