@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from tasks.errors import MemoryExceeded, UnsupportedUrl
 from tasks.media import MediaFacts, VideoFacts
 from tasks.specs import ClipSpec, DownloadSpec, ExtractSpec, Output, Source, Spec
 from tasks.store import Store
 from tasks.store.keys import PEAKS
 from tasks.store.peaks import KEPT_SECONDS, LEAST, MOST, PATIENCE, SHAPES_KEPT
+from tests.support import answers
+from tests.support.engine import Engine
+from tests.support.origin import Origin
 from tests.support.records import at_once
 from tests.support.valkey import ValkeyServer
+from worker.machine import Toolbox
 from worker.memory.need import Need
-from worker.memory.needs import need_of
+from worker.memory.needs import GUARD_BYTES, need_of
 from worker.memory.peaks import Peaks
 from worker.memory.table import Table, shipped_table
 
@@ -90,6 +96,33 @@ def test_however_many_jobs_were_stopped_the_next_of_their_kind_may_run_and_show_
     for _ in range(60):
         peaks.note(need(), plain.model_bytes, stopped=False)
     assert need().memory_bytes == pytest.approx(plain.memory_bytes, rel=0.02)
+
+
+def test_only_an_attempt_that_was_stopped_for_its_weight_teaches_that_it_needs_more(
+    valkey: ValkeyServer, origin: Origin, tmp_path: Path
+) -> None:
+    said = origin.add("/std::bad_alloc", answers.content(b"<!DOCTYPE html>no", "text/html"))
+    with Engine(valkey.url, tmp_path, allowed_networks="127.0.0.0/8") as engine:
+        peaks = Peaks(engine.store, fresh_seconds=0)
+        toolbox = Toolbox(engine.settings, engine.store, engine.storage, lambda: 1, peaks=peaks)
+        engine.submit(said)
+        lease = engine.store.take("extract")
+        assert lease is not None
+        usual = toolbox.need_of(lease.job)
+        scant = replace(usual, memory_bytes=usual.model_bytes // 2 + GUARD_BYTES, model_bytes=MIB)
+        with engine.heartbeat.holding(lease) as held:
+            held.change(lambda job: job.started(1.0))
+            enough = toolbox.machine(held, tmp_path, usual, lambda need, seconds: None)
+            with pytest.raises(UnsupportedUrl):
+                enough.extract(said, 0)
+            assert enough.account(stopped=True).peak_bytes > 0
+            assert peaks.factor(usual.shape) == 1.0
+
+            less = toolbox.machine(held, tmp_path, scant, lambda need, seconds: None)
+            with pytest.raises(MemoryExceeded):
+                less.extract(said, 0)
+            less.account(stopped=True)
+            assert peaks.factor(usual.shape) == MOST
 
 
 def test_no_peak_makes_an_estimate_absurd(store: Store) -> None:
