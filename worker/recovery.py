@@ -137,6 +137,8 @@ class Housekeeper(Rounds):
         """A retry is due."""
         try:
             job, revision = self._store.job_and_revision(job_id)
+            if job.state is not JobState.QUEUED or job.not_before is None:
+                return  # another did it while we hung, and somebody may be at work on it
             self._store.replace(job, job.due(), revision)
         except (NotFound, Conflict, Follows):
             return

@@ -93,6 +93,23 @@ def test_a_due_retry_becomes_ready(engine: Engine) -> None:
     assert engine.runner.run_next("extract")
 
 
+@pytest.mark.parametrize("claimed", [False, True], ids=["taken", "running"])
+def test_a_housekeeper_that_hung_leaves_alone_what_another_has_promoted_since(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, claimed: bool
+) -> None:
+    job_id = engine.submit()
+    lease = start(engine)
+    engine.store.release(lease, lease.job.requeued(time.time(), not_before=time.time() - 1))
+    engine.housekeeper.round()
+    lease = start(engine) if claimed else engine.store.take("extract")
+    # What the one that hung, for longer than its lock lasts, had read before.
+    monkeypatch.setattr(engine.store, "due_retries", lambda: [job_id])
+    engine.housekeeper.round()
+    assert lease is not None
+    assert engine.store.renew([lease]) == ["held"]
+    assert engine.store.ready_count("extract") == 0
+
+
 def test_ten_housekeepers_at_once_queue_a_job_once(engine: Engine) -> None:
     jobs = [engine.submit(f"https://media.example/{n}") for n in range(20)]
     for job_id in jobs:
