@@ -286,6 +286,8 @@ def main() -> int:
         log.info("worker is ready", extra={"values": {"queues": settings.queues}})
 
     signals.worker_ready.connect(on_ready, weak=False)
+    # Celery would set the root logger to a level of its own, and our lines would be lost.
+    signals.setup_logging.connect(lambda **_: None, weak=False)
     worker = make_worker(celery, settings)
     try:
         worker.start()
