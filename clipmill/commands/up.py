@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+import os
+import sys
 import time
 from pathlib import Path
 
@@ -12,6 +15,8 @@ from clipmill.stack.services import running_stack
 from clipmill.stack.supervisor import StackError
 from config.logs import configure_logging
 from config.settings import SettingsError, load_settings, process_environment
+
+log = logging.getLogger(__name__)
 
 
 @click.command()
@@ -33,12 +38,21 @@ def up(ready_file: Path | None) -> None:
     configure_logging(settings.log_format, settings.log_level)
     try:
         with stop_signals_interrupt(), running_stack(settings, environ) as stack:
-            click.echo(f"Clipmill is ready: {stack.url}   (Ctrl-C stops it)")
+            _say(f"Clipmill is ready: {stack.url}   (Ctrl-C stops it)")
             if ready_file:
                 ready_file.write_text(stack.url)
             while True:
                 time.sleep(3600)
     except KeyboardInterrupt:
-        click.echo("Clipmill has stopped.")
+        _say("Clipmill has stopped.")
     except (StackError, OSError) as error:
         raise click.ClickException(str(error)) from error
+
+
+def _say(line: str) -> None:
+    """Tell who reads along. That the disk behind it is full is no reason to stop everything."""
+    try:
+        # Nothing may stay in a buffer: it would fail once more at the end, and be the exit status.
+        os.write(sys.stdout.fileno(), f"{line}\n".encode())
+    except OSError as error:
+        log.warning("the standard output cannot be written: %s", error.strerror)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import signal
 import subprocess
@@ -15,7 +16,10 @@ from pathlib import Path
 import httpx
 
 from tasks.store import Store
+from tests.support import answers
+from tests.support.media import Video, cached_video
 from tests.support.needs import needed_tool, needs_root
+from tests.support.origin import Origin
 from tests.support.processes import eventually
 from tests.support.records import Records
 from tests.support.system import System
@@ -69,11 +73,12 @@ def test_a_full_disk_under_the_records_refuses_new_jobs_and_spoils_none(tmp_path
 
 
 @contextmanager
-def clipmill_up(data: Path) -> Iterator[httpx.Client]:
+def clipmill_up(data: Path, log_path: Path | None = None) -> Iterator[httpx.Client]:
     """The whole stack with its own server, as a person starts it."""
+    log_path = log_path or data.parent / "up.log"
     values = {"PORT": "0", "DATA_DIR": str(data), "ALLOWED_NETWORKS": "127.0.0.0/8"}
     environ = {f"CLIPMILL_{name}": value for name, value in values.items()}
-    with (data.parent / "up.log").open("wb") as log:
+    with log_path.open("ab") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "clipmill", "up", "--ready-file", str(data.parent / "ready")],
             env={**os.environ, **environ},
@@ -83,7 +88,7 @@ def clipmill_up(data: Path) -> Iterator[httpx.Client]:
     try:
         # Not the API's own word: what dies before the stack stands ends all of it.
         ready = data.parent / "ready"
-        assert eventually(ready.exists, 60), (data.parent / "up.log").read_text()
+        assert eventually(ready.exists, 60), log_path.read_text()
         assert eventually(ready.read_text, 5)
         with httpx.Client(base_url=(data / "api.url").read_text().strip(), timeout=30) as client:
             assert eventually(lambda: client.get("/readyz").is_success, 30)
@@ -107,6 +112,31 @@ def test_the_embedded_server_comes_back_by_itself_when_its_disk_has_room_again(
         assert eventually(lambda: client.get("/readyz").is_success, 40)
         assert ask(client, "after").status_code == 202
         assert client.get(f"/api/v2/jobs/{kept}").status_code == 200
+
+
+def test_a_full_disk_under_the_log_stops_nothing(
+    tmp_path: Path, origin: Origin, media_folder: Path
+) -> None:
+    """From the first line on, for all of the stack; what cannot be told is lost, and no more."""
+    url = origin.add("/video.mp4", answers.file(cached_video(media_folder, Video(2.0))))
+    body = {"kind": "download", "source": {"url": url}}
+    with small_volume(tmp_path / "logs", "1m") as volume:
+        log = volume.path / "up.log"
+        log.touch()
+        ballast = volume.fill()
+        with clipmill_up(tmp_path / "data", log) as client:
+            job_id = client.post("/api/v2/jobs", json=body).json()["id"]
+            job = client.get(f"/api/v2/jobs/{job_id}?wait=60").json()
+            assert (job["state"], job["attempt"]) == ("succeeded", 1)
+            assert client.post("/api/v2/jobs", json={"kind": "none"}).status_code == 422
+            assert log.stat().st_size == 0
+            ballast.unlink()
+            body["source"] = {"url": f"{url}?again"}
+            job_id = client.post("/api/v2/jobs", json=body).json()["id"]
+            assert client.get(f"/api/v2/jobs/{job_id}?wait=60").json()["state"] == "succeeded"
+            # From now on all is told again, by the API and by the worker.
+            told = [json.loads(line) for line in log.read_text().splitlines()]
+            assert {"web.app", "worker.runner"} <= {line["logger"] for line in told}
 
 
 def test_a_folder_of_another_user_holds_jobs_up_until_it_is_ours(tmp_path: Path) -> None:
