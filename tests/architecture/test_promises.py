@@ -9,6 +9,19 @@ from tests.architecture.source import ROOT
 
 NAMED = re.compile(r"`(tests/[\w/]+\.py)::(test_\w+)`")
 PAGE = (ROOT / "docs" / "promises.md").read_text()
+# Promises have numbers, faults a letter before theirs. What is not promised yet (webhooks, uploads,
+# object storage) has no row.
+EXPECTED = {str(number) for number in range(1, 17)} | {
+    f"{letter}{number:02}"
+    for letter, numbers in {
+        "P": range(1, 11),
+        "R": range(1, 11),
+        "D": (1, 2, 3, 4, 5, 7),
+        "C": range(1, 8),
+        "A": (9, 10, 14),
+    }.items()
+    for number in numbers
+}
 
 
 def test_every_test_that_the_page_of_promises_names_exists() -> None:
@@ -31,4 +44,4 @@ def test_every_line_of_the_page_names_a_test() -> None:
     unproven = [row for row in rows if not NAMED.search(row) and not row.endswith("| test |")]
     assert unproven == []
     numbered = {row.split("|")[1].strip() for row in rows}
-    assert {str(number) for number in range(1, 17)} <= numbered
+    assert EXPECTED - numbered == set()
