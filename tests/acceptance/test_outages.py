@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from tasks.store import Store
 from tests.chaos.link import Link
 from tests.support.processes import eventually
+from tests.support.records import Records
 from tests.support.scripted_worker import read_effects
 from tests.support.system import System
 
@@ -25,6 +27,8 @@ DETECTED_SECONDS = 60
 RESUMED_SECONDS = 60
 # So long that the worker behind the dead link has its result before the link is mended.
 WORK_SECONDS = 100
+# Of jobs that run when the store goes away: ended before their leases are, and after that.
+BUSY_SECONDS = (5, 45)
 
 
 def submit(system: System, name: str, seconds: float = 0) -> str:
@@ -50,6 +54,21 @@ def processes_of(system: System) -> list[object]:
     return [process.poll() for process in (system.api, *system.workers)]
 
 
+def assert_each_has_one_effect(system: System, jobs: list[str]) -> None:
+    """They ran while the store was away for longer than their leases last."""
+    for job_id in jobs:
+        job = system.until(job_id, within_seconds=RESUMED_SECONDS + max(BUSY_SECONDS))
+        assert job["state"] == "succeeded"
+        # A result that could not be written before its lease had ended is made once more.
+        assert job["attempt"] == len(begins(system, job_id)) <= 2
+    assert len(stored(system)) == len(jobs)
+    assert eventually(lambda: system.attempt_folders() == [], 10)
+    with system.valkey.client() as client:
+        assert client.zcard("clipmill:leases") == 0
+        Records(client).check(Store.at(system.valkey.url))
+    assert processes_of(system) == [None, None]
+
+
 @pytest.mark.timeout(400)
 def test_a_minute_without_the_store_and_two_on_a_dead_link_cost_nothing_but_time(
     tmp_path: Path,
@@ -57,6 +76,7 @@ def test_a_minute_without_the_store_and_two_on_a_dead_link_cost_nothing_but_time
     with (
         System(tmp_path / "idle", scripted=True) as idle,
         System(tmp_path / "cut", scripted=True, workers=0) as cut,
+        System(tmp_path / "busy", scripted=True, worker_concurrency="4") as busy,
     ):
         link = Link(cut.valkey.folder / "v.sock")
         far = cut.start_worker(redis_url=link.url)
@@ -66,10 +86,13 @@ def test_a_minute_without_the_store_and_two_on_a_dead_link_cost_nothing_but_time
         job_id = submit(cut, "long", WORK_SECONDS)
         assert eventually(lambda: begins(cut, job_id), 20)
         near.send_signal(signal.SIGCONT)
+        under_way = [submit(busy, f"busy{seconds}", seconds) for seconds in BUSY_SECONDS]
+        assert eventually(lambda: all(begins(busy, it) for it in under_way), 20)
         link.hang()
         hung_at = time.time()
         time.sleep(1.2)  # the server's log reaches the disk each second
-        idle.valkey.kill()
+        for system in (idle, busy):
+            system.valkey.kill()
         killed_at = time.time()
 
         # Detected from outside, and run elsewhere, while the first still works at it.
@@ -78,12 +101,14 @@ def test_a_minute_without_the_store_and_two_on_a_dead_link_cost_nothing_but_time
         assert begins(cut, job_id)[1]["at"] - hung_at < DETECTED_SECONDS
 
         sleep_until(killed_at + DOWN_SECONDS)
-        idle.valkey.start()
+        for system in (idle, busy):
+            system.valkey.start()
         started_at = time.time()
         late = idle.until(submit(idle, "late"), within_seconds=RESUMED_SECONDS)
         assert late["state"] == "succeeded"
         assert time.time() - started_at < RESUMED_SECONDS
         assert processes_of(idle) == [None, None]
+        assert_each_has_one_effect(busy, under_way)
 
         sleep_until(hung_at + HUNG_SECONDS)
         link.heal()
