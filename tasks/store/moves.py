@@ -108,6 +108,7 @@ def change_of(job: Job, before: Job | None, extras: Extras) -> dict[str, Any]:
         "progress": 1.0 if job.state.final else job.progress,
         "queued_at": job.queued_at,
         "priority": job.priority,
+        "priority_seconds": PRIORITY_SECONDS,
         "code": job.error.code if job.error else None,
         "event": _event_of(before, job, extras.why),
         "score": job.queued_at - job.priority * PRIORITY_SECONDS,

@@ -238,6 +238,45 @@ def test_the_downloads_of_batches_take_turns_as_the_batches_do(house: House) -> 
     assert {job.batch_id for job in house.downloads()} == {None}
 
 
+def test_a_download_becomes_as_urgent_as_whoever_comes_to_wait_for_it(house: House) -> None:
+    first = house.submit(clip(), priority=0)
+    for number in range(20):
+        house.submit(clip(f"{URL}?{number}"), priority=2)
+    house.submit(clip(start=1.0), priority=9)
+    lease = house.store.take("download")
+    assert lease is not None
+    assert lease.job.id == first.depends_on
+
+
+def test_it_stays_urgent_when_it_is_given_back_and_no_longer_when_it_is_retried(
+    house: House,
+) -> None:
+    low = house.submit(DOWNLOAD, priority=0)
+    lease = house.start("download")
+    house.submit(clip(), priority=9)
+    later = lease.job.requeued(time.time(), not_before=house.store.now())
+    house.store.release(lease, later)
+    for number in range(9):
+        house.submit(DownloadSpec(Source(url=f"{URL}?{number}")), priority=5)
+    job, revision = house.store.job_and_revision(low.id)
+    house.store.replace(job, job.due(), revision)
+    lease = house.start("download")
+    assert (lease.job.id, lease.job.priority) == (low.id, 0)
+    house.end(lease, JobState.FAILED)
+    house.dispatcher.retry(low.id, "ann")
+    assert low.id not in {house.start("download").job.id for _ in range(9)}
+
+
+def test_urgency_reaches_the_download_that_a_download_waits_for(house: House) -> None:
+    """A clip of somebody's download, which follows an equal one that was there before."""
+    leader = house.submit(DOWNLOAD, priority=0)
+    follower = house.submit(DOWNLOAD, priority=0)
+    for number in range(9):
+        house.submit(DownloadSpec(Source(url=f"{URL}?{number}")), priority=5)
+    house.submit(ClipSpec(Source(job_id=follower.id), 0, 1), priority=9)
+    assert house.start("download").job.id == leader.id
+
+
 def test_owners_never_share_a_download(house: House) -> None:
     ann, bob = house.submit(clip()), house.submit(clip(), owner="bob")
     assert ann.depends_on != bob.depends_on

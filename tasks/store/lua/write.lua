@@ -7,7 +7,7 @@ local function key(...) return prefix .. table.concat({...}, ':') end
 local job, id, kind = KEYS[1], change.id, change.kind
 local time = redis.call('TIME')
 local now = tonumber(time[1]) + tonumber(time[2]) / 1000000
-local old = redis.call('HMGET', job, 'state', 'revision', 'token', 'cancel', 'place', 'progress', 'lease_until')
+local old = redis.call('HMGET', job, 'state', 'revision', 'token', 'cancel', 'place', 'progress', 'lease_until', 'priority')
 local old_state, revision, token, cancel = old[1], tonumber(old[2] or 0), old[3], old[4]
 local old_place, old_progress, lease_until = old[5], tonumber(old[6] or 0), tonumber(old[7] or 0)
 local final = {succeeded = true, failed = true, cancelled = true}
@@ -26,6 +26,25 @@ local function head_changed(of_kind, owner, name)
   else
     redis.call('ZREM', key('oldest', of_kind, owner), name)
     redis.call('ZREM', key('lanes', of_kind, owner), name)
+  end
+end
+
+-- Whoever waits lends his urgency to whom he waits for, and to whom that one waits for.
+local MOST_LENT = 10
+local function lend(to, priority)
+  for _ = 1, MOST_LENT do
+    local got = redis.call('HMGET', key('job', to), 'place', 'priority', 'kind', 'owner', 'lane', 'parent')
+    local its_place, its_priority = got[1], tonumber(got[2])
+    if not its_place or its_place == 'final' or its_priority >= priority then return end
+    redis.call('HSET', key('job', to), 'priority', priority)
+    if its_place == 'ready' then
+      local lane = got[5] or '-'
+      local ahead = (priority - its_priority) * change.priority_seconds
+      redis.call('ZINCRBY', key('ready', got[3], got[4], lane), -ahead, to)
+      return head_changed(got[3], got[4], lane)
+    end
+    to = got[6]
+    if not to or to == '' then return end
   end
 end
 
@@ -83,22 +102,23 @@ if place == 'waiting' then
   elseif final[parent_state] then redis.call('SADD', key('ended'), parent) end  -- to be settled again
 end
 
--- 4. The record.
+-- 4. The record. Who waits for it may have made it more urgent than its own document says.
+local urgency, lane_name = change.priority, change.lane or '-'
+if old_place and old_place ~= 'final' then urgency = math.max(urgency, tonumber(old[8])) end
 revision = revision + 1
 local lease_end = change.lease_seconds and now + change.lease_seconds or 0
 redis.call('HSET', job, 'record', record, 'doc', document, 'state', change.state, 'revision', revision,
   'write', change.write, 'token', change.token or '', 'place', place, 'progress', change.progress, 'kind', kind,
-  'owner', change.owner, 'priority', change.priority, 'code', change.code or '', 'lease_until', lease_end, 'external', change.external or '', 'batch', change.batch or '')
+  'owner', change.owner, 'priority', urgency, 'lane', lane_name, 'parent', parent or '', 'code', change.code or '', 'lease_until', lease_end, 'external', change.external or '', 'batch', change.batch or '')
 if final[change.state] then redis.call('HDEL', job, 'cancel') end
 
 -- 5. Its place: exactly one of ready, delayed, waiting, leased, final.
-local lane_name = change.lane or '-'
 local lane = key('ready', kind, change.owner, lane_name)
 if old_place == 'ready' then redis.call('ZREM', lane, id)
 elseif old_place == 'delayed' then redis.call('ZREM', key('delayed'), id)
 elseif old_place == 'leased' then redis.call('ZREM', key('leases'), id) end
 if place == 'ready' then
-  redis.call('ZADD', lane, change.score, id)
+  redis.call('ZADD', lane, change.score - (urgency - change.priority) * change.priority_seconds, id)
   join(key('lanes', kind), change.owner)
   join(key('lanes', kind, change.owner), lane_name)
 elseif place == 'delayed' then redis.call('ZADD', key('delayed'), change.not_before, id)
@@ -129,7 +149,10 @@ if change.leaves then redis.call('SREM', key('dependents', change.leaves), id) e
 if parent then
   local dependents = key('dependents', parent)
   if final[change.state] then redis.call('SREM', dependents, id)
-  else redis.call('SADD', dependents, id) end
+  else
+    redis.call('SADD', dependents, id)
+    lend(parent, urgency)
+  end
 end
 if not final[change.state] then redis.call('SREM', key('ended'), id)
 elseif redis.call('SCARD', key('dependents', id)) > 0 then redis.call('SADD', key('ended'), id) end
