@@ -118,14 +118,17 @@ class Dispatcher:
         raise StoreUnavailable("the job changes too fast")
 
     def retry(self, job_id: str, owner: str | None) -> Snapshot:
-        """Run a failed or cancelled job again. Raises NotFound or JobNotRetryable."""
+        """Run a failed or cancelled job again. Raises NotFound, JobNotRetryable or QueueFull."""
         for _ in range(_TRIES):
             job, revision = self._store.job_and_revision(job_id, owner)
             if job.state not in {JobState.FAILED, JobState.CANCELLED}:
                 raise JobNotRetryable(f"the job is {job.state}")
+            self._check_room(1)
             again = self._planner.with_source(job.retried(time.time()))
+            room = {"most_queued": self._max_queued}
             try:
-                place = self._store.replace(job, again, revision)
+                with self._no_needless_downloads([again]):
+                    place = self._store.replace(job, again, revision, room=room)
             except Conflict:
                 continue
             except Follows:
@@ -137,11 +140,22 @@ class Dispatcher:
     def retry_failed(self, query: JobQuery, owner: str | None) -> list[str]:
         """Run the failed jobs that match again, newest first, up to the query's limit; their ids.
 
-        Raises QueueFull before any is touched when there is no room for them.
+        Raises QueueFull before any is touched when there is no room for them. When the room goes to
+        others meanwhile, or to the downloads that the jobs need, its message says how many were.
         """
         page = self._store.list_snapshots(replace(query, state=JobState.FAILED), owner)
-        self._check_room(len(page.items))
-        return [snapshot.id for snapshot in page.items if self._retried(snapshot.id)]
+        return self._retry_all([snapshot.id for snapshot in page.items])
+
+    def _retry_all(self, job_ids: Sequence[str]) -> list[str]:
+        self._check_room(len(job_ids))
+        retried: list[str] = []
+        for job_id in job_ids:
+            try:
+                retried += [job_id] if self._retried(job_id) else []
+            except QueueFull as error:
+                told = f"{len(retried)} of {len(job_ids)} jobs are queued again, then it was full"
+                raise QueueFull(f"{error.message}: {told}" if retried else error.message) from error
+        return retried
 
     def _retried(self, job_id: str) -> bool:
         try:
@@ -166,11 +180,10 @@ class Dispatcher:
                 continue
 
     def retry_batch(self, batch_id: str, owner: str | None) -> None:
-        """Run the failed jobs again. Raises NotFound."""
+        """Run the failed jobs again. Raises NotFound, or QueueFull as `retry_failed`."""
         self._store.batch(batch_id, owner)
-        for snapshot in self._store.batch_snapshots(batch_id):
-            if snapshot.state is JobState.FAILED:
-                self._retried(snapshot.id)
+        jobs = self._store.batch_snapshots(batch_id)
+        self._retry_all([snapshot.id for snapshot in jobs if snapshot.state is JobState.FAILED])
 
     def _check_all(self, requests: Sequence[JobRequest], owner: str) -> None:
         checked: set[tuple[str, Source]] = set()

@@ -98,14 +98,17 @@ class Records(Once):
         *,
         lease_expired: bool = False,
         extras: Extras = NOTHING_ELSE,
+        room: Mapping[str, Any] = ANY_NUMBER,
     ) -> str:
         """Change a job that nobody holds, or whose lease has expired; answers its place.
 
-        Raises Conflict when the record is no longer at `revision`, Follows as `add` does.
+        Raises Conflict when the record is no longer at `revision`, Follows and QueueFull as `add`
+        does, the latter only for a final job that shall run again.
         """
         change = change_of(job, before, extras) | {
             "expect_revision": revision,
             "lease_expired": lease_expired,
+            **room,
         }
         return self._write(job, change)
 

@@ -30,7 +30,7 @@ from tasks.job import Failure, Job, JobState, WaitReason
 from tasks.settlement import Settlement
 from tasks.specs import ClipSpec, DownloadSpec, ExtractSpec, Source, Spec
 from tasks.storage import Storage
-from tasks.store import CancelRequested, Extras, Lease, LeaseLost, Store
+from tasks.store import CancelRequested, Extras, JobQuery, Lease, LeaseLost, Store
 from tests.support.records import Records, at_once, every_key, make_artifact, new_id
 from tests.support.valkey import ValkeyServer
 
@@ -520,6 +520,63 @@ def test_of_a_batch_only_the_failed_jobs_are_retried(house: House) -> None:
     house.dispatcher.cancel(jobs[2].id, "ann")
     house.dispatcher.retry_batch(batch_id, "ann")
     assert house.states(jobs) == {"succeeded": 1, "queued": 1, "cancelled": 1}
+
+
+def fail_all(house: House, kind: str) -> None:
+    while (lease := house.store.take(kind)) is not None:
+        house.end(house.store.hold(lease, lease.job.started(time.time()), 30), JobState.FAILED)
+
+
+def test_a_retry_needs_room_in_the_queue_too(valkey: ValkeyServer, tmp_path: Path) -> None:
+    house = House(valkey.url, tmp_path, max_queued="5")
+    batch_id, jobs = house.submit_batch([EXTRACT] * 5)
+    fail_all(house, "extract")
+    house.submit_batch([EXTRACT] * 4)
+    for refused in (
+        lambda: house.dispatcher.retry_batch(batch_id, "ann"),
+        lambda: house.dispatcher.retry_failed(JobQuery(), "ann"),
+    ):
+        with pytest.raises(QueueFull):
+            refused()
+        assert house.states(jobs) == {"failed": 5}  # all or none
+    house.dispatcher.retry(jobs[0].id, "ann")
+    with pytest.raises(QueueFull):
+        house.dispatcher.retry(jobs[1].id, "ann")
+    assert house.store.queued_total() == 5
+
+
+def test_retries_side_by_side_never_fill_the_queue_beyond_its_limit(
+    valkey: ValkeyServer, tmp_path: Path
+) -> None:
+    house = House(valkey.url, tmp_path, max_queued="16")
+    _, jobs = house.submit_batch([EXTRACT] * 16)
+    fail_all(house, "extract")
+    house.submit_batch([EXTRACT] * 8)
+
+    def retry(number: int) -> bool:
+        try:
+            house.dispatcher.retry(jobs[number].id, "ann")
+        except QueueFull:
+            return False
+        return True
+
+    assert sum(at_once(retry, len(jobs))) == 8
+    assert house.states(jobs) == {"queued": 8, "failed": 8}
+
+
+def test_a_batch_that_finds_the_queue_full_in_the_middle_says_how_much_was_retried(
+    valkey: ValkeyServer, tmp_path: Path
+) -> None:
+    """There is room for the clips, but not for the downloads that they need as well."""
+    house = House(valkey.url, tmp_path, max_queued="8")
+    batch_id, jobs = house.submit_batch([clip(f"{URL}?{number}") for number in range(4)])
+    fail_all(house, "download")
+    house.submit_batch([EXTRACT] * 3)
+    with pytest.raises(QueueFull, match="2 of 4 jobs are queued again"):
+        house.dispatcher.retry_batch(batch_id, "ann")
+    assert house.states(jobs) == {"queued": 2, "failed": 2}
+    assert len([job for job in house.downloads() if not job.state.final]) == 2
+    assert house.store.queued_total() == 7
 
 
 # Deleting

@@ -55,10 +55,7 @@ if redis.call('HGET', job, 'write') == change.write then return {old_place, revi
 if change.create then
   if old_state then return {'conflict'} end
   -- Jobs of a batch have their room when the batch was begun, all of them or none.
-  if change.in_batch and redis.call('HEXISTS', key('batch', change.batch), 'record') == 0
-    or change.most_queued and redis.call('ZCARD', key('index', 'state', 'queued')) >= change.most_queued then
-    return {'full'}
-  end
+  if change.in_batch and redis.call('HEXISTS', key('batch', change.batch), 'record') == 0 then return {'full'} end
 elseif not old_state then
   return {'conflict'}
 elseif change.expect_token then
@@ -66,6 +63,11 @@ elseif change.expect_token then
 elseif revision ~= change.expect_revision
   or (change.lease_expired and (old_place ~= 'leased' or lease_until > now)) then
   return {'conflict'}
+end
+-- Who is retried needs room as a new job does.
+if change.most_queued and (change.create or final[old_state])
+  and redis.call('ZCARD', key('index', 'state', 'queued')) >= change.most_queued then
+  return {'full'}
 end
 -- A cancel that was accepted holds whoever writes next: the worker or, after it, the housekeeper.
 if cancel == '1' and change.state ~= 'cancelled' then return {'cancelled'} end
