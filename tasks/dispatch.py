@@ -124,7 +124,9 @@ class Dispatcher:
             if job.state not in {JobState.FAILED, JobState.CANCELLED}:
                 raise JobNotRetryable(f"the job is {job.state}")
             self._check_room(1)
-            again = self._planner.with_source(job.retried(time.time()))
+            # A download that we made for a clip is the client's own from now on.
+            asked = replace(job.retried(time.time()), implied=False)
+            again = self._planner.with_source(asked)
             room = {"most_queued": self._max_queued}
             try:
                 with self._no_needless_downloads([again]):

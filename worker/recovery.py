@@ -32,6 +32,8 @@ MOST_MESSAGES = 1000
 # After an outage of the store or a jump of its clock, what the heartbeats of living workers need to
 # come through.
 SETTLING_SECONDS = 5.0
+# How long a download may be there before the clips that it is for: many are planned first.
+UNNEEDED_SECONDS = 15.0
 
 
 class Housekeeper(Rounds):
@@ -82,6 +84,7 @@ class Housekeeper(Rounds):
             self._each(expired, self._recover)
         self._each(self._store.due_retries(), self._promote)
         self._each(self._store.ended_jobs(), self._settle)
+        self._each(self._store.unneeded_downloads(UNNEEDED_SECONDS), self._stop_unneeded)
         self._look_after_messages()
         self._retention.round()
         self._store.note_housekeeping()
@@ -153,6 +156,11 @@ class Housekeeper(Rounds):
             return
         if job.state.final:
             self._settlement.settle(job)
+
+    def _stop_unneeded(self, job_id: str) -> None:
+        """Clips were planned and never recorded, or ended, and whoever did it died before this."""
+        if self._settlement.stop_if_unused(job_id):
+            log.warning("no clip needs this download", extra={"values": {"job": job_id}})
 
     def _look_after_messages(self) -> None:
         """A broker that is away, if it is a server of its own, keeps no other help from a job."""

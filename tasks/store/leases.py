@@ -9,7 +9,7 @@ from typing import Literal, cast
 
 from tasks.job import Job
 from tasks.store.connection import StorePart, translated
-from tasks.store.keys import DELAYED, ENDED, LEASES, key
+from tasks.store.keys import DELAYED, ENDED, LEASES, UNNEEDED, key
 from tasks.store.values import Lease
 
 LEASE_SECONDS = 30.0
@@ -46,6 +46,10 @@ class Leases(StorePart):
         with translated():
             return [item.decode() for item in self.redis.srandmember(ENDED, limit)]
 
+    def unneeded_downloads(self, for_seconds: float, limit: int = 100) -> list[str]:
+        """Downloads that we made for clips, and that no clip has needed for so long."""
+        return self._due(UNNEEDED, limit, self.now() - for_seconds)
+
     def dependents_released(self, job_id: str) -> None:
         """Forget that dependents are to be released, unless more have come meanwhile."""
         self.run("settled", [key("job", job_id)], job_id)
@@ -72,8 +76,8 @@ class Leases(StorePart):
             seconds, microseconds = self.redis.time()
         return float(seconds) + float(microseconds) / 1e6
 
-    def _due(self, name: str, limit: int) -> list[str]:
-        now = self.now()
+    def _due(self, name: str, limit: int, by: float | None = None) -> list[str]:
+        latest = self.now() if by is None else by
         with translated():
-            found = self.redis.zrangebyscore(name, "-inf", now, start=0, num=limit)
+            found = self.redis.zrangebyscore(name, "-inf", latest, start=0, num=limit)
         return [item.decode() for item in found]

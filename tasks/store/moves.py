@@ -100,6 +100,7 @@ def change_of(job: Job, before: Job | None, extras: Extras) -> dict[str, Any]:
         "owner": job.owner,
         "batch": job.batch_id,
         "lane": job.batch_id or job.lane,
+        "implied": job.implied or None,
         "external": job.external_id and external_index(job.external_id),
         "state": job.state,
         "place": place_of(job),

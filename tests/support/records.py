@@ -145,6 +145,10 @@ class Records:
                 best = self._client.zrange(lane, 0, 0, withscores=True)[0][1]
                 assert self._client.zscore(f"clipmill:oldest:{kind}:{owner}", batch) == best
         assert not ready
+        needed = {job.depends_on for job in self.jobs.values() if not job.state.final}
+        assert self.members("unneeded") == self._ids(
+            lambda job: job.implied and not job.state.final and job.id not in needed
+        )
         for name, place in (("leases", "leased"), ("delayed", "delayed"), ("final", "final")):
             assert self.members(name) == {id_ for id_, at in self.places.items() if at == place}
 

@@ -48,6 +48,17 @@ local function lend(to, priority)
   end
 end
 
+-- A download that we made for clips, and that none of them needs, is written down for who looks after it.
+local function note_need(of, implied, open)
+  if implied and open and redis.call('SCARD', key('dependents', of)) == 0 then
+    redis.call('ZADD', key('unneeded'), 'NX', now, of)
+  else redis.call('ZREM', key('unneeded'), of) end
+end
+local function needed_less(of)
+  local got = redis.call('HMGET', key('job', of), 'implied', 'place')
+  note_need(of, got[1] == '1', got[2] ~= 'final')
+end
+
 -- 0. A writer whose answer was lost on the way asks again: it is done already.
 if redis.call('HGET', job, 'write') == change.write then return {old_place, revision} end
 
@@ -111,7 +122,7 @@ revision = revision + 1
 local lease_end = change.lease_seconds and now + change.lease_seconds or 0
 redis.call('HSET', job, 'record', record, 'doc', document, 'state', change.state, 'revision', revision,
   'write', change.write, 'token', change.token or '', 'place', place, 'progress', change.progress, 'kind', kind,
-  'owner', change.owner, 'priority', urgency, 'lane', lane_name, 'parent', parent or '', 'code', change.code or '', 'lease_until', lease_end, 'external', change.external or '', 'batch', change.batch or '')
+  'owner', change.owner, 'priority', urgency, 'lane', lane_name, 'parent', parent or '', 'implied', change.implied and '1' or '', 'code', change.code or '', 'lease_until', lease_end, 'external', change.external or '', 'batch', change.batch or '')
 if final[change.state] then redis.call('HDEL', job, 'cancel') end
 
 -- 5. Its place: exactly one of ready, delayed, waiting, leased, final.
@@ -147,7 +158,10 @@ if change.state == 'running' then redis.call('SADD', key('running', kind), id)
 else redis.call('SREM', key('running', kind), id) end
 
 -- 7. Who waits for whom.
-if change.leaves then redis.call('SREM', key('dependents', change.leaves), id) end
+if change.leaves then
+  redis.call('SREM', key('dependents', change.leaves), id)
+  needed_less(change.leaves)
+end
 if parent then
   local dependents = key('dependents', parent)
   if final[change.state] then redis.call('SREM', dependents, id)
@@ -155,7 +169,9 @@ if parent then
     redis.call('SADD', dependents, id)
     lend(parent, urgency)
   end
+  needed_less(parent)
 end
+note_need(id, change.implied, not final[change.state])
 if not final[change.state] then redis.call('SREM', key('ended'), id)
 elseif redis.call('SCARD', key('dependents', id)) > 0 then redis.call('SADD', key('ended'), id) end
 

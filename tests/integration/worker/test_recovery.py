@@ -8,13 +8,16 @@ from collections import Counter
 
 import pytest
 
+from tasks.dispatch import JobRequest
 from tasks.errors import StoreUnavailable
-from tasks.job import JobState, WaitReason
+from tasks.job import Failure, Job, JobState, WaitReason
+from tasks.specs import ClipSpec, Source
 from tasks.store import Lease
-from tests.support.engine import Engine
+from tests.support.engine import URL, Engine
 from tests.support.processes import eventually
 from tests.support.records import at_once
 from tests.support.valkey import ValkeyServer
+from worker.recovery import UNNEEDED_SECONDS
 
 
 def start(engine: Engine, kind: str = "extract") -> Lease:
@@ -72,6 +75,73 @@ def test_a_job_taken_but_not_begun_loses_no_attempt(engine: Engine) -> None:
     engine.housekeeper.round()
     assert engine.store.job(job_id).attempt == 0
     assert engine.runner.run_next("extract")
+
+
+def unneeded_for(engine: Engine, job_id: str, seconds: float) -> None:
+    since = engine.store.now() - seconds
+    assert engine.store.redis.zadd("clipmill:unneeded", {job_id: since}, xx=True, ch=True) == 1
+
+
+def submit_clip(engine: Engine) -> Job:
+    spec = ClipSpec(Source(url=URL), 0.0, 1.0)
+    return engine.store.job(engine.dispatcher.submit(JobRequest(spec), "ann").id)
+
+
+@pytest.mark.parametrize("runs", [False, True])
+def test_a_download_whose_last_clip_was_cancelled_by_one_who_died_then_is_stopped(
+    engine: Engine, runs: bool
+) -> None:
+    clip = submit_clip(engine)
+    download = str(clip.depends_on)
+    lease = start(engine, "download") if runs else None
+    engine.store.replace(clip, clip.cancelled(time.time()), 1)  # and no word to the download
+    unneeded_for(engine, download, UNNEEDED_SECONDS - 5)
+    engine.housekeeper.round()
+    assert not engine.store.cancel_requested(download)
+    assert not engine.store.job(download).state.final
+    unneeded_for(engine, download, UNNEEDED_SECONDS + 1)
+    engine.housekeeper.round()
+    if lease is not None:
+        assert engine.store.renew([lease]) == ["cancel"]
+        engine.store.release(lease, lease.job.cancelled(time.time()))
+    assert engine.store.job(download).state is JobState.CANCELLED
+    assert engine.store.unneeded_downloads(0) == []
+
+
+def test_downloads_of_a_batch_that_never_was_recorded_are_stopped(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    requests = [JobRequest(ClipSpec(Source(url=f"{URL}/{n}"), 0.0, 1.0)) for n in range(4)]
+    leader, asked = engine.store.leader, []
+
+    def leader_until_it_is_gone(flight: str) -> Job | None:
+        asked.append(flight)
+        if len(asked) == len(requests):
+            raise StoreUnavailable("the store went away in the middle of the plan")
+        return leader(flight)
+
+    monkeypatch.setattr(engine.dispatcher._planner._store, "leader", leader_until_it_is_gone)
+    with pytest.raises(StoreUnavailable):
+        engine.dispatcher.submit_batch(requests, "ann")
+    left = engine.store.unneeded_downloads(0)
+    assert len(left) == len(requests) - 1
+    for job_id in left:
+        unneeded_for(engine, job_id, UNNEEDED_SECONDS + 1)
+    engine.housekeeper.round()
+    assert {engine.store.job(job_id).state for job_id in left} == {JobState.CANCELLED}
+    assert engine.store.queued_total() == 0
+
+
+def test_a_download_that_a_clip_needs_or_a_client_retries_is_not_stopped(engine: Engine) -> None:
+    download = str(submit_clip(engine).depends_on)
+    assert engine.store.unneeded_downloads(0) == []
+    lease = start(engine, "download")
+    failed = lease.job.failed(time.time(), Failure("unavailable", "gone"))
+    engine.store.release(lease, failed)
+    engine.settlement.settle(failed)
+    engine.dispatcher.retry(download, "ann")
+    assert engine.store.unneeded_downloads(0) == []
+    assert engine.store.job(download).state is JobState.QUEUED
 
 
 def test_a_cancel_outlives_the_worker_that_should_have_heard_it(engine: Engine) -> None:
