@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -26,7 +26,16 @@ from tasks.planning import JobRequest, Planner
 from tasks.settlement import Settlement
 from tasks.specs import Source
 from tasks.storage import Storage
-from tasks.store import Conflict, Follows, JobQuery, OnceKey, Replayed, Snapshot, Store
+from tasks.store import (
+    Conflict,
+    Follows,
+    JobQuery,
+    OnceKey,
+    Replayed,
+    Snapshot,
+    SourceGone,
+    Store,
+)
 
 __all__ = ["Dispatcher", "JobRequest"]
 
@@ -59,10 +68,10 @@ class Dispatcher:
         once = self._once(idempotency_key, owner, ["job", request.to_dict()])
         self._planner.check(request, owner)
         self._check_room(1)
-        job = self._planner.plan(request, owner)
-        with self._no_needless_downloads([job]):
-            place = self._store.accept(job, once, self._max_queued)
-        self._wake([job], [place])
+        (job,) = self._accepted(
+            lambda: [self._planner.plan(request, owner)],
+            lambda jobs: [self._store.accept(jobs[0], once, self._max_queued)],
+        )
         return self._store.snapshot(job.id, owner)
 
     def submit_batch(
@@ -74,13 +83,28 @@ class Dispatcher:
         self._check_all(requests, owner)
         self._check_room(len(requests))
         batch_id = self._planner.new_id()
-        jobs = self._planner.plan_batch(requests, owner, batch_id)
-        with self._no_needless_downloads(jobs):
-            places = self._store.add_batch(
+        self._accepted(
+            lambda: self._planner.plan_batch(requests, owner, batch_id),
+            lambda jobs: self._store.add_batch(
                 batch_id, owner, time.time(), jobs, once, self._max_queued
-            )
-        self._wake(jobs, places)
+            ),
+        )
         return batch_id
+
+    def _accepted(
+        self, plan: Callable[[], list[Job]], write: Callable[[list[Job]], list[str]]
+    ) -> list[Job]:
+        """What was planned, recorded and announced; planned again while its sources go away."""
+        for _ in range(_TRIES):
+            jobs = plan()
+            try:
+                with self._no_needless_downloads(jobs):
+                    places = write(jobs)
+            except SourceGone:
+                continue
+            self._wake(jobs, places)
+            return jobs
+        raise StoreUnavailable("the jobs that deliver the sources change too fast")
 
     @contextmanager
     def _no_needless_downloads(self, jobs: Sequence[Job]) -> Iterator[None]:

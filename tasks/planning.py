@@ -12,12 +12,15 @@ from urllib.parse import urldefrag
 
 from config.values import Network
 from tasks.addresses import check_url
-from tasks.errors import Fault, InvalidRequest, JobError, NotFound
+from tasks.errors import Fault, InvalidRequest, JobError, NotFound, StoreUnavailable
 from tasks.ids import IdMaker
 from tasks.job import Job, JobState, WaitReason
 from tasks.specs import ClipSpec, DownloadSpec, Source, Spec, spec_to_dict
 from tasks.store import Follows, Store
 from tasks.tracing import current_trace
+
+# How often it is looked again who delivers a source, when that changes meanwhile.
+_TRIES = 20
 
 
 @dataclass(frozen=True)
@@ -175,19 +178,24 @@ class Planner:
         """The download of this URL: one that is there already, or a new one."""
         spec = DownloadSpec(Source(url=url))
         fingerprint = download_fingerprint(spec, clip.owner)
-        leader = self._leader(fingerprint, clip)
-        if leader is not None:
-            return leader
+        for _ in range(_TRIES):
+            leader = self._leader(fingerprint, clip)
+            if leader is not None:
+                return leader
+            try:
+                return self._new_download(spec, fingerprint, clip)
+            except Follows:
+                continue  # somebody else was faster; should that one be deleted, ours is next
+        raise StoreUnavailable("downloads of this address come and go too fast")
+
+    def _new_download(self, spec: DownloadSpec, fingerprint: str, clip: Job) -> Job:
         now = time.time()
         download = Job(
             id=self._new_id(), spec=spec, owner=clip.owner, created_at=now, queued_at=now,
             priority=clip.priority, lane=clip.batch_id, implied=True, fingerprint=fingerprint,
             trace=clip.trace,
         )  # fmt: skip
-        try:
-            self._store.add(download)
-        except Follows as other:
-            return self._store.job(other.leader)
+        self._store.add(download)
         return download
 
 

@@ -17,6 +17,7 @@ from tasks.store.moves import (
     Extras,
     Follows,
     LeaseLost,
+    SourceGone,
 )
 from tasks.store.once import OnceKey, Replayed
 from tasks.store.patience import Patience
@@ -54,6 +55,7 @@ __all__ = [
     "Patience",
     "Replayed",
     "Snapshot",
+    "SourceGone",
     "Store",
     "StoredArtifact",
     "WorkerReport",

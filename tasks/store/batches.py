@@ -32,18 +32,21 @@ class Batches(Records):
         """Record a batch and all of its jobs, or nothing; answers the place of each.
 
         A job whose work another one does already waits for that one. Raises QueueFull when more
-        than `most_queued` would be queued then, Replayed or IdempotencyKeyReused.
+        than `most_queued` would be queued then, SourceGone when a job that others wait for is gone,
+        Replayed or IdempotencyKeyReused.
         """
         name = key("batch", batch_id)
         record = json.dumps({"owner": owner, "created_at": now})
         most = "" if most_queued is None else most_queued
+        sources = sorted({job.depends_on for job in jobs if job.depends_on})
 
         def write(pipeline: Any) -> None:
-            self.run("open_batch", [name], record, len(jobs), most, client=pipeline)
+            self.run("open_batch", [name], record, len(jobs), most, *sources, client=pipeline)
             for job in jobs:
                 self.add(job, or_follow=True, room={"in_batch": True}, pipeline=pipeline)
 
-        _, *answers = self.write_once(once, name, write) if once else self._at_once(write)
+        opened, *answers = self.write_once(once, name, write) if once else self._at_once(write)
+        checked([opened], lost=Conflict)
         return [checked(answer, lost=Conflict) for answer in answers]
 
     def _at_once(self, write: Callable[[Any], None]) -> list[Any]:

@@ -23,6 +23,10 @@ class Conflict(ClipmillError):
     """Somebody else changed the job first; read it again."""
 
 
+class SourceGone(Conflict):
+    """The job that should deliver the source was deleted after that was planned; plan again."""
+
+
 class LeaseLost(Conflict):
     """The job is in other hands now; nothing may be written for it."""
 
@@ -135,6 +139,8 @@ def checked(answer: list[bytes], *, lost: type[Conflict]) -> str:
         raise QueueFull("too many jobs wait already")
     if status == "conflict":
         raise lost("the job has changed")
+    if status == "no source":
+        raise SourceGone("the job that delivers the source is gone")
     if status == "cancelled":
         raise CancelRequested("the client asked to stop this job")
     if status == "gone":

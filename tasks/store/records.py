@@ -56,7 +56,8 @@ class Records(Once):
     def accept(self, job: Job, once: OnceKey | None, most_queued: int) -> str:
         """`add` with `or_follow`, for a submission, which its client may have named.
 
-        Raises QueueFull when so many are queued already, Replayed or IdempotencyKeyReused.
+        Raises QueueFull when so many are queued already, SourceGone when the job that it waits for
+        is gone, Replayed or IdempotencyKeyReused.
         """
         room = {"most_queued": most_queued}
         if once is None:

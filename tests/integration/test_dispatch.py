@@ -8,7 +8,7 @@ import random
 import signal
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -275,6 +275,81 @@ def test_urgency_reaches_the_download_that_a_download_waits_for(house: House) ->
         house.submit(DownloadSpec(Source(url=f"{URL}?{number}")), priority=5)
     house.submit(ClipSpec(Source(job_id=follower.id), 0, 1), priority=9)
     assert house.start("download").job.id == leader.id
+
+
+class Vanishing:
+    """Deletes the download that was just planned for, so many times."""
+
+    def __init__(self, house: House, times: int) -> None:
+        self.house, self.left = house, times
+        self.deleted: list[str] = []
+        planner = house.dispatcher._planner
+        self._deliverer, planner._deliverer = planner._deliverer, self  # type: ignore[method-assign]
+
+    def __call__(self, source: Source, job: Job) -> Job | None:
+        found = self._deliverer(source, job)
+        if found is not None and self.left > 0:
+            self.left -= 1
+            if not found.state.final:
+                current, revision = self.house.store.job_and_revision(found.id)
+                assert self.house.settlement.cancel(current, revision)
+            self.house.dispatcher.delete(found.id, None)
+            self.deleted.append(found.id)
+        return found
+
+
+def ways_to_ask(house: House, key: str | None) -> list[Callable[[], list[Job]]]:
+    request = JobRequest(clip())
+
+    def one() -> list[Job]:
+        return [house.store.job(house.dispatcher.submit(request, "ann", key).id)]
+
+    def batch() -> list[Job]:
+        batch_id = house.dispatcher.submit_batch([JobRequest(EXTRACT), request], "ann", key)
+        return [house.store.job(job_id) for job_id in house.store.batch_job_ids(batch_id)]
+
+    return [one, batch]
+
+
+@pytest.mark.parametrize("key", [None, "mine"])
+@pytest.mark.parametrize("way", [0, 1])
+@pytest.mark.parametrize("was_there", [False, True])
+def test_a_clip_whose_download_is_deleted_as_it_is_submitted_gets_another(
+    house: House, way: int, key: str | None, was_there: bool
+) -> None:
+    if was_there:
+        house.submit(DOWNLOAD)
+        house.end(house.start("download"), JobState.SUCCEEDED)
+    vanishing = Vanishing(house, times=2)
+    asked = ways_to_ask(house, key)[way]()[-1]
+    assert len(vanishing.deleted) == 2
+    assert asked.wait_reason is WaitReason.DEPENDENCY
+    house.end(house.start("download"), JobState.SUCCEEDED)
+    assert house.start("clip").job.id == asked.id
+
+
+@pytest.mark.parametrize("way", [0, 1])
+def test_who_never_finds_his_source_is_told_to_ask_again_and_nothing_is_recorded(
+    house: House, valkey: ValkeyServer, way: int
+) -> None:
+    Vanishing(house, times=1000)
+    with pytest.raises(StoreUnavailable):
+        ways_to_ask(house, "mine")[way]()
+    with valkey.client() as client:
+        assert Records(client).jobs == {}
+        assert not [name for name in every_key(client) if "batch:" in name or "once:" in name]
+
+
+def test_a_retried_clip_whose_download_is_deleted_in_that_moment_gets_another(
+    house: House,
+) -> None:
+    job = house.submit(clip())
+    house.dispatcher.cancel(job.id, "ann")
+    vanishing = Vanishing(house, times=2)
+    house.dispatcher.retry(job.id, "ann")
+    assert len(vanishing.deleted) == 2
+    house.end(house.start("download"), JobState.SUCCEEDED)
+    assert house.start("clip").job.id == job.id
 
 
 def test_owners_never_share_a_download(house: House) -> None:

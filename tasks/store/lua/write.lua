@@ -1,7 +1,7 @@
 -- Create or change one job record, with every index, counter and reference that goes with it.
 -- KEYS[1] the job   ARGV: key prefix, change (JSON), record, public document, and for a job that
 -- may follow another: record and document with `change.placeholder` where the other's id belongs
--- Answer: {place, revision} | {"full"} | {"conflict"} | {"cancelled"} | {"follows", leader}
+-- Answer: {place, revision} | {"full"} | {"conflict"} | {"cancelled"} | {"no source"} | {"follows", leader}
 local prefix, change = ARGV[1], cjson.decode(ARGV[2])
 local function key(...) return prefix .. table.concat({...}, ':') end
 local job, id, kind = KEYS[1], change.id, change.kind
@@ -88,6 +88,13 @@ for _, artifact in ipairs(change.artifacts or {}) do
     local held = redis.call('HMGET', key('artifact', artifact.id), 'meta', 'expired')
     if not held[1] or held[2] then return {'gone'} end
   end
+end
+
+-- Whom it shall wait for may have been deleted since that was planned: then it is planned again.
+-- Whoever is waited for cannot be; and a worker that holds a job finds out by itself.
+if change.depends_on and not final[change.state] and not change.expect_token
+  and redis.call('EXISTS', key('job', change.depends_on)) == 0 then
+  return {'no source'}
 end
 
 -- 2. Equal work runs once: the first is the leader, later ones wait for it.

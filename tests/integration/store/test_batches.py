@@ -43,6 +43,15 @@ def test_a_batch_keeps_the_order_in_which_it_was_submitted(store: Store) -> None
     assert store.batch(batch_id).state == "running"
 
 
+def test_a_batch_whose_begin_is_sent_again_after_a_lost_answer_is_begun_once(store: Store) -> None:
+    batch_id, _ = add_batch(store)
+    finish(store, JobState.SUCCEEDED)
+    before = store.batch(batch_id)
+    again = store.run("open_batch", [f"clipmill:batch:{batch_id}"], "{}", 3, 0, new_id())
+    assert again == b"ok"  # though it would find neither room nor its source by now
+    assert store.batch(batch_id) == before
+
+
 S, F, C = JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED
 
 
