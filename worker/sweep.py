@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import os
 import signal
-import sys
 import threading
 import time
 from collections.abc import Iterator, Set
@@ -21,7 +20,7 @@ import psutil
 
 from worker import proctree
 from worker.cgroups import Groups, find_groups
-from worker.guard import START
+from worker.workspace import WorkFolder, is_ownerless, remove_leftovers
 
 log = logging.getLogger(__name__)
 
@@ -95,28 +94,42 @@ def sweep_leftovers(work_folder: Path) -> int:
 
     For the start of a worker: the one case that neither guard nor subreaper covers is that a
     worker and its guard were killed in the same instant. Best effort: a process that left the
-    folder, closed its files and cleared its environment is not found. Processes under a living
-    guard (of another worker, on the same folder) and those with a terminal are spared.
+    folder, closed its files and cleared its environment is not found. Whoever lives in the folder
+    of a living worker, too, and those with a terminal are spared.
     """
     killed: set[_Process] = set()
     for _ in range(MAX_LOOKS):
         first = _leftovers(work_folder)
         if not first:
             break
-        time.sleep(SECOND_LOOK_SECONDS)  # a guard that is just being started has no name yet
+        time.sleep(SECOND_LOOK_SECONDS)  # a worker that just starts opens its folder, then holds it
         for process in first & _leftovers(work_folder):
             _kill(process)
             killed.add(process)
     return len(killed)
 
 
-def find_clean_groups(folder: Path) -> Groups | None:
+def clean_work_folder(root: Path, worker_id: str) -> WorkFolder:
+    """A folder of our own, after what dead workers left here was ended and removed."""
+    work_folder = WorkFolder(root, worker_id)
+    sweep_leftovers(root)
+    remove_leftovers(root)
+    return work_folder
+
+
+def find_clean_groups(work_folder: Path) -> Groups | None:
     """Where each tool gets a memory group of its own, without those that dead workers left.
 
     None where a tool's files would count as its memory, since they lie in memory themselves. For
     the start of a worker, whose log says it.
     """
-    groups = None if lies_in_memory(folder) else find_groups()
+    in_memory = lies_in_memory(work_folder)
+    if in_memory:
+        log.warning(
+            "the work folder lies in memory: files of running jobs take memory beside the budget",
+            extra={"values": {"path": str(work_folder)}},
+        )
+    groups = None if in_memory else find_groups()
     left = groups.sweep() if groups else 0
     log.info(
         "each tool gets a memory group of its own" if groups else "tools get no memory groups",
@@ -139,40 +152,29 @@ class _Process(NamedTuple):
     started_at: int  # with it, a pid that is used again is another process
 
 
-def _leftovers(work_folder: Path) -> set[_Process]:
-    below = f"{work_folder.resolve()}{os.sep}"
-    guarded = _guarded()
-    return {
-        _Process(pid, began)
-        for pid in proctree.processes()
-        if pid not in guarded and (began := proctree.started_at(pid)) and _is_in(pid, below)
-    }
+def _leftovers(root: Path) -> set[_Process]:
+    found = set()
+    for pid in proctree.processes():
+        began = proctree.started_at(pid)
+        folders = _worker_folders_of(pid, root.resolve())
+        if began and folders and all(map(is_ownerless, folders)):
+            found.add(_Process(pid, began))
+    return found
 
 
-def _guarded() -> set[int]:
-    """This process, all working guards of this machine and all that they watch."""
-    guards = [pid for pid in proctree.processes() if _is_working_guard(pid)]
-    return {os.getpid(), *guards}.union(*map(proctree.descendants, guards))
-
-
-def _is_working_guard(pid: int) -> bool:
-    """Whether its worker lives; a guard that outlives its worker hangs."""
-    command = proctree.command(pid)
-    return command[4:5] == [START] and f"parent={proctree.parent(pid)}" in command
-
-
-def _is_in(pid: int, below: str) -> bool:
-    """Whether it is ours to end and lives below that folder, by what it cannot easily deny."""
+def _worker_folders_of(pid: int, root: Path) -> set[Path]:
+    """The folders of workers that it lives in, by what it cannot easily deny; none if it is not
+    ours to end. A worker has its own one open for as long as it lives.
+    """
     try:
         if Path(f"/proc/{pid}").stat().st_uid != os.getuid() or proctree.has_terminal(pid):
-            return False
-        places = [str(Path(f"/proc/{pid}/cwd").readlink()), proctree.home(pid)]
-        if Path(f"/proc/{pid}/exe").readlink() != Path(sys.executable).resolve():
-            # (a worker, which is our interpreter, opens results in there to publish them)
-            places += [str(fd.readlink()) for fd in Path(f"/proc/{pid}/fd").iterdir()]
+            return set()
+        places = [Path(f"/proc/{pid}/cwd").readlink(), Path(proctree.home(pid))]
+        places += [fd.readlink() for fd in Path(f"/proc/{pid}/fd").iterdir()]
     except OSError:  # it ended, or it is closed to us
-        return False
-    return any(place.startswith(below) for place in places)
+        return set()
+    below = [place.relative_to(root).parts for place in places if place.is_relative_to(root)]
+    return {root / parts[0] for parts in below if parts}
 
 
 def _kill(process: _Process) -> None:

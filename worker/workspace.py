@@ -51,6 +51,23 @@ def remove_leftovers(root: Path) -> int:
     return sum(map(_removed_if_ownerless, list(root.iterdir())))
 
 
+def is_ownerless(folder: Path) -> bool:
+    """Whether the worker is gone whose folder this is, or the folder itself."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return True
+    except OSError:  # no folder of ours, or closed to us
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False  # its worker lives, or the file system knows no locks
+    finally:
+        os.close(descriptor)
+    return True
+
+
 def _made_and_locked(folder: Path) -> int:
     while True:
         folder.mkdir(mode=0o700, exist_ok=True)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pty
 import signal
 import subprocess
-import sys
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -151,8 +152,19 @@ def test_a_leftover_that_moved_away_is_known_by_its_home_or_its_open_files(
         assert by_file.wait(5) == by_home.wait(5) == -signal.SIGKILL
 
 
+@contextmanager
+def held(worker_folder: Path) -> Iterator[int]:
+    """A worker folder as its worker holds it; the lock belongs to whoever has the descriptor."""
+    descriptor = os.open(worker_folder, os.O_RDONLY)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
 def test_a_sweep_spares_the_running_jobs_of_another_worker(job_folder: Path) -> None:
-    with Supervised(job_folder, evil("scatter")) as worker:
+    with held(job_folder), Supervised(job_folder, evil("scatter")) as worker:
         assert eventually(lambda: scattered(job_folder))
         assert sweep_leftovers(job_folder.parent) == 0
         assert len(living_in(job_folder)) == 5
@@ -160,20 +172,31 @@ def test_a_sweep_spares_the_running_jobs_of_another_worker(job_folder: Path) -> 
         assert eventually(lambda: not living_in(job_folder))
 
 
-def test_a_sweep_spares_strangers_and_whoever_publishes_a_result(
-    job_folder: Path, tmp_path: Path
-) -> None:
-    elsewhere = subprocess.Popen(["sleep", "60"], cwd=tmp_path, start_new_session=True)
-    with (job_folder / "result.mp4").open("w") as result:
-        publisher = subprocess.Popen(
-            [sys.executable, "-c", "import time; time.sleep(60)"], cwd="/", stdout=result
-        )
-    with elsewhere, publisher:
+def test_a_sweep_spares_strangers(tmp_path: Path) -> None:
+    with subprocess.Popen(["sleep", "60"], cwd=tmp_path, start_new_session=True) as elsewhere:
         assert sweep_leftovers(tmp_path) == 0
         assert elsewhere.poll() is None
-        assert publisher.poll() is None
         elsewhere.kill()
-        publisher.kill()
+
+
+def test_who_holds_the_lock_on_its_folder_is_a_living_worker_whatever_its_binary(
+    tmp_path: Path,
+) -> None:
+    """As after an upgrade, when the interpreter that it runs is no more at its place."""
+    own, dead = tmp_path / "host-1-abc", tmp_path / "dead"
+    for folder in (own, dead):
+        folder.mkdir()
+    # (and it sweeps, too, so that it has a dead worker's folder open)
+    with held(own) as lock, (dead / "left").open("w") as left:
+        worker = subprocess.Popen(["sleep", "60"], stdout=left, pass_fds=[lock])
+    tool = subprocess.Popen(["sleep", "60"], cwd=own, start_new_session=True)
+    with worker, tool:
+        assert sweep_leftovers(tmp_path) == 0
+        assert (worker.poll(), tool.poll()) == (None, None)
+        worker.kill()
+        worker.wait(5)
+        assert sweep_leftovers(tmp_path) == 1
+        assert tool.wait(5) == -signal.SIGKILL
 
 
 def test_a_sweep_spares_a_person_at_a_terminal(job_folder: Path) -> None:
