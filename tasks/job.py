@@ -96,6 +96,7 @@ class Job:
     trace: str | None = None  # where its spans belong (traceparent); None when nobody traces
     not_before: float | None = None
     memory_floor_bytes: int = 0  # what the next attempt reserves at least; learned from the last
+    overtaken: int = 0  # how often another was let in before it, since it waits for room
     publishing: list[str] = field(default_factory=list)  # storage keys an attempt may have written
     started_at: float | None = None
     finished_at: float | None = None
@@ -115,8 +116,9 @@ class Job:
     def started(self, now: float) -> Job:
         """A worker claimed it: this is where an attempt is counted."""
         return self._moved(
-            JobState.RUNNING, attempt=self.attempt + 1, started_at=now, **_AT_REST, progress=0.0
-        )
+            JobState.RUNNING, attempt=self.attempt + 1, started_at=now, overtaken=0, **_AT_REST,
+            progress=0.0,
+        )  # fmt: skip
 
     def entered(self, phase: str) -> Job:
         """What the attempt does now."""
@@ -172,7 +174,7 @@ class Job:
         return replace(
             self._moved(JobState.QUEUED, queued_at=now, **_AT_REST),
             attempt=0, progress=0.0, not_before=None, started_at=None, finished_at=None,
-            memory_floor_bytes=0, result=None, error=None,
+            memory_floor_bytes=0, overtaken=0, result=None, error=None,
         )  # fmt: skip
 
     def needing(self, memory_bytes: int) -> Job:
@@ -181,11 +183,17 @@ class Job:
 
     def due(self) -> Job:
         """Still queued; the time for its retry has come."""
-        return replace(self, wait_reason=None, not_before=None)
+        memory = WaitReason.MEMORY  # its end is not known by the time alone
+        reason = memory if self.wait_reason is memory else None
+        return replace(self, wait_reason=reason, not_before=None)
 
-    def postponed(self, not_before: float) -> Job:
+    def postponed(self, not_before: float, reason: WaitReason = WaitReason.RETRY) -> Job:
         """Still queued; not to be started before that time."""
-        return replace(self, wait_reason=WaitReason.RETRY, not_before=not_before)
+        return replace(self, wait_reason=reason, not_before=not_before)
+
+    def passed(self, overtaken: int) -> Job:
+        """Still queued; so many were let in before it while it waited for room."""
+        return replace(self, overtaken=overtaken)
 
     def waiting_for(self, reason: WaitReason | None) -> Job:
         """Still queued; what it waits for has changed."""

@@ -13,10 +13,19 @@ from tasks.errors import ExceedsMemoryBudget
 MIB = 1024**2
 # How many later jobs may pass one that does not fit yet; then everyone waits for it.
 OVERTAKES = 8
+# Each time that another worker shall try it counts as one more; after so many it stays.
+MOST_OVERTAKES = 2 * OVERTAKES
 
 
 class NoRoomYet(Exception):
-    """The wait for memory was too long; another worker may have room."""
+    """The wait for memory was too long; another worker may have room.
+
+    `overtaken` goes with the job: wherever it waits next, it stands no worse than here.
+    """
+
+    def __init__(self, overtaken: int) -> None:
+        super().__init__(overtaken)
+        self.overtaken = overtaken
 
 
 @dataclass(eq=False)
@@ -30,11 +39,17 @@ class _Share:
 
 @dataclass(frozen=True)
 class Wait:
-    """How one job waits: so long, until it is given up, and `on_wait` is called once at first."""
+    """How one job waits. `on_wait` is called once at first.
+
+    After each so many seconds `elsewhere` says whether it had better wait at another worker; else
+    it keeps its place here. `overtaken` is how often it was passed before it came here.
+    """
 
     seconds: float
     given_up: Callable[[], bool] = lambda: False
     on_wait: Callable[[], None] = lambda: None
+    elsewhere: Callable[[], bool] = lambda: True
+    overtaken: int = 0
 
 
 @dataclass
@@ -73,8 +88,8 @@ class Budget:
     def reserve(self, need_bytes: int, cores: int = 0, *, wait: Wait) -> Iterator[Reservation]:
         """Hold `need_bytes` and `cores` inside the block; waits its turn first.
 
-        Of a job that wants more cores than there are, all are taken. Raises NoRoomYet when it has
-        waited long enough, ExceedsMemoryBudget when it can never fit.
+        Of a job that wants more cores than there are, all are taken. Raises NoRoomYet when another
+        worker shall try or it was given up, ExceedsMemoryBudget when it can never fit.
         """
         reservation = Reservation(self)
         reservation.exchange(need_bytes, cores, wait=wait)
@@ -86,15 +101,14 @@ class Budget:
     def enter(self, need_bytes: int, cores: int, wait: Wait) -> _Share:
         """Wait for a share; raises as `reserve` does, and then nothing is held."""
         self.check(need_bytes)
-        share = _Share(need_bytes, min(cores, self.total_cores))
-        until = time.monotonic() + wait.seconds
+        share = _Share(need_bytes, min(cores, self.total_cores), wait.overtaken)
         with self._changed:
             self._waiters.append(share)
             if self._admit(share):
                 return share
         try:
             wait.on_wait()  # outside of the lock: it writes to the store
-            self._wait(share, until, wait.given_up)
+            self._wait(share, wait)
         except BaseException:
             with self._changed:
                 self._waiters.remove(share)
@@ -109,14 +123,24 @@ class Budget:
             self._cores_taken -= share.cores
             self._changed.notify_all()
 
-    def _wait(self, share: _Share, until: float, given_up: Callable[[], bool]) -> None:
+    def _wait(self, share: _Share, wait: Wait) -> None:
+        while not self._admitted_in_time(share, wait):
+            # (asked outside of the lock: it reads the store)
+            if share.overtaken < MOST_OVERTAKES and wait.elsewhere():
+                raise NoRoomYet(share.overtaken + 1)
+
+    def _admitted_in_time(self, share: _Share, wait: Wait) -> bool:
+        until = time.monotonic() + wait.seconds
         with self._changed:
             while not self._admit(share):
                 left = until - time.monotonic()
-                if left <= 0 or given_up():
-                    raise NoRoomYet
+                if wait.given_up():
+                    raise NoRoomYet(share.overtaken)
+                if left <= 0:
+                    return False
                 # `given_up` may change without a word to us, so look again soon.
                 self._changed.wait(min(left, 0.5))
+        return True
 
     def _admit(self, share: _Share) -> bool:
         """Let it in if it fits, unless somebody before it fits too or was passed too often."""

@@ -16,7 +16,6 @@ import time
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -40,6 +39,7 @@ from worker.disk import Disk
 from worker.machine import Toolbox
 from worker.memory.peaks import Peaks
 from worker.memory.table import BadTable, table_for
+from worker.others import Others
 from worker.pool import start_all_threads
 from worker.publishing import Publisher
 from worker.recovery import Housekeeper
@@ -48,10 +48,11 @@ from worker.retention import Retention
 from worker.rounds import Rounds
 from worker.runner import Runner
 from worker.supervision import End
-from worker.sweep import become_subreaper, find_clean_groups, sweep_leftovers
+from worker.sweep import become_subreaper, clean_work_folder, find_clean_groups
+from worker.waiting import Admission
 from worker.watch import Heartbeat
 from worker.watchdog import Watchdog, end_at_once, servers_answer
-from worker.workspace import WorkFolder, remove_leftovers
+from worker.workspace import WorkFolder
 
 log = logging.getLogger(__name__)
 
@@ -119,7 +120,7 @@ def build(settings: Settings, celery: Celery) -> Parts:
     """The composition root: who works with whom."""
     assert settings.redis_url is not None  # checked by main
     worker_id = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
-    work_folder = _clean_work_folder(settings.data_dir / "work", worker_id)
+    work_folder = clean_work_folder(settings.data_dir / "work", worker_id)
     store = Store.at(settings.redis_url)
     check_policy(store, settings.redis_policy)
     storage = Storage.at(settings.storage_url)
@@ -135,10 +136,10 @@ def build(settings: Settings, celery: Celery) -> Parts:
         store,
         settlement,
         Publisher(store, storage, settings.reuse_downloads_seconds),
-        budget,
+        Admission(budget, Others(store, worker_id)),
         conditions,
         heartbeat,
-        _toolbox(settings, store, storage, heartbeat, tracing),
+        _toolbox(settings, store, storage, heartbeat, tracing, work_folder),
         work_folder,
         tracing,
     )
@@ -158,9 +159,14 @@ def build(settings: Settings, celery: Celery) -> Parts:
 
 
 def _toolbox(
-    settings: Settings, store: Store, storage: Storage, heartbeat: Heartbeat, tracing: Tracing
+    settings: Settings,
+    store: Store,
+    storage: Storage,
+    heartbeat: Heartbeat,
+    tracing: Tracing,
+    work_folder: WorkFolder,
 ) -> Toolbox:
-    table, groups = table_for(settings.data_dir), find_clean_groups(settings.data_dir)
+    table, groups = table_for(settings.data_dir), find_clean_groups(work_folder.path)
     return Toolbox(
         settings, store, storage, lambda: heartbeat.running, tracing, Peaks(store), table, groups
     )
@@ -191,13 +197,6 @@ def _watchdog(
         },
         lambda: servers_answer(settings.redis_url, broker),
     )
-
-
-def _clean_work_folder(root: Path, worker_id: str) -> WorkFolder:
-    """A folder of our own, after what dead workers left here was ended and removed."""
-    sweep_leftovers(root)
-    remove_leftovers(root)
-    return WorkFolder(root, worker_id)
 
 
 def register_task(celery: Celery, parts: Parts) -> None:

@@ -6,12 +6,14 @@ A job for which it does not hold waits in the queue; no attempt is counted.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from urllib.parse import urlsplit
 
 from tasks.errors import JobError, SiteThrottled
-from tasks.job import Job
+from tasks.job import Job, WaitReason
 from tasks.store import Store
 from tasks.store.sites import FIRST_PAUSE_SECONDS, PROBE_SECONDS
 from worker.disk import Disk, NoRoomOnDisk
@@ -27,10 +29,11 @@ _ROOM_BYTES = {"extract": 1 * MIB, "download": 64 * MIB, "clip": 32 * MIB}
 class NotNow(Exception):
     """The job shall be tried again after `seconds`; `why` is for its timeline."""
 
-    def __init__(self, seconds: float, why: str) -> None:
+    def __init__(self, seconds: float, why: str, reason: WaitReason = WaitReason.RETRY) -> None:
         super().__init__(why)
         self.seconds = seconds
         self.why = why
+        self.reason = reason
 
 
 class Conditions:
@@ -47,19 +50,31 @@ class Conditions:
         return self._throttles.sites()
 
     @contextmanager
-    def met(self, held: Held) -> Iterator[None]:
-        """Room on the disk inside the block, and a site that is not to be spared. Raises NotNow."""
+    def met(self, held: Held) -> Iterator[Callable[[], None]]:
+        """Room on the disk inside the block, and a site that is not to be spared. Raises NotNow.
+
+        What the block gets is to be called when it has waited for something else: it looks at the
+        site again if that was long, and may raise NotNow as well.
+        """
         host = host_of(held.job)
         try:
             with self._disk.room(_ROOM_BYTES[held.job.kind], held.stop):
-                pause = self._store.site_pause(host) if host else 0.0
-                if pause:
-                    self._throttles.note(host or "", pause + PROBE_SECONDS)
-                    # Those who waited together must not come together.
-                    raise NotNow(pause + random.uniform(0.0, 3.0), "site_throttled")  # noqa: S311
-                yield
+                self._ask_for_site(host)
+                yield partial(self._ask_again, host, time.monotonic())
         except NoRoomOnDisk:
             raise NotNow(DISK_PAUSE_SECONDS, "storage_full") from None
+
+    def _ask_again(self, host: str | None, asked_at: float) -> None:
+        # Who is the one to try after a pause is so for that long, and would wait for himself.
+        if time.monotonic() - asked_at > PROBE_SECONDS:
+            self._ask_for_site(host)
+
+    def _ask_for_site(self, host: str | None) -> None:
+        pause = self._store.site_pause(host) if host else 0.0
+        if pause:
+            self._throttles.note(host or "", pause + PROBE_SECONDS)
+            # Those who waited together must not come together.
+            raise NotNow(pause + random.uniform(0.0, 3.0), "site_throttled")  # noqa: S311
 
     def failed(self, job: Job, error: JobError) -> None:
         """An attempt has failed."""

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from functools import partial
 
 from config.logs import log_context
 from tasks.errors import JobError, MemoryExceeded, SourceFailed, StoreUnavailable
 from tasks.interfaces import Outcome
-from tasks.job import Failure, Job, JobState, WaitReason
+from tasks.job import Failure, Job, JobState
 from tasks.kinds import run_kind
 from tasks.retry import delay_before_retry
 from tasks.settlement import Settlement
 from tasks.store import ArtifactGone, CancelRequested, Extras, LeaseLost, Store
-from tasks.store.counters import observed
 from tasks.tracing import NO_TRACING, Note, Tracing
-from worker.admission import Budget, NoRoomYet, Reservation, Wait
+from worker.admission import NoRoomYet, Reservation
 from worker.conditions import DISK_PAUSE_SECONDS, Conditions, NotNow
 from worker.machine import JobMachine, Toolbox
 from worker.memory.need import Need
@@ -27,13 +26,12 @@ from worker.sources import source_again
 from worker.supervision import End, Stopped
 from worker.unexpected import as_job_error
 from worker.usage import Usage
+from worker.waiting import Admission
 from worker.watch import Heartbeat, Held
 from worker.workspace import WorkFolder
 
 log = logging.getLogger(__name__)
 
-# How long a job may wait here for memory before another worker gets the chance.
-PATIENCE_SECONDS = 30.0
 # How many times as much an attempt may use after one that was stopped for using too much.
 MORE_MEMORY = 3
 
@@ -46,7 +44,7 @@ class Runner:
         store: Store,
         settlement: Settlement,
         publisher: Publisher,
-        budget: Budget,
+        admission: Admission,
         conditions: Conditions,
         heartbeat: Heartbeat,
         toolbox: Toolbox,
@@ -56,7 +54,8 @@ class Runner:
         self._store = store
         self._settlement = settlement
         self._publisher = publisher
-        self._budget = budget
+        self._admission = admission
+        self._budget = admission.budget
         self._conditions = conditions
         self._heartbeat = heartbeat
         self._toolbox = toolbox
@@ -85,8 +84,8 @@ class Runner:
         """Wait for memory, then run; whatever goes wrong becomes the job's own end."""
         try:
             self._answer_or_run(held)
-        except NoRoomYet:
-            self._give_back(held)
+        except NoRoomYet as full:
+            self._give_back(held, full.overtaken)
         except NotNow as not_now:
             self._postpone(held, not_now)
         except Stopped as stopped:
@@ -105,59 +104,17 @@ class Runner:
             if self._answer_from_storage(held):
                 return
             need = self._toolbox.need_of(held.job)
-            with self._conditions.met(held), self._room_for(held, need) as room:
+            self._admission.leave_to_larger(held.job, need)
+            with (
+                self._conditions.met(held) as still_met,
+                self._admission.room_for(held, need) as room,
+            ):
+                still_met()
                 self._attempt(held, need, room)
         except SourceFailed as error:
             extras = self._publisher.retry_extras(held.job, error)
             if not source_again(held, self._store, self._settlement, extras):
                 raise
-
-    @contextmanager
-    def _room_for(self, held: Held, need: Need) -> Iterator[Reservation]:
-        """Memory and cores for the block."""
-        with ExitStack() as room:
-            with self._wait_counted(held):
-                wait = self._wait(held, need, PATIENCE_SECONDS)
-                reservation = self._budget.reserve(need.memory_bytes, need.cores, wait=wait)
-                held_now = room.enter_context(reservation)
-            yield held_now
-
-    def _exchange(self, held: Held, room: Reservation, need: Need, seconds_left: float) -> None:
-        """More room for an attempt that needs it, whose tool has ended before.
-
-        Raises NoRoomYet: the job goes back, and reserves so much from the beginning next time.
-        """
-        wait = self._wait(held, need, min(PATIENCE_SECONDS, seconds_left))
-        try:
-            with self._wait_counted(held):
-                room.exchange(need.memory_bytes, need.cores, wait=wait)
-        except NoRoomYet:
-            held.change(lambda job: job.needing(need.memory_bytes))
-            raise
-        if held.job.wait_reason is not None:
-            held.change(lambda job: job.waiting_for(None))
-
-    @contextmanager
-    def _wait_counted(self, held: Held) -> Iterator[None]:
-        """How long a job waits for room is counted, whatever comes of it."""
-        began = time.monotonic()
-        try:
-            yield
-        finally:
-            waited = time.monotonic() - began
-            held.counters.update(observed("admission_wait_seconds", waited))
-
-    def _wait(self, held: Held, need: Need, seconds: float) -> Wait:
-        return Wait(
-            seconds,
-            given_up=lambda: held.stop.reason is not None,
-            on_wait=lambda: self._tell_wait(held, need),
-        )
-
-    def _tell_wait(self, held: Held, need: Need) -> None:
-        has_bytes = self._budget.has_bytes(need.memory_bytes)
-        reason = WaitReason.CONCURRENCY if has_bytes else WaitReason.MEMORY
-        held.change(lambda job: job.waiting_for(reason))
 
     def _attempt(self, held: Held, need: Need, room: Reservation) -> None:
         """Claim, run, publish, record: the one place where a job succeeds."""
@@ -166,7 +123,7 @@ class Runner:
             log.info("started")
             with self._work_folder.workspace(held.job.id, held.lease.token) as folder:
                 machine = self._toolbox.machine(
-                    held, folder, need, partial(self._exchange, held, room)
+                    held, folder, need, partial(self._admission.exchange, held, room)
                 )
                 outcome = self._outcome(held, machine, room)
                 self._succeed(held, outcome, machine.account())
@@ -255,11 +212,11 @@ class Runner:
 
     def _postpone(self, held: Held, not_now: NotNow) -> None:
         """It may not start yet; it waits where no worker's place is taken."""
-        later = held.job.postponed(self._store.now() + not_now.seconds)
+        later = held.job.postponed(self._store.now() + not_now.seconds, not_now.reason)
         held.release(later, Extras(why=not_now.why))
         log.info("postponed", extra={"values": {"why": not_now.why, "seconds": not_now.seconds}})
 
-    def _give_back(self, held: Held) -> None:
+    def _give_back(self, held: Held, overtaken: int = 0) -> None:
         """Let another worker have the job; an attempt that we cut short does not count."""
         now, job = time.time(), held.job
         back = (
@@ -267,6 +224,7 @@ class Runner:
             if job.attempt and job.started_at is not None
             else job.waiting_for(None)
         )
+        back = back.passed(overtaken)
         held.release(back, Extras(why="given back"))
         self._settlement.publish(back)
         log.info("given back")

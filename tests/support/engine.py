@@ -31,11 +31,13 @@ from worker.conditions import Conditions
 from worker.disk import Disk
 from worker.machine import Exchange
 from worker.memory.need import Need
+from worker.others import Others
 from worker.publishing import Publisher
 from worker.recovery import Housekeeper
 from worker.retention import Retention
 from worker.runner import Runner
 from worker.usage import Usage
+from worker.waiting import Admission
 from worker.watch import Heartbeat, Held
 from worker.workspace import WorkFolder
 
@@ -102,10 +104,11 @@ class Engine:
         self.disk = Disk(lambda: self.free_bytes, lambda: self.storage_free_bytes, 512 * MIB)
         conditions = Conditions(self.store, self.disk)
         self.work_folder = WorkFolder(folder / "work", f"worker-{id(self)}")
+        admission = Admission(self.budget, Others(self.store, self.work_folder.path.name))
         self.runner = Runner(
             self.store, self.settlement,
             Publisher(self.store, self.storage, self.settings.reuse_downloads_seconds),
-            self.budget, conditions, self.heartbeat, self, self.work_folder,
+            admission, conditions, self.heartbeat, self, self.work_folder,
         )  # fmt: skip
         self.retention = Retention(
             self.store, self.storage, ttl_seconds=self.settings.artifact_ttl_seconds,

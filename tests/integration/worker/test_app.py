@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -106,6 +107,18 @@ def test_a_second_signal_makes_it_hurry(tmp_path: Path, numbers: tuple[int, int]
         assert worker.wait(10) == 0
         assert not any(tool.is_running() for tool in tools)
         assert (system.job(job_id)["state"], system.job(job_id)["attempt"]) == ("queued", 0)
+
+
+def test_a_work_folder_in_memory_is_told_of_whatever_the_rest_lies_on(tmp_path: Path) -> None:
+    """It may be mounted by itself, as in the compose file; tools write there and nowhere else."""
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as in_memory:
+        (tmp_path / "s" / "data").mkdir(parents=True)
+        (tmp_path / "s" / "data" / "work").symlink_to(in_memory)
+        with System(tmp_path / "s", scripted=True) as system:
+            told = (tmp_path / "s" / "worker.log").read_text()
+            assert "the work folder lies in memory" in told
+            assert "tools get no memory groups" in told
+            assert system.until(submit(system, "one"))["state"] == "succeeded"
 
 
 def test_what_the_broker_forgot_is_sent_again(system: System) -> None:

@@ -13,7 +13,6 @@ from tasks.interfaces import Fetched
 from tasks.job import Job, JobState, WaitReason
 from tests.support.engine import MIB, Attempt, Engine, in_thread
 from tests.support.processes import eventually
-from worker import runner
 from worker.admission import Wait
 from worker.memory.need import Need
 from worker.supervision import End
@@ -147,24 +146,6 @@ def test_an_attempt_that_needs_more_waits_for_it_with_nothing_in_its_hands(
     job = engine.store.job(job_id)
     assert (job.state, job.attempt, seen) == (JobState.SUCCEEDED, 1, [400 * MIB])
     assert engine.budget.reserved_bytes == 0
-
-
-def test_who_waited_for_more_too_long_goes_back_with_its_attempt_and_asks_for_it_at_once(
-    engine: Engine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(runner, "PATIENCE_SECONDS", 0.2)
-    engine.need_bytes = 100 * MIB
-    engine.work = growing(Need(400 * MIB), lambda attempt: None)
-    job_id = engine.submit()
-    with engine.budget.reserve(200 * MIB, wait=Wait(0)):
-        engine.runner.run_next("extract")
-        job = engine.store.job(job_id)
-        assert (job.state, job.attempt) == (JobState.QUEUED, 0)
-        assert (job.memory_floor_bytes, job.wait_reason) == (400 * MIB, None)
-        engine.runner.run_next("extract")
-        assert len(engine.attempts) == 1  # it did not begin what it cannot end
-    engine.runner.run_next("extract")
-    assert engine.store.job(job_id).state is JobState.SUCCEEDED
 
 
 def test_what_can_never_fit_ends_when_that_is_known(engine: Engine) -> None:

@@ -23,7 +23,6 @@ from tests.support.engine import MIB, URL, Attempt, Engine, in_thread
 from tests.support.processes import eventually
 from tests.support.records import Records
 from tests.support.valkey import ValkeyServer
-from worker.admission import Wait
 from worker.supervision import End, Stopped
 
 
@@ -148,20 +147,6 @@ def test_a_job_that_waits_for_memory_says_so_and_runs_when_there_is_some(engine:
         thread.join(20)
     assert {engine.store.job(job).state for job in jobs} == {JobState.SUCCEEDED}
     assert engine.budget.reserved_bytes == 0
-
-
-def test_a_job_that_waited_for_memory_too_long_goes_back(
-    engine: Engine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("worker.runner.PATIENCE_SECONDS", 0.1)
-    job_id = engine.submit()
-    engine.need_bytes = 300 * MIB
-    with engine.budget.reserve(300 * MIB, wait=Wait(0)):
-        engine.runner.run_next("extract")
-    job = engine.store.job(job_id)
-    assert (job.state, job.attempt, job.wait_reason) == (JobState.QUEUED, 0, None)
-    assert engine.runner.run_next("extract")
-    assert engine.store.job(job_id).state is JobState.SUCCEEDED
 
 
 def test_whoever_lost_the_lease_removes_what_it_made_and_changes_nothing(engine: Engine) -> None:

@@ -82,6 +82,18 @@ def test_what_an_attempt_showed_to_need_holds_until_the_client_begins_anew() -> 
     assert failed.retried(NOW + 4).memory_floor_bytes == 0
 
 
+def test_who_waits_for_memory_until_a_time_still_does_when_it_has_come() -> None:
+    assert make().postponed(NOW, WaitReason.MEMORY).due().wait_reason is WaitReason.MEMORY
+    assert make().postponed(NOW).due().wait_reason is None
+
+
+def test_how_often_a_job_was_passed_is_forgotten_when_it_begins_or_is_asked_for_anew() -> None:
+    passed = make().passed(5)
+    assert passed.waiting_for(None).overtaken == 5
+    assert passed.started(NOW).overtaken == 0
+    assert passed.cancelled(NOW).retried(NOW).overtaken == 0
+
+
 def test_progress_never_goes_back_nor_beyond_the_end() -> None:
     job = make().started(NOW).progressed(0.5)
     assert job.progressed(0.2).progress == 0.5

@@ -11,7 +11,7 @@ import pytest
 
 from tasks.errors import ExceedsMemoryBudget
 from tests.support.processes import eventually
-from worker.admission import MIB, OVERTAKES, Budget, NoRoomYet, Wait
+from worker.admission import MIB, MOST_OVERTAKES, OVERTAKES, Budget, NoRoomYet, Wait
 
 
 class Crowd:
@@ -115,6 +115,93 @@ def test_a_small_one_may_pass_a_large_one_but_only_so_often() -> None:
     crowd.go("large")
     assert eventually(lambda: crowd.inside == ["one too many"])
     crowd.all_go()
+
+
+@pytest.mark.parametrize("patience", [0.01, 0.2])
+def test_small_ones_without_end_hold_a_large_one_up_only_so_long(patience: float) -> None:
+    """However often the patience ends meanwhile, for nobody else could take the large one."""
+    budget, begun, asked = Budget(400), [0], []
+    large_is_in = threading.Event()
+
+    def small_ones() -> None:
+        while not large_is_in.is_set():
+            with budget.reserve(130, wait=Wait(30)):
+                begun[0] += 1
+                large_is_in.wait(0.05)
+
+    def nobody_could() -> bool:
+        asked.append(begun[0])
+        return False
+
+    slots = [threading.Thread(target=small_ones, daemon=True) for _ in range(3)]
+    for slot in slots:
+        slot.start()
+    assert eventually(lambda: budget.reserved_bytes == 390)
+    before = begun[0]
+    with budget.reserve(380, wait=Wait(patience, elsewhere=nobody_could)):
+        large_is_in.set()
+        assert begun[0] - before <= OVERTAKES + len(slots)
+    assert asked or patience > 0.1
+    for slot in slots:
+        slot.join(30)
+
+
+def test_who_goes_elsewhere_takes_along_how_often_it_was_passed() -> None:
+    budget = Budget(100)
+    crowd = Crowd(budget)
+    crowd.come("first", 60)
+    going = threading.Event()
+    left: list[int] = []
+
+    def wait() -> None:
+        try:
+            with budget.reserve(90, wait=Wait(0.05, elsewhere=going.is_set, overtaken=3)):
+                raise AssertionError("there was no room")
+        except NoRoomYet as full:
+            left.append(full.overtaken)
+
+    thread = threading.Thread(target=wait, daemon=True)
+    thread.start()
+    assert eventually(lambda: len(budget._waiters) == 1)
+    for number in range(2):
+        crowd.come(f"small{number}", 30)
+        crowd.go(f"small{number}")
+    going.set()
+    thread.join(10)
+    assert left == [3 + 2 + 1]  # that it goes away counts as well
+    crowd.all_go()
+
+
+def test_who_was_passed_elsewhere_too_often_is_passed_here_no_more() -> None:
+    budget = Budget(100)
+    with budget.reserve(60, wait=Wait(0)):
+        waiting = threading.Event()
+        wait = Wait(30, on_wait=waiting.set, overtaken=OVERTAKES)
+        large = threading.Thread(target=hold, args=(budget, 90, wait), daemon=True)
+        large.start()
+        assert waiting.wait(10)
+        with pytest.raises(NoRoomYet), budget.reserve(30, wait=Wait(0.1)):
+            raise AssertionError("it passed")
+    large.join(10)
+    assert not large.is_alive()
+
+
+def test_who_was_sent_elsewhere_too_often_stays() -> None:
+    budget = Budget(100)
+    with budget.reserve(60, wait=Wait(0)):
+        wait = Wait(0.01, overtaken=MOST_OVERTAKES)
+        large = threading.Thread(target=hold, args=(budget, 90, wait), daemon=True)
+        large.start()
+        large.join(0.3)
+        assert large.is_alive()
+    large.join(10)
+    assert not large.is_alive()
+
+
+def hold(budget: Budget, need_bytes: int, wait: Wait) -> None:
+    """Wait for a share, and give it back."""
+    with budget.reserve(need_bytes, wait=wait):
+        pass
 
 
 def test_equals_go_in_the_order_they_came() -> None:

@@ -1,0 +1,41 @@
+"""The other workers, as they report: who could take a job that there is no room for here."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+
+from tasks.errors import StoreUnavailable
+from tasks.store import Store, WorkerReport
+
+log = logging.getLogger(__name__)
+
+
+class Others:
+    """Asked when a job waits long, or can never fit."""
+
+    def __init__(self, store: Store, own_id: str) -> None:
+        self._store = store
+        self._own_id = own_id
+
+    def could_begin(self, kind: str, need_bytes: int) -> bool:
+        """Whether one of them has a place and memory for such a job now."""
+        try:
+            return any(_has_room(report, need_bytes) for report in self._serving(kind))
+        except StoreUnavailable:
+            log.warning("the store is away; nobody can take over a job")
+            return False
+
+    def largest_budget(self, kind: str) -> int:
+        """The most memory that one of them has for jobs of a kind. Raises StoreUnavailable."""
+        return max((report.memory_budget_bytes for report in self._serving(kind)), default=0)
+
+    def _serving(self, kind: str) -> Iterator[WorkerReport]:
+        reports = self._store.workers()
+        return (it for it in reports if it.id != self._own_id and kind in it.kinds)
+
+
+def _has_room(report: WorkerReport, need_bytes: int) -> bool:
+    has_bytes = report.memory_reserved_bytes + need_bytes <= report.memory_budget_bytes
+    has_disk = min(report.free_bytes_by_disk.values()) >= report.disk_floor_bytes
+    return report.running < report.concurrency and has_bytes and has_disk
