@@ -13,6 +13,19 @@ WORKER_BYTES = 112 * MIB
 # All of `clipmill up`.
 STACK_BYTES = 160 * MIB
 
+# Requests of the API that may wait at once (`?wait=`, events). Each holds a thread, 0.14 MB.
+MOST_WAITING = 1000
+# What one answer of a file's length holds while its client does not read: a thread, the blocks
+# under way, the server's buffer.
+TRANSFER_BYTES = 400 * 1024
+LEAST_TRANSFERS = 32
+MOST_TRANSFERS = 400
+
+
+def default_transfers(limit_bytes: int) -> int:
+    """How many such answers there may be at once: all of them take a twentieth of the limit."""
+    return min(max(limit_bytes // 20 // TRANSFER_BYTES, LEAST_TRANSFERS), MOST_TRANSFERS)
+
 
 def default_budget_bytes(limit_bytes: int, beside_bytes: int) -> int:
     """The usual budget, or what the limit leaves for it beside the rest; 0 if that is nothing."""

@@ -16,6 +16,7 @@ from config.memory import (
     STACK_BYTES,
     WORKER_BYTES,
     default_budget_bytes,
+    default_transfers,
     too_little,
 )
 from config.values import (
@@ -120,6 +121,11 @@ class Settings:
     max_queued_jobs: int = setting(
         "MAX_QUEUED_JOBS", "20000", parse_positive_int, "jobs that may wait at once"
     )
+    max_transfers: int = setting(
+        "MAX_TRANSFERS", "", parse_positive_int,
+        "artifacts and archives that the API sends at once; "
+        "unset: 65 where there are 512MiB of memory, 400 at most",
+    )  # fmt: skip
     min_free_disk_bytes: int = setting(
         "MIN_FREE_DISK", "512MiB", parse_size, "free space below which nothing new is started"
     )
@@ -216,6 +222,7 @@ def _with_computed_defaults(values: dict[str, Any]) -> dict[str, Any]:
         "allowed_networks": values["allowed_networks"] or (),
         "storage_url": values["storage_url"] or (data_dir / "artifacts").as_uri(),
         "memory_budget_bytes": values["memory_budget_bytes"] or budget,
+        "max_transfers": values["max_transfers"] or default_transfers(memory_limit_bytes()),
         "worker_concurrency": values["worker_concurrency"] or max(4, 2 * cpu_count()),
     }
 

@@ -25,7 +25,7 @@ from web.metrics import Metrics, observe_requests
 from web.polls import FastPolls
 from web.problems import register_problems
 from web.schemas.documents import describe_requests
-from web.services import EXTENSION, Services
+from web.services import EXTENSION, Services, TransferRoom
 from web.spans import trace_requests
 from web.version import VERSION
 
@@ -66,6 +66,7 @@ def create_app(
         changes=changes or _started(Changes(settings.redis_url)),
         gate=Gate(settings),
         started_at=time.time(),
+        transfers=TransferRoom(settings.max_transfers),
     )
     return _assembled(settings, kit)
 

@@ -14,13 +14,12 @@ from web.api import Blueprint
 from web.filenames import safe_name
 from web.schemas.queries import DownloadFlagSchema
 from web.services import caller, services
+from web.transfers import BLOCK_BYTES, begin_transfer
 
 blueprint = Blueprint(
     "artifacts", __name__, url_prefix=f"{API_BASE}/artifacts", description="Finished files."
 )
 
-# Werkzeug's 8 KiB would cost a change of thread for each.
-_BLOCK_BYTES = 256 * 1024
 _ONE_RANGE = re.compile(r"bytes=(?:(\d{1,18})-(\d{0,18})|-(\d{1,18}))", re.ASCII)
 # A file made from strangers' media must not run as a page of ours, whatever it claims to be.
 _CONTENT_POLICY = "sandbox; default-src 'none'; media-src 'self'; img-src 'self'"
@@ -52,11 +51,11 @@ def fetch(query: dict[str, Any], artifact_id: str) -> Response:
     )
     response.headers["Cache-Control"] = "private, no-cache"
     response.headers["Content-Security-Policy"] = _CONTENT_POLICY
-    return response
+    return begin_transfer(kit, response)
 
 
 def _large_blocks(file: Any, _: int = 0) -> FileWrapper:
-    return FileWrapper(file, _BLOCK_BYTES)
+    return FileWrapper(file, BLOCK_BYTES)
 
 
 def _settle_range(environ: dict[str, Any], artifact: StoredArtifact) -> None:

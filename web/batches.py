@@ -81,7 +81,7 @@ def submit(jobs: list[JobRequest]) -> Response:
 @blueprint.arguments(BatchQuerySchema(), location="query")
 @blueprint.response(200, BatchSchema, headers={"ETag": {"schema": {"type": "string"}}})
 @blueprint.alt_response(304, description="The client has this already.")
-@blueprint.refusals(401, 403, 404, 503)
+@blueprint.refusals(401, 403, 404, 412, 503)
 def read(query: dict[str, Any], batch_id: str) -> Response:
     """Read a batch with its jobs, in the order in which they were submitted."""
     kit, owner = services(), caller().owner
@@ -117,9 +117,13 @@ def retry(batch_id: str) -> Response:
 
 @blueprint.route("/<batch_id>/archive")
 @blueprint.response(200, content_type="application/zip", description="The main artifacts.")
-@blueprint.refusals(401, 403, 404, 503)
+@blueprint.refusals(401, 403, 404, 410, 503)
 def archive(batch_id: str) -> Response:
-    """Fetch the main artifacts that are there now as one ZIP file, not compressed again."""
+    """Fetch the main artifacts that are there now as one ZIP file, not compressed again.
+
+    Where files of succeeded jobs are no longer kept, `MISSING.txt` in the archive names them; when
+    none is kept the answer is 410. What is in an archive counts as used until it has been sent.
+    """
     kit, owner = services(), caller().owner
     batch = kit.store.batch(batch_id, owner)
     return archive_answer(kit, batch)

@@ -33,3 +33,9 @@ class TooManyWaiting(RequestError):
     """Every place for a request that waits (`?wait=`, events) is taken."""
 
     code = "too_many_waiting"
+
+
+class TooManyTransfers(RequestError):
+    """Every place for an answer of a file's length (artifacts, archives) is taken."""
+
+    code = "too_many_transfers"

@@ -30,6 +30,7 @@ from web.errors import (
     Forbidden,
     MalformedJson,
     MissingCredentials,
+    TooManyTransfers,
     TooManyWaiting,
     UnsupportedMediaType,
 )
@@ -58,6 +59,7 @@ PROBLEMS: Mapping[type[RequestError], tuple[HTTPStatus, str]] = {
     QueueFull: (HTTPStatus.SERVICE_UNAVAILABLE, "The queue is full"),
     StoreUnavailable: (HTTPStatus.SERVICE_UNAVAILABLE, "The record store does not answer"),
     TooManyWaiting: (HTTPStatus.SERVICE_UNAVAILABLE, "Too many requests wait already"),
+    TooManyTransfers: (HTTPStatus.SERVICE_UNAVAILABLE, "Too many files are being sent already"),
 }
 
 # When a client may try again, in seconds.
@@ -65,6 +67,7 @@ RETRY_AFTER_SECONDS: Mapping[type[RequestError], int] = {
     QueueFull: 10,
     StoreUnavailable: 2,
     TooManyWaiting: 5,
+    TooManyTransfers: 5,
 }
 
 # The codes of refusals that Flask and Werkzeug make, where the phrase of the status is not enough.

@@ -28,17 +28,21 @@ from granian.log import LogLevels
 from granian.server.mp import MPServer
 
 from config.logs import configure_logging
+from config.memory import MOST_WAITING
 from config.settings import Settings, SettingsError, load_settings
 
 log = logging.getLogger(__name__)
 
-# More than `web.services.MOST_WAITING`: those that wait never take the last thread.
-_THREADS = 1100
+# For all the requests that neither wait nor are sent a file.
+_OTHER_THREADS = 100
 _DESCRIPTORS = 8192
 _STOP_SECONDS = 10
 _START_SECONDS = 30.0
 # A client that sends its headers drop by drop holds a connection for no longer than this.
 _HEADER_MILLISECONDS = 15_000
+# What is kept of an answer that its client does not read, beside two blocks; also the longest
+# headers of a request. Granian's own 408 KiB would be the largest part of a slow client's memory.
+_BUFFER_BYTES = 64 * 1024
 # Granian's own lines go the way of ours.
 _LOGGING = {
     "formatters": {},
@@ -61,7 +65,12 @@ def main(ready_file: Path | None) -> None:
     connections = _allowed_descriptors() * 3 // 4
     with reserved(settings) as held:
         address, port = held.getsockname()[:2]
-        Server(address, port, connections, ready_file).serve_application()
+        Server(address, port, connections, threads_for(settings), ready_file).serve_application()
+
+
+def threads_for(settings: Settings) -> int:
+    """So many that those who wait and those who are sent files never take the last one."""
+    return MOST_WAITING + settings.max_transfers + _OTHER_THREADS
 
 
 def _allowed_descriptors() -> int:
@@ -97,17 +106,21 @@ def reserved(settings: Settings) -> socket.socket:
 class Server(MPServer):
     """Granian, which says when it answers and lets waiting requests end before it stops."""
 
-    def __init__(self, address: str, port: int, connections: int, ready_file: Path | None) -> None:
+    def __init__(
+        self, address: str, port: int, connections: int, threads: int, ready_file: Path | None
+    ) -> None:
         super().__init__(
             "web.wsgi:application",
             address=address,
             port=port,
             interface=Interfaces.WSGI,
             http=HTTPModes.http1,
-            http1_settings=HTTP1Settings(header_read_timeout=_HEADER_MILLISECONDS),
+            http1_settings=HTTP1Settings(
+                header_read_timeout=_HEADER_MILLISECONDS, max_buffer_size=_BUFFER_BYTES
+            ),
             websockets=False,
             workers=1,
-            blocking_threads=_THREADS,
+            blocking_threads=threads,
             backpressure=connections,
             workers_kill_timeout=_STOP_SECONDS,
             # Its warnings are about the number of threads, which is meant.

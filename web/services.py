@@ -10,29 +10,31 @@ from typing import cast
 
 from flask import Flask, current_app, g
 
+from config.memory import MOST_WAITING
 from config.settings import Settings
 from tasks.broker import Broker
 from tasks.dispatch import Dispatcher
+from tasks.errors import RequestError
 from tasks.storage import Storage
 from tasks.store import Changes, Store
 from web.auth import Caller, Gate
-from web.errors import TooManyWaiting
+from web.errors import TooManyTransfers, TooManyWaiting
 
 EXTENSION = "clipmill"
-# Requests that may wait at once. Each holds a thread, and some must stay free for the others.
-MOST_WAITING = 1000
 
 
-class WaitingRoom:
-    """Counts the requests that wait, so that they never take the last thread."""
+class Room:
+    """Counts the requests that hold a thread for long, so that they never take the last one."""
 
-    def __init__(self, places: int = MOST_WAITING) -> None:
+    def __init__(self, places: int, refusal: type[RequestError], message: str) -> None:
         self._places = BoundedSemaphore(places)
+        self._refusal = refusal
+        self._message = message
 
     def enter(self) -> None:
-        """Take a place. Raises TooManyWaiting."""
+        """Take a place. Raises the room's refusal when there is none."""
         if not self._places.acquire(blocking=False):
-            raise TooManyWaiting("too many requests wait already; ask again without waiting")
+            raise self._refusal(self._message)
 
     def leave(self) -> None:
         """Give the place back."""
@@ -48,6 +50,25 @@ class WaitingRoom:
             self.leave()
 
 
+class WaitingRoom(Room):
+    """For requests that wait (`?wait=`, events). Refuses with TooManyWaiting."""
+
+    def __init__(self, places: int = MOST_WAITING) -> None:
+        message = "too many requests wait already; ask again without waiting"
+        super().__init__(places, TooManyWaiting, message)
+
+
+class TransferRoom(Room):
+    """For answers of a file's length, which last as long as their clients read.
+
+    Refuses with TooManyTransfers.
+    """
+
+    def __init__(self, places: int) -> None:
+        message = "too many files are being sent already; ask again later"
+        super().__init__(places, TooManyTransfers, message)
+
+
 @dataclass(frozen=True)
 class Services:
     """The collaborators of one application."""
@@ -60,6 +81,7 @@ class Services:
     changes: Changes
     gate: Gate
     started_at: float
+    transfers: TransferRoom
     waiting: WaitingRoom = field(default_factory=WaitingRoom)
     closing: Event = field(default_factory=Event)
     at_end: list[Callable[[], None]] = field(default_factory=list)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import time
 import zipfile
 from typing import Any
@@ -11,9 +12,11 @@ import httpx
 import pytest
 
 from tasks.errors import NotMedia
+from tasks.store.keys import ARTIFACTS
 from tests.integration.web.test_jobs import later
 from tests.integration.web.test_submission import JOBS, URL, refused
-from tests.support.stack import Hands, following
+from tests.support.processes import eventually
+from tests.support.stack import Api, Hands, following
 
 BATCHES = "/api/v2/batches"
 
@@ -147,3 +150,81 @@ def test_a_thousand_jobs_are_accepted_and_read(client: httpx.Client) -> None:
 @pytest.mark.parametrize("call", ["", "/archive", "/events"])
 def test_a_batch_that_is_not_there_is_a_problem(client: httpx.Client, call: str) -> None:
     refused(client.get(f"{BATCHES}/{'0' * 26}{call}"), 404, "not_found")
+
+
+def archived(content: bytes) -> dict[str, bytes]:
+    archive = zipfile.ZipFile(io.BytesIO(content))
+    assert archive.testzip() is None
+    return {name: archive.read(name) for name in archive.namelist()}
+
+
+def test_an_archive_names_the_files_that_are_no_longer_kept(
+    client: httpx.Client, hands: Hands, api: Api
+) -> None:
+    batch_id = submitted(client, 3)["id"]
+    files = [hands.finish(hands.take(), bytes([n]), f"{n}.mp4") for n in (1, 2, 3)]
+    assert api.store.expire_artifact(files[0].id, math.inf) is not None
+    api.storage.delete(files[2].storage_key)
+    found = archived(client.get(f"{BATCHES}/{batch_id}/archive").content)
+    assert (found["2.mp4"], sorted(found)) == (b"\2", ["2.mp4", "MISSING.txt"])
+    note = found["MISSING.txt"].decode()
+    assert all(f"{file.filename} (job {file.job_id})" in note for file in (files[0], files[2]))
+    assert "2.mp4" not in note
+
+
+def test_an_archive_of_which_nothing_is_kept_is_gone(
+    client: httpx.Client, hands: Hands, api: Api
+) -> None:
+    batch_id = submitted(client, 2)["id"]
+    for name in ("a.mp4", "b.mp4"):
+        api.storage.delete(hands.finish(hands.take(), b"x", name).storage_key)
+    answer = client.get(f"{BATCHES}/{batch_id}/archive")
+    refused(answer, 410, "artifact_expired")
+    assert "a.mp4" in answer.json()["detail"]
+    assert "b.mp4" in answer.json()["detail"]
+
+
+def test_an_archive_counts_as_use_of_all_that_is_in_it(
+    client: httpx.Client, hands: Hands, api: Api
+) -> None:
+    batch_id = submitted(client, 15)["id"]
+    files = [hands.finish(hands.take(), bytes(9 * 1024**2)) for _ in range(15)]
+    before = float(api.store.redis.time()[0])
+    aged = {file.id: 1.0 for file in files}
+    api.store.redis.zadd(ARTIFACTS, aged)
+    size = 0
+    with client.stream("GET", f"{BATCHES}/{batch_id}/archive") as answer:
+        blocks = answer.iter_raw(65536)
+        size += len(next(blocks))
+        assert api.store.artifacts_by_use(before - 1) == []
+        # Again when the turn of each comes: what is still to be sent counts each time.
+        api.store.redis.zadd(ARTIFACTS, aged)
+        # The first ones are open; one who gives them up all the same does not tear the archive.
+        for file in files[1:12]:
+            api.storage.delete(file.storage_key)
+        size += sum(len(block) for block in blocks)
+    assert size == int(answer.headers["content-length"])
+    assert files[-1].id not in api.store.artifacts_by_use(before - 1)
+
+
+def test_an_archive_that_lost_a_file_on_the_way_breaks_off(
+    client: httpx.Client, hands: Hands, api: Api
+) -> None:
+    batch_id = submitted(client, 15)["id"]
+    files = [hands.finish(hands.take(), bytes(9 * 1024**2)) for _ in range(15)]
+    told = len(api.log())
+    with client.stream("GET", f"{BATCHES}/{batch_id}/archive") as answer:
+        blocks = answer.iter_raw(65536)
+        next(blocks)
+        api.storage.delete(files[-1].storage_key)
+        with pytest.raises(httpx.RemoteProtocolError):
+            list(blocks)
+    assert eventually(lambda: "an archive ends early" in api.log(), 5)
+    assert "Traceback" not in api.log()[told:]
+
+
+def test_a_batch_of_another_version_than_wanted_is_a_problem(client: httpx.Client) -> None:
+    path = f"{BATCHES}/{submitted(client, 1)['id']}"
+    etag = client.get(path).headers["etag"]
+    assert client.get(path, headers={"If-Match": etag}).status_code == 200
+    refused(client.get(path, headers={"If-Match": '"other"'}), 412, "precondition_failed")

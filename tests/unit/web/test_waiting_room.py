@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from web.errors import TooManyWaiting
-from web.server import _THREADS
-from web.services import MOST_WAITING, WaitingRoom
+from config.memory import MOST_WAITING
+from config.settings import load_settings
+from web.errors import TooManyTransfers, TooManyWaiting
+from web.server import threads_for
+from web.services import TransferRoom, WaitingRoom
 
 
 def test_who_finds_no_place_is_refused_until_one_is_free() -> None:
@@ -26,4 +28,12 @@ def test_a_place_is_given_back_when_waiting_fails() -> None:
 
 
 def test_the_server_has_threads_left_when_every_place_is_taken() -> None:
-    assert _THREADS - MOST_WAITING >= 50
+    for transfers in (1, 70, 5000):
+        settings = load_settings({"CLIPMILL_MAX_TRANSFERS": str(transfers)})
+        assert threads_for(settings) - MOST_WAITING - transfers >= 50
+
+
+def test_a_room_for_files_refuses_in_its_own_words() -> None:
+    room = TransferRoom(places=1)
+    with room.place(), pytest.raises(TooManyTransfers, match="files"):
+        room.enter()
