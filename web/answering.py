@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from datetime import datetime
 from hashlib import blake2b
 from typing import Any
 
 from flask import Response, request
+from werkzeug.exceptions import PreconditionFailed
 
 from tasks.store import Snapshot
 
@@ -19,8 +21,25 @@ def job_etag(snapshot: Snapshot) -> str:
     return f"{snapshot.id}.{snapshot.revision}"
 
 
+def settle_preconditions(etag: str, modified: datetime | None = None) -> None:
+    """Raises PreconditionFailed when the client wants another version than this one.
+
+    Werkzeug's `make_conditional`, which does the rest, would answer 412 with the whole content, and
+    takes `*` for another version; it does not see what was settled here.
+    """
+    if "If-Match" in request.headers:
+        if not request.if_match.contains(etag):
+            raise PreconditionFailed("this is another version than the one in If-Match")
+        del request.environ["HTTP_IF_MATCH"]
+        return
+    limit = request.if_unmodified_since
+    if limit is not None and modified is not None and modified > limit:
+        raise PreconditionFailed("this has changed after the time in If-Unmodified-Since")
+
+
 def job_answer(snapshot: Snapshot) -> Response:
     """A job as 200, or 304 when the client has it already."""
+    settle_preconditions(job_etag(snapshot))
     response = Response(snapshot.body, content_type=JSON)
     response.set_etag(job_etag(snapshot))
     response.make_conditional(request)
@@ -46,8 +65,10 @@ def json_answer(
 
 def json_with_etag(body: bytes) -> Response:
     """Ready JSON as 200, or 304 when the client has just these bytes already."""
+    etag = blake2b(body, digest_size=12).hexdigest()
+    settle_preconditions(etag)
     response = json_answer(body)
-    response.set_etag(blake2b(body, digest_size=12).hexdigest())
+    response.set_etag(etag)
     response.make_conditional(request)
     return response
 

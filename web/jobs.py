@@ -66,7 +66,7 @@ def list_jobs(query: JobQuery) -> Response:
 @blueprint.arguments(WaitSchema(), location="query")
 @blueprint.response(200, JobSchema, headers={"ETag": {"schema": {"type": "string"}}})
 @blueprint.alt_response(304, description="The client has this already.")
-@blueprint.refusals(401, 403, 404, 503)
+@blueprint.refusals(401, 403, 404, 412, 503)
 def read(query: dict[str, Any], job_id: str) -> Response:
     """Read a job. A failed job is data: it is read with 200 too."""
     kit, owner = services(), caller().owner

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _FOLDER = f"{API_BASE}/jobs/"
 _ROUTE = f"{_FOLDER}{{job_id}}"
+_CONDITIONS = frozenset(("HTTP_IF_MATCH", "HTTP_IF_NONE_MATCH", "HTTP_RANGE"))
 _FIXED_HEADERS = [("Content-Type", JSON), *SECURITY_HEADERS.items()]
 
 
@@ -68,7 +69,7 @@ def _polled(environ: dict[str, Any]) -> str | None:
     path: str = environ["PATH_INFO"]
     if not path.startswith(_FOLDER) or environ["REQUEST_METHOD"] != "GET":
         return None
-    if environ.get("QUERY_STRING") or "HTTP_IF_NONE_MATCH" in environ or "HTTP_RANGE" in environ:
+    if environ.get("QUERY_STRING") or not _CONDITIONS.isdisjoint(environ):
         return None
     job_id = path[len(_FOLDER) :]
     return job_id if is_id(job_id) else None

@@ -113,6 +113,53 @@ def test_who_has_the_file_does_not_get_it_again(client: httpx.Client, path: str)
         assert answer.headers["etag"] == etag
 
 
+def test_who_has_the_file_gets_no_part_of_it_either(client: httpx.Client, path: str) -> None:
+    whole = client.get(path).headers
+    for headers in (
+        {"If-None-Match": whole["etag"]},
+        {"If-None-Match": "*"},
+        {"If-Modified-Since": whole["last-modified"]},
+    ):
+        answer = client.get(path, headers={"Range": "bytes=0-9", **headers})
+        assert (answer.status_code, answer.content) == (304, b"")
+    part = client.get(path, headers={"Range": "bytes=0-9", "If-None-Match": '"other"'})
+    assert (part.status_code, len(part.content)) == (206, 10)
+
+
+def test_a_weak_tag_or_a_time_does_not_tell_two_versions_apart(
+    client: httpx.Client, path: str
+) -> None:
+    whole = client.get(path).headers
+    for given in (f"W/{whole['etag']}", whole["last-modified"], "nonsense"):
+        answer = client.get(path, headers={"Range": "bytes=0-9", "If-Range": given})
+        assert (answer.status_code, answer.content) == (200, CONTENT)
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_a_condition_that_does_not_hold_is_refused_without_the_file(
+    client: httpx.Client, path: str, method: str
+) -> None:
+    whole = client.get(path).headers
+    for headers in (
+        {"If-Match": '"other"'},
+        {"If-Match": f"W/{whole['etag']}"},
+        {"If-Match": '"other"', "Range": "bytes=0-9"},
+        {"If-Unmodified-Since": "Thu, 01 Jan 2015 00:00:00 GMT"},
+    ):
+        answer = client.request(method, path, headers=headers)
+        if method == "GET":
+            refused(answer, 412, "precondition_failed")
+        assert answer.status_code == 412
+        assert answer.headers["content-type"] == "application/problem+json"
+    for headers in (
+        {"If-Match": whole["etag"]},
+        {"If-Match": "*"},
+        {"If-Match": whole["etag"], "If-Unmodified-Since": "Thu, 01 Jan 2015 00:00:00 GMT"},
+        {"If-Unmodified-Since": whole["last-modified"]},
+    ):
+        assert client.request(method, path, headers=headers).status_code == 200
+
+
 @pytest.mark.parametrize(
     "title",
     [

@@ -38,6 +38,24 @@ def test_a_plain_poll_and_one_through_flask_answer_the_same(client: httpx.Client
     assert plain.headers["x-request-id"] == "mine"
 
 
+@pytest.mark.parametrize("name", ["If-Match", "If-None-Match"])
+@pytest.mark.parametrize("given", ["that", "W/that", "*", '"other"', '"other", that'])
+def test_a_condition_means_the_same_to_a_plain_poll_and_one_through_flask(
+    client: httpx.Client, name: str, given: str
+) -> None:
+    path = f"{JOBS}/{submitted(client)}"
+    headers = {name: given.replace("that", client.get(path).headers["etag"]), "X-Request-Id": "a"}
+    plain, full = (client.get(f"{path}{query}", headers=headers) for query in ("", "?wait=0"))
+    assert (plain.status_code, plain.content) == (full.status_code, full.content)
+    assert {**plain.headers, "date": ""} == {**full.headers, "date": ""}
+    if name == "If-None-Match":
+        assert plain.status_code == (200 if given == '"other"' else 304)
+    elif given in ("W/that", '"other"'):
+        refused(plain, 412, "precondition_failed")
+    else:
+        assert plain.status_code == 200
+
+
 def test_a_poll_is_one_read_of_the_store(client: httpx.Client, api: Api) -> None:
     job_id = submitted(client)
     client.get(f"{JOBS}/{job_id}")  # the connection is there
