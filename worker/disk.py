@@ -6,6 +6,7 @@ Jobs work on one disk, and artifacts may be kept on another: neither may run ful
 from __future__ import annotations
 
 import logging
+import os
 import shutil
 import threading
 from collections.abc import Callable, Iterator
@@ -27,9 +28,9 @@ class NoRoomOnDisk(Exception):
 
 
 def free_bytes_in(storage: Storage) -> int:
-    """How much room artifacts have. A storage that is gone has none, and may come back."""
+    """How much room artifacts have. One that is gone or read-only has none, and may come back."""
     try:
-        return storage.free_bytes()
+        return storage.free_bytes() if os.access(storage.root, os.W_OK) else 0
     except OSError:
         return 0
 
@@ -64,7 +65,7 @@ class Disk(Rounds):
         `stop` gets End.DISK when the disk runs full all the same.
         """
         # Not under the lock: it may be the disk of another machine, which takes its time.
-        if self.storage_bytes() < self._least_bytes:
+        if self.storage_bytes() < max(1, self._least_bytes):
             raise NoRoomOnDisk
         with self._lock:
             if self._least_bytes and self._left() < need_bytes:

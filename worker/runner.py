@@ -118,10 +118,11 @@ class Runner:
 
     def _attempt(self, held: Held, need: Need, room: Reservation) -> None:
         """Claim, run, publish, record: the one place where a job succeeds."""
-        held.change(lambda job: job.started(time.time()))
-        with log_context(attempt=held.job.attempt), self._span(held.job):
-            log.info("started")
-            with self._work_folder.workspace(held.job.id, held.lease.token) as folder:
+        # Before the claim, so that a disk which cannot be written costs no attempt.
+        with self._work_folder.workspace(held.job.id, held.lease.token) as folder:
+            held.change(lambda job: job.started(time.time()))
+            with log_context(attempt=held.job.attempt), self._span(held.job):
+                log.info("started")
                 machine = self._toolbox.machine(
                     held, folder, need, partial(self._admission.exchange, held, room)
                 )

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tasks.errors import StorageFull
+
 log = logging.getLogger(__name__)
 
 # A disk that could not be written for a moment must not cost its room until the next restart.
@@ -31,9 +33,16 @@ class WorkFolder:
 
     @contextmanager
     def workspace(self, job_id: str, token: str) -> Iterator[Path]:
-        """An empty folder for one attempt, gone when the block ends."""
+        """An empty folder for one attempt, gone when the block ends.
+
+        Raises StorageFull when none can be made: whatever the reason, it is not the job's.
+        """
         folder = self.path / f"{job_id}-{token}"
-        folder.mkdir(mode=0o700)
+        try:
+            folder.mkdir(mode=0o700)
+        except OSError as error:
+            log.exception("the work folder cannot be used")
+            raise StorageFull("the work folder of this machine cannot be used") from error
         try:
             yield folder
         finally:

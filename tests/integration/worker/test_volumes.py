@@ -10,12 +10,14 @@ import pytest
 
 from tasks.interfaces import Fetched
 from tasks.job import Job, JobState
+from tasks.storage import Storage
 from tests.support.engine import Attempt, Engine
 from tests.support.processes import eventually
 from tests.support.stack import Api
 from tests.support.valkey import ValkeyServer
 from tests.support.volumes import Volume, bad_disk, small_volume
 from worker import workspace
+from worker.disk import free_bytes_in
 from worker.workspace import WorkFolder
 
 
@@ -152,6 +154,32 @@ def test_a_work_disk_that_loses_what_was_written_makes_no_result(
         assert [path for path in engine.storage.root.rglob("*") if path.is_file()] == []
         engine.work = lambda attempt: attempt.produce()
         assert try_again(engine, job_id).state is JobState.SUCCEEDED
+
+
+def test_a_work_disk_that_cannot_be_written_costs_no_attempt(
+    valkey: ValkeyServer, tmp_path: Path
+) -> None:
+    with (
+        small_volume(tmp_path / "data" / "work", "4m") as work_disk,
+        Engine(valkey.url, tmp_path / "data") as engine,
+    ):
+        work_disk.set_read_only(True)
+        job_id = engine.submit_download()
+        for _ in range(4):
+            job = try_again(engine, job_id)
+            assert (job.state, job.attempt) == (JobState.QUEUED, 0)
+            assert engine.store.timeline(job_id)[-1]["why"] == "storage_full"
+        work_disk.set_read_only(False)
+        assert try_again(engine, job_id).state is JobState.SUCCEEDED
+
+
+def test_a_storage_that_cannot_be_written_has_no_room(volume: Volume) -> None:
+    storage = Storage(volume.path)
+    assert free_bytes_in(storage) > 0
+    volume.set_read_only(True)
+    assert free_bytes_in(storage) == 0
+    volume.set_read_only(False)
+    assert free_bytes_in(storage) > 0
 
 
 def test_a_work_disk_without_an_inode_holds_jobs_up(valkey: ValkeyServer, tmp_path: Path) -> None:
