@@ -43,6 +43,22 @@ class Event:
         return b"event: %b\nid: %b\ndata: %b\n\n" % (name, event_id, self.data)
 
 
+class _Pulse:
+    """When a stream has to say again that it is there, by the last time that it said anything."""
+
+    def __init__(self) -> None:
+        self._told_at = time.monotonic()
+
+    def told(self, block: bytes) -> bytes:
+        """The block, which is written now."""
+        self._told_at = time.monotonic()
+        return block
+
+    def seconds_left(self) -> float:
+        """Until the heartbeat; 0 when it is due."""
+        return max(0.0, self._told_at + HEARTBEAT_SECONDS - time.monotonic())
+
+
 def job_event(snapshot: Snapshot) -> Event:
     """The state of a job as an event."""
     event_id = f"{snapshot.id}.{snapshot.revision}"
@@ -88,6 +104,7 @@ def _streamed(kit: Services, begin: Callable[[], Iterator[bytes]]) -> Response:
 def _follow(
     kit: Services, topic: str, read: Callable[[], Event], seen: str | None
 ) -> Iterator[bytes]:
+    pulse = _Pulse()
     with kit.changes.watch(topic) as watcher:
         yield _PREAMBLE
         while not kit.closing.is_set():
@@ -95,16 +112,16 @@ def _follow(
             event = _read_now(read)
             took = time.monotonic() - began
             if event is not None and event.id != seen:
-                yield event.encode()
+                yield pulse.told(event.encode())
                 seen = event.id
             if event is not None and event.last:
                 return
-            if watcher.wait(HEARTBEAT_SECONDS):
+            if watcher.wait(pulse.seconds_left()):
                 # What is dear to read, as a thousand jobs, is read less often.
-                next_look = began + max(MIN_INTERVAL_SECONDS, 5 * took)
-                time.sleep(max(0.0, next_look - time.monotonic()))
-            else:
-                yield _HEARTBEAT
+                pause = began + max(MIN_INTERVAL_SECONDS, 5 * took) - time.monotonic()
+                time.sleep(max(0.0, min(pause, pulse.seconds_left())))
+            if not pulse.seconds_left():
+                yield pulse.told(_HEARTBEAT)
 
 
 def _read_now(read: Callable[[], Event]) -> Event | None:
@@ -119,19 +136,22 @@ def _read_now(read: Callable[[], Event]) -> Event | None:
 
 def _follow_all(kit: Services, owner: str | None, resuming: bool) -> Iterator[bytes]:
     missed = Event("resync", "resync", b"{}").encode()
+    pulse = _Pulse()
     with kit.changes.watch(EVERYTHING) as watcher:
         yield _PREAMBLE
         if resuming:
             yield missed
         while not kit.closing.is_set():
-            if not watcher.wait(HEARTBEAT_SECONDS):
-                yield _HEARTBEAT
-                continue
-            time.sleep(MIN_INTERVAL_SECONDS)
-            changed = watcher.changed()
-            if EVERYTHING in changed:
-                yield missed
-            yield from _events_of(kit, sorted(changed - {EVERYTHING}), owner)
+            if watcher.wait(pulse.seconds_left()):
+                time.sleep(MIN_INTERVAL_SECONDS)
+                changed = watcher.changed()
+                if EVERYTHING in changed:
+                    yield pulse.told(missed)
+                for block in _events_of(kit, sorted(changed - {EVERYTHING}), owner):
+                    yield pulse.told(block)
+            # What woke this may have been for others: only what was written here counts.
+            if not pulse.seconds_left():
+                yield pulse.told(_HEARTBEAT)
 
 
 def _events_of(kit: Services, ids: list[str], owner: str | None) -> Iterator[bytes]:

@@ -273,6 +273,30 @@ def test_a11_a_key_sees_its_own_jobs_and_no_others(keyed: Api) -> None:
         assert "key-of-ann" not in keyed.log()
 
 
+def test_a_stream_of_all_jobs_says_that_it_is_there_while_only_others_jobs_change(
+    keyed: Api,
+) -> None:
+    ann, bob = (keyed.client(headers={"X-API-Key": f"key-of-{name}"}) for name in ("ann", "bob"))
+    hands = Hands(keyed)
+    with ann, bob, following(ann, "/api/v2/events") as events, ExitStack() as at_end:
+        submitted(bob)
+        lease = hands.take()
+        over = threading.Event()
+
+        def change() -> None:
+            nonlocal lease
+            while not over.wait(0.3):
+                lease = hands.progress(lease, lease.job.progress + 0.0001)
+
+        changing = threading.Thread(target=change)
+        changing.start()
+        at_end.callback(changing.join)
+        at_end.callback(over.set)
+        began = time.monotonic()
+        assert next(events) == {"comment": "still here"}
+        assert time.monotonic() - began < 15
+
+
 def test_a_request_id_is_kept_or_made_and_stands_in_the_log(api: Api, client: httpx.Client) -> None:
     answer = client.post(JOBS, json=CLIP, headers={"X-Request-Id": "order-66"})
     assert answer.headers["x-request-id"] == "order-66"
