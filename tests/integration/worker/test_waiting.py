@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,8 +15,9 @@ from tasks.job import Job, JobState, WaitReason
 from tasks.store import WorkerReport
 from tests.support.engine import MIB, Attempt, Engine, in_thread
 from tests.support.processes import eventually
+from tests.support.valkey import ValkeyServer
 from worker import waiting
-from worker.admission import OVERTAKES, Wait
+from worker.admission import MOST_OVERTAKES, OVERTAKES, Wait
 from worker.memory.need import Need
 from worker.supervision import End
 
@@ -99,6 +101,40 @@ def test_small_jobs_that_stream_for_longer_than_the_patience_hold_a_large_one_up
         assert engine.attempts.index(large[0]) - before <= OVERTAKES + 2
         assert eventually(lambda: engine.store.job(large[0]).state is JobState.SUCCEEDED)
     assert story(engine, large[0])[:3] == ["queued", "waiting", "running"]
+
+
+@pytest.mark.usefixtures("impatient")
+def test_of_two_workers_that_each_seem_to_have_room_for_it_one_begins_the_large_job_in_the_end(
+    engine: Engine, valkey: ValkeyServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their reports tell of room that small jobs take first, so that it is sent to and fro."""
+    large: list[str] = []
+    with Engine(valkey.url, tmp_path / "second") as second:
+
+        def need_of(job: Job) -> Need:
+            return Need((480 if job.id in large else 150) * MIB)
+
+        def work(attempt: Attempt) -> None:
+            if attempt.job.id not in large:
+                engine.submit()
+                time.sleep(0.3)
+
+        for it in (engine, second):
+            monkeypatch.setattr(it, "need_of", need_of)
+            it.work = work
+        there_is(engine, 512)
+        for _ in range(16):
+            engine.submit()
+        with workers_of(engine, places=4), workers_of(second, places=4):
+            assert eventually(lambda: len(engine.attempts + second.attempts) >= 6)
+            large.append(engine.submit(priority=9))
+            begun = len(engine.attempts + second.attempts)
+            assert eventually(lambda: large[0] in engine.attempts + second.attempts, SECONDS)
+            # (at most so often sent away, and eight small jobs may begin each time)
+            passed = len(engine.attempts + second.attempts) - begun
+            assert passed <= OVERTAKES + 8 * MOST_OVERTAKES
+            assert eventually(lambda: engine.store.job(large[0]).state is JobState.SUCCEEDED)
+    assert story(engine, large[0]).count("ready") <= MOST_OVERTAKES
 
 
 @pytest.mark.usefixtures("impatient")
