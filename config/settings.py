@@ -101,8 +101,9 @@ class Settings:
         "INSECURE_NO_AUTH", "no", parse_flag, "answer without keys on any address (never do this)"
     )
     max_body_bytes: int = setting(
-        "MAX_BODY_BYTES", "1MiB", above_zero(parse_size), "largest request body"
-    )
+        "MAX_BODY_BYTES", "1MiB", above_zero(parse_size),
+        "largest request body; a batch may be eight times as large",
+    )  # fmt: skip
     max_upload_bytes: int = setting(
         "MAX_UPLOAD_BYTES", "4GiB", above_zero(parse_size), "largest upload"
     )

@@ -12,9 +12,11 @@ from marshmallow import RAISE, Schema, ValidationError
 from webargs.flaskparser import FlaskParser
 
 from web import problems
-from web.body import read_json
+from web.body import allow_long_body, read_json
 from web.schemas.answers import ProblemSchema
+from web.schemas.batches import BatchRequestSchema
 from web.schemas.faults import invalid, messages_of
+from web.services import services
 
 _DESCRIPTION = (
     "Extract, download and clip video. A request only records what is to be done; workers do it. "
@@ -32,6 +34,8 @@ class StrictParser(FlaskParser):
     DEFAULT_UNKNOWN_BY_LOCATION = {**FlaskParser.DEFAULT_UNKNOWN_BY_LOCATION, "query": RAISE}  # noqa: RUF012 - the library's own form
 
     def load_json(self, req: Request, schema: Schema) -> Any:
+        if isinstance(schema, BatchRequestSchema):
+            allow_long_body(services(), req)
         return read_json(req)
 
     def handle_error(

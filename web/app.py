@@ -116,8 +116,8 @@ def _identify_requests(app: Flask) -> None:
     @app.before_request
     def begin() -> None:
         g.request_id = request_id(request.environ)
-        g.log_lines = ExitStack()
-        g.log_lines.enter_context(log_context(request_id=g.request_id))
+        g.until_end = ExitStack()
+        g.until_end.enter_context(log_context(request_id=g.request_id))
 
     @app.after_request
     def end(response: Response) -> Response:
@@ -137,7 +137,7 @@ def _identify_requests(app: Flask) -> None:
 
     @app.teardown_request
     def leave(_: BaseException | None) -> None:
-        g.log_lines.close()
+        g.until_end.close()
 
 
 def _admit_requests(app: Flask, gate: Gate) -> None:

@@ -10,19 +10,47 @@ import json
 import re
 from typing import Any
 
-from flask import Request
+from flask import Request, g
 from werkzeug.exceptions import RequestEntityTooLarge
 
-from web.errors import MalformedJson, UnsupportedMediaType
+from web.errors import MalformedJson, TooManyTransfers, UnsupportedMediaType
+from web.services import Services
 
 # No request has nearly as many; naming a hundred thousand unknown ones would take seconds.
 _MOST_KEYS = 100
+# How many times the usual length a batch may have: 8 MiB are 8 KiB for each of a thousand jobs.
+_BATCH_FACTOR = 8
+_DISCARDED_BYTES = 64 * 1024
+# A thousand jobs with everything that a job may have are half of it. Each costs a hundred bytes
+# or more, so millions of `{}` would take many times the memory that their text does.
+_MOST_VALUES = 100_000
 # An escaped half of a surrogate pair: legal JSON grammar, but no text that could be stored.
 _SURROGATE_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
+def allow_long_body(kit: Services, request: Request) -> None:
+    """For what may hold a thousand jobs. Raises TooManyTransfers when there are too many of them.
+
+    A long body, or one of unknown length, has one of a few places until its request has ended.
+    """
+    most = kit.settings.max_body_bytes
+    request.max_content_length = _BATCH_FACTOR * most
+    if request.content_length is None or most < request.content_length <= _BATCH_FACTOR * most:
+        try:
+            kit.long_bodies.enter()
+        except TooManyTransfers:
+            # Who is cut off in the middle of sending does not see why.
+            while request.stream.read(_DISCARDED_BYTES):
+                pass
+            raise
+        g.until_end.callback(kit.long_bodies.leave)
+
+
 def read_json(request: Request) -> Any:
-    """The body's value. Raises UnsupportedMediaType, MalformedJson, or 413 from the stream."""
+    """The body's value. Raises UnsupportedMediaType, MalformedJson, or 413 from the stream.
+
+    `request.max_content_length` says how long it may be.
+    """
     if not request.is_json:
         raise UnsupportedMediaType("send the body as `Content-Type: application/json`")
     return parse_json(_whole_body(request))
@@ -40,6 +68,7 @@ def _whole_body(request: Request) -> bytes:
 def parse_json(body: bytes) -> Any:
     """The value of a JSON text in UTF-8. Raises MalformedJson."""
     try:
+        _refuse_too_many_values(body)
         value = json.loads(body.decode(), object_pairs_hook=_without_duplicates)
         if _SURROGATE_ESCAPE.search(body):
             json.dumps(value, ensure_ascii=False).encode()
@@ -54,6 +83,20 @@ def parse_json(body: bytes) -> Any:
         # Also what `int` says of a number with thousands of digits.
         raise MalformedJson(str(error)[:200]) from error
     return value
+
+
+def _refuse_too_many_values(body: bytes) -> None:
+    """By what stands between values and begins lists and objects, where it is no part of a text."""
+    if _separators(body) <= _MOST_VALUES:
+        return
+    bare = body.replace(b"\\\\", b"").replace(b'\\"', b"")
+    many_texts = bare.count(b'"') > 4 * _MOST_VALUES  # a name and a text for each value
+    if many_texts or _separators(b"".join(bare.split(b'"')[::2])) > _MOST_VALUES:
+        raise ValueError("the document has too many values")
+
+
+def _separators(text: bytes) -> int:
+    return text.count(b",") + text.count(b"[") + text.count(b"{")
 
 
 def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

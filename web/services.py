@@ -69,6 +69,12 @@ class TransferRoom(Room):
         super().__init__(places, TooManyTransfers, message)
 
 
+def _room_for_long_bodies() -> Room:
+    """Each is held whole, as text and as values; more at once are memory for nothing."""
+    message = "too many long requests are being read already; ask again later"
+    return Room(4, TooManyTransfers, message)
+
+
 @dataclass(frozen=True)
 class Services:
     """The collaborators of one application."""
@@ -83,6 +89,7 @@ class Services:
     started_at: float
     transfers: TransferRoom
     waiting: WaitingRoom = field(default_factory=WaitingRoom)
+    long_bodies: Room = field(default_factory=_room_for_long_bodies)
     closing: Event = field(default_factory=Event)
     at_end: list[Callable[[], None]] = field(default_factory=list)
 

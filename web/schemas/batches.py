@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from marshmallow import ValidationError, fields, post_load, pre_load
@@ -11,6 +12,8 @@ from web.schemas.parts import StrictSchema
 from web.schemas.requests import JobRequestSchema
 
 MOST_JOBS = 1000
+# They are checked with every job. No job can have more than half of this.
+_LONGEST_DEFAULTS = 65_536
 
 
 class BatchRequestSchema(StrictSchema):
@@ -27,6 +30,8 @@ class BatchRequestSchema(StrictSchema):
         defaults = rest.pop("defaults", {})
         if not isinstance(defaults, dict):
             raise ValidationError("Must be an object.", "defaults")
+        if len(json.dumps(defaults, ensure_ascii=False)) > _LONGEST_DEFAULTS:
+            raise ValidationError(f"Longer than {_LONGEST_DEFAULTS} characters.", "defaults")
         jobs = data.get("jobs")
         if isinstance(jobs, list):
             if not 1 <= len(jobs) <= MOST_JOBS:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import math
+import socket
 import time
 import zipfile
+from contextlib import ExitStack
 from typing import Any
 
 import httpx
@@ -14,7 +16,7 @@ import pytest
 from tasks.errors import NotMedia
 from tasks.store.keys import ARTIFACTS
 from tests.integration.web.test_jobs import later
-from tests.integration.web.test_submission import JOBS, URL, refused
+from tests.integration.web.test_submission import JOBS, JSON, URL, refused
 from tests.support.processes import eventually
 from tests.support.stack import Api, Hands, following
 
@@ -228,3 +230,75 @@ def test_a_batch_of_another_version_than_wanted_is_a_problem(client: httpx.Clien
     etag = client.get(path).headers["etag"]
     assert client.get(path, headers={"If-Match": etag}).status_code == 200
     refused(client.get(path, headers={"If-Match": '"other"'}), 412, "precondition_failed")
+
+
+def test_a_thousand_jobs_with_long_urls_and_all_fields_are_one_batch(client: httpx.Client) -> None:
+    jobs = [
+        {
+            "kind": "extract",
+            "source": {"url": f"{URL}/{number}?{'[,{' * 1350}"},
+            "external_id": "e" * 128,
+            "metadata": {f"key-{n}": "value" * 20 for n in range(16)},
+        }
+        for number in range(1000)
+    ]
+    answer = client.post(BATCHES, json={"jobs": jobs}, timeout=60)
+    assert answer.status_code == 202, answer.text[:500]
+    assert answer.json()["jobs"][999]["spec"]["source"]["url"] == jobs[999]["source"]["url"]
+
+
+MONSTERS = {
+    "nested": b"[" * 8_000_000,
+    "objects": b'{"jobs":[' + b"{}," * 2_700_000 + b"{}]}",
+    "numbers": b'{"jobs":[' + b"1e9," * 2_000_000 + b"1]}",
+    "texts": b'{"jobs":[' + b'"ab",' * 1_600_000 + b'"ab"]}',
+    "keys": b"{" + b",".join(b'"%07d":1' % number for number in range(600_000)) + b"}",
+    "long integers": b'{"jobs":[' + b",".join([b"9" * 100_000] * 80) + b"]}",
+    "an open text": b'{"jobs":["' + b'[,\\"' * 2_000_000,
+    "long defaults": b'{"defaults":{"metadata":{"a":"' + b"x" * 8_000_000 + b'"}},"jobs":['
+    + b"{}," * 999 + b"{}]}",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MONSTERS)
+def test_a05_a_monstrous_batch_is_refused_soon_and_for_little_memory(
+    client: httpx.Client, api: Api, name: str
+) -> None:
+    worker = api.processes()[1]
+    before = worker.memory_info().rss
+    took = []
+    while not took or (min(took) > 1 and len(took) < 3):  # machines are busy
+        began = time.monotonic()
+        answer = client.post(BATCHES, content=MONSTERS[name], headers=JSON)
+        took.append(time.monotonic() - began)
+        assert answer.status_code in {400, 422}, answer.text[:500]
+        assert answer.headers["content-type"] == "application/problem+json"
+    assert min(took) < 1
+    assert worker.memory_info().rss - before < 60 * 1024**2
+
+
+def test_one_job_may_not_be_as_long_as_a_batch(client: httpx.Client) -> None:
+    body = b" " * 2 * 1024**2 + b"{}"
+    refused(client.post(JOBS, content=body, headers=JSON), 413, "body_too_large")
+    refused(client.post(BATCHES, content=body, headers=JSON), 422, "validation_failed")
+    refused(client.post(BATCHES, content=body * 5, headers=JSON), 413, "body_too_large")
+
+
+def test_who_sends_long_batches_and_does_not_end_them_keeps_out_no_short_ones(
+    client: httpx.Client, api: Api
+) -> None:
+    host, port = api.url.removeprefix("http://").split(":")
+    head = f"POST {BATCHES} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n"
+    long = b" " * 2 * 1024**2 + b"{}"
+
+    def answer_to_a_long_one() -> int:
+        return client.post(BATCHES, content=long, headers=JSON).status_code
+
+    with ExitStack() as open_:
+        for _ in range(4):
+            sender = open_.enter_context(socket.create_connection((host, int(port)), timeout=10))
+            sender.sendall(f"{head}Content-Length: 5000000\r\n\r\n".encode() + b" " * 1000)
+        assert eventually(lambda: answer_to_a_long_one() == 503, 10)
+        refused(client.post(BATCHES, content=long, headers=JSON), 503, "too_many_transfers")
+        submitted(client, 3)
+    assert eventually(lambda: answer_to_a_long_one() == 422, 10)

@@ -92,11 +92,14 @@ def test_a03_a_misspelt_query_parameter_is_named(client: httpx.Client) -> None:
     assert pointers(answer) == ["/stat"]
 
 
+@pytest.mark.parametrize("path", [JOBS, "/api/v2/batches"])
 @pytest.mark.parametrize("chunked", [False, True])
 @pytest.mark.usefixtures("nothing_happens")
-def test_a04_a_huge_body_is_refused_early_and_never_held(api: Api, chunked: bool) -> None:
+def test_a04_a_huge_body_is_refused_early_and_never_held(
+    api: Api, path: str, chunked: bool
+) -> None:
     before = resident(api)
-    status, sent = post_endlessly(api, 50 * MEBIBYTE, chunked)
+    status, sent = post_endlessly(api, path, 50 * MEBIBYTE, chunked)
     assert status == 413
     # What lies in the buffers of the two sockets has been sent without having been read.
     assert sent < 20 * MEBIBYTE
@@ -107,11 +110,11 @@ def resident(api: Api) -> int:
     return sum(process.memory_info().rss for process in api.processes())
 
 
-def post_endlessly(api: Api, total: int, chunked: bool) -> tuple[int, int]:
+def post_endlessly(api: Api, path: str, total: int, chunked: bool) -> tuple[int, int]:
     """Send a body by hand until the server answers; the status, and how much had been sent."""
     host, port = api.url.removeprefix("http://").split(":")
     length = "Transfer-Encoding: chunked" if chunked else f"Content-Length: {total}"
-    lines = (f"POST {JOBS} HTTP/1.1", f"Host: {host}", "Content-Type: application/json", length)
+    lines = (f"POST {path} HTTP/1.1", f"Host: {host}", "Content-Type: application/json", length)
     head = "\r\n".join(lines) + "\r\n\r\n"
     block = b" " * 65536
     framed = b"10000\r\n" + block + b"\r\n" if chunked else block
