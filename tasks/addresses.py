@@ -1,4 +1,4 @@
-"""The first gate for addresses: which URLs may be a source at all."""
+"""The first gate for addresses: which URLs may be a source, or a webhook, at all."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def check_address(address: Address, allowed: Sequence[Network]) -> None:
     special = any(plain in network for network in _SPECIAL if network.version == plain.version)
     outside = plain.version == 6 and plain not in _PUBLIC_SIX
     if special or outside or not plain.is_global:
-        raise BlockedAddress("this address may not be used as a source")
+        raise BlockedAddress("this address may not be used")
 
 
 def _host_of(url: str) -> str:
@@ -75,7 +75,7 @@ def _host_of(url: str) -> str:
     except ValueError as error:
         raise UnsupportedUrl("this is not a valid URL") from error
     if parts.scheme not in {"http", "https"}:
-        raise UnsupportedUrl("only http and https URLs can be a source")
+        raise UnsupportedUrl("only http and https URLs can be used")
     if not host or ("[" in parts.netloc and ":" not in host):
         raise UnsupportedUrl("the URL names no host")
     if parts.username is not None or parts.password is not None:

@@ -212,9 +212,10 @@ class Dispatcher:
         self._retry_all([snapshot.id for snapshot in jobs if snapshot.state is JobState.FAILED])
 
     def _check_all(self, requests: Sequence[JobRequest], owner: str) -> None:
-        checked: set[tuple[str, Source]] = set()
+        checked: set[tuple[str, Source, str | None]] = set()
         for index, request in enumerate(requests):
-            what = (request.spec.kind, request.spec.source)
+            webhook = request.webhook["url"] if request.webhook else None
+            what = (request.spec.kind, request.spec.source, webhook)
             if what in checked:
                 continue
             try:

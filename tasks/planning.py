@@ -74,18 +74,23 @@ class Planner:
         return self._new_id()
 
     def check(self, request: JobRequest, owner: str) -> None:
-        """Raises InvalidRequest when the source cannot be used; records nothing."""
+        """Raises InvalidRequest when source or webhook cannot be used; records nothing."""
         source = request.spec.source
         if source.upload_id is not None:
             raise _fault("/source/upload_id", "there is no such upload")
         if source.job_id is not None:
             self._check_source_job(request.spec, source.job_id, owner)
         if source.url is not None:
-            try:
-                check_url(source.url, self._allowed)
-            except JobError as error:
-                faults = (Fault("/source/url", error.message),)
-                raise InvalidRequest(error.message, faults, error.code) from error
+            self._check_url(source.url, "/source/url")
+        if request.webhook is not None:
+            self._check_url(request.webhook["url"], "/webhook/url")
+
+    def _check_url(self, url: str, pointer: str) -> None:
+        try:
+            check_url(url, self._allowed)
+        except JobError as error:
+            faults = (Fault(pointer, error.message),)
+            raise InvalidRequest(error.message, faults, error.code) from error
 
     def _check_source_job(self, spec: Spec, job_id: str, owner: str) -> None:
         if not isinstance(spec, ClipSpec):

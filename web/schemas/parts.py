@@ -109,9 +109,16 @@ class OutputSchema(StrictSchema):
 
 
 class WebhookSchema(StrictSchema):
-    """Whom to tell of the end of a job."""
+    """Whom to tell of the end of a job. It is recorded and not called yet."""
 
-    url = StrictString(required=True, validate=validate.Length(min=1, max=MAX_URL_LENGTH))
+    url = StrictString(
+        required=True,
+        validate=validate.Length(min=1, max=MAX_URL_LENGTH),
+        metadata={
+            "description": "An http or https URL, at no private address unless the operator allows "
+            "its network. It is recorded with the job; nothing is delivered to it yet."
+        },
+    )
     events = fields.List(
         choice(WEBHOOK_EVENTS, "When to call."),
         validate=validate.Length(min=1, max=len(WEBHOOK_EVENTS)),
