@@ -17,7 +17,7 @@ STACK_BYTES = 160 * MIB
 MOST_WAITING = 1000
 # What one answer of a file's length holds while its client does not read: a thread, the blocks
 # under way, the server's buffer.
-TRANSFER_BYTES = 400 * 1024
+TRANSFER_BYTES = 512 * 1024
 LEAST_TRANSFERS = 32
 MOST_TRANSFERS = 400
 

@@ -125,7 +125,11 @@ class Settings:
     max_transfers: int = setting(
         "MAX_TRANSFERS", "", parse_positive_int,
         "artifacts and archives that the API sends at once; "
-        "unset: 65 where there are 512MiB of memory, 400 at most",
+        "unset: 51 where there are 512MiB of memory, 400 at most",
+    )  # fmt: skip
+    client_silence_seconds: float = setting(
+        "CLIENT_SILENCE", "120s", above_zero(parse_duration),
+        "how long a client may take nothing of what it is sent before it is cut off (Linux)",
     )  # fmt: skip
     min_free_disk_bytes: int = setting(
         "MIN_FREE_DISK", "512MiB", parse_size, "free space below which nothing new is started"

@@ -30,6 +30,7 @@ from granian.server.mp import MPServer
 from config.logs import configure_logging
 from config.memory import MOST_WAITING
 from config.settings import Settings, SettingsError, load_settings
+from web.silence import limit_silence
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +66,8 @@ def main(ready_file: Path | None) -> None:
     connections = _allowed_descriptors() * 3 // 4
     with reserved(settings) as held:
         address, port = held.getsockname()[:2]
-        Server(address, port, connections, threads_for(settings), ready_file).serve_application()
+        server = Server(address, port, connections, threads_for(settings), ready_file)
+        server.serve_application(settings.client_silence_seconds)
 
 
 def threads_for(settings: Settings) -> int:
@@ -133,9 +135,10 @@ class Server(MPServer):
         # Event would not do: setting one waits for its waiters, also for those that were killed.)
         self._life, self._hold = multiprocessing.Pipe(duplex=False)
 
-    def serve_application(self) -> None:
+    def serve_application(self, silence_seconds: float) -> None:
         """Serve until a signal; exit status 0 unless the application failed."""
-        self.serve(target_loader=_Loader(self._life, self._hold), wrap_loader=False)
+        loader = _Loader(self._life, self._hold, silence_seconds)
+        self.serve(target_loader=loader, wrap_loader=False)
 
     def startup(self, spawn_target: Any, target_loader: Any) -> None:
         """Start, and tell whoever waits for it."""
@@ -172,9 +175,10 @@ class Server(MPServer):
 class _Loader:
     """Makes the application in the process that serves it."""
 
-    def __init__(self, life: Connection, hold: Connection) -> None:
+    def __init__(self, life: Connection, hold: Connection, silence_seconds: float) -> None:
         self._life = life
         self._hold = hold
+        self._silence_seconds = silence_seconds
 
     def __call__(self) -> Callable[..., Any]:
         # The worker's own copy would keep the line alive.
@@ -182,6 +186,7 @@ class _Loader:
         # Imported after the fork: the parent, which only watches, stays small.
         module = importlib.import_module("web.wsgi")
         threading.Thread(target=self._watch, args=(module.kit,), daemon=True).start()
+        threading.Thread(target=limit_silence, args=(self._silence_seconds,), daemon=True).start()
         # When the process ends in good order, after its last request.
         Finalize(None, module.kit.finish, exitpriority=1)
         application: Callable[..., Any] = module.application

@@ -1,7 +1,7 @@
 """Answers that are as long as a file: how many at once, in which steps, and what each holds.
 
 A client that does not read holds up its answer, and with it a thread, the blocks that are on their
-way and an open file, about 0.4 MB together. Nothing is given up for it but a place, of which there
+way and an open file, about half a MB together. Nothing is given up for it but a place, of which there
 are only so many.
 """
 

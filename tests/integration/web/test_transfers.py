@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -114,6 +115,23 @@ def test_every_way_of_an_answer_to_end_gives_its_place_back(small_api: Api, long
 def all_are_free(api: Api, path: str) -> bool:
     with clients_that_do_not_read(api, path, PLACES) as answers:
         return set(answers) == {b"HTTP/1.1 200"}
+
+
+def test_a_client_that_takes_nothing_for_long_loses_its_place(
+    shared_valkey: ValkeyServer, tmp_path: Path
+) -> None:
+    with (
+        Api(tmp_path, shared_valkey.url, max_transfers="1", client_silence="1s") as api,
+        api.client() as client,
+    ):
+        api.store.redis.flushall()
+        submitted(client)
+        hands = Hands(api)
+        path = f"/api/v2/artifacts/{hands.finish(hands.take(), bytes(100 * MB)).id}"
+        with clients_that_do_not_read(api, path, 1) as answers:
+            assert answers == [b"HTTP/1.1 200"]
+            refused(client.get(path), 503, "too_many_transfers")
+            assert eventually(lambda: client.get(path).status_code == 200, 20)
 
 
 def test_an_archive_needs_a_place_as_a_file_does(small_api: Api, long_file: str) -> None:
