@@ -1,8 +1,8 @@
 """Answers that are as long as a file: how many at once, in which steps, and what each holds.
 
 A client that does not read holds up its answer, and with it a thread, the blocks that are on their
-way and an open file, about half a MB together. Nothing is given up for it but a place, of which there
-are only so many.
+way and an open file, about half a MB together. Nothing is given up for it but a place, of which
+there are only so many.
 """
 
 from __future__ import annotations
