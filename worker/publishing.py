@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from hashlib import sha256
 from typing import Any
 
@@ -22,6 +23,7 @@ from tasks.specs import ClipSpec, spec_to_dict
 from tasks.storage import Storage
 from tasks.store import Extras, Store, StoredArtifact
 from tasks.store.counters import counter_name
+from worker.leftovers import remove_in_the_end
 from worker.usage import NOTHING_USED, Usage
 from worker.watch import Held
 
@@ -91,7 +93,7 @@ class Publisher:
             raise
         except BaseException:
             for key in keys:
-                self._storage.delete(key)
+                remove_in_the_end(partial(self._storage.delete, key))
             raise
 
     def answer_for(self, job: Job) -> Artifacts | None:

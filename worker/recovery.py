@@ -11,6 +11,7 @@ import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
+from functools import partial
 
 from config.values import KINDS
 from tasks.broker import Broker
@@ -20,6 +21,7 @@ from tasks.settlement import Settlement
 from tasks.storage import Storage
 from tasks.store import CancelRequested, Conflict, Extras, Follows, Store
 from tasks.store.counters import counter_name
+from worker.leftovers import remove_in_the_end
 from worker.retention import Retention
 from worker.rounds import Rounds
 
@@ -133,7 +135,7 @@ class Housekeeper(Rounds):
             return  # renewed, ended, recovered or to be cancelled: the next round looks again
         log.warning("a worker was lost", extra={"values": {"job": job_id, "state": after.state}})
         for key in job.publishing:
-            self._storage.delete(key)
+            remove_in_the_end(partial(self._storage.delete, key))
         self._go_on(after)
 
     def _promote(self, job_id: str) -> None:

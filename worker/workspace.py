@@ -6,17 +6,15 @@ import fcntl
 import logging
 import os
 import shutil
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from tasks.errors import StorageFull
+from worker.leftovers import remove_in_the_end
 
 log = logging.getLogger(__name__)
-
-# A disk that could not be written for a moment must not cost its room until the next restart.
-AGAIN_SECONDS = 5.0
 
 
 class WorkFolder:
@@ -46,7 +44,7 @@ class WorkFolder:
         try:
             yield folder
         finally:
-            _remove_in_the_end(folder)
+            remove_in_the_end(partial(_remove, folder))
 
     def close(self) -> None:
         """Remove the folder and let go of it."""
@@ -110,20 +108,17 @@ def _removed_if_ownerless(folder: Path) -> bool:
     return True
 
 
-def _remove_in_the_end(folder: Path) -> None:
-    """Remove a folder now, or as soon as its disk lets us."""
-    failed: list[object] = []
+def _remove(folder: Path) -> None:
+    """Remove as much of a folder as can be. Raises OSError if that was not all."""
+    failed: list[BaseException] = []
 
-    def on_error(_function: object, path: str, error: tuple[type, BaseException, object]) -> None:
+    def on_error(_function: object, _path: str, error: tuple[type, BaseException, object]) -> None:
         if not isinstance(error[1], FileNotFoundError):
             failed.append(error[1])
-            _log_leftover(_function, path, error)
 
     shutil.rmtree(folder, onerror=on_error)
     if failed:
-        again = threading.Timer(AGAIN_SECONDS, _remove_in_the_end, [folder])
-        again.daemon = True
-        again.start()
+        raise failed[0]
 
 
 def _log_leftover(_function: object, path: str, error: object) -> None:

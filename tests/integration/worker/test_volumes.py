@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tasks import storage
 from tasks.interfaces import Fetched
 from tasks.job import Job, JobState
 from tasks.storage import Storage
@@ -16,7 +17,7 @@ from tests.support.processes import eventually
 from tests.support.stack import Api
 from tests.support.valkey import ValkeyServer
 from tests.support.volumes import Volume, bad_disk, small_volume
-from worker import workspace
+from worker import leftovers
 from worker.disk import free_bytes_in
 from worker.workspace import WorkFolder
 
@@ -41,7 +42,7 @@ def try_again(engine: Engine, job_id: str) -> Job:
     return engine.store.job(job_id)
 
 
-def leftovers(volume: Volume) -> list[Path]:
+def files_in(volume: Volume) -> list[Path]:
     return [path for path in volume.path.glob("*/*") if path.is_file()]
 
 
@@ -54,11 +55,11 @@ def test_a_result_that_does_not_fit_waits_and_is_stored_when_there_is_room(
     engine.run_all("download")
     job = engine.store.job(job_id)
     assert (job.state, job.attempt) == (JobState.QUEUED, 1)
-    assert leftovers(volume) == []
+    assert files_in(volume) == []
     assert list(engine.work_folder.path.iterdir()) == []
     ballast.unlink()
     assert try_again(engine, job_id).state is JobState.SUCCEEDED
-    assert [path.stat().st_size for path in leftovers(volume)] == [100_000]
+    assert [path.stat().st_size for path in files_in(volume)] == [100_000]
 
 
 def test_a_result_larger_than_the_disk_fails_with_the_reason(
@@ -72,7 +73,7 @@ def test_a_result_larger_than_the_disk_fails_with_the_reason(
     assert (job.state, job.attempt) == (JobState.FAILED, 3)
     assert job.error is not None
     assert job.error.code == "storage_full"
-    assert leftovers(volume) == []
+    assert files_in(volume) == []
 
 
 def test_a_disk_that_turns_read_only_holds_jobs_up_and_readiness_says_so(
@@ -94,7 +95,7 @@ def test_a_disk_that_turns_read_only_holds_jobs_up_and_readiness_says_so(
 def test_a_folder_that_could_not_be_removed_goes_when_the_disk_can_be_written_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(workspace, "AGAIN_SECONDS", 0.1)
+    monkeypatch.setattr(leftovers, "AGAIN_SECONDS", 0.1)
     with small_volume(tmp_path / "work", "4m") as volume:
         work_folder = WorkFolder(volume.path, "worker")
         with work_folder.workspace("job", "token") as folder:
@@ -104,6 +105,28 @@ def test_a_folder_that_could_not_be_removed_goes_when_the_disk_can_be_written_ag
         volume.set_read_only(False)
         assert eventually(lambda: not folder.exists())
         work_folder.close()
+
+
+def test_a_part_of_a_result_on_a_disk_that_closed_goes_when_it_is_open_again(
+    engine: Engine, volume: Volume, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk takes the bytes, and then neither their name nor their removal."""
+    monkeypatch.setattr(leftovers, "AGAIN_SECONDS", 0.1)
+    move = storage._move
+
+    def move_and_close(source: Path, target: Path) -> None:
+        move(source, target)
+        volume.set_read_only(True)
+
+    job_id = engine.submit_download()
+    with monkeypatch.context() as patch:
+        patch.setattr(storage, "_move", move_and_close)
+        engine.run_all("download")
+    assert engine.store.timeline(job_id)[-1]["why"] == "storage_full"
+    assert [path.suffix for path in files_in(volume)] == [".part"]
+    volume.set_read_only(False)
+    assert eventually(lambda: files_in(volume) == [])
+    assert try_again(engine, job_id).state is JobState.SUCCEEDED
 
 
 def test_a_folder_that_is_gone_holds_jobs_up_until_it_is_back(
@@ -174,12 +197,12 @@ def test_a_work_disk_that_cannot_be_written_costs_no_attempt(
 
 
 def test_a_storage_that_cannot_be_written_has_no_room(volume: Volume) -> None:
-    storage = Storage(volume.path)
-    assert free_bytes_in(storage) > 0
+    artifacts = Storage(volume.path)
+    assert free_bytes_in(artifacts) > 0
     volume.set_read_only(True)
-    assert free_bytes_in(storage) == 0
+    assert free_bytes_in(artifacts) == 0
     volume.set_read_only(False)
-    assert free_bytes_in(storage) > 0
+    assert free_bytes_in(artifacts) > 0
 
 
 def test_a_work_disk_without_an_inode_holds_jobs_up(valkey: ValkeyServer, tmp_path: Path) -> None:
@@ -213,7 +236,7 @@ def test_a_disk_that_fails_in_the_middle_of_a_move_leaves_no_part(
         patch.setattr("tasks.storage.os.fsync", fail)
         engine.run_all("download")
     assert engine.store.timeline(job_id)[-1]["why"] == "storage_full"
-    assert leftovers(volume) == []
+    assert files_in(volume) == []
     assert try_again(engine, job_id).state is JobState.SUCCEEDED
 
 
