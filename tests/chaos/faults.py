@@ -11,7 +11,7 @@ import random
 import signal
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import psutil
 import redis
@@ -114,12 +114,24 @@ def kill_the_server(world: World, chance: random.Random) -> float | None:
 
 
 def lose_every_message(world: World, chance: random.Random) -> float | None:
+    """Who has a free place hears a message at once, so workers are held until there is one."""
+    end = time.monotonic() + chance.uniform(0.5, 1.5)
+    lost = 0
+    with _held(world.workers):
+        while not lost and time.monotonic() < end:
+            lost = _delete_messages(world)
+            time.sleep(0.02)
+    return 0.0 if lost else None
+
+
+def _delete_messages(world: World) -> int:
+    """How many there were."""
     lost = 0
     with contextlib.suppress(redis.RedisError), world.broker.client() as client:
         for name in client.scan_iter("clipmill:celery:*"):
             lost += client.llen(name) if client.type(name) == b"list" else 0
             client.delete(name)
-    return 0.0 if lost else None
+    return lost
 
 
 def kill_the_broker(world: World, chance: random.Random) -> float | None:
@@ -292,6 +304,21 @@ def _frozen(process: Process, seconds: float) -> float | None:
         threading.Timer(seconds, _go_on, [parts]).start()
         return seconds
     return None
+
+
+@contextlib.contextmanager
+def _held(processes: Sequence[Process]) -> Iterator[None]:
+    """Stopped inside the block; their guards and tools go on."""
+    held: list[psutil.Process] = []
+    for process in processes:
+        with contextlib.suppress(psutil.Error):
+            top = psutil.Process(process.popen.pid)
+            top.suspend()
+            held.append(top)
+    try:
+        yield
+    finally:
+        _go_on(held)
 
 
 def _go_on(parts: Sequence[psutil.Process]) -> None:

@@ -44,7 +44,7 @@ class Promises:
 
 
 class Clients:
-    """One thread that submits `count` jobs within `seconds`, and one that looks at them."""
+    """One thread that submits jobs, about `count` in `seconds`, and one that looks at them."""
 
     def __init__(
         self, world: World, work: Work, canary: str, seed: int, count: int, seconds: float
@@ -56,6 +56,7 @@ class Clients:
         self._count = count
         self._pause = seconds / count
         self._seed = seed
+        self._enough = threading.Event()
         self._quiet = threading.Event()
         self.promises = Promises()
         self._submitting = threading.Thread(target=self._submit_all, daemon=True)
@@ -75,6 +76,8 @@ class Clients:
         self._looking.start()
 
     def finish_submitting(self) -> None:
+        """Not before `count` jobs are accepted; until then every fault has had work to meet."""
+        self._enough.set()
         self._submitting.join()
 
     def stop(self) -> None:
@@ -97,9 +100,9 @@ class Clients:
 
     def _submit_all(self) -> None:
         left = self._count
-        while left > 0:
+        while left > 0 or not self._enough.is_set():
             if self._chance.random() < 0.1:
-                left -= self._submit_batch(min(left, self._chance.randint(2, 12)))
+                left -= self._submit_batch(self._chance.randint(2, 12))
             else:
                 left -= self._submit("/api/v2/jobs", self._body(), 1)
             if self._chance.random() < 0.06 and self.promises.accepted:
