@@ -7,6 +7,7 @@ import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -102,8 +103,14 @@ def test_every_query_of_the_dashboard_gives_data(
 
 @pytest.mark.parametrize("name", ALERTS)
 def test_every_alert_measures_something(run: tuple[System, Prometheus], name: str) -> None:
-    rows = run[1].query(measured(ALERTS[name]["expr"]))
-    assert [row for row in rows if row["value"][1] != "NaN"], rows
+    expression = measured(ALERTS[name]["expr"])
+    # What is looked at every 15 s may have been looked at by nobody yet.
+    assert eventually(lambda: any(not_nan(row) for row in run[1].query(expression)), 20), expression
+
+
+def not_nan(row: dict[str, Any]) -> bool:
+    """Whether a row has a value."""
+    return bool(row["value"][1] != "NaN")
 
 
 def test_prometheus_evaluates_every_rule_and_a_good_run_raises_no_alarm(

@@ -188,4 +188,6 @@ def _interlaced(plan: CutPlan, encoded: float) -> dict[str, float]:
 
 def _gif(plan: CutPlan, video: VideoFacts) -> dict[str, float]:
     small = _common_picture(shape_of(video, gif_wishes(plan, video).output).size)
-    return {"gif picture": small, "gif queue": queued_bytes(plan, video) / MIB}
+    # Whole pictures wait for the filters; on a busy machine two or three more than on a quiet one.
+    waiting = {"gif waiting": _picture(video)}
+    return {"gif picture": small, "gif queue": queued_bytes(plan, video) / MIB, **waiting}
