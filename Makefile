@@ -35,7 +35,7 @@ test-fast: $(READY) ## run the unit tests, in seconds
 	@exec $(BIN)/python -m pytest tests/unit tests/architecture
 
 sweep: $(READY) ## cut every kind of source at every kind of point, for a quarter of an hour
-	@CLIPMILL_SWEEP=1 $(BIN)/python -m pytest --timeout 3600 tests/integration/media/test_exactness.py
+	@CLIPMILL_SWEEP=1 $(BIN)/python -m pytest --timeout 3600 tests/integration/worker/pyav/test_exactness.py
 
 chaos: $(READY) ## ten minutes of jobs under faults, then the invariants; SEED=… repeats one, REAL=1 cuts
 	@exec $(BIN)/python -m tests.chaos.run $(if $(SEED),--seed $(SEED)) $(if $(REAL),--real)

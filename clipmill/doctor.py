@@ -142,7 +142,7 @@ def check_memory(settings: Settings) -> Finding:
 
 def check_memory_groups() -> Finding:
     """Only told: without them the budget is kept by looking five times a second."""
-    return _try_tool("memory groups", [sys.executable, "-m", "worker.cgroups"])
+    return _try_tool("memory groups", [sys.executable, "-m", "worker.process.cgroups"])
 
 
 def check_port(settings: Settings) -> Finding:

@@ -11,6 +11,7 @@ from typing import Any
 
 from config.settings import Settings
 from tasks.broker import Broker
+from tasks.dependents import Settlement
 from tasks.errors import (
     IdempotencyKeyReused,
     InvalidRequest,
@@ -23,7 +24,6 @@ from tasks.errors import (
 )
 from tasks.job import Job, JobState
 from tasks.planning import JobRequest, Planner
-from tasks.settlement import Settlement
 from tasks.specs import Source
 from tasks.storage import Storage
 from tasks.store import (

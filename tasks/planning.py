@@ -17,7 +17,7 @@ from tasks.ids import IdMaker
 from tasks.job import Job, JobState, WaitReason
 from tasks.specs import ClipSpec, DownloadSpec, Source, Spec, spec_to_dict
 from tasks.store import Follows, Store
-from tasks.tracing import current_trace
+from tasks.tracing.context import current_trace
 
 # How often it is looked again who delivers a source, when that changes meanwhile.
 _TRIES = 20

@@ -16,17 +16,28 @@ from tasks.dispatch import Dispatcher
 from tasks.policy import check_policy
 from tasks.storage import Storage
 from tasks.store import Changes, Store
-from tasks.tracing import make_tracing
-from web import artifacts, batches, bottleneck, docs, events, failures, health, jobs, metrics, root
-from web.api import make_api
+from tasks.tracing.start import make_tracing
 from web.auth import Gate
-from web.headers import add_headers, request_id
-from web.metrics import Metrics, observe_requests
-from web.polls import FastPolls
-from web.problems import register_problems
+from web.fast_poll import FastPolls
+from web.http.headers import add_headers, request_id
+from web.http.openapi import make_api
+from web.http.problems import register_problems
+from web.http.tracing import trace_requests
+from web.metrics.exposition import Metrics, observe_requests
+from web.routes import (
+    artifacts,
+    batches,
+    bottleneck,
+    docs,
+    events,
+    failures,
+    health,
+    jobs,
+    metrics,
+    root,
+)
 from web.schemas.documents import describe_requests
 from web.services import EXTENSION, Services, TransferRoom
-from web.spans import trace_requests
 from web.version import VERSION
 
 log = logging.getLogger(__name__)

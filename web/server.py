@@ -30,7 +30,7 @@ from granian.server.mp import MPServer
 from config.logs import configure_logging
 from config.memory import MOST_WAITING
 from config.settings import Settings, SettingsError, load_settings
-from web.silence import limit_silence
+from web.idle_clients import limit_silence
 
 log = logging.getLogger(__name__)
 

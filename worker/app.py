@@ -13,74 +13,44 @@ import socket
 import sys
 import threading
 import time
-import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from types import FrameType
 from typing import Any
 
-from celery import Celery, bootsteps, signals
-from celery.exceptions import SecurityWarning
-from celery.worker import state as celery_state
+from celery import Celery, signals
 
 from config.logs import configure_logging
 from config.machine import cpu_count
 from config.settings import Settings, SettingsError, load_settings
-from tasks.broker import TASK_NAME, Broker, make_celery, queue_name
-from tasks.errors import StoreUnavailable
+from tasks.broker import Broker, make_celery
+from tasks.dependents import Settlement
 from tasks.policy import UnsafeStore, check_policy
-from tasks.settlement import Settlement
 from tasks.storage import Storage
 from tasks.store import Store
-from tasks.tracing import Tracing, make_tracing
-from worker.admission import Budget
-from worker.conditions import Conditions
-from worker.disk import Disk
-from worker.machine import Toolbox
+from tasks.tracing.context import Tracing
+from tasks.tracing.start import make_tracing
+from worker.celery_app import Pulse, drain, make_worker, register_task, start_all_threads
+from worker.engine.admission import Admission
+from worker.engine.attempt import Toolbox
+from worker.engine.budget import Budget
+from worker.engine.disk import Disk
+from worker.engine.lease import Heartbeat
+from worker.engine.peers import Others
+from worker.engine.preconditions import Conditions
+from worker.engine.publishing import Publisher
+from worker.engine.runner import Runner
+from worker.engine.workspace import WorkFolder
 from worker.memory.peaks import Peaks
 from worker.memory.table import BadTable, table_for
-from worker.others import Others
-from worker.pool import start_all_threads
-from worker.publishing import Publisher
-from worker.recovery import Housekeeper
-from worker.reporting import Reporter
-from worker.retention import Retention
-from worker.rounds import Rounds
-from worker.runner import Runner
-from worker.supervision import End
-from worker.sweep import become_subreaper, clean_work_folder, find_clean_groups
-from worker.waiting import Admission
-from worker.watch import Heartbeat
-from worker.watchdog import Watchdog, end_at_once, servers_answer
-from worker.workspace import WorkFolder
+from worker.periodic import Rounds
+from worker.process.orphans import become_subreaper
+from worker.startup import clean_work_folder, find_clean_groups
+from worker.upkeep.housekeeper import Housekeeper
+from worker.upkeep.reporter import Reporter
+from worker.upkeep.retention import Retention
+from worker.upkeep.watchdog import Watchdog, end_at_once, servers_answer
 
 log = logging.getLogger(__name__)
-
-# A job that ends does not wake Celery's loop; by itself it looks for a free place once a second.
-PULSE_SECONDS = 0.1
-
-
-class Pulse:
-    """Keeps Celery's event loop awake and counts its rounds: then messages are heard."""
-
-    def __init__(self) -> None:
-        self.beats = 0
-
-    def beat(self) -> None:
-        """The loop has come by."""
-        self.beats += 1
-
-    def felt_by(self, celery: Celery) -> None:
-        """Have the consumer beat. After each lost connection its timers must be set anew."""
-        beat = self.beat
-
-        class Beating(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery ships no types
-            requires = ("celery.worker.consumer.tasks:Tasks",)
-
-            def start(self, consumer: Any) -> None:
-                consumer.timer.call_repeatedly(PULSE_SECONDS, beat)
-
-        celery.steps["consumer"].add(Beating)
 
 
 @dataclass(frozen=True)
@@ -199,56 +169,6 @@ def _watchdog(
     )
 
 
-def register_task(celery: Celery, parts: Parts) -> None:
-    """The one Celery task: a message of a kind runs the next ready job of that kind."""
-
-    def run(self: Any, job_id: str) -> None:
-        kind = self.request.delivery_info["routing_key"].rpartition(".")[2]
-        if parts.draining.is_set():
-            return  # the record stays ready; the housekeeper of another worker sends again
-        try:
-            parts.runner.run_next(kind)
-        except StoreUnavailable as error:
-            log.warning("the store went away under a job: %s", error.message)
-        except BaseException:
-            # Whatever leaves a task of the threads pool costs the worker a slot for good.
-            log.exception("a job escaped its runner")
-
-    celery.task(run, name=TASK_NAME, bind=True)
-
-
-def drain(parts: Parts) -> Callable[[int, FrameType | None], None]:
-    """The signal handler: take nothing more, let jobs end within the grace, give the rest back."""
-
-    def on_signal(signum: int, frame: FrameType | None) -> None:
-        hurry = parts.draining.is_set()
-        parts.draining.set()
-        grace = 0.0 if hurry else parts.settings.shutdown_grace_seconds
-        celery_state.should_stop = 0
-        timer = threading.Timer(grace, parts.heartbeat.stop_all, [End.SHUTDOWN])
-        timer.daemon = True
-        timer.start()
-
-    return on_signal
-
-
-def make_worker(celery: Celery, settings: Settings) -> Any:
-    """Celery's own worker, with nothing switched on that we do not need."""
-    with warnings.catch_warnings():
-        # It warns of root because of pickled messages; we take JSON alone.
-        warnings.simplefilter("ignore", SecurityWarning)
-        return celery.Worker(
-            pool="threads",
-            concurrency=settings.worker_concurrency,
-            queues=[queue_name(kind) for kind in settings.queues],
-            without_gossip=True,
-            without_mingle=True,
-            without_heartbeat=True,
-            loglevel="WARNING",
-            quiet=True,
-        )
-
-
 def main() -> int:
     """Run the worker until it is told to stop; the exit status."""
     try:
@@ -269,12 +189,13 @@ def main() -> int:
         print(error, file=sys.stderr)
         return 2
     parts.pulse.felt_by(celery)
-    register_task(celery, parts)
+    register_task(celery, parts.runner.run_next, parts.draining)
 
     def on_ready(sender: Any, **_: object) -> None:
         # After Celery's own handlers, which would not give running jobs back.
+        on_signal = drain(parts.draining, settings.shutdown_grace_seconds, parts.heartbeat.stop_all)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
-            signal.signal(number, drain(parts))
+            signal.signal(number, on_signal)
         try:
             start_all_threads(sender.pool, settings.worker_concurrency)
             parts.start()

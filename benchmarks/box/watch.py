@@ -14,8 +14,8 @@ from clipmill.demo.memory import Sampler, process_bytes
 SAMPLE_SECONDS = 0.25
 # The first word that is found in a command line says what the process is.
 ROLES = {
-    "worker.guard": "guards",
-    "worker.media": "media programs",
+    "worker.process.guard": "guards",
+    "worker.pyav": "media programs",
     "yt_dlp": "yt-dlp",
     "ffmpeg": "FFmpeg",
     "web.server": "API",

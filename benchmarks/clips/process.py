@@ -18,7 +18,7 @@ def program_argv(source: Path, wanted: Range, target: Path) -> list[str]:
         "start": wanted.start,
         "end": wanted.end,
     }
-    return [sys.executable, "-P", "-m", "worker.media.cut", json.dumps(spec)]
+    return [sys.executable, "-P", "-m", "worker.pyav.cut", json.dumps(spec)]
 
 
 cut_by_program = by_command(program_argv)

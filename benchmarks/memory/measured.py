@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from worker.calibration.trial import Trial, run_trial
 from worker.memory.model import MIB
 from worker.memory.table import Table
-from worker.memory.trial import Trial, run_trial
 
 LOWEST, HIGHEST = 0.90, 1.35
 

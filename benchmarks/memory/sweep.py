@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from itertools import product
 
 from tasks.specs import Output
-from worker.ffmpeg.samples import SIZES, Sample
-from worker.memory.trial import Trial
+from worker.calibration.samples import SIZES, Sample
+from worker.calibration.trial import Trial
 
 HDR = "transfer=arib-std-b67:colorprim=bt2020:colormatrix=bt2020nc"
 HEIGHTS = tuple(SIZES)

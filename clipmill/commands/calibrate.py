@@ -22,7 +22,7 @@ def calibrate(full: bool) -> None:
     Makes small clips of videos that it draws itself, in a few minutes, and writes
     memory-table.json into CLIPMILL_DATA_DIR. Without it workers use the table that was shipped.
     """
-    words = ("-m", "worker.memory.calibrate", *(["--full"] if full else []))
+    words = ("-m", "worker.calibration", *(["--full"] if full else []))
     child = Child(Command((*PYTHON, *words), process_environment()))
     try:
         with stop_signals_interrupt():

@@ -12,12 +12,12 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from clipmill.commands.session import json_option
 from clipmill.demo.run import Clip, DemoFailed, Plan, Report, run_demo
 from clipmill.demo.video import NoVideo
 from clipmill.errors import ClientError
 from clipmill.stack.processes import stop_signals_interrupt
 from clipmill.stack.supervisor import StackError
+from clipmill.terminal.session import json_option
 
 LINE_WIDTH = 120  # of a log, which has no width of its own
 INTERRUPTED = 130  # what a shell says of a command that Ctrl-C ended

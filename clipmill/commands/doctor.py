@@ -8,8 +8,8 @@ from dataclasses import asdict
 
 import click
 
-from clipmill.commands.session import json_option
 from clipmill.doctor import Finding, examine
+from clipmill.terminal.session import json_option
 
 COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
 

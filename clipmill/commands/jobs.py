@@ -11,10 +11,10 @@ import click
 
 from clipmill.answers import Batch, Job
 from clipmill.client import Client
-from clipmill.commands.follow import finish_batch, finish_job
-from clipmill.commands.screen import describe
-from clipmill.commands.session import Session, api_command, given
 from clipmill.errors import ApiProblem, BadAnswer, DamagedDownload
+from clipmill.terminal.follow import finish_batch, finish_job
+from clipmill.terminal.screen import describe
+from clipmill.terminal.session import Session, api_command, given
 from clipmill.transfer import local_name
 
 HTTP_NOT_FOUND = 404

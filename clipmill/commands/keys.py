@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
-from clipmill.commands.session import json_option
 from clipmill.keys import SCOPES, KeyRefused, make_key, read_keys, remove_key
+from clipmill.terminal.session import json_option
 
 file_option = click.option(
     "--file", "path", envvar="CLIPMILL_API_KEYS_FILE", show_envvar=True, required=True,

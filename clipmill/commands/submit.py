@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-from clipmill.commands.follow import finish_batch, finish_job
-from clipmill.commands.session import Session, api_command, given
+from clipmill.terminal.follow import finish_batch, finish_job
+from clipmill.terminal.session import Session, api_command, given
 
 OUTPUT_FIELDS = ("container", "width", "height", "fit", "fps", "quality", "audio", "thumbnail")
 

@@ -16,14 +16,14 @@ from rich.console import Console
 
 from clipmill.answers import Batch, Job
 from clipmill.client import Client
-from clipmill.commands.follow import follow_batch, follow_job
-from clipmill.commands.screen import open_screen
 from clipmill.demo.memory import MemoryWatch
 from clipmill.demo.site import running_site
 from clipmill.demo.video import make_video
 from clipmill.errors import ClientError, JobNotSucceeded
 from clipmill.stack.services import Stack, running_stack
 from clipmill.stack.supervisor import StackError
+from clipmill.terminal.follow import follow_batch, follow_job
+from clipmill.terminal.screen import open_screen
 from config.settings import PREFIX, load_settings, process_environment
 
 # A source from the net may be of any size; the demonstration need not be.

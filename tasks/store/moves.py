@@ -12,7 +12,7 @@ from typing import Any
 
 from tasks.errors import ClipmillError, QueueFull
 from tasks.job import Job, WaitReason
-from tasks.store.counters import counters_of_move
+from tasks.metrics.counters import counters_of_move
 from tasks.store.values import StoredArtifact
 
 # One step of priority is worth this much waiting: high goes first, low is never starved.

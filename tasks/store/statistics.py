@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 
 from config.values import KINDS
-from tasks.store.catalogue import check_name
+from tasks.metrics.catalogue import check_name
 from tasks.store.connection import StorePart, translated
 from tasks.store.keys import COUNTERS, TOTALS, WORKERS, key
 from tasks.store.values import Gauges, WorkerReport

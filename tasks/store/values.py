@@ -132,7 +132,7 @@ class WorkerReport:
     jobs_waiting_for_memory: int = 0  # jobs that the budget has no room for
     phases: dict[str, int] = field(default_factory=dict)  # jobs in each
     throttled_sites: tuple[str, ...] = ()  # lately
-    limit: str = "nothing"  # see `tasks.bottleneck`
+    limit: str = "nothing"  # see `tasks.metrics.bottleneck`
     limit_since: float = 0.0
 
     @property

@@ -44,7 +44,7 @@ def itself(tool: psutil.Process) -> psutil.Process:
 def its_guard(tool: psutil.Process) -> psutil.Process:
     guard = tool.parent()
     assert guard is not None
-    assert "worker.guard" in " ".join(guard.cmdline())
+    assert "worker.process.guard" in " ".join(guard.cmdline())
     return guard
 
 
@@ -59,7 +59,7 @@ def by_itself(asked: dict[str, Any], victim: object) -> dict[str, Any]:
         (itself, {"kind": "download"}, "yt_dlp"),
         (itself, {**CLIP, "mode": "encode"}, "ffmpeg"),
         (its_guard, {**CLIP, "mode": "encode"}, "ffmpeg"),
-        (itself, {**CLIP, "mode": "smart"}, "worker.media.cut"),
+        (itself, {**CLIP, "mode": "smart"}, "worker.pyav.cut"),
     ],
     ids=["yt-dlp", "FFmpeg", "FFmpeg's guard", "the joining program"],
 )

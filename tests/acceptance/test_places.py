@@ -136,7 +136,7 @@ def test_a_full_disk_under_the_log_stops_nothing(
             assert client.get(f"/api/v2/jobs/{job_id}?wait=60").json()["state"] == "succeeded"
             # From now on all is told again, by the API and by the worker.
             told = [json.loads(line) for line in log.read_text().splitlines()]
-            assert {"web.app", "worker.runner"} <= {line["logger"] for line in told}
+            assert {"web.app", "worker.engine.runner"} <= {line["logger"] for line in told}
 
 
 def test_a_folder_of_another_user_holds_jobs_up_until_it_is_ours(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from werkzeug.exceptions import default_exceptions
 
 import web.errors  # noqa: F401 - its classes count too
 from tasks.errors import InvalidRequest, JobError, RequestError, StorageFull
-from web.problems import PROBLEMS, RETRY_AFTER_SECONDS, register_problems
+from web.http.problems import PROBLEMS, RETRY_AFTER_SECONDS, register_problems
 
 
 def below(kind: type[Exception]) -> Iterator[type[Exception]]:

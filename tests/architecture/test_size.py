@@ -1,13 +1,19 @@
-"""Small functions in small files, each saying what it is for."""
+"""Small functions, files and rooms, each saying what it is for."""
 
 from __future__ import annotations
 
 import ast
+from collections import Counter
 
-from tests.architecture.source import modules
+import pytest
+
+from tests.architecture.source import ROOT, modules
 
 MOST_LINES_OF_A_FUNCTION = 45
-MOST_LINES_OF_A_FILE = 300
+MOST_LINES_OF_A_FILE = 400
+MOST_LINES_OF_A_SCRIPT = 80
+MOST_FILES_OF_A_ROOM = 30
+MOST_FILES_OF_A_ROOT = {"worker": 6, "web": 12}
 
 
 def test_no_function_is_long() -> None:
@@ -23,6 +29,17 @@ def test_no_function_is_long() -> None:
 def test_no_file_is_long() -> None:
     names = [module.name for module in modules() if module.text.count("\n") > MOST_LINES_OF_A_FILE]
     assert names == []
+
+
+def test_no_room_is_crowded() -> None:
+    rooms = Counter(module.path.parent for module in modules())
+    assert [str(room) for room, files in rooms.items() if files > MOST_FILES_OF_A_ROOM] == []
+
+
+@pytest.mark.parametrize("root", MOST_FILES_OF_A_ROOT)
+def test_the_first_room_that_a_newcomer_opens_is_small(root: str) -> None:
+    files = sorted(path.name for path in (ROOT / root).glob("*.py"))
+    assert len(files) <= MOST_FILES_OF_A_ROOT[root], files
 
 
 def test_every_module_says_what_it_is() -> None:

@@ -271,7 +271,7 @@ def _at_work(workers: Sequence[Process], chance: random.Random) -> Process:
 def _guards(worker: Process) -> list[psutil.Process]:
     with contextlib.suppress(psutil.Error):
         children = psutil.Process(worker.popen.pid).children()
-        return [child for child in children if "worker.guard" in " ".join(child.cmdline())]
+        return [child for child in children if "worker.process.guard" in " ".join(child.cmdline())]
     return []
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tasks.store.catalogue import CODES, FAMILIES, RETRIED
+from tasks.metrics.catalogue import CODES, FAMILIES, RETRIED
 from tests.support import answers
 from tests.support.media import Video, cached_video
 from tests.support.origin import Origin

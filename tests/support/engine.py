@@ -18,28 +18,28 @@ from typing import Any, Self
 
 from config.settings import load_settings
 from tasks.broker import Broker, make_celery
+from tasks.dependents import Settlement
 from tasks.dispatch import Dispatcher, JobRequest
-from tasks.interfaces import Fetched
 from tasks.job import Job
 from tasks.media import MediaFacts
-from tasks.settlement import Settlement
 from tasks.specs import DownloadSpec, ExtractSpec, Source
 from tasks.storage import Storage
 from tasks.store import Store
-from worker.admission import Budget
-from worker.conditions import Conditions
-from worker.disk import Disk
-from worker.machine import Exchange
+from worker.engine.admission import Admission
+from worker.engine.attempt import Exchange
+from worker.engine.budget import Budget
+from worker.engine.disk import Disk
+from worker.engine.lease import Heartbeat, Held
+from worker.engine.peers import Others
+from worker.engine.preconditions import Conditions
+from worker.engine.publishing import Publisher
+from worker.engine.runner import Runner
+from worker.engine.usage import Usage
+from worker.engine.workspace import WorkFolder
+from worker.kinds.interface import Fetched
 from worker.memory.need import Need
-from worker.others import Others
-from worker.publishing import Publisher
-from worker.recovery import Housekeeper
-from worker.retention import Retention
-from worker.runner import Runner
-from worker.usage import Usage
-from worker.waiting import Admission
-from worker.watch import Heartbeat, Held
-from worker.workspace import WorkFolder
+from worker.upkeep.housekeeper import Housekeeper
+from worker.upkeep.retention import Retention
 
 MIB = 1024**2
 URL = "https://media.example/video"

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from tasks.job import Job
 from worker import app
-from worker.machine import Toolbox
+from worker.engine.attempt import Toolbox
 from worker.memory.need import Need
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from worker.process import End, Finished, Limits, Stop, run_process
+from worker.process.run import End, Finished, Limits, Stop, run_process
 
 EVIL = str(Path(__file__).with_name("evil.py"))
 LIMITS = Limits(deadline_seconds=30, grace_seconds=0.3)

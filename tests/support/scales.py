@@ -6,7 +6,7 @@ import time
 from itertools import pairwise
 
 from clipmill.demo.memory import Sampler
-from worker import proctree
+from worker.process import tree
 
 LOOK_SECONDS = 0.1
 # What a worker and its media processes may hold beyond the budget, or for how long more than that.
@@ -27,8 +27,8 @@ class Scales(Sampler):
 
     def look(self) -> None:
         """Note the time and the weight."""
-        pids = [self._pid, *proctree.descendants(self._pid)]
-        weight = sum(map(proctree.proportional_bytes, pids))
+        pids = [self._pid, *tree.descendants(self._pid)]
+        weight = sum(map(tree.proportional_bytes, pids))
         self.seen.append((time.monotonic(), weight))
 
     @property

@@ -26,17 +26,21 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from tasks import retry
 from tasks.errors import NetworkError, ToolFailed, job_error_codes
-from tasks.interfaces import Cut, Fetched, SourceMedia
 from tasks.media import MediaFacts, VideoFacts
 from tasks.specs import ClipSpec, DownloadSpec
 from tasks.store import statistics
 from tasks.store.leases import Leases
-from worker import app, conditions, recovery, watch, watchdog
-from worker.machine import JobMachine
-from worker.tools import ended_error
-from worker.watch import Heartbeat, Held
+from worker import app
+from worker.engine import lease as watch
+from worker.engine import preconditions as conditions
+from worker.engine import retry
+from worker.engine.attempt import JobMachine
+from worker.engine.lease import Heartbeat, Held
+from worker.kinds.interface import Cut, Fetched, SourceMedia
+from worker.process.tools import ended_error
+from worker.upkeep import housekeeper as recovery
+from worker.upkeep import watchdog
 
 TOOL = "import sys,time\nf=open('made.mp4','wb')\nn,s=int(sys.argv[1]),float(sys.argv[2])\n"
 TOOL += "e=time.monotonic()+s\nf.write(b'm'*n)\nf.flush()\n"
@@ -169,7 +173,7 @@ def main() -> int:
     machine = TracedMachine if "REAL" in sys.argv else ScriptedMachine
     machine.effects = Effects(sys.argv[1])
     # The toolbox builds the machine by its name in that module.
-    sys.modules["worker.machine"].JobMachine = machine  # type: ignore[attr-defined]
+    sys.modules["worker.engine.attempt"].JobMachine = machine  # type: ignore[attr-defined]
     if "STUCK" in sys.argv:
         get_stuck()
     return app.main()

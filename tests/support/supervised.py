@@ -20,8 +20,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from worker.process import Limits, Stop, run_process
-from worker.sweep import become_subreaper
+from worker.process.orphans import become_subreaper
+from worker.process.run import Limits, Stop, run_process
 
 
 def main(options: dict[str, Any], folder: Path, argv: list[str]) -> None:

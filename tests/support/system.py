@@ -128,7 +128,7 @@ class System:
             if worker.poll() is None:
                 for process in psutil.Process(worker.pid).children(recursive=True):
                     line = _command_line(process)
-                    if word in " ".join(line) and "worker.guard" not in " ".join(line):
+                    if word in " ".join(line) and "worker.process.guard" not in " ".join(line):
                         found.append(process)
         return found
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from marshmallow import Schema, fields, validate
 
 from config.values import KINDS
-from tasks.bottleneck import Limit
 from tasks.job import JobState, WaitReason
+from tasks.metrics.bottleneck import Limit
 
 _STATES = validate.OneOf(tuple(JobState))
 _PHASES = ("extracting", "downloading", "cutting", "encoding", "storing")

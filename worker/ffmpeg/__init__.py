@@ -40,9 +40,7 @@ unless the picture is resized or the container is webm or gif; then it is deinte
 for one frame. The first sound track is kept; titles, places, chapters and subtitles are not.
 """
 
-from worker.ffmpeg.commands import copy_argv, encode_argv, thumbnail_argv
-from worker.ffmpeg.failures import failure_of, refuse_empty
-from worker.ffmpeg.plan import (
+from worker.clip.plan import (
     CutPlan,
     can_copy,
     expected_frames,
@@ -50,6 +48,8 @@ from worker.ffmpeg.plan import (
     needs_exact_decoder,
     with_longer_preroll,
 )
+from worker.ffmpeg.commands import copy_argv, encode_argv, thumbnail_argv
+from worker.ffmpeg.failures import failure_of, refuse_empty
 from worker.ffmpeg.progress import Progress, ProgressParser
 
 __all__ = [

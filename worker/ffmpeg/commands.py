@@ -9,12 +9,13 @@ import ffmpeg
 from tasks.errors import NoSuchStream
 from tasks.media import MediaFacts, VideoFacts
 from tasks.specs import Output
+from worker.clip.gif import gif_wishes
+from worker.clip.picture_size import shape_of
+from worker.clip.plan import AUDIO_CONTAINERS, CutPlan
 from worker.ffmpeg.encoders import audio_options, muxer_options, video_options
 from worker.ffmpeg.filters import cut_picture, cut_sound, frame_rate, playable_colours, resized
-from worker.ffmpeg.gif import gif_wishes, paletted
+from worker.ffmpeg.gif import paletted
 from worker.ffmpeg.options import local, opened, opening_words, seconds
-from worker.ffmpeg.plan import AUDIO_CONTAINERS, CutPlan
-from worker.ffmpeg.shape import shape_of
 
 THUMBNAIL_QUALITY = 3  # of JPEG: 2 is best, 31 worst
 UNKNOWN_SECONDS = 3600.0

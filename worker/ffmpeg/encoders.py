@@ -1,7 +1,7 @@
 """Encoder settings by container and quality; why these is measured in the package's docstring."""
 
 from tasks.media import AudioFacts
-from worker.ffmpeg.plan import CutPlan
+from worker.clip.plan import CutPlan
 
 MUXERS = {
     "mp4": "mp4",

@@ -15,8 +15,8 @@ from tasks.errors import (
     TooLarge,
     ToolFailed,
 )
-from worker.ffmpeg.plan import CutPlan
-from worker.supervision import End, Finished
+from worker.clip.plan import CutPlan
+from worker.process.limits import End, Finished
 
 TAIL_CHARACTERS = 2000
 FILE_SIZE_SIGNAL = 25  # SIGXFSZ, where the tool does not ignore it

@@ -5,8 +5,8 @@ from math import ceil
 from typing import Any
 
 from tasks.media import ColourFacts, VideoFacts
-from worker.ffmpeg.plan import GRACE_SECONDS, CutPlan
-from worker.ffmpeg.shape import Shape
+from worker.clip.picture_size import Shape
+from worker.clip.plan import GRACE_SECONDS, CutPlan
 
 FINEST_TICKS = 90_000
 PADDING_SAMPLES = 1024

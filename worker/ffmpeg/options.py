@@ -7,7 +7,7 @@ import ffmpeg
 import imageio_ffmpeg
 
 from tasks.media import MediaFacts
-from worker.media.allowed import DECODERS
+from worker.clip.allowlists import DECODERS
 
 MAX_PIXELS = 100_000_000  # what the probe lets through; a stream may still change its size later
 PROGRESS_PERIOD_SECONDS = 0.5

@@ -12,9 +12,9 @@ from collections.abc import Mapping
 
 from tasks.media import MediaFacts, VideoFacts
 from tasks.specs import Output
-from worker.ffmpeg.gif import gif_wishes, queued_bytes
-from worker.ffmpeg.plan import CutPlan
-from worker.ffmpeg.shape import shape_of
+from worker.clip.gif import gif_wishes, queued_bytes
+from worker.clip.picture_size import shape_of
+from worker.clip.plan import CutPlan
 
 MIB = 1024**2
 Terms = Mapping[str, float]  # name: how many units, nearly always MiB of one picture
@@ -46,7 +46,7 @@ def encode_terms(plan: CutPlan) -> Terms:
 
 
 def exact_terms(plan: CutPlan) -> Terms:
-    """The program's encode of everything, `worker.media.whole`."""
+    """The program's encode of everything, `worker.pyav.full_encode`."""
     video = plan.facts.video
     if video is None or not plan.keeps_picture:
         return sound_terms(plan)

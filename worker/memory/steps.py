@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tasks.media import MediaFacts, VideoFacts
 from tasks.specs import ClipSpec
-from worker.cutting.way import Tool, Way, way_of
+from worker.clip.strategy import Tool, Way, way_of
 from worker.ffmpeg import CutPlan
 from worker.memory.model import (
     Terms,
@@ -20,7 +20,7 @@ from worker.memory.model import (
     smart_terms,
     thumbnail_terms,
 )
-from worker.memory.shape import size_made
+from worker.memory.work_class import size_made
 
 THUMBNAIL_WIDTH = 640
 _NOWHERE = Path("clip")

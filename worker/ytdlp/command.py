@@ -15,7 +15,7 @@ import deno
 import imageio_ffmpeg
 
 from tasks.errors import UnsupportedUrl
-from worker.media.allowed import FORMATS
+from worker.clip.allowlists import FORMATS
 from worker.ytdlp.info import FORMAT_FIELDS, ITEM_FIELDS, LIST_FIELDS
 
 ITEMS_FILE = "items.jsonl"  # one line an item: a video, or an entry of a list

@@ -19,7 +19,7 @@ from tasks.errors import (
     ToolFailed,
     Unavailable,
 )
-from worker.process import End, Finished, Limits, Stopped
+from worker.process.run import End, Finished, Limits, Stopped
 from worker.ytdlp.command import (
     ITEMS_FILE,
     LIST_FILE,

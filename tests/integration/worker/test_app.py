@@ -14,7 +14,7 @@ from tests.support.processes import eventually
 from tests.support.scripted_worker import read_effects
 from tests.support.stack import Api
 from tests.support.system import System
-from worker.watchdog import EXIT_STATUS
+from worker.upkeep.watchdog import EXIT_STATUS
 
 SITE = "https://127.0.0.1/page"  # allowed here, and never asked
 

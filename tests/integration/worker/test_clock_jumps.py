@@ -17,7 +17,7 @@ SETTLING_SECONDS = 0.5
 
 @pytest.fixture(autouse=True)
 def short_settling(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("worker.recovery.SETTLING_SECONDS", SETTLING_SECONDS)
+    monkeypatch.setattr("worker.upkeep.housekeeper.SETTLING_SECONDS", SETTLING_SECONDS)
 
 
 def started(engine: Engine) -> Lease:

@@ -12,7 +12,7 @@ from tasks.job import JobState, WaitReason
 from tasks.store import sites
 from tests.support.engine import Attempt, Engine
 from tests.support.processes import eventually
-from worker.supervision import End
+from worker.process.limits import End
 
 SITE = "https://busy.example"
 

@@ -11,12 +11,12 @@ from tasks.media import MediaFacts, VideoFacts
 from tasks.specs import ClipSpec, Output, Source
 from tests.support.exactness import decode, luma_psnr
 from tests.support.media import ffmpeg
-from worker.admission import Budget
-from worker.cutting.making import LEAN_WARNING
-from worker.ffmpeg.samples import Sample
+from worker.calibration.samples import Sample
+from worker.calibration.trial import Trial, run_trial
+from worker.cutting.cut import LEAN_WARNING
+from worker.engine.budget import Budget
+from worker.memory.estimate import GUARD_BYTES, need_of
 from worker.memory.need import Need
-from worker.memory.needs import GUARD_BYTES, need_of
-from worker.memory.trial import Trial, run_trial
 
 MIB = 1024**2
 MOST_GROWTH = 1.5  # of the file, for what is spared in memory

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from tasks.errors import JobError, MemoryExceeded
-from tasks.interfaces import Fetched
 from tasks.job import Job, JobState, WaitReason
 from tests.support.engine import MIB, Attempt, Engine, in_thread
 from tests.support.processes import eventually
-from worker.admission import Wait
+from worker.engine.budget import Wait
+from worker.kinds.interface import Fetched
 from worker.memory.need import Need
-from worker.supervision import End
+from worker.process.limits import End
 
 BUDGET = 512 * MIB
 SECONDS = 20.0

@@ -9,10 +9,10 @@ import pytest
 
 from benchmarks.memory.measured import HIGHEST, LOWEST, measured
 from benchmarks.memory.sweep import short_trials
-from worker.memory.calibrate import calibrated
+from worker.calibration.__main__ import calibrated
+from worker.calibration.trial import Trial
+from worker.calibration.trials import sample, small, trial
 from worker.memory.table import read_table, shipped_table
-from worker.memory.trial import Trial
-from worker.memory.trials import sample, small, trial
 
 
 @pytest.mark.parametrize("clip", short_trials(), ids=str)

@@ -6,11 +6,11 @@ import pytest
 
 from tasks.errors import NetworkError, SiteThrottled, TooLarge
 from tasks.job import Failure
+from tasks.metrics.counters import observed
 from tasks.store import Store
-from tasks.store.counters import observed
 from tasks.store.keys import key
 from tests.support.engine import URL, Attempt, Engine
-from worker.conditions import Conditions
+from worker.engine.preconditions import Conditions
 
 PEAK = "subprocess_peak_bytes_count{tool=yt-dlp}"
 WAIT = "admission_wait_seconds_count"

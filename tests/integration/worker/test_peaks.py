@@ -18,9 +18,9 @@ from tests.support.engine import Engine
 from tests.support.origin import Origin
 from tests.support.records import at_once
 from tests.support.valkey import ValkeyServer
-from worker.machine import Toolbox
+from worker.engine.attempt import Toolbox
+from worker.memory.estimate import GUARD_BYTES, need_of
 from worker.memory.need import Need
-from worker.memory.needs import GUARD_BYTES, need_of
 from worker.memory.peaks import Peaks
 from worker.memory.table import Table, shipped_table
 

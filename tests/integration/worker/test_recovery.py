@@ -17,7 +17,7 @@ from tests.support.engine import URL, Engine
 from tests.support.processes import eventually
 from tests.support.records import at_once
 from tests.support.valkey import ValkeyServer
-from worker.recovery import UNNEEDED_SECONDS
+from worker.upkeep.housekeeper import UNNEEDED_SECONDS
 
 
 def start(engine: Engine, kind: str = "extract") -> Lease:

@@ -14,7 +14,7 @@ from tasks.job import JobState
 from tasks.specs import ClipSpec, Source
 from tests.support.engine import URL, Engine
 from tests.support.records import new_id
-from worker.retention import LEAST_SECONDS, STRAYS_GRACE_SECONDS, Retention
+from worker.upkeep.retention import LEAST_SECONDS, STRAYS_GRACE_SECONDS, Retention
 
 DAY = 24 * 3600.0
 

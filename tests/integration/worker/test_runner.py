@@ -23,7 +23,7 @@ from tests.support.engine import MIB, URL, Attempt, Engine, in_thread
 from tests.support.processes import eventually
 from tests.support.records import Records
 from tests.support.valkey import ValkeyServer
-from worker.supervision import End, Stopped
+from worker.process.limits import End, Stopped
 
 
 def raising(error: BaseException) -> Any:

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from tasks import storage
-from tasks.interfaces import Fetched
 from tasks.job import Job, JobState
 from tasks.storage import Storage
 from tests.support.engine import Attempt, Engine
@@ -17,9 +16,10 @@ from tests.support.processes import eventually
 from tests.support.stack import Api
 from tests.support.valkey import ValkeyServer
 from tests.support.volumes import Volume, bad_disk, small_volume
-from worker import leftovers
-from worker.disk import free_bytes_in
-from worker.workspace import WorkFolder
+from worker.engine import cleanup
+from worker.engine.disk import free_bytes_in
+from worker.engine.workspace import WorkFolder
+from worker.kinds.interface import Fetched
 
 
 @pytest.fixture
@@ -95,7 +95,7 @@ def test_a_disk_that_turns_read_only_holds_jobs_up_and_readiness_says_so(
 def test_a_folder_that_could_not_be_removed_goes_when_the_disk_can_be_written_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(leftovers, "AGAIN_SECONDS", 0.1)
+    monkeypatch.setattr(cleanup, "AGAIN_SECONDS", 0.1)
     with small_volume(tmp_path / "work", "4m") as volume:
         work_folder = WorkFolder(volume.path, "worker")
         with work_folder.workspace("job", "token") as folder:
@@ -111,7 +111,7 @@ def test_a_part_of_a_result_on_a_disk_that_closed_goes_when_it_is_open_again(
     engine: Engine, volume: Volume, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The disk takes the bytes, and then neither their name nor their removal."""
-    monkeypatch.setattr(leftovers, "AGAIN_SECONDS", 0.1)
+    monkeypatch.setattr(cleanup, "AGAIN_SECONDS", 0.1)
     move = storage._move
 
     def move_and_close(source: Path, target: Path) -> None:

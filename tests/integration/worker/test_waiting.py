@@ -16,10 +16,10 @@ from tasks.store import WorkerReport
 from tests.support.engine import MIB, Attempt, Engine, in_thread
 from tests.support.processes import eventually
 from tests.support.valkey import ValkeyServer
-from worker import waiting
-from worker.admission import MOST_OVERTAKES, OVERTAKES, Wait
+from worker.engine import admission
+from worker.engine.budget import MOST_OVERTAKES, OVERTAKES, Wait
 from worker.memory.need import Need
-from worker.supervision import End
+from worker.process.limits import End
 
 SECONDS = 20.0
 
@@ -70,7 +70,7 @@ def workers_of(engine: Engine, places: int) -> Iterator[None]:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """The patience ends before any of the jobs does."""
-    monkeypatch.setattr(waiting, "PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr(admission, "PATIENCE_SECONDS", 0.1)
 
 
 @pytest.mark.usefixtures("impatient")
@@ -203,7 +203,7 @@ def test_a_cancel_and_a_drain_end_a_wait_that_lasts(engine: Engine, end: str) ->
 def test_a_site_that_was_closed_during_the_wait_is_not_asked(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("worker.conditions.PROBE_SECONDS", 0.0)
+    monkeypatch.setattr("worker.engine.preconditions.PROBE_SECONDS", 0.0)
     job_id = engine.submit()
     engine.need_bytes = 300 * MIB
     with engine.budget.reserve(300 * MIB, wait=Wait(0)):

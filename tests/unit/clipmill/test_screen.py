@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from clipmill.answers import Job
-from clipmill.commands.screen import BarScreen, LineScreen, doing, open_screen
+from clipmill.terminal.screen import BarScreen, LineScreen, doing, open_screen
 
 
 def job(state: str, **more: object) -> Job:

@@ -9,7 +9,8 @@ import pytest
 from tasks.job import Job
 from tasks.rendering import public_job
 from tasks.specs import ExtractSpec, Source
-from tasks.tracing import NO_TRACING, current_trace, make_tracing
+from tasks.tracing.context import NO_TRACING, current_trace
+from tasks.tracing.start import make_tracing
 
 JOB = Job("1" * 26, ExtractSpec(Source(url="https://x.example")), "ann", 100.0, 100.0)
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"

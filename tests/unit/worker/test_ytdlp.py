@@ -30,7 +30,7 @@ from tasks.errors import (
     UnsupportedUrl,
 )
 from tasks.specs import DOWNLOAD_CONTAINERS, QUALITIES
-from worker.process import End, Finished, Limits, Stopped
+from worker.process.run import End, Finished, Limits, Stopped
 from worker.ytdlp import Download, download, extract, to_info
 from worker.ytdlp.command import (
     AUDIO_CONTAINERS,

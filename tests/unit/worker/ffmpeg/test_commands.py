@@ -7,7 +7,7 @@ import pytest
 
 from tasks.errors import NoSuchStream
 from tasks.media import AudioFacts
-from tests.unit.worker.ffmpeg.values import FACTS, after, plan, video
+from tests.unit.worker.clip.values import FACTS, after, plan, video
 from worker.ffmpeg import copy_argv, encode_argv, thumbnail_argv
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from tasks.errors import RangeOutsideMedia, ToolFailed, job_error_codes
-from tests.unit.worker.ffmpeg.values import plan
+from tests.unit.worker.clip.values import plan
 from worker.ffmpeg import failure_of, refuse_empty
 from worker.ffmpeg.failures import scrubbed
-from worker.supervision import End, Finished
+from worker.process.limits import End, Finished
 
 FOLDER = Path("/var/lib/jobs/abc")
 

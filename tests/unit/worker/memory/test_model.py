@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tasks.media import ColourFacts, MediaFacts
-from tests.unit.worker.ffmpeg.values import FACTS, plan, video
+from tests.unit.worker.clip.values import FACTS, plan, video
 from worker.memory.model import (
     MIB,
     Terms,

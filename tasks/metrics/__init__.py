@@ -1,0 +1,1 @@
+"""Every number that is counted, and what limits throughput now."""

@@ -1,0 +1,86 @@
+"""The disk: promises count at once, and the youngest job stops when it runs full all the same."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tasks.storage import Storage
+from worker.engine.disk import Disk, NoRoomOnDisk, free_bytes_in
+from worker.process.limits import End, Stop
+
+
+class Room:
+    """A disk whose free space the test sets."""
+
+    def __init__(self, free_bytes: int, least_bytes: int) -> None:
+        self.free_bytes = free_bytes
+        self.storage_free_bytes = 10**12
+        self.disk = Disk(lambda: self.free_bytes, lambda: self.storage_free_bytes, least_bytes)
+
+
+def test_jobs_share_what_is_free_above_the_least() -> None:
+    room = Room(free_bytes=300, least_bytes=100)
+    with (
+        room.disk.room(120, Stop()),
+        room.disk.room(80, Stop()),
+        pytest.raises(NoRoomOnDisk),
+        room.disk.room(1, Stop()),
+    ):
+        pass
+    with room.disk.room(200, Stop()):
+        pass
+
+
+def test_a_job_that_fails_gives_its_promise_back() -> None:
+    room = Room(free_bytes=200, least_bytes=100)
+    with pytest.raises(ValueError, match="x"), room.disk.room(100, Stop()):
+        raise ValueError("x")
+    with room.disk.room(100, Stop()):
+        pass
+
+
+def test_the_youngest_stops_first_and_one_at_a_time() -> None:
+    room = Room(free_bytes=1000, least_bytes=100)
+    old, young = Stop(), Stop()
+    with room.disk.room(1, old), room.disk.room(1, young):
+        room.disk.round()
+        assert young.reason is None
+        room.free_bytes = 49
+        room.disk.round()
+        assert (old.reason, young.reason) == (None, End.DISK)
+        room.disk.round()
+        assert old.reason is End.DISK
+        room.disk.round()
+
+
+def test_with_no_least_nobody_is_refused_or_stopped() -> None:
+    room = Room(free_bytes=0, least_bytes=0)
+    stop = Stop()
+    with room.disk.room(10**9, stop):
+        room.disk.round()
+    assert stop.reason is None
+
+
+def test_nothing_starts_while_artifacts_have_no_room_and_what_runs_goes_on() -> None:
+    room = Room(free_bytes=1000, least_bytes=100)
+    stop = Stop()
+    with room.disk.room(1, stop):
+        room.storage_free_bytes = 0
+        room.disk.round()
+        with pytest.raises(NoRoomOnDisk), room.disk.room(1, Stop()):
+            pass
+    assert stop.reason is None
+    room.storage_free_bytes = 100
+    with room.disk.room(1, Stop()):
+        pass
+
+
+def test_a_storage_that_is_gone_has_no_room_until_it_is_back(tmp_path: Path) -> None:
+    storage = Storage.at(f"file://{tmp_path}/artifacts")
+    assert free_bytes_in(storage) > 0
+    storage.root.rename(tmp_path / "away")
+    assert free_bytes_in(storage) == 0
+    (tmp_path / "away").rename(storage.root)
+    assert free_bytes_in(storage) > 0

@@ -1,0 +1,1 @@
+"""What every route shares: bodies, answers, problems, waiting, transfers, the OpenAPI document."""

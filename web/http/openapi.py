@@ -1,0 +1,120 @@
+"""flask-smorest as this project uses it: strict bodies, and errors described as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any, NoReturn, TypeVar
+
+import flask_smorest
+from flask import Flask, Request
+from marshmallow import RAISE, Schema, ValidationError
+from webargs.flaskparser import FlaskParser
+
+from web.http import problems
+from web.http.json_body import allow_long_body, read_json
+from web.schemas.answers import ProblemSchema
+from web.schemas.batches import BatchRequestSchema
+from web.schemas.faults import invalid, messages_of
+from web.services import services
+
+_DESCRIPTION = (
+    "Extract, download and clip video. A request only records what is to be done; workers do it. "
+    "Every error is a problem document (RFC 9457) with a stable `code`."
+)
+# Either way of showing a key; none where the API answers on loopback without keys.
+_SECURITY: list[dict[str, list[str]]] = [{"key": []}, {"bearer": []}, {}]
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+
+class StrictParser(FlaskParser):
+    """Reads bodies with `json_body`, refuses unknown query parameters, names every fault."""
+
+    DEFAULT_UNKNOWN_BY_LOCATION = {**FlaskParser.DEFAULT_UNKNOWN_BY_LOCATION, "query": RAISE}  # noqa: RUF012 - the library's own form
+
+    def load_json(self, req: Request, schema: Schema) -> Any:
+        if isinstance(schema, BatchRequestSchema):
+            allow_long_body(services(), req)
+        return read_json(req)
+
+    def handle_error(
+        self, error: ValidationError, req: Request, schema: Schema, **_: Any
+    ) -> NoReturn:
+        messages = messages_of(error)
+        # webargs puts the messages under the name of the location.
+        inner = messages.get("json", messages.get("query", messages))
+        raise invalid(ValidationError(inner))
+
+
+class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # the library ships no types
+    """A group of calls. The methods only add the types that the library leaves out."""
+
+    ARGUMENTS_PARSER = StrictParser()
+
+    def route(self, rule: str, **options: Any) -> Callable[[View], View]:
+        return super().route(rule, **options)  # type: ignore[no-any-return]
+
+    def arguments(self, schema: Any, **options: Any) -> Callable[[View], View]:
+        return super().arguments(schema, **options)  # type: ignore[no-any-return]
+
+    def response(
+        self, status_code: int, schema: Any = None, **options: Any
+    ) -> Callable[[View], View]:
+        return super().response(status_code, schema, **options)  # type: ignore[no-any-return]
+
+    def alt_response(self, status_code: int, **options: Any) -> Callable[[View], View]:
+        return super().alt_response(status_code, **options)  # type: ignore[no-any-return]
+
+    def doc(self, **options: Any) -> Callable[[View], View]:
+        return super().doc(**options)  # type: ignore[no-any-return]
+
+    def refusals(self, *codes: int) -> Callable[[View], View]:
+        """Say in the document that these errors may come."""
+
+        def decorate(view: View) -> View:
+            for code in codes:
+                view = self.alt_response(code, response=HTTPStatus(code).name)(view)
+            return view
+
+        return decorate
+
+
+class Api(flask_smorest.Api):  # type: ignore[misc]  # the library ships no types
+    """The OpenAPI document; errors are those of `web.http.problems`."""
+
+    ERROR_SCHEMA = ProblemSchema
+
+    def _register_error_handlers(self) -> None:
+        """Ours are registered with the application."""
+
+    def _register_responses(self) -> None:
+        """The library would describe errors as application/json."""
+        content = {problems.MEDIA_TYPE: {"schema": self.ERROR_SCHEMA}}
+        for status in HTTPStatus:
+            described = {"description": status.phrase}
+            self.spec.components.response(
+                status.name,
+                described | ({"content": content} if status >= HTTPStatus.BAD_REQUEST else {}),
+                lazy=True,
+            )
+        self.spec.components.response(
+            "DEFAULT_ERROR", {"description": "Any other error", "content": content}, lazy=True
+        )
+
+
+def make_api(app: Flask, version: str) -> Api:
+    """The document's frame."""
+    app.config.update(
+        API_TITLE="Clipmill",
+        API_VERSION=version,
+        OPENAPI_VERSION="3.0.3",
+        OPENAPI_URL_PREFIX="/api/v2",
+        OPENAPI_JSON_PATH="openapi.json",
+    )
+    api = Api(app, spec_kwargs={"info": {"description": _DESCRIPTION}, "security": _SECURITY})
+    api.spec.components.security_scheme(
+        "key", {"type": "apiKey", "in": "header", "name": "X-API-Key"}
+    )
+    api.spec.components.security_scheme("bearer", {"type": "http", "scheme": "bearer"})
+    return api

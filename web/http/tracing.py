@@ -1,0 +1,41 @@
+"""A span for each request, below the caller's own if it sends a `traceparent`."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+
+from flask import Flask, Response, g, request
+
+from tasks.tracing.context import Tracing
+from web.metrics.exposition import UNKNOWN_ROUTE, template
+
+# Asked every few seconds by machines; a trace of them would tell nothing.
+UNTRACED = frozenset({"/metrics", "/livez", "/readyz", "/health", "/api/v2/system/health"})
+
+
+def trace_requests(app: Flask, tracing: Tracing) -> None:
+    """Make spans. (Plain polls never come here: `web.fast_poll` answers them before.)"""
+
+    @app.before_request
+    def begin() -> None:
+        g.span = ExitStack()
+        if request.path in UNTRACED:
+            return
+        route = template(request.url_rule.rule if request.url_rule else UNKNOWN_ROUTE)
+        g.note = g.span.enter_context(
+            tracing.span(
+                f"{request.method} {route}",
+                {"http.request.method": request.method, "http.route": route},
+                parent=request.headers.get("traceparent"),
+            )
+        )
+
+    @app.after_request
+    def end(response: Response) -> Response:
+        if "note" in g:
+            g.note({"http.response.status_code": response.status_code})
+        return response
+
+    @app.teardown_request
+    def leave(_: BaseException | None) -> None:
+        g.span.close()

@@ -1,0 +1,1 @@
+"""Numbers for Prometheus: gathered from requests and the store, and written out."""

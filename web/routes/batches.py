@@ -1,0 +1,150 @@
+"""Batches over HTTP: submit, read, cancel, retry, follow, fetch everything as one file."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from flask import Response, request
+
+from tasks.dispatch import JobRequest
+from tasks.rendering import API_BASE, rfc3339
+from tasks.store import Batch, Replayed, Snapshot
+from web.http.idempotency import PARAMETER, idempotency_key, keep, replayed
+from web.http.long_poll import wait_until
+from web.http.openapi import Blueprint
+from web.http.responses import json_answer, json_bytes, json_with_etag, spliced
+from web.routes.archive import archive_answer
+from web.routes.events import MEDIA_TYPE, Event, event_stream
+from web.schemas.answers import BatchSchema
+from web.schemas.batches import BatchRequestSchema
+from web.schemas.queries import BatchQuerySchema
+from web.services import Services, caller, services
+
+blueprint = Blueprint(
+    "batches", __name__, url_prefix=f"{API_BASE}/batches", description="Up to 1,000 jobs at once."
+)
+
+_BATCH_REQUEST = {
+    "content": {"application/json": {"schema": {"$ref": "#/components/schemas/BatchRequest"}}}
+}
+
+
+def render_batch(kit: Services, batch: Batch, view: str) -> bytes:
+    """The public JSON of a batch; `view` says how much of each job comes along."""
+    snapshots = [] if view == "none" else kit.store.batch_snapshots(batch.id)
+    jobs = [item.body if view == "full" else _brief(item) for item in snapshots]
+    self_url = f"{API_BASE}/batches/{batch.id}"
+    before = {
+        "id": batch.id,
+        "state": batch.state,
+        "counts": batch.counts,
+        "progress": round(batch.progress, 4),
+        "created_at": rfc3339(batch.created_at),
+        "finished_at": rfc3339(batch.finished_at),
+    }
+    links = {"self": self_url} | {
+        name: f"{self_url}/{name}" for name in ("events", "cancel", "archive")
+    }
+    return spliced(before, "jobs", jobs, {"links": links})
+
+
+def _brief(snapshot: Snapshot) -> bytes:
+    job = json.loads(snapshot.body)
+    brief = {name: job[name] for name in ("id", "kind", "state", "progress", "wait_reason")}
+    error = job["error"]
+    return json_bytes({**brief, "error": error and {"code": error["code"]}})
+
+
+@blueprint.route("", methods=["POST"])
+@blueprint.doc(requestBody=_BATCH_REQUEST, parameters=[PARAMETER])
+@blueprint.arguments(BatchRequestSchema())
+@blueprint.response(202, BatchSchema, headers={"Location": {"schema": {"type": "string"}}})
+@blueprint.refusals(400, 401, 403, 413, 415, 503)
+def submit(jobs: list[JobRequest]) -> Response:
+    """Submit jobs together: all are accepted, or none."""
+    kit, key = services(), idempotency_key(request)
+    try:
+        batch_id = kit.dispatcher.submit_batch(jobs, caller().name, key)
+    except Replayed as earlier:
+        batch_id = earlier.id
+        response = replayed(kit.store, batch_id, lambda: _accepted(kit, batch_id))
+    else:
+        response = _accepted(kit, batch_id)
+        if key is not None:
+            keep(kit.store, batch_id, response)
+    response.headers["Location"] = f"{API_BASE}/batches/{batch_id}"
+    return response
+
+
+@blueprint.route("/<batch_id>")
+@blueprint.arguments(BatchQuerySchema(), location="query")
+@blueprint.response(200, BatchSchema, headers={"ETag": {"schema": {"type": "string"}}})
+@blueprint.alt_response(304, description="The client has this already.")
+@blueprint.refusals(401, 403, 404, 412, 503)
+def read(query: dict[str, Any], batch_id: str) -> Response:
+    """Read a batch with its jobs, in the order in which they were submitted."""
+    kit, owner = services(), caller().owner
+    batch = wait_until(
+        kit,
+        batch_id,
+        lambda: kit.store.batch(batch_id, owner),
+        lambda seen: seen.final,
+        query["wait"],
+    )
+    return json_with_etag(render_batch(kit, batch, query["jobs"]))
+
+
+@blueprint.route("/<batch_id>/cancel", methods=["POST"])
+@blueprint.response(202, BatchSchema)
+@blueprint.refusals(401, 403, 404, 503)
+def cancel(batch_id: str) -> Response:
+    """Stop every job of the batch that is not final."""
+    kit = services()
+    kit.dispatcher.cancel_batch(batch_id, caller().owner)
+    return _accepted(kit, batch_id)
+
+
+@blueprint.route("/<batch_id>/retry", methods=["POST"])
+@blueprint.response(202, BatchSchema)
+@blueprint.refusals(401, 403, 404, 503)
+def retry(batch_id: str) -> Response:
+    """Run the failed jobs of the batch again."""
+    kit = services()
+    kit.dispatcher.retry_batch(batch_id, caller().owner)
+    return _accepted(kit, batch_id)
+
+
+@blueprint.route("/<batch_id>/archive")
+@blueprint.response(200, content_type="application/zip", description="The main artifacts.")
+@blueprint.refusals(401, 403, 404, 410, 503)
+def archive(batch_id: str) -> Response:
+    """Fetch the main artifacts that are there now as one ZIP file, not compressed again.
+
+    Where files of succeeded jobs are no longer kept, `MISSING.txt` in the archive names them; when
+    none is kept the answer is 410. What is in an archive counts as used until it has been sent.
+    """
+    kit, owner = services(), caller().owner
+    batch = kit.store.batch(batch_id, owner)
+    return archive_answer(kit, batch)
+
+
+@blueprint.route("/<batch_id>/events")
+@blueprint.arguments(BatchQuerySchema(only=("jobs",)), location="query")
+@blueprint.response(200, content_type=MEDIA_TYPE, description="`event: batch`, `data:` the batch.")
+@blueprint.alt_response(204, description="There is nothing after the Last-Event-ID.")
+@blueprint.refusals(401, 403, 404, 503)
+def events(query: dict[str, Any], batch_id: str) -> Response:
+    """Follow a batch until every job is final."""
+    kit, owner = services(), caller().owner
+
+    def present() -> Event:
+        batch = kit.store.batch(batch_id, owner)
+        body = render_batch(kit, batch, query["jobs"])
+        return Event("batch", f"{batch.id}.{batch.revision}", body, last=batch.final)
+
+    return event_stream(batch_id, present)
+
+
+def _accepted(kit: Services, batch_id: str) -> Response:
+    return json_answer(render_batch(kit, kit.store.batch(batch_id, None), "full"), 202)

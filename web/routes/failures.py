@@ -1,0 +1,41 @@
+"""Failed jobs as a whole: what went wrong how often, and trying many of them again."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from flask import Response
+
+from tasks.rendering import API_BASE
+from tasks.store import JobQuery
+from web.http.openapi import Blueprint
+from web.http.responses import json_answer, json_bytes
+from web.schemas.answers import FailuresSchema, RetriedSchema
+from web.schemas.queries import RetrySchema
+from web.services import caller, services
+
+blueprint = Blueprint(
+    "failures", __name__, url_prefix=f"{API_BASE}/failures", description="Failed jobs as a whole."
+)
+
+
+@blueprint.route("")
+@blueprint.response(200, FailuresSchema)
+@blueprint.refusals(401, 403, 503)
+def summary() -> Response:
+    """Tell what the newest failed jobs (up to 2,000) failed of, the most frequent first.
+
+    The jobs themselves: `GET /jobs?state=failed&error_code=…`.
+    """
+    groups = services().store.failures(caller().owner)
+    return json_answer(json_bytes({"failures": [asdict(group) for group in groups]}))
+
+
+@blueprint.route("/retry", methods=["POST"])
+@blueprint.arguments(RetrySchema)
+@blueprint.response(202, RetriedSchema)
+@blueprint.refusals(400, 401, 403, 413, 415, 503)
+def retry(query: JobQuery) -> Response:
+    """Run failed jobs again, the newest first: those of a kind, a code or a batch, or any."""
+    retried = services().dispatcher.retry_failed(query, caller().owner)
+    return json_answer(json_bytes({"retried": retried}), 202)

@@ -1,0 +1,133 @@
+"""Whether the process lives, can serve, and how the whole system does."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from flask import Response
+
+from tasks.errors import StoreUnavailable
+from tasks.store import WorkerReport
+from web.http.openapi import Blueprint
+from web.http.responses import json_answer, json_bytes
+from web.schemas.answers import HealthSchema
+from web.services import Services, services
+from web.version import VERSION
+
+log = logging.getLogger(__name__)
+
+blueprint = Blueprint("health", __name__, description="Probes.")
+
+HEALTHY, DEGRADED, UNHEALTHY = "healthy", "degraded", "unhealthy"
+_TOOLS = ("ffmpeg", "yt_dlp")
+Service = dict[str, Any]
+
+
+@blueprint.route("/livez")
+@blueprint.response(200)
+def live() -> Response:
+    """Tell that the process answers at all."""
+    return json_answer(json_bytes({"status": "ok"}))
+
+
+@blueprint.route("/readyz")
+@blueprint.response(200)
+@blueprint.alt_response(503, description="A request that needs the part would fail.")
+def ready() -> Response:
+    """Tell whether a submission would be accepted: the store and the storage answer."""
+    kit = services()
+    parts = {"redis": _redis(kit), "storage": _storage(kit)}
+    good = all(part["status"] != UNHEALTHY for part in parts.values())
+    return _answer({"status": "ready" if good else "not ready", "services": parts}, good)
+
+
+@blueprint.route("/health")
+@blueprint.route("/api/v2/system/health")
+@blueprint.response(200, HealthSchema)
+@blueprint.alt_response(503, schema=HealthSchema, description="Jobs cannot be accepted.")
+def health() -> Response:
+    """Tell how every part does. Without a worker it is degraded: jobs are kept, but wait."""
+    kit = services()
+    parts = _services(kit)
+    states = {part["status"] for part in parts.values()}
+    worst = next(state for state in (UNHEALTHY, DEGRADED, HEALTHY) if state in states)
+    body = {
+        "status": worst,
+        "version": VERSION,
+        "uptime_seconds": round(time.time() - kit.started_at, 3),
+        "services": parts,
+    }
+    return _answer(body, worst != UNHEALTHY)
+
+
+def _answer(body: Mapping[str, Any], good: bool) -> Response:
+    return json_answer(json_bytes(body), 200 if good else 503)
+
+
+def _services(kit: Services) -> dict[str, Service]:
+    redis = _redis(kit)
+    workers: Sequence[WorkerReport] = []
+    if redis["status"] == HEALTHY:
+        try:
+            workers = kit.store.workers()
+        except StoreUnavailable:
+            redis = {"status": UNHEALTHY}
+    return {
+        "redis": redis,
+        **({} if _carries_messages(kit) else {"broker": _broker(kit)}),
+        "workers": _workers(workers),
+        "storage": _storage(kit),
+        **{tool: _tool(tool, workers) for tool in _TOOLS},
+    }
+
+
+def _redis(kit: Services) -> Service:
+    try:
+        kit.store.ping()
+    except StoreUnavailable:
+        return {"status": UNHEALTHY}
+    return {"status": HEALTHY}
+
+
+def _carries_messages(kit: Services) -> bool:
+    """Whether the record store's server is the broker as well."""
+    return kit.settings.broker_url == kit.settings.redis_url
+
+
+def _broker(kit: Services) -> Service:
+    """Without it jobs are accepted, but nobody is told of them until it is back."""
+    try:
+        kit.broker.ping()
+    except StoreUnavailable:
+        return {"status": DEGRADED}
+    return {"status": HEALTHY}
+
+
+def _workers(workers: Sequence[WorkerReport]) -> Service:
+    return {
+        "status": HEALTHY if workers else DEGRADED,
+        "count": len(workers),
+        "running": sum(worker.running for worker in workers),
+        "concurrency": sum(worker.concurrency for worker in workers),
+    }
+
+
+def _storage(kit: Services) -> Service:
+    try:
+        kit.storage.check()
+        free = kit.storage.free_bytes()
+    except OSError as error:
+        reason = f"artifacts cannot be stored: {error.strerror}"
+        log.warning(reason, extra={"values": {"path": str(kit.storage.root)}})
+        return {"status": UNHEALTHY, "reason": reason}
+    low = free < kit.settings.min_free_disk_bytes
+    return {"status": DEGRADED if low else HEALTHY, "free_bytes": free}
+
+
+def _tool(name: str, workers: Sequence[WorkerReport]) -> Service:
+    """A tool is where the workers are; each says which version it has."""
+    versions = sorted({worker.tools[name] for worker in workers if worker.tools.get(name)})
+    return {"status": HEALTHY if versions else DEGRADED, "versions": versions}

@@ -1,0 +1,33 @@
+"""The front door: what this is and where to go on."""
+
+from __future__ import annotations
+
+from flask import Response
+
+from tasks.rendering import API_BASE
+from web.http.openapi import Blueprint
+from web.http.responses import json_answer, json_bytes
+from web.version import VERSION
+
+blueprint = Blueprint("root", __name__, description="The front door.")
+
+_ENDPOINTS = {
+    "jobs": f"{API_BASE}/jobs",
+    "batches": f"{API_BASE}/batches",
+    "artifacts": f"{API_BASE}/artifacts/{{id}}",
+    "events": f"{API_BASE}/events",
+    "health": f"{API_BASE}/system/health",
+    "bottleneck": f"{API_BASE}/system/bottleneck",
+    "metrics": "/metrics",
+    "openapi": f"{API_BASE}/openapi.json",
+    "docs": "/docs",
+}
+
+
+@blueprint.route("/")
+@blueprint.response(200)
+def front_door() -> Response:
+    """Say what answers here."""
+    return json_answer(
+        json_bytes({"name": "clipmill", "version": VERSION, "endpoints": _ENDPOINTS})
+    )

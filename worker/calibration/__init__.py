@@ -1,0 +1,1 @@
+"""A laboratory: measures what jobs take on this machine and fits the memory model to it."""

@@ -1,0 +1,150 @@
+"""Real clips of made videos, run one by one as a job runs them, to see what they take."""
+
+from __future__ import annotations
+
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from tasks.errors import ToolFailed
+from tasks.media import MediaFacts
+from tasks.specs import ClipSpec, Output, Source
+from worker.calibration.samples import Sample, repeated_argv, sample_argv
+from worker.cutting import make_clip, make_thumbnail, way_of
+from worker.kinds.interface import SourceMedia
+from worker.memory.model import Terms
+from worker.memory.need import Need
+from worker.memory.steps import clip_steps, planned
+from worker.process.run import Finished, Limits, Stop, run_process
+from worker.process.tools import Tools
+from worker.pyav.client import run_program
+
+DEADLINE_SECONDS = 600.0
+NO_LIMIT_BYTES = 1 << 40
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One clip to make of one video, a drawn one or a file."""
+
+    sample: Sample | Path
+    mode: str = "encode"
+    output: Output = field(default_factory=Output)
+    threads: int = 1
+    lean: int = 0
+    start: float = 0.73
+    end: float = 2.11
+
+    def __str__(self) -> str:
+        wished = self.output
+        shape = f" {wished.width} wide" if wished.width else ""
+        made = f"{self.mode} {wished.container or ''} {wished.quality}{shape}".replace("  ", " ")
+        steps = f", lean {self.lean}" if self.lean else ""
+        return f"{made}, {self.threads} threads{steps}, of {self._source}"
+
+    @property
+    def _source(self) -> str:
+        return self.sample.name if isinstance(self.sample, Path) else str(self.sample)
+
+    @property
+    def spec(self) -> ClipSpec:
+        """What a client would have asked for."""
+        return ClipSpec(Source(url="file"), self.start, self.end, self.mode, self.output)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a trial took: the most that each of its tools used, in bytes."""
+
+    facts: MediaFacts
+    peaks: dict[str, int]
+    joined: bool  # by copying, if it was to be cut so; not encoded as a whole after all
+    warnings: Sequence[str]
+
+    def steps(self, trial: Trial) -> Mapping[str, Terms]:
+        """The model's words for what was run, by the same names."""
+        way = way_of(trial.spec, self.facts)
+        plan = planned(trial.spec, self.facts, way, trial.threads, trial.lean)
+        return clip_steps(trial.spec, self.facts, plan, joins=self.joined)
+
+    @property
+    def peak_bytes(self) -> int:
+        """The most of all that the clip took; the look at its source belongs to another job."""
+        return max(peak for tool, peak in self.peaks.items() if tool != "probe")
+
+
+class NotingTools(Tools):
+    """Keeps the peak of each tool apart."""
+
+    def __init__(self, folder: Path, limit_bytes: int) -> None:
+        super().__init__(
+            folder, Stop(), Counter(), deadline_seconds=DEADLINE_SECONDS, memory_bytes=limit_bytes
+        )
+        self.peaks: dict[str, int] = {}
+
+    def run(
+        self,
+        tool: str,
+        argv: list[str],
+        limits: Limits,
+        on_line: Callable[[str], None] | None = None,
+    ) -> Finished:
+        finished = super().run(tool, argv, limits, on_line)
+        self.peaks[tool] = max(self.peaks.get(tool, 0), finished.peak_bytes)
+        return finished
+
+
+def run_trial(
+    trial: Trial, folder: Path, *, limit_bytes: int = NO_LIMIT_BYTES, keep: Path | None = None
+) -> Seen:
+    """Make the clip, and leave it at `keep`. A drawn video is kept in `folder` for the next.
+
+    Raises a JobError, as when a tool takes more than `limit_bytes`.
+    """
+    sample = trial.sample
+    path = sample if isinstance(sample, Path) else made_sample(sample, folder)
+    need = Need(limit_bytes, trial.threads, trial.threads, trial.lean)
+    encoded: list[Need] = []
+
+    def reserve_encode() -> Need:
+        encoded.append(need)
+        return need
+
+    with tempfile.TemporaryDirectory(dir=folder) as name:
+        tools = NotingTools(Path(name), limit_bytes)
+        probed = run_program(tools, "probe", {"source": str(path)}, tools.limits())
+        source = SourceMedia(path, MediaFacts.from_dict(probed), "video")
+        cut = make_clip(
+            trial.spec, source, tools, need, reserve_encode,
+            lambda phase: None, lambda done, speed, eta: None,
+        )  # fmt: skip
+        peaks = dict(tools.peaks)
+        if trial.output.thumbnail:
+            pictured = NotingTools(Path(name), limit_bytes)
+            make_thumbnail(cut.path, 0.5, cut.facts, pictured)
+            peaks["thumbnail"] = pictured.peaks["ffmpeg"]
+        if keep is not None:
+            cut.path.rename(keep)
+        return Seen(source.facts, peaks, not encoded, cut.warnings)
+
+
+def made_sample(sample: Sample, folder: Path) -> Path:
+    """The file of a video; it is made once."""
+    path = folder / sample.name
+    if not path.exists():
+        making = path.with_name(f"making-{path.name}")
+        argv = _making(sample, folder, making)
+        limits = Limits(deadline_seconds=DEADLINE_SECONDS)
+        finished = run_process(argv, folder=folder, limits=limits, stop=Stop())
+        if finished.returncode != 0:
+            raise ToolFailed(f"{sample.name} could not be made", {"stderr": finished.stderr_tail})
+        making.rename(path)
+    return path
+
+
+def _making(sample: Sample, folder: Path, target: Path) -> list[str]:
+    if not sample.repeated:
+        return sample_argv(sample, target)
+    return repeated_argv(made_sample(replace(sample, repeated=0), folder), sample.repeated, target)

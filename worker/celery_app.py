@@ -1,0 +1,111 @@
+"""The Celery side of receiving: one task, a pulse, a drain, and a pool of threads."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import warnings
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+from celery import Celery, bootsteps
+from celery.exceptions import SecurityWarning
+from celery.worker import state as celery_state
+
+from config.settings import Settings
+from tasks.broker import TASK_NAME, queue_name
+from tasks.errors import StoreUnavailable
+from worker.process.limits import End
+
+log = logging.getLogger(__name__)
+
+# A job that ends does not wake Celery's loop; by itself it looks for a free place once a second.
+PULSE_SECONDS = 0.1
+
+
+class Pulse:
+    """Keeps Celery's event loop awake and counts its rounds: then messages are heard."""
+
+    def __init__(self) -> None:
+        self.beats = 0
+
+    def beat(self) -> None:
+        """The loop has come by."""
+        self.beats += 1
+
+    def felt_by(self, celery: Celery) -> None:
+        """Have the consumer beat. After each lost connection its timers must be set anew."""
+        beat = self.beat
+
+        class Beating(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery ships no types
+            requires = ("celery.worker.consumer.tasks:Tasks",)
+
+            def start(self, consumer: Any) -> None:
+                consumer.timer.call_repeatedly(PULSE_SECONDS, beat)
+
+        celery.steps["consumer"].add(Beating)
+
+
+def register_task(
+    celery: Celery, run_next: Callable[[str], object], draining: threading.Event
+) -> None:
+    """The one Celery task: a message of a kind runs the next ready job of that kind."""
+
+    def run(self: Any, job_id: str) -> None:
+        kind = self.request.delivery_info["routing_key"].rpartition(".")[2]
+        if draining.is_set():
+            return  # the record stays ready; the housekeeper of another worker sends again
+        try:
+            run_next(kind)
+        except StoreUnavailable as error:
+            log.warning("the store went away under a job: %s", error.message)
+        except BaseException:
+            # Whatever leaves a task of the threads pool costs the worker a slot for good.
+            log.exception("a job escaped its runner")
+
+    celery.task(run, name=TASK_NAME, bind=True)
+
+
+def drain(
+    draining: threading.Event, grace_seconds: float, stop_all: Callable[[End], None]
+) -> Callable[[int, FrameType | None], None]:
+    """The signal handler: take nothing more, let jobs end within the grace, give the rest back."""
+
+    def on_signal(signum: int, frame: FrameType | None) -> None:
+        hurry = draining.is_set()
+        draining.set()
+        grace = 0.0 if hurry else grace_seconds
+        celery_state.should_stop = 0
+        timer = threading.Timer(grace, stop_all, [End.SHUTDOWN])
+        timer.daemon = True
+        timer.start()
+
+    return on_signal
+
+
+def make_worker(celery: Celery, settings: Settings) -> Any:
+    """Celery's own worker, with nothing switched on that we do not need."""
+    with warnings.catch_warnings():
+        # It warns of root because of pickled messages; we take JSON alone.
+        warnings.simplefilter("ignore", SecurityWarning)
+        return celery.Worker(
+            pool="threads",
+            concurrency=settings.worker_concurrency,
+            queues=[queue_name(kind) for kind in settings.queues],
+            without_gossip=True,
+            without_mingle=True,
+            without_heartbeat=True,
+            loglevel="WARNING",
+            quiet=True,
+        )
+
+
+def start_all_threads(pool: Any, count: int) -> None:
+    """Have every thread now: Celery gives up when the machine has none to give later.
+
+    Each waits until all are there, so that none does the work of two.
+    """
+    together = threading.Barrier(count)
+    for _ in range(count):
+        pool.executor.submit(together.wait)

@@ -1,0 +1,1 @@
+"""One job from its lease to its end: admission, claim, attempt, publishing, record."""

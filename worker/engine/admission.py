@@ -1,0 +1,96 @@
+"""Where jobs wait for memory and cores: here, unless a worker is there that serves them better."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+from tasks.errors import ExceedsMemoryBudget
+from tasks.job import Job, WaitReason
+from tasks.metrics.counters import observed
+from worker.engine.budget import Budget, NoRoomYet, Reservation, Wait
+from worker.engine.lease import Held
+from worker.engine.peers import Others
+from worker.engine.preconditions import NotNow
+from worker.memory.need import Need
+
+# How long a job waits here before another worker gets the chance, if one has room.
+PATIENCE_SECONDS = 30.0
+# How long a job that only a larger worker can run is not to be taken here again.
+TOO_LARGE_SECONDS = 5.0
+
+
+class Admission:
+    """Lets jobs into the budget, and tells them and their records what they wait for."""
+
+    def __init__(self, budget: Budget, others: Others) -> None:
+        self.budget = budget
+        self._others = others
+
+    def leave_to_larger(self, job: Job, need: Need) -> None:
+        """Raises NotNow for a job that can never run here, while a larger worker may run it."""
+        if self._is_for_larger(job, max(need.memory_bytes, job.memory_floor_bytes)):
+            raise NotNow(TOO_LARGE_SECONDS, ExceedsMemoryBudget.code, WaitReason.MEMORY)
+
+    @contextmanager
+    def room_for(self, held: Held, need: Need) -> Iterator[Reservation]:
+        """Memory and cores for the block. Raises as `Budget.reserve` does."""
+        with ExitStack() as room:
+            with _wait_counted(held):
+                wait = self._wait(held, need)
+                reservation = self.budget.reserve(need.memory_bytes, need.cores, wait=wait)
+                held_now = room.enter_context(reservation)
+            yield held_now
+
+    def exchange(self, held: Held, room: Reservation, need: Need, seconds_left: float) -> None:
+        """More room for an attempt that needs it, whose tool has ended before.
+
+        Raises NoRoomYet: the job goes back, and reserves so much from the beginning next time.
+        """
+        wait = self._wait(held, need, seconds_left)
+        try:
+            if self._is_for_larger(held.job, need.memory_bytes):
+                raise NoRoomYet(held.job.overtaken)
+            with _wait_counted(held):
+                room.exchange(need.memory_bytes, need.cores, wait=wait)
+        except NoRoomYet:
+            held.change(lambda job: job.needing(need.memory_bytes))
+            raise
+        if held.job.wait_reason is not None:
+            held.change(lambda job: job.waiting_for(None))
+
+    def _is_for_larger(self, job: Job, need_bytes: int) -> bool:
+        """Whether this can never fit here, and a worker with more memory is there to decide it.
+
+        Any with more: what it has learned may differ, and of those who refuse the largest fails it.
+        """
+        own_bytes = self.budget.total_bytes
+        return need_bytes > own_bytes and self._others.largest_budget(job.kind) > own_bytes
+
+    def _wait(self, held: Held, need: Need, most_seconds: float = math.inf) -> Wait:
+        until = time.monotonic() + most_seconds
+        return Wait(
+            PATIENCE_SECONDS,
+            given_up=lambda: held.stop.reason is not None or time.monotonic() >= until,
+            on_wait=lambda: self._tell_wait(held, need),
+            elsewhere=lambda: self._others.could_begin(held.job.kind, need.memory_bytes),
+            overtaken=held.job.overtaken,
+        )
+
+    def _tell_wait(self, held: Held, need: Need) -> None:
+        has_bytes = self.budget.has_bytes(need.memory_bytes)
+        reason = WaitReason.CONCURRENCY if has_bytes else WaitReason.MEMORY
+        held.change(lambda job: job.waiting_for(reason))
+
+
+@contextmanager
+def _wait_counted(held: Held) -> Iterator[None]:
+    """How long a job waits for room is counted, whatever comes of it."""
+    began = time.monotonic()
+    try:
+        yield
+    finally:
+        waited = time.monotonic() - began
+        held.counters.update(observed("admission_wait_seconds", waited))

@@ -1,0 +1,227 @@
+"""What this machine offers to one attempt of a job: the `Machine` of worker.kinds.interface."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from config.machine import cpu_count
+from config.settings import Settings
+from tasks.addresses import resolve_and_check
+from tasks.errors import ArtifactExpired, SourceFailed, TooLong
+from tasks.job import Job
+from tasks.media import MediaFacts
+from tasks.specs import ClipSpec, DownloadSpec
+from tasks.storage import Storage
+from tasks.store import Store, StoredArtifact
+from tasks.tracing.context import NO_TRACING, Tracing
+from worker import ytdlp
+from worker.cutting import make_clip, make_thumbnail
+from worker.engine.lease import Held
+from worker.engine.publishing import main_artifact_of
+from worker.engine.usage import Usage
+from worker.kinds.file_names import suffix_of
+from worker.kinds.interface import Cut, Fetched, SourceMedia
+from worker.memory.estimate import GUARD_BYTES, need_of
+from worker.memory.need import Need
+from worker.memory.peaks import Peaks
+from worker.memory.table import Table, shipped_table
+from worker.process.cgroups import Groups
+from worker.process.tools import Tools
+from worker.pyav.client import run_program
+
+PROBE_SECONDS = 30.0
+EXTRACT_SECONDS = 120.0
+
+# Gives back what an attempt holds of the budget and waits for this instead, for so many seconds.
+Exchange = Callable[[Need, float], None]
+
+
+@dataclass(frozen=True)
+class Toolbox:
+    """What all attempts on this machine share."""
+
+    settings: Settings
+    store: Store
+    storage: Storage
+    jobs_in_hand: Callable[[], int]
+    tracing: Tracing = NO_TRACING
+    peaks: Peaks = field(default_factory=Peaks)
+    table: Table = field(default_factory=shipped_table)
+    groups: Groups | None = None
+
+    @property
+    def budget_bytes(self) -> int:
+        """What all attempts on this machine may use together."""
+        return self.settings.memory_budget_bytes
+
+    def need_of(self, job: Job, *, joins: bool = True) -> Need:
+        """The memory and threads to run a job with. Raises SourceFailed when its source is gone.
+
+        What an earlier attempt has shown counts more than any estimate. `joins`: see `estimate`.
+        """
+        need = self.estimate(job, joins=joins)
+        floor = min(job.memory_floor_bytes, self.budget_bytes)
+        return replace(need, memory_bytes=max(need.memory_bytes, floor))
+
+    def estimate(self, job: Job, *, joins: bool) -> Need:
+        """What a job of its kind takes; `joins` while a clip may still be cut by copying."""
+        source = self.source_of(job) if job.depends_on and job.kind == "clip" else None
+        facts = MediaFacts.from_dict(source.facts) if source and source.facts else None
+        others = max(0, self.jobs_in_hand() - 1)
+        return need_of(
+            job.spec,
+            facts,
+            budget_bytes=self.budget_bytes,
+            idle_cores=max(1, cpu_count() - others),
+            joins=joins,
+            factor=self.peaks.factor,
+            table=self.table,
+        )
+
+    def source_of(self, job: Job) -> StoredArtifact:
+        """The artifact that the job takes as its source. Raises SourceFailed."""
+        artifact = main_artifact_of(self.store, job.depends_on) if job.depends_on else None
+        if artifact is None:
+            raise SourceFailed("the source of this job is gone", {"job_id": job.depends_on})
+        return artifact
+
+    def machine(self, held: Held, folder: Path, need: Need, exchange: Exchange) -> JobMachine:
+        """The tools of one attempt of one job."""
+        return JobMachine(self, held, folder, need, exchange)
+
+    def tools(self, folder: Path, held: Held, need: Need) -> Tools:
+        """The tools of one attempt, which may use what it has reserved and no more."""
+        return Tools(
+            folder,
+            held.stop,
+            held.counters,
+            deadline_seconds=self.settings.job_deadline_seconds,
+            memory_bytes=need.memory_bytes - GUARD_BYTES,
+            groups=self.groups,
+            tracing=self.tracing,
+        )
+
+
+class JobMachine:
+    """The tools of one attempt of one job."""
+
+    def __init__(
+        self, toolbox: Toolbox, held: Held, folder: Path, need: Need, exchange: Exchange
+    ) -> None:
+        self._toolbox = toolbox
+        self._held = held
+        self._need = need
+        self._exchange = exchange
+        self._tools = toolbox.tools(folder, held, need)
+
+    def account(self, *, stopped: bool = False) -> Usage:
+        """What the attempt took, noted for later estimates; `stopped` for taking too much.
+
+        Of one that was stopped only what was weighed is noted: that a tool says it had no memory
+        may have other reasons, and others may have put the words in its mouth.
+        """
+        peak_bytes = self._tools.peak_bytes
+        usage = Usage(peak_bytes, self._need.estimate_bytes or self._need.memory_bytes)
+        if least_bytes := self._tools.stopped_at_bytes if stopped else peak_bytes:
+            seen = max(peak_bytes, least_bytes)
+            self._toolbox.peaks.note(self._need, seen, stopped=stopped)
+        if peak_bytes:
+            self._held.counters.update(usage.counters(self._held.job.kind))
+        return usage
+
+    def extract(self, url: str, playlist_items: int) -> Mapping[str, Any]:
+        """The contract's `info` of a page."""
+        self._enter("extracting")
+        resolve_and_check(url, self._toolbox.settings.allowed_networks)
+        return ytdlp.extract(
+            url,
+            playlist_items=playlist_items,
+            folder=self._tools.folder,
+            run=self._tools.runner("yt-dlp"),
+            limits=self._tools.limits(EXTRACT_SECONDS),
+        )
+
+    def download(self, spec: DownloadSpec) -> Fetched:
+        """Fetch the media of a page, and see that it is media and not too long."""
+        url = spec.source.url
+        assert url is not None  # the planner takes no other source for this kind
+        self._enter("downloading")
+        settings = self._toolbox.settings
+        resolve_and_check(url, settings.allowed_networks)
+        found = ytdlp.download(
+            url,
+            quality=spec.quality,
+            container=spec.container,
+            folder=self._tools.folder,
+            run=self._tools.runner("yt-dlp"),
+            limits=self._tools.limits(),
+            max_bytes=settings.max_download_bytes,
+            max_duration_seconds=settings.max_duration_seconds,
+            on_progress=self._on_download,
+        )
+        facts = self._probe(found.path)
+        self._check_duration(facts)
+        path = found.path.rename(found.path.with_suffix(suffix_of(facts, found.path.suffix)))
+        return Fetched(path, facts, found.info, found.warnings)
+
+    def source(self) -> SourceMedia:
+        """The file that the job's source delivered."""
+        artifact = self._toolbox.source_of(self._held.job)
+        try:
+            path = self._toolbox.storage.path(artifact.storage_key)
+        except ArtifactExpired as error:
+            raise SourceFailed("the source's file is no longer kept") from error
+        self._toolbox.store.artifact_used(artifact.id)
+        if not self._toolbox.storage.has(artifact.storage_key, artifact.size_bytes):
+            raise SourceFailed("the source's file has been changed")
+        facts = MediaFacts.from_dict(artifact.facts) if artifact.facts else self._probe(path)
+        return SourceMedia(path, facts, Path(artifact.filename).stem)
+
+    def cut(self, spec: ClipSpec, source: SourceMedia) -> Cut:
+        """Cut a range out of a file and check the result."""
+        return make_clip(
+            spec,
+            source,
+            self._tools,
+            self._need,
+            self._reserve_encode,
+            self._enter,
+            self._held.progress,
+        )
+
+    def thumbnail(self, cut: Cut) -> Path:
+        """A small picture of the middle of a clip."""
+        middle = (cut.facts.duration_seconds or 0.0) / 2
+        return make_thumbnail(cut.path, middle, cut.facts, self._tools)
+
+    def _reserve_encode(self) -> Need:
+        """Room for the whole encode, after it has turned out that nothing can be copied."""
+        need = self._toolbox.need_of(self._held.job, joins=False)
+        self._exchange(need, self._tools.seconds_left)
+        self._need = need
+        self._tools.memory_bytes = need.memory_bytes - GUARD_BYTES
+        return need
+
+    def _probe(self, path: Path) -> MediaFacts:
+        spec = {"source": str(path)}
+        return MediaFacts.from_dict(
+            run_program(self._tools, "probe", spec, self._tools.limits(PROBE_SECONDS))
+        )
+
+    def _check_duration(self, facts: MediaFacts) -> None:
+        # Direct files and some manifests do not tell beforehand how long they are.
+        longest = self._toolbox.settings.max_duration_seconds
+        if facts.duration_seconds is not None and facts.duration_seconds > longest:
+            raise TooLong("the source is longer than allowed", {"max_seconds": longest})
+
+    def _enter(self, phase: str) -> None:
+        self._held.change(lambda job: job.entered(phase))
+
+    def _on_download(
+        self, fraction: float | None, speed: float | None, eta_seconds: float | None
+    ) -> None:
+        # Storing and probing come after the last byte.
+        self._held.progress(0.98 * (fraction or 0.0), speed, eta_seconds)

@@ -1,0 +1,96 @@
+"""Room on the disks: promised to jobs before they start, and watched while they run.
+
+Jobs work on one disk, and artifacts may be kept on another: neither may run full.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Self
+
+from tasks.storage import Storage
+from worker.periodic import Rounds
+from worker.process.limits import End, Stop
+
+log = logging.getLogger(__name__)
+
+LOOK_SECONDS = 1.0
+
+
+class NoRoomOnDisk(Exception):
+    """A job that starts now would take the last room."""
+
+
+def free_bytes_in(storage: Storage) -> int:
+    """How much room artifacts have. One that is gone or read-only has none, and may come back."""
+    try:
+        return storage.free_bytes() if os.access(storage.root, os.W_OK) else 0
+    except OSError:
+        return 0
+
+
+class Disk(Rounds):
+    """Lets jobs start while enough stays free, and stops the youngest when it does not."""
+
+    def __init__(
+        self, work_bytes: Callable[[], int], storage_bytes: Callable[[], int], least_bytes: int
+    ) -> None:
+        super().__init__("disk watch", LOOK_SECONDS)
+        self.work_bytes = work_bytes
+        self.storage_bytes = storage_bytes
+        self._least_bytes = least_bytes
+        self._promised = 0
+        self._running: list[Stop] = []
+        self._lock = threading.Lock()
+
+    @classmethod
+    def under(cls, work_folder: Path, storage: Storage, least_bytes: int) -> Self:
+        """The disks of a worker, asked anew each time."""
+        return cls(
+            lambda: shutil.disk_usage(work_folder).free,
+            lambda: free_bytes_in(storage),
+            least_bytes,
+        )
+
+    @contextmanager
+    def room(self, need_bytes: int, stop: Stop) -> Iterator[None]:
+        """Room for the block, which others cannot have meanwhile. Raises NoRoomOnDisk.
+
+        `stop` gets End.DISK when the disk runs full all the same.
+        """
+        # Not under the lock: it may be the disk of another machine, which takes its time.
+        if self.storage_bytes() < max(1, self._least_bytes):
+            raise NoRoomOnDisk
+        with self._lock:
+            if self._least_bytes and self._left() < need_bytes:
+                raise NoRoomOnDisk
+            self._promised += need_bytes
+            self._running.append(stop)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._promised -= need_bytes
+                self._running.remove(stop)
+
+    def round(self) -> None:
+        """Stop the job that began last when half of what shall stay free is gone.
+
+        Where artifacts are nothing grows before a job's end, and an end may still fit.
+        """
+        with self._lock:
+            if self.work_bytes() >= self._least_bytes // 2:
+                return
+            going = [stop for stop in self._running if stop.reason is None]
+            if going:
+                log.warning("the disk runs full: one job has to stop")
+                going[-1].request(End.DISK)
+
+    def _left(self) -> int:
+        return self.work_bytes() - self._promised - self._least_bytes

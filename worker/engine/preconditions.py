@@ -1,0 +1,125 @@
+"""What must hold before a job may start, besides memory: its site wants us, the disk has room.
+
+A job for which it does not hold waits in the queue; no attempt is counted.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from urllib.parse import urlsplit
+
+from tasks.errors import JobError, SiteThrottled
+from tasks.job import Job, WaitReason
+from tasks.store import Store
+from tasks.store.sites import FIRST_PAUSE_SECONDS, PROBE_SECONDS
+from worker.engine.disk import Disk, NoRoomOnDisk
+from worker.engine.lease import Held
+
+MIB = 1024**2
+DISK_PAUSE_SECONDS = 15.0
+# Nobody knows a download's size before it starts; the watch on the disk sees to the rest.
+_ROOM_BYTES = {"extract": 1 * MIB, "download": 64 * MIB, "clip": 32 * MIB}
+# How many sites a report names.
+MOST_SITES = 20
+
+
+class NotNow(Exception):
+    """The job shall be tried again after `seconds`; `why` is for its timeline."""
+
+    def __init__(self, seconds: float, why: str, reason: WaitReason = WaitReason.RETRY) -> None:
+        super().__init__(why)
+        self.seconds = seconds
+        self.why = why
+        self.reason = reason
+
+
+class Conditions:
+    """Asked before each attempt, and told how it ended."""
+
+    def __init__(self, store: Store, disk: Disk) -> None:
+        self._store = store
+        self._disk = disk
+        self._throttles = Throttles()
+
+    @property
+    def throttled_sites(self) -> tuple[str, ...]:
+        """Sites that hold up jobs of this worker now."""
+        return self._throttles.sites()
+
+    @contextmanager
+    def met(self, held: Held) -> Iterator[Callable[[], None]]:
+        """Room on the disk inside the block, and a site that is not to be spared. Raises NotNow.
+
+        What the block gets is to be called when it has waited for something else: it looks at the
+        site again if that was long, and may raise NotNow as well.
+        """
+        host = host_of(held.job)
+        try:
+            with self._disk.room(_ROOM_BYTES[held.job.kind], held.stop):
+                self._ask_for_site(host)
+                yield partial(self._ask_again, host, time.monotonic())
+        except NoRoomOnDisk:
+            raise NotNow(DISK_PAUSE_SECONDS, "storage_full") from None
+
+    def _ask_again(self, host: str | None, asked_at: float) -> None:
+        # Who is the one to try after a pause is so for that long, and would wait for himself.
+        if time.monotonic() - asked_at > PROBE_SECONDS:
+            self._ask_for_site(host)
+
+    def _ask_for_site(self, host: str | None) -> None:
+        pause = self._store.site_pause(host) if host else 0.0
+        if pause:
+            self._throttles.note(host or "", pause + PROBE_SECONDS)
+            # Those who waited together must not come together.
+            raise NotNow(pause + random.uniform(0.0, 3.0), "site_throttled")  # noqa: S311
+
+    def failed(self, job: Job, error: JobError) -> None:
+        """An attempt has failed."""
+        host = host_of(job)
+        if host and isinstance(error, SiteThrottled):
+            self._throttles.note(host, FIRST_PAUSE_SECONDS + PROBE_SECONDS)
+            self._store.site_refused(host)
+
+    def succeeded(self, job: Job) -> None:
+        """A job has succeeded."""
+        host = host_of(job)
+        if host:
+            self._throttles.forget(host)
+            self._store.site_served(host)
+
+
+def host_of(job: Job) -> str | None:
+    """The site that the job itself asks; a clip asks none, since its download did."""
+    url = job.spec.source.url
+    return urlsplit(url).hostname if url is not None and job.kind != "clip" else None
+
+
+class Throttles:
+    """Sites that this worker leaves alone, since they asked us to come less often. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._until: dict[str, float] = {}
+
+    def note(self, host: str, seconds: float) -> None:
+        """A job was held up by this site, which is to be left alone for so long."""
+        with self._lock:
+            self._until[host] = time.monotonic() + seconds
+
+    def forget(self, host: str) -> None:
+        """It answers as it should."""
+        with self._lock:
+            self._until.pop(host, None)
+
+    def sites(self) -> tuple[str, ...]:
+        """Their host names, those that are left alone for longest before others."""
+        now = time.monotonic()
+        with self._lock:
+            self._until = {host: until for host, until in self._until.items() if until > now}
+            longest = sorted(self._until, key=self._until.__getitem__, reverse=True)
+        return tuple(longest[:MOST_SITES])

@@ -1,0 +1,204 @@
+"""From an attempt's files to published artifacts, and from earlier artifacts to a new answer."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import partial
+from hashlib import sha256
+from typing import Any
+
+from tasks.errors import ArtifactExpired, JobError, NotFound, StoreUnavailable
+from tasks.ids import IdMaker
+from tasks.job import Job, JobState
+from tasks.media import MediaFacts
+from tasks.metrics.counters import counter_name
+from tasks.planning import new_enough
+from tasks.rendering import API_BASE
+from tasks.specs import ClipSpec, spec_to_dict
+from tasks.storage import Storage
+from tasks.store import Extras, Store, StoredArtifact
+from worker.engine.cleanup import remove_in_the_end
+from worker.engine.lease import Held
+from worker.engine.usage import NOTHING_USED, Usage
+from worker.kinds.file_names import media_type
+from worker.kinds.interface import Outcome, ProducedFile
+
+
+@dataclass(frozen=True)
+class Artifacts:
+    """Published files with what a result says of them."""
+
+    stored: Sequence[StoredArtifact]
+    new: bool
+    values: dict[str, Any]
+    warnings: Sequence[str]
+    cache_key: str | None
+    counters: Counter[str] = field(default_factory=Counter)
+
+    def result(self, usage: Usage = NOTHING_USED) -> dict[str, Any]:
+        """The job's `result`."""
+        return {
+            "artifacts": [public_artifact(item) for item in self.stored],
+            "warnings": list(self.warnings),
+            **usage.shown(),
+            **self.values,
+        }
+
+    def extras(self) -> Extras:
+        """What is written together with the job's success."""
+        return Extras(
+            counters=self.counters,
+            artifacts=[(item, self.new) for item in self.stored],
+            cache_key=self.cache_key if self.new else None,
+        )
+
+
+class Publisher:
+    """Brings files into storage and finds what is there already.
+
+    A download answers others for `reuse_seconds`, however long its file is kept.
+    """
+
+    def __init__(self, store: Store, storage: Storage, reuse_seconds: float) -> None:
+        self._store = store
+        self._storage = storage
+        self._reuse_seconds = reuse_seconds
+        self._new_id = IdMaker()
+
+    @contextmanager
+    def published(self, held: Held, outcome: Outcome) -> Iterator[Artifacts]:
+        """The outcome's files in storage; they go again when the block fails.
+
+        Unless it fails with StoreUnavailable: then the record may show them already. Should it
+        not, the housekeeper finds them by the keys that were written down before.
+        """
+        named = [(self._new_id(), file) for file in outcome.files]
+        keys = [self._storage.key_for(id_, file.path.suffix[1:].lower()) for id_, file in named]
+        held.change(lambda job: job.storing(keys))
+        try:
+            stored = [self._put(held.job, id_, file) for id_, file in named]
+            yield Artifacts(
+                stored=stored,
+                new=True,
+                values=dict(outcome.values),
+                warnings=outcome.warnings,
+                cache_key=self._cache_key(held.job),
+                counters=_counters_of(held.job, outcome, stored),
+            )
+        except StoreUnavailable:
+            raise
+        except BaseException:
+            for key in keys:
+                remove_in_the_end(partial(self._storage.delete, key))
+            raise
+
+    def answer_for(self, job: Job) -> Artifacts | None:
+        """What an equal job of the same owner produced, if all of it is still there."""
+        cache_key = self._cache_key(job)
+        earlier = self._store.cached(cache_key) if cache_key else None
+        if earlier is None or earlier.state is not JobState.SUCCEEDED or earlier.result is None:
+            return None
+        if job.fingerprint is not None and not new_enough(earlier, job, self._reuse_seconds):
+            return None
+        try:
+            stored = [self._store.artifact(item["id"]) for item in earlier.result["artifacts"]]
+        except (NotFound, ArtifactExpired):
+            return None
+        if not all(self._storage.has(item.storage_key, item.size_bytes) for item in stored):
+            return None
+        values = {k: v for k, v in earlier.result.items() if k not in _OF_ONE_RUN}
+        if "deduplicated" in values:
+            values["deduplicated"] = True
+        hits = Counter({counter_name("cache_hits_total", cache=job.kind): 1})
+        warnings = earlier.result["warnings"]
+        return Artifacts(stored, False, values, warnings, cache_key, hits)
+
+    def retry_extras(self, job: Job, error: JobError) -> Extras:
+        """The numbers of a retry."""
+        name = counter_name("job_retries_total", kind=job.kind, code=error.code)
+        return Extras(counters=Counter({name: 1}), why=error.code)
+
+    def _put(self, job: Job, artifact_id: str, file: ProducedFile) -> StoredArtifact:
+        stored = self._storage.put(file.path, artifact_id, file.path.suffix[1:].lower())
+        return StoredArtifact(
+            id=artifact_id,
+            job_id=job.id,
+            owner=job.owner,
+            storage_key=stored.key,
+            filename=file.name,
+            media_type=media_type(file.name),
+            size_bytes=stored.size_bytes,
+            sha256=stored.sha256,
+            role=file.role,
+            facts=file.facts.to_dict() if file.facts else None,
+        )
+
+    def _cache_key(self, job: Job) -> str | None:
+        """Equal for work with the same result: what is asked, of the same bytes, by one owner."""
+        if job.fingerprint is not None:
+            return f"download:{job.fingerprint}"
+        if not isinstance(job.spec, ClipSpec) or job.depends_on is None:
+            return None
+        source = main_artifact_of(self._store, job.depends_on)
+        if source is None:
+            return None
+        asked = spec_to_dict(replace(job.spec, source=type(job.spec.source)()))
+        text = json.dumps([job.owner, source.sha256, source.filename, asked], sort_keys=True)
+        return f"clip:{sha256(text.encode()).hexdigest()}"
+
+
+_OF_ONE_RUN = frozenset({"artifacts", "warnings", *NOTHING_USED.shown()})
+
+
+def main_artifact_of(store: Store, job_id: str) -> StoredArtifact | None:
+    """The file that another job takes as its source; None if there is none (any more)."""
+    try:
+        job = store.job(job_id)
+        artifacts = (job.result or {}).get("artifacts", [])
+        main = next((item for item in artifacts if item["role"] == "main"), None)
+        return store.artifact(main["id"]) if main else None
+    except (NotFound, ArtifactExpired):
+        return None
+
+
+def public_artifact(artifact: StoredArtifact) -> dict[str, Any]:
+    """The artifact as a result lists it."""
+    facts = MediaFacts.from_dict(artifact.facts) if artifact.facts else None
+    video = facts.video if facts else None
+    sound = facts.audio[0] if facts and facts.audio else None
+    return {
+        "id": artifact.id,
+        "name": artifact.filename,
+        "role": artifact.role,
+        "media_type": artifact.media_type,
+        "size_bytes": artifact.size_bytes,
+        "sha256": artifact.sha256,
+        "duration_seconds": facts.duration_seconds if facts else None,
+        "width": video.width if video else None,
+        "height": video.height if video else None,
+        "video_codec": video.codec if video else None,
+        "audio_codec": sound.codec if sound else None,
+        "url": f"{API_BASE}/artifacts/{artifact.id}",
+    }
+
+
+def _counters_of(job: Job, outcome: Outcome, stored: Sequence[StoredArtifact]) -> Counter[str]:
+    """What a finished job adds to the numbers, besides its state."""
+    numbers: Counter[str] = Counter()
+    main = next((file for file in outcome.files if file.role == "main"), None)
+    if main and main.facts and main.facts.duration_seconds:
+        name = counter_name("media_seconds_total", kind=job.kind)
+        numbers[name] = main.facts.duration_seconds  # type: ignore[assignment]  # a float total
+    if job.kind == "download":
+        numbers["bytes_downloaded_total"] = sum(item.size_bytes for item in stored)
+    for how in ("encoded", "copied"):
+        frames = outcome.values.get(f"frames_{how}")
+        if frames:
+            numbers[counter_name("clip_frames_total", how=how)] = frames
+    if job.kind in {"download", "clip"}:
+        numbers[counter_name("cache_misses_total", cache=job.kind)] = 1
+    return numbers

@@ -1,0 +1,241 @@
+"""One job, from the message to its final state. Read `run_next` from top to bottom."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from functools import partial
+
+from config.logs import log_context
+from tasks.dependents import Settlement
+from tasks.errors import JobError, MemoryExceeded, SourceFailed, StoreUnavailable
+from tasks.job import Failure, Job, JobState
+from tasks.store import ArtifactGone, CancelRequested, Extras, LeaseLost, Store
+from tasks.tracing.context import NO_TRACING, Note, Tracing
+from worker.engine.admission import Admission
+from worker.engine.attempt import JobMachine, Toolbox
+from worker.engine.budget import NoRoomYet, Reservation
+from worker.engine.lease import Heartbeat, Held
+from worker.engine.lost_source import source_again
+from worker.engine.preconditions import DISK_PAUSE_SECONDS, Conditions, NotNow
+from worker.engine.publishing import Publisher
+from worker.engine.retry import delay_before_retry
+from worker.engine.unexpected import as_job_error
+from worker.engine.usage import Usage
+from worker.engine.workspace import WorkFolder
+from worker.kinds import run_kind
+from worker.kinds.interface import Outcome
+from worker.memory.need import Need
+from worker.process.limits import End, Stopped
+
+log = logging.getLogger(__name__)
+
+# How many times as much an attempt may use after one that was stopped for using too much.
+MORE_MEMORY = 3
+
+
+class Runner:
+    """Runs jobs, one in each calling thread."""
+
+    def __init__(
+        self,
+        store: Store,
+        settlement: Settlement,
+        publisher: Publisher,
+        admission: Admission,
+        conditions: Conditions,
+        heartbeat: Heartbeat,
+        toolbox: Toolbox,
+        work_folder: WorkFolder,
+        tracing: Tracing = NO_TRACING,
+    ) -> None:
+        self._store = store
+        self._settlement = settlement
+        self._publisher = publisher
+        self._admission = admission
+        self._budget = admission.budget
+        self._conditions = conditions
+        self._heartbeat = heartbeat
+        self._toolbox = toolbox
+        self._work_folder = work_folder
+        self._tracing = tracing
+
+    def run_next(self, kind: str) -> bool:
+        """Take the next ready job of a kind and bring it to its end; False when there is none.
+
+        Nothing but StoreUnavailable leaves here: the job then stays with its lease, and is
+        found by the housekeeper when that has expired.
+        """
+        lease = self._store.take(kind)
+        if lease is None:
+            return False
+        with log_context(job=lease.job.id, kind=kind), self._heartbeat.holding(lease) as held:
+            try:
+                self._admit(held)
+            except LeaseLost:
+                log.warning("the job is in other hands now; nothing was written")
+            except CancelRequested:
+                self._cancel(held)
+        return True
+
+    def _admit(self, held: Held) -> None:
+        """Wait for memory, then run; whatever goes wrong becomes the job's own end."""
+        try:
+            self._answer_or_run(held)
+        except NoRoomYet as full:
+            self._give_back(held, full.overtaken)
+        except NotNow as not_now:
+            self._postpone(held, not_now)
+        except Stopped as stopped:
+            self._stopped(held, stopped.end)
+        except (LeaseLost, CancelRequested, StoreUnavailable):
+            raise
+        except JobError as error:
+            self._fail(held, error)
+            self._conditions.failed(held.job, error)
+        except BaseException as error:
+            # Also MemoryError and SystemExit: whatever leaves a task costs the worker a slot.
+            self._fail_unexpectedly(held, error)
+
+    def _answer_or_run(self, held: Held) -> None:
+        try:
+            if self._answer_from_storage(held):
+                return
+            need = self._toolbox.need_of(held.job)
+            self._admission.leave_to_larger(held.job, need)
+            with (
+                self._conditions.met(held) as still_met,
+                self._admission.room_for(held, need) as room,
+            ):
+                still_met()
+                self._attempt(held, need, room)
+        except SourceFailed as error:
+            extras = self._publisher.retry_extras(held.job, error)
+            if not source_again(held, self._store, self._settlement, extras):
+                raise
+
+    def _attempt(self, held: Held, need: Need, room: Reservation) -> None:
+        """Claim, run, publish, record: the one place where a job succeeds."""
+        # Before the claim, so that a disk which cannot be written costs no attempt.
+        with self._work_folder.workspace(held.job.id, held.lease.token) as folder:
+            held.change(lambda job: job.started(time.time()))
+            with log_context(attempt=held.job.attempt), self._span(held.job):
+                log.info("started")
+                machine = self._toolbox.machine(
+                    held, folder, need, partial(self._admission.exchange, held, room)
+                )
+                outcome = self._outcome(held, machine, room)
+                self._succeed(held, outcome, machine.account())
+
+    def _outcome(self, held: Held, machine: JobMachine, room: Reservation) -> Outcome:
+        """What the tools made. When they were stopped for memory, the next attempt gets more."""
+        try:
+            return run_kind(held.job.spec, machine)
+        except MemoryExceeded as error:
+            usage = machine.account(stopped=True)
+            needs = {"need_bytes": room.need_bytes, "peak_bytes": usage.peak_bytes}
+            error.detail |= {**needs, "budget_bytes": self._budget.total_bytes}
+            floor = self._next_need_bytes(held.job, room.need_bytes)
+            held.change(lambda job: job.needing(floor))
+            raise
+
+    def _next_need_bytes(self, job: Job, need_bytes: int) -> int:
+        """Several times as much; at last all there is, so that what fits alone succeeds."""
+        if job.attempt + 1 >= job.max_attempts:
+            return self._budget.total_bytes
+        return min(MORE_MEMORY * need_bytes, self._budget.total_bytes)
+
+    def _span(self, job: Job) -> AbstractContextManager[Note]:
+        names = {"clipmill.job.id": job.id, "clipmill.job.kind": job.kind}
+        attempt = {"clipmill.job.attempt": job.attempt}
+        return self._tracing.span(f"job {job.kind}", {**names, **attempt}, parent=job.trace)
+
+    def _succeed(self, held: Held, outcome: Outcome, usage: Usage) -> None:
+        with self._publisher.published(held, outcome) as artifacts:
+            job = held.job.succeeded(time.time(), artifacts.result(usage))
+            held.release(job, artifacts.extras())
+        self._settle(job)
+        self._conditions.succeeded(job)
+
+    def _answer_from_storage(self, held: Held) -> bool:
+        """End the job with what an equal one produced before, if that is still there."""
+        answer = self._publisher.answer_for(held.job)
+        if answer is None:
+            return False
+        held.change(lambda job: job.started(time.time()))
+        job = held.job.succeeded(time.time(), answer.result())
+        try:
+            held.release(job, answer.extras())
+        except ArtifactGone:
+            self._give_back(held)  # removed this moment: the next worker does the work
+        else:
+            self._settle(job)
+        return True
+
+    def _fail(self, held: Held, error: JobError) -> None:
+        """Try again later if that can help, else end the job."""
+        job = held.job
+        if job.state is JobState.QUEUED and error.retryable:
+            # Nothing was tried yet, so nothing is counted: what is away now is waited for.
+            self._postpone(held, NotNow(DISK_PAUSE_SECONDS, error.code))
+            return
+        delay = delay_before_retry(error, job.attempt, job.max_attempts)
+        if delay is None:
+            self._end(held, lambda job, now: job.failed(now, Failure.of(error)))
+            return
+        now = time.time()
+        log.info("will be tried again", extra={"values": {"code": error.code, "delay": delay}})
+        held.release(
+            job.requeued(now, not_before=self._store.now() + delay),
+            self._publisher.retry_extras(job, error),
+        )
+
+    def _fail_unexpectedly(self, held: Held, error: BaseException) -> None:
+        failure = as_job_error(error)
+        if not held.job.state.final:  # else it came after the end, and the housekeeper settles
+            self._fail(held, failure)
+
+    def _cancel(self, held: Held) -> None:
+        try:
+            self._end(held, lambda job, now: job.cancelled(now))
+        except LeaseLost:
+            log.warning("whoever has the job now will cancel it")
+
+    def _stopped(self, held: Held, end: End) -> None:
+        if end is End.CANCELLED:
+            raise CancelRequested
+        if end is End.SHUTDOWN and not held.job.state.final:
+            self._give_back(held)
+        elif end is End.LOST:
+            raise LeaseLost("the lease ran out")
+
+    def _postpone(self, held: Held, not_now: NotNow) -> None:
+        """It may not start yet; it waits where no worker's place is taken."""
+        later = held.job.postponed(self._store.now() + not_now.seconds, not_now.reason)
+        held.release(later, Extras(why=not_now.why))
+        log.info("postponed", extra={"values": {"why": not_now.why, "seconds": not_now.seconds}})
+
+    def _give_back(self, held: Held, overtaken: int = 0) -> None:
+        """Let another worker have the job; an attempt that we cut short does not count."""
+        now, job = time.time(), held.job
+        back = (
+            job.requeued(now, give_attempt_back=True)
+            if job.attempt and job.started_at is not None
+            else job.waiting_for(None)
+        )
+        back = back.passed(overtaken)
+        held.release(back, Extras(why="given back"))
+        self._settlement.publish(back)
+        log.info("given back")
+
+    def _end(self, held: Held, end: Callable[[Job, float], Job]) -> None:
+        job = end(held.job, time.time())
+        held.release(job)
+        self._settle(job)
+
+    def _settle(self, job: Job) -> None:
+        values = {"state": job.state, "code": job.error.code if job.error else None}
+        log.info("ended", extra={"values": values})
+        self._settlement.settle(job)

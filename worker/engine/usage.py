@@ -1,0 +1,41 @@
+"""What an attempt took of memory, beside what was expected of it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+from tasks.metrics.counters import observed
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Bytes at the peak; nothing of both where no tool had to run."""
+
+    peak_bytes: int = 0
+    estimate_bytes: int = 0
+
+    @property
+    def ratio(self) -> float | None:
+        """Observed to expected; None where there is nothing to compare."""
+        if not self.peak_bytes or not self.estimate_bytes:
+            return None
+        return round(self.peak_bytes / self.estimate_bytes, 3)
+
+    def shown(self) -> dict[str, Any]:
+        """The part of a job's `result` that tells it."""
+        return {
+            "peak_memory_bytes": self.peak_bytes,
+            "estimated_memory_bytes": self.estimate_bytes,
+            "memory_ratio": self.ratio,
+        }
+
+    def counters(self, kind: str) -> Counter[str]:
+        """What it adds to the numbers."""
+        if self.ratio is None:
+            return Counter()
+        return observed("memory_estimate_ratio", self.ratio, kind=kind)
+
+
+NOTHING_USED = Usage()

@@ -1,0 +1,134 @@
+"""Running the tools of one attempt: in its folder, under its stop, its deadline and its limits."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from config.machine import visible_cores
+from tasks.errors import DeadlineExceeded, JobError, MemoryExceeded, StorageFull, ToolFailed
+from tasks.metrics.counters import observed
+from tasks.tracing.context import NO_TRACING, Tracing, Value
+from worker.process import rlimits
+from worker.process.cgroups import Groups
+from worker.process.run import End, Finished, Limits, Stop, Stopped, run_process
+
+NEAR_LIMIT = 0.9  # of what a tool may hold: who fails there may have been refused the rest
+
+
+class Tools:
+    """Starts processes for one attempt and keeps account of what they took."""
+
+    def __init__(
+        self,
+        folder: Path,
+        stop: Stop,
+        counters: Counter[str],
+        *,
+        deadline_seconds: float,
+        memory_bytes: int,
+        groups: Groups | None = None,
+        tracing: Tracing = NO_TRACING,
+    ) -> None:
+        self.folder = folder
+        self.memory_bytes = memory_bytes  # what each tool may hold; they run one after the other
+        self.peak_bytes = 0
+        self.stopped_at_bytes = 0  # the limit that a tool met by its weight, whatever it said
+        self.counters = counters
+        self._stop = stop
+        self._groups = groups
+        self._tracing = tracing
+        self._ends_at = time.monotonic() + deadline_seconds
+
+    @property
+    def seconds_left(self) -> float:
+        """Until the deadline of the attempt; never quite nothing."""
+        return max(0.1, self._ends_at - time.monotonic())
+
+    def limits(self, deadline_seconds: float | None = None, **more: Any) -> Limits:
+        """The attempt's own limits, with a shorter deadline or further limits if given."""
+        seconds = min(self.seconds_left, deadline_seconds or self.seconds_left)
+        return Limits(deadline_seconds=seconds, memory_bytes=self.memory_bytes, **more)
+
+    def runner(
+        self, tool: str
+    ) -> Callable[[list[str], Limits, Callable[[str], None] | None], Finished]:
+        """`run` for one tool, as its adapter wants to call it."""
+        return lambda argv, limits, on_line: self.run(tool, argv, limits, on_line)
+
+    def run(
+        self,
+        tool: str,
+        argv: list[str],
+        limits: Limits,
+        on_line: Callable[[str], None] | None = None,
+    ) -> Finished:
+        """Run one tool to its end and note its peak."""
+        bounded = self._bounded(tool, limits)
+        with self._tracing.span(tool, {"process.executable.name": tool}) as note:
+            finished = run_process(
+                argv, folder=self.folder, limits=bounded, stop=self._stop, on_line=on_line
+            )
+            note(_account(finished))
+        self.peak_bytes = max(self.peak_bytes, finished.peak_bytes)
+        if _met_limit(finished, limits.memory_bytes):
+            self.stopped_at_bytes = limits.memory_bytes or 0
+        if finished.peak_bytes:
+            self.counters.update(observed("subprocess_peak_bytes", finished.peak_bytes, tool=tool))
+        return self._unless_stopped(finished)
+
+    def _bounded(self, tool: str, limits: Limits) -> Limits:
+        """With what the kernel itself looks after."""
+        seconds = min(limits.deadline_seconds, self.seconds_left)
+        return replace(
+            limits,
+            deadline_seconds=seconds,
+            cpu_seconds=rlimits.cpu_seconds(seconds, visible_cores()),
+            data_bytes=rlimits.data_bytes(tool, self.memory_bytes, visible_cores()),
+            group=self._groups.next() if self._groups else None,
+        )
+
+    def _unless_stopped(self, finished: Finished) -> Finished:
+        """Raises Stopped when somebody wanted the end, not the tool or its limits."""
+        if finished.end is End.DISK and self._stop.reason is End.DISK:
+            raise StorageFull("the disk of this machine ran full")
+        if finished.end in {End.CANCELLED, End.SHUTDOWN}:
+            raise Stopped(finished.end)
+        if finished.end is End.LOST:
+            if self._stop.reason is End.LOST:
+                raise Stopped(End.LOST)
+            raise ToolFailed("the tool's guard was killed")
+        if finished.end is End.PROCESSES:  # which is no want of memory: nothing to learn from it
+            raise ToolFailed("the tool started more processes than a job may")
+        return finished
+
+
+def _met_limit(finished: Finished, memory_bytes: int | None) -> bool:
+    """Whether it ended for want of memory: stopped for its weight, or failed just below that."""
+    if memory_bytes is None or (finished.end is End.EXITED and finished.returncode == 0):
+        return False
+    return finished.peak_bytes >= NEAR_LIMIT * memory_bytes
+
+
+def _account(finished: Finished) -> dict[str, Value]:
+    """What a span says of a process."""
+    return {
+        "clipmill.process.end": finished.end.value,
+        "process.exit.code": finished.returncode,
+        "clipmill.process.cpu_seconds": finished.cpu_seconds,
+        "clipmill.process.peak_bytes": finished.peak_bytes,
+    }
+
+
+def ended_error(finished: Finished) -> JobError | None:
+    """The error that a limit of ours stands for; None when the tool ended by itself."""
+    return {
+        End.DEADLINE: DeadlineExceeded("the tool took longer than allowed"),
+        End.STALLED: DeadlineExceeded("the tool made no progress for too long"),
+        End.MEMORY: MemoryExceeded("the tool took more memory than allowed"),
+        End.DISK: StorageFull("the tool wrote more than allowed"),
+    }.get(finished.end)

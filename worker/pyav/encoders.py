@@ -1,0 +1,102 @@
+"""Video encoders, set so that their pictures can stand beside the source's."""
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+from av import CodecContext, VideoCodecContext, VideoFrame
+from av.codec.context import Flags
+from av.video.stream import VideoStream
+
+from worker.pyav.packets import VideoPacket
+
+UNSPECIFIED_KIND = 0  # AV_PICTURE_TYPE_NONE: the encoder chooses, not the source's picture types
+DEFAULT_RATE = Fraction(25)
+
+# A fixed quantizer bounds the error of every picture whatever it shows, and needs no lookahead.
+# Measured with the cheapest search: 21 gives 40.2 dB in luma on the heaviest noise, 43 to 46 dB
+# on ordinary pictures.
+PIECE_QUANTIZERS = {"draft": 25, "standard": 21, "high": 17}
+PIECE_PRESETS = {"draft": "ultrafast", "standard": "ultrafast", "high": "superfast"}
+WHOLE_RATE_FACTORS = {"draft": 26, "standard": 21, "high": 17}
+WHOLE_PRESETS = {"draft": "ultrafast", "standard": "superfast", "high": "veryfast"}
+# Step by step fewer pictures are kept, which saves memory at the same quality of the picture.
+WHOLE_SAVINGS = {
+    "draft": ("rc-lookahead=0",),
+    "standard": ("rc-lookahead=0", "rc-lookahead=0:bframes=1", "rc-lookahead=0:bframes=0"),
+    "high": ("rc-lookahead=10", "rc-lookahead=4:bframes=1", "rc-lookahead=0:bframes=0"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """The form of the pictures that go into an encoder."""
+
+    width: int
+    height: int
+    pix_fmt: str
+    time_base: Fraction
+    rate: Fraction
+    aspect: Fraction
+    colour: tuple[int, int, int, int]  # primaries, transfer, matrix, range: FFmpeg's numbers
+    interlaced: bool = False
+
+
+def picture_of(stream: VideoStream, time_base: Fraction, interlaced: bool = False) -> Picture:
+    """The form of a stream's own pictures."""
+    context = stream.codec_context
+    return Picture(
+        width=context.width,
+        height=context.height,
+        pix_fmt=context.pix_fmt or "yuv420p",
+        time_base=time_base,
+        rate=stream.average_rate or stream.guessed_rate or DEFAULT_RATE,
+        aspect=stream.sample_aspect_ratio or Fraction(1),
+        colour=(
+            int(context.color_primaries),
+            int(context.color_trc),
+            int(context.colorspace),
+            int(context.color_range),
+        ),
+        interlaced=interlaced,
+    )
+
+
+def open_encoder(
+    codec: str, picture: Picture, options: dict[str, str], threads: int
+) -> VideoCodecContext:
+    """An open encoder whose parameter sets are in its extradata."""
+    encoder = CodecContext.create(codec, "w")
+    assert isinstance(encoder, VideoCodecContext)
+    encoder.flags |= Flags.global_header
+    configure(encoder, picture, options, threads)
+    encoder.open()
+    return encoder
+
+
+def configure(
+    encoder: VideoCodecContext, picture: Picture, options: dict[str, str], threads: int
+) -> None:
+    """Set an encoder that is not open yet."""
+    encoder.width, encoder.height = picture.width, picture.height
+    encoder.pix_fmt = picture.pix_fmt
+    encoder.time_base = picture.time_base
+    encoder.framerate = picture.rate
+    encoder.sample_aspect_ratio = picture.aspect
+    (
+        encoder.color_primaries,
+        encoder.color_trc,
+        encoder.colorspace,
+        encoder.color_range,
+    ) = picture.colour
+    encoder.thread_count = threads
+    encoder.flags |= Flags.frame_duration  # packets last as long as their pictures
+    if picture.interlaced:
+        encoder.flags |= Flags.interlaced_dct | Flags.interlaced_me
+    encoder.options = options
+
+
+def encode(encoder: VideoCodecContext, frame: VideoFrame | None) -> list[VideoPacket]:
+    """What the encoder gives for one more picture, or at the end for None."""
+    if frame is not None:
+        frame.pict_type = UNSPECIFIED_KIND
+    return encoder.encode(frame)

@@ -1,0 +1,217 @@
+"""The exact full encode: decode from far enough back, keep the range's pictures, encode all."""
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import chain
+
+from av import VideoFrame
+from av.audio.stream import AudioStream
+from av.codec import Codec
+from av.container import InputContainer
+from av.video.stream import VideoStream
+
+from tasks.errors import CorruptMedia
+from worker.pyav.clip_writer import ClipWriter
+from worker.pyav.encoders import (
+    WHOLE_PRESETS,
+    WHOLE_RATE_FACTORS,
+    WHOLE_SAVINGS,
+    Picture,
+    configure,
+    encode,
+    picture_of,
+)
+from worker.pyav.hdr import BrightnessNotes, side_data
+from worker.pyav.index import Index, seek_before
+from worker.pyav.packets import VideoPacket
+from worker.pyav.protocol import ProgressReporter
+from worker.pyav.reading import PicturesMissing, all_done, decode_leniently, sounding_packets
+from worker.pyav.request import CutRequest
+from worker.pyav.shaping import Shaper
+from worker.pyav.smart_plan import decode_start
+from worker.pyav.sound import Sound
+from worker.pyav.window import LONGEST_FRAME_SECONDS, Window
+
+HDR_TRANSFER_NUMBERS = frozenset({16, 18})
+PROGRESSIVE_OR_UNKNOWN = frozenset({0, 1})
+ENCODERS = {"mp4": "libx264", "mkv": "libx264", "webm": "libvpx-vp9"}
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """What a full encode made, in ticks of the source."""
+
+    frames: int
+    first: int
+    last: int
+    end: int
+
+
+class WholeEncode:
+    """One full encode in progress: takes the range's pictures in order, writes packets."""
+
+    def __init__(
+        self, stream: VideoStream, writer: ClipWriter, request: CutRequest, window: Window
+    ) -> None:
+        self._stream, self._writer, self._request = stream, writer, request
+        self._window = window
+        self._time_base = window.time_base
+        self._origin = writer.origin_ticks(window.time_base)
+        self._codec = ENCODERS[request.container]
+        self._out = writer.encoded_video(self._codec)
+        self._shaper: Shaper | None = None
+        self.notes = BrightnessNotes()
+        self.pts: list[int] = []
+        self._end = 0
+
+    def add(self, frame: VideoFrame) -> None:
+        """Encode one more picture."""
+        assert frame.pts is not None
+        if self._shaper is None:
+            self._shaper = self._start(frame)
+        self.pts.append(frame.pts)
+        frame.duration = self._length(frame.pts, frame.duration or 0)
+        self._end = frame.pts + frame.duration
+        self._write(self._shaper.shaped(frame))
+
+    def _length(self, pts: int, own: int) -> int:
+        """A still that outlasts the range ends with it."""
+        if own * self._time_base > LONGEST_FRAME_SECONDS:
+            own = min(own, self._window.end_ticks - pts)
+        return max(1, own)
+
+    def finish(self) -> Encoded:
+        """Write the last packets. Raises CorruptMedia when there was no picture at all."""
+        if not self.pts:
+            raise CorruptMedia("No frame of the range can be decoded.")
+        self._write(None)
+        return Encoded(len(self.pts), self.pts[0], self.pts[-1], self._end)
+
+    def _write(self, frame: VideoFrame | None) -> None:
+        for packet in encode(self._out.codec_context, frame):
+            if packet.pts is not None and packet.dts is not None:
+                packet.pts -= self._origin
+                packet.dts -= self._origin
+            self._writer.write(packet, self._out)
+
+    def _start(self, frame: VideoFrame) -> Shaper:
+        """The encoder suits the first decoded picture, which knows more than the container."""
+        options = encoder_options(self._codec, self._request.quality, self._request.threads)
+        if self._codec == "libx264":
+            saving = WHOLE_SAVINGS[self._request.quality][self._request.lean]
+            options["x264-params"] = ":".join([saving, *self.notes.messages])
+        picture = self._picture(frame, self._codec)
+        configure(self._out.codec_context, picture, options, self._request.threads)
+        self._out.time_base = picture.time_base
+        matrix = side_data(frame, "DISPLAYMATRIX")
+        if matrix is not None:
+            self._out.set_display_matrix(struct.unpack("=9i", matrix))
+        self._writer.start()
+        return Shaper(picture)
+
+    def _picture(self, frame: VideoFrame, codec: str) -> Picture:
+        interlaced = frame.interlaced_frame and codec == "libx264"
+        own = picture_of(self._stream, self._time_base, interlaced)
+        # 4:2:0 has no odd sizes; the last row or column is left out, all others stay untouched.
+        return replace(
+            own,
+            width=frame.width - frame.width % 2,
+            height=frame.height - frame.height % 2,
+            pix_fmt=self._pix_fmt(frame, codec),
+        )
+
+    def _pix_fmt(self, frame: VideoFrame, codec: str) -> str:
+        """The source's own format where H.264 stays H.264 or depth is needed, else the common."""
+        same_codec = self._stream.codec_context.codec.canonical_name == "h264"
+        supported = {known.name for known in Codec(codec, "w").video_formats or []}
+        deep = frame.format.components[0].bits > 8 and int(frame.color_trc) in HDR_TRANSFER_NUMBERS
+        if same_codec and frame.format.name in supported:
+            return frame.format.name
+        if frame.format.name.startswith("yuvj") and "yuvj420p" in supported:
+            return "yuvj420p"
+        return "yuv420p10le" if deep and "yuv420p10le" in supported else "yuv420p"
+
+
+def encoder_options(codec: str, quality: str, threads: int) -> dict[str, str]:
+    """What a full encode asks of its encoder."""
+    if codec == "libx264":
+        return {"preset": WHOLE_PRESETS[quality], "crf": str(WHOLE_RATE_FACTORS[quality])}
+    factor = str(WHOLE_RATE_FACTORS[quality] + 6)  # VP9's scale lies about that much higher
+    options = {"deadline": "realtime", "cpu-used": "6", "row-mt": str(int(threads > 1))}
+    return options | {"crf": factor, "b": "0", "lag-in-frames": "0"}
+
+
+def is_interlaced(stream: VideoStream) -> bool:
+    """Whether the stream says that its pictures are pairs of fields."""
+    return stream.codec_context.field_order not in PROGRESSIVE_OR_UNKNOWN
+
+
+def has_true_times(stream: VideoStream) -> bool:
+    """Whether packets say when they show. AVI has no such field: FFmpeg makes one up, right for
+    codecs whose parser knows B-frames, wrong for these two."""
+    reorders = stream.codec_context.reorder_depth > 0
+    codec = stream.codec_context.codec.canonical_name
+    return not (stream.container.format.name == "avi" and reorders and codec in ("h264", "hevc"))
+
+
+def pictures_of_range(
+    stream: VideoStream,
+    packets: Iterator[VideoPacket],
+    index: Index,
+    window: Window,
+    notes: BrightnessNotes,
+    *,
+    strict: bool,
+) -> Iterator[VideoFrame]:
+    """Decode from a safe place and yield the range's pictures, in the order of showing.
+
+    Raises PicturesMissing as soon as the first one turns out to be missing, if `strict`.
+    """
+    wanted = index.wanted(window)
+    start = decode_start(index.records, wanted[0])
+    skipped = {record.pts for record in index.records[:start]}
+    times = (
+        iter(()) if has_true_times(stream) else iter(sorted(r.pts for r in index.records[start:]))
+    )
+    first, past, last = window.first, window.past, None
+    for packet in chain(packets, [None]):
+        if packet is not None and packet.pts in skipped:
+            continue
+        for frame in decode_leniently(stream, packet):
+            notes.see(frame)
+            frame.pts = next(times, frame.pts)
+            if frame.pts is None or frame.pts < first or (last is not None and frame.pts <= last):
+                continue  # before the range, or the source's time jumps back
+            if frame.pts >= past:
+                return  # pictures come in the order of showing
+            if strict and last is None and frame.pts > wanted[0]:
+                raise PicturesMissing("the first pictures did not come")
+            last = frame.pts
+            yield frame
+
+
+def run_whole_encode(
+    container: InputContainer,
+    video: VideoStream,
+    whole: WholeEncode,
+    index: Index,
+    sounds: dict[AudioStream, Sound],
+    window: Window,
+    progress: ProgressReporter,
+    *,
+    strict: bool,
+) -> Encoded:
+    """Read the range once and encode all its pictures."""
+    seek_before(container, video, window, index.back_seconds)
+    packets = sounding_packets(container, video, sounds, window.zero + window.end)
+    for frame in pictures_of_range(video, packets, index, window, whole.notes, strict=strict):
+        whole.add(frame)
+        progress.at(float(window.time(whole.pts[-1]) - window.start))
+    for _ in packets:
+        if all_done(sounds.values()):
+            break
+    done = whole.finish()
+    for sound in sounds.values():
+        sound.finish()
+    return done

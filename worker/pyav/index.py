@@ -1,0 +1,148 @@
+"""Where pictures and places to join lie around a range, found by seeking, without decoding."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import NamedTuple, cast
+
+import av
+from av.container import InputContainer
+from av.video.stream import VideoStream
+
+from worker.pyav.packets import VideoPacket, packets_of
+from worker.pyav.window import Window
+
+# How far before the start to seek, one after the other, until a place to decode from turns up.
+# The first is not 0: audio for the first frame may lie before the keyframe in the file.
+BACK_SECONDS = (0.5, 3.0, 12.0, 60.0)
+ENOUGH_BACK_SECONDS = 12.0  # two keys within it will do where there is no entry
+REORDERED_PACKETS = 40  # a picture follows packets of later pictures by at most 16, fields twice
+
+
+class PacketRecord(NamedTuple):
+    """One video packet: when it shows, whether it is flagged key, whether copying may begin."""
+
+    pts: int
+    key: bool
+    entry: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """Packets around a range in decode order, and what forbids copying them, if anything."""
+
+    records: list[PacketRecord]
+    back_seconds: float
+    trouble: str | None
+    ended: bool  # the file ended before the range did
+
+    def wanted(self, window: Window) -> list[int]:
+        """The pts inside the range, in the order of showing."""
+        first, past = window.first, window.past
+        return sorted(record.pts for record in self.records if first <= record.pts < past)
+
+
+@dataclass(frozen=True, slots=True)
+class Joints:
+    """What one codec says about its packets."""
+
+    is_entry: Callable[[VideoPacket], bool]
+    trouble: Callable[[VideoPacket], str | None]
+
+
+def read_index(
+    container: InputContainer,
+    stream: VideoStream,
+    window: Window,
+    joints: Joints,
+    at_least_back: float = 0.0,
+) -> Index:
+    """The index of the range, from a place to decode at or before its start, if there is one."""
+    steps = [back for back in BACK_SECONDS if back >= at_least_back]
+    best, lowest = steps[0], None
+    for back in steps:
+        places = _first_places(container, stream, window, back, joints)
+        if places.entry_before or (places.keys_before > 1 and back >= ENOUGH_BACK_SECONDS):
+            best = back
+            break
+        if places.lowest_key is not None and (lowest is None or places.lowest_key < lowest):
+            best, lowest = back, places.lowest_key
+    seek_before(container, stream, window, best)
+    return _scan(container, stream, window, joints, best)
+
+
+def seek_before(
+    container: InputContainer, stream: VideoStream, window: Window, back_seconds: float
+) -> None:
+    """Go to the packet from which the range is read, `back_seconds` before its start."""
+    target = window.start + window.zero
+    ticks = round((target - round(back_seconds * 1000) / 1000) / window.time_base)
+    try:
+        container.seek(int(ticks), stream=stream)
+    except (PermissionError, av.FFmpegError):
+        _rewind(container, stream)
+
+
+def _rewind(container: InputContainer, stream: VideoStream) -> None:
+    """Go to the first packet: AVI refuses targets before it, streams miss their first keyframe."""
+    try:
+        container.seek((container.start_time or 0) - 10 * av.time_base)
+    except (PermissionError, av.FFmpegError):
+        first = stream.start_time or 0
+        container.seek(first, stream=stream)
+
+
+class _Places(NamedTuple):
+    entry_before: bool  # an entry shows at or before the start
+    keys_before: int
+    lowest_key: int | None
+
+
+def _first_places(
+    container: InputContainer, stream: VideoStream, window: Window, back: float, joints: Joints
+) -> _Places:
+    """What there is to decode from between a seek and the start of the range."""
+    seek_before(container, stream, window, back)
+    keys: list[int] = []
+    for packet in video_packets(container, stream):
+        if packet.is_keyframe and packet.pts is not None:
+            keys.append(packet.pts)
+            if packet.pts <= window.first and joints.is_entry(packet):
+                return _Places(True, 1, packet.pts)
+        now = packet.pts if packet.dts is None else packet.dts
+        if now is not None and now > window.first and keys:
+            break
+    before = sum(pts <= window.first for pts in keys)
+    return _Places(False, before, min(keys, default=None))
+
+
+def video_packets(container: InputContainer, stream: VideoStream) -> Iterator[VideoPacket]:
+    """The stream's packets from here on, without the empty one that ends them."""
+    return cast("Iterator[VideoPacket]", packets_of(container, [stream]))
+
+
+def _scan(
+    container: InputContainer,
+    stream: VideoStream,
+    window: Window,
+    joints: Joints,
+    back: float,
+) -> Index:
+    records: list[PacketRecord] = []
+    seen: set[int] = set()
+    trouble: str | None = None
+    past, later = window.past, 0
+    for packet in video_packets(container, stream):
+        pts = packet.pts
+        if pts is None or pts in seen or packet.is_discard:
+            trouble = trouble or "its packets have no distinct timestamps"
+            if pts is None:
+                continue
+        entry = packet.is_keyframe and joints.is_entry(packet)
+        trouble = trouble or joints.trouble(packet)
+        records.append(PacketRecord(pts, packet.is_keyframe, entry))
+        seen.add(pts)
+        if pts >= past:
+            later += 1
+            if entry or later > REORDERED_PACKETS:
+                return Index(records, back, trouble, ended=False)
+    return Index(records, back, trouble, ended=not later)

@@ -1,0 +1,78 @@
+"""The source opened, and its range found."""
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+from av.audio.stream import AudioStream
+from av.container import InputContainer
+from av.video.stream import VideoStream
+
+from tasks.errors import CorruptMedia, JobError, RangeOutsideMedia
+from worker.pyav.index import Index, read_index
+from worker.pyav.joining import joints_of
+from worker.pyav.opening import refuse_huge_pictures
+from worker.pyav.probe import main_video, playable_audio
+from worker.pyav.reading import window_of
+from worker.pyav.request import CutRequest
+from worker.pyav.window import LONGEST_FRAME_SECONDS, Window
+
+
+class NoVideo(Exception):
+    """The source is sound alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The open source and where its range lies."""
+
+    container: InputContainer
+    video: VideoStream
+    audio: list[AudioStream]
+    window: Window
+    index: Index
+    wanted: list[int]
+
+    @property
+    def origin(self) -> Fraction:
+        """The moment of the source that becomes the clip's zero: the first frame's."""
+        gap = self.window.time(self.wanted[0]) - self.window.start
+        shift = Fraction(0) if self.begins_late else gap
+        return self.window.zero + self.window.start + shift
+
+    @property
+    def begins_late(self) -> bool:
+        """Whether the range begins with so long a time without a frame that it is kept."""
+        gap = self.window.time(self.wanted[0]) - self.window.start
+        return gap > LONGEST_FRAME_SECONDS
+
+
+def open_range(container: InputContainer, request: CutRequest, at_least_back: float = 0) -> Source:
+    """Find the range. Raises NoVideo, RangeOutsideMedia, CorruptMedia, TooLarge."""
+    video = main_video(container)
+    if video is None:
+        raise NoVideo
+    assert video.time_base is not None
+    refuse_huge_pictures(video.codec_context.width, video.codec_context.height)
+    video.codec_context.thread_count = request.threads
+    video.codec_context.thread_type = "AUTO"
+    window = window_of(container, video.time_base, request.start, request.end)
+    index = read_index(container, video, window, joints_of(video), at_least_back)
+    wanted = index.wanted(window)
+    if not wanted:
+        raise _no_frame(index, window)
+    audio = playable_audio(container) if request.audio == "keep" else []
+    return Source(container, video, audio, window, index, wanted)
+
+
+def _no_frame(index: Index, window: Window) -> JobError:
+    if not index.records:
+        return CorruptMedia("The file's video has no usable timestamps.")
+    last = max(window.time(record.pts) for record in index.records)
+    if index.ended and last < window.start:
+        return RangeOutsideMedia(
+            f"The start, {float(window.start):.3f} s, is past the end of the media; "
+            f"its last frame is at {float(last):.3f} s."
+        )
+    return RangeOutsideMedia(
+        f"No frame lies between {float(window.start):.6g} s and {float(window.end):.6g} s."
+    )

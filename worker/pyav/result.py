@@ -1,0 +1,68 @@
+"""What the cut program answers."""
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+from worker.pyav.open_range import Source
+from worker.pyav.request import CutRequest
+
+CLAMP_TOLERANCE_SECONDS = Fraction(1, 4)
+
+
+@dataclass(frozen=True, slots=True)
+class CutResult:
+    """What was made; times are the source's media time in seconds."""
+
+    mode: str
+    mode_reason: str
+    requested_start: float
+    requested_end: float
+    actual_start: float
+    actual_end: float
+    duration_seconds: float
+    frames: int
+    frames_encoded: int
+    frames_copied: int
+    warnings: tuple[str, ...] = ()
+
+
+def result_of(
+    source: Source,
+    request: CutRequest,
+    *,
+    first: int,
+    end: Fraction,
+    mode: str,
+    reason: str,
+    frames: tuple[int, int],
+) -> CutResult:
+    """The result; `end` is in the clip's time, `frames` are encoded and copied."""
+    window = source.window
+    actual_end = end + source.origin - window.zero
+    return CutResult(
+        mode=mode,
+        mode_reason=reason,
+        requested_start=float(request.start),
+        requested_end=float(request.end),
+        actual_start=float(window.time(first)),
+        actual_end=float(actual_end),
+        duration_seconds=float(end),
+        frames=sum(frames),
+        frames_encoded=frames[0],
+        frames_copied=frames[1],
+        warnings=_warnings(source, actual_end),
+    )
+
+
+def _warnings(source: Source, actual_end: Fraction) -> tuple[str, ...]:
+    """What the client should know about the clip."""
+    warnings = []
+    end = source.window.end
+    if source.index.ended and end > actual_end + CLAMP_TOLERANCE_SECONDS:
+        warnings.append(
+            f"The end, {float(end):.3f} s, is past the end of the media; "
+            f"the clip ends at {float(actual_end):.3f} s."
+        )
+    if any(stream.type == "subtitle" for stream in source.container.streams):
+        warnings.append("Subtitles are not kept in clips.")
+    return tuple(warnings)

@@ -1,0 +1,241 @@
+"""A clip's sound: each track in one piece, copied where the container takes it, else encoded."""
+
+from collections import deque
+from fractions import Fraction
+from typing import Protocol
+
+from av import AudioFrame
+from av.audio.stream import AudioStream
+from av.error import BlockingIOError as NothingYet
+from av.error import EOFError as NothingMore
+from av.error import InvalidDataError
+from av.filter import Graph
+
+from worker.pyav.clip_writer import ClipWriter
+from worker.pyav.packets import AudioPacket
+from worker.pyav.window import Window
+
+COPIED_CODECS = {
+    "mp4": frozenset({"aac", "mp3", "opus", "flac"}),
+    "m4a": frozenset({"aac", "alac"}),
+    "mkv": frozenset({"aac", "mp3", "opus", "flac", "vorbis", "ac3", "eac3", "dts"}),
+    "webm": frozenset({"opus", "vorbis"}),
+    "mp3": frozenset(),  # has no timestamps: whole packets would begin up to 26 ms off
+}
+ENCODERS = {"mp4": "aac", "m4a": "aac", "mkv": "aac", "webm": "libopus", "mp3": "libmp3lame"}
+LAYOUTS = {"aac": {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}}
+NARROW_LAYOUTS = {1: "mono"}
+RATES = {"libopus": frozenset({48_000}), "libmp3lame": frozenset({32_000, 44_100, 48_000})}
+AAC_RATES = frozenset(
+    {8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 88_200, 96_000}
+)
+BITS_A_CHANNEL = 80_000
+# Packets before the first one that a decoder needs to be right at the first: AAC overlaps
+# with one, MP3 borrows bits from a few, Opus settles within 80 ms.
+LEAD_IN_PACKETS = {"aac": 1, "mp3": 3, "opus": 4, "vorbis": 1}
+JITTER = Fraction(2, 1000)  # containers that count milliseconds are off by up to one
+DEFAULT_PACKET_SAMPLES = 1024
+LEAST_GAP_SECONDS = 0.01  # shorter ones are rounding, longer ones become silence
+
+
+class Sound(Protocol):
+    """One audio track on its way into the clip."""
+
+    done: bool  # nothing after this can belong to the clip
+
+    @property
+    def until(self) -> Fraction:
+        """Seconds of the clip up to which sound has been written."""
+
+    def feed(self, packet: AudioPacket) -> None:
+        """Take the source's next packet of this track."""
+
+    def finish(self) -> None:
+        """Write what is held back."""
+
+
+def sound_of(source: AudioStream, container: str, window: Window, writer: ClipWriter) -> Sound:
+    """The way for one track; `window` begins where the clip's zero lies."""
+    if is_copied(source, container):
+        return CopiedSound(source, window, writer)
+    return EncodedSound(source, ENCODERS[container], window, writer)
+
+
+def is_copied(source: AudioStream, container: str) -> bool:
+    """Whether the container takes the track's packets as they are."""
+    return source.codec_context.codec.canonical_name in COPIED_CODECS[container]
+
+
+class CopiedSound:
+    """Copies packets, with a lead-in that the container hides."""
+
+    def __init__(self, source: AudioStream, window: Window, writer: ClipWriter) -> None:
+        context = source.codec_context
+        lead_in = LEAD_IN_PACKETS.get(context.codec.canonical_name, 0)
+        base, rate = window.time_base, context.sample_rate
+        start = window.zero + window.start
+        self.done = False
+        self._writer = writer
+        self._stream = writer.copy_stream(source)
+        self._before: deque[AudioPacket] = deque(maxlen=lead_in if writer.hides_lead_in else 0)
+        self._origin = round(start / base)
+        # Where nothing can be hidden, a packet before zero would delay all other streams.
+        hides = writer.hides_lead_in
+        self._earliest = None if hides else round((start - JITTER) / base)
+        self._past = round((window.zero + window.end) / base)
+        # The source's ticks become samples, in integers: thousands of packets pass here.
+        self._scale = base * rate
+        self._step = Fraction(1, rate)
+        self._jitter = round(JITTER * rate)
+        self._duration = round((context.frame_size or DEFAULT_PACKET_SAMPLES) / self._scale)
+        self._next: int | None = None  # where the next packet should begin, in samples
+
+    @property
+    def until(self) -> Fraction:
+        """Seconds of the clip up to which sound has been written."""
+        return Fraction(-1) if self._next is None else self._next * self._step
+
+    def feed(self, packet: AudioPacket) -> None:
+        """Copy the packet if any of it sounds inside the range."""
+        begin = packet.pts
+        if begin is None or self.done:
+            return
+        before = begin + (packet.duration or self._duration) <= self._origin
+        if before or (self._earliest is not None and begin < self._earliest):
+            self._before.append(packet)
+        elif begin >= self._past:
+            self.done = True
+        else:
+            for earlier in (*self._before, packet):
+                self._write(earlier)
+            self._before.clear()
+
+    def finish(self) -> None:
+        """Nothing is held back."""
+
+    def _write(self, packet: AudioPacket) -> None:
+        assert packet.pts is not None
+        begin = self._samples(packet.pts - self._origin)
+        if self._next is not None and abs(begin - self._next) <= self._jitter:
+            begin = self._next  # packets follow each other without the container's rounding
+        if self._next is not None and begin < self._next:
+            return  # the source's time jumps back; what was written stays
+        duration = self._samples(packet.duration or self._duration)
+        self._next = begin + duration
+        packet.time_base = self._step
+        packet.pts = packet.dts = begin
+        packet.duration = duration
+        self._writer.write(packet, self._stream)
+
+    def _samples(self, ticks: int) -> int:
+        scaled, bottom = ticks * self._scale.numerator, self._scale.denominator
+        return (2 * scaled + bottom) // (2 * bottom)
+
+
+class EncodedSound:
+    """Decodes, cuts to the sample, and encodes."""
+
+    def __init__(
+        self, source: AudioStream, encoder: str, window: Window, writer: ClipWriter
+    ) -> None:
+        context = source.codec_context
+        layouts = LAYOUTS.get(encoder, NARROW_LAYOUTS)
+        rates = RATES.get(encoder, AAC_RATES)
+        self.done = False
+        self.until = Fraction(-1)
+        self._source = source
+        self._window = window
+        self._writer = writer
+        self._rate = context.sample_rate if context.sample_rate in rates else 48_000
+        self._layout = layouts.get(context.channels, "stereo")
+        channels = {"mono": 1, "stereo": 2}.get(self._layout, context.channels)
+        self._stream = writer.encoded_audio(
+            encoder, self._rate, self._layout, BITS_A_CHANNEL * channels, source
+        )
+        self._graph: Graph | None = None
+
+    def feed(self, packet: AudioPacket) -> None:
+        """Decode the packet if it is near the range."""
+        if packet.pts is None or self.done:
+            return
+        time = self._window.time(packet.pts)
+        if time >= self._window.end:
+            self.done = True
+        elif time >= self._window.start - 1:
+            self._decode(packet)
+
+    def _decode(self, packet: AudioPacket | None) -> None:
+        try:
+            frames = self._source.codec_context.decode(packet)
+        except InvalidDataError:
+            return  # a damaged packet is a gap, which the filter fills with silence
+        for frame in frames:
+            if self._graph is None:
+                self._graph = self._filter(frame)
+            try:
+                self._graph.push(frame)
+            except NothingMore:  # the filter has all of the range
+                self.done = True
+                return
+            self._encode_ready()
+
+    def finish(self) -> None:
+        """Decode, cut and encode to the end."""
+        self._decode(None)
+        if self._graph is not None:
+            if not self.done:
+                self._graph.push(None)
+            self._encode_ready()
+        self._write(self._stream.codec_context.encode(None))
+
+    def _encode_ready(self) -> None:
+        assert self._graph is not None
+        while True:
+            try:
+                frame = self._graph.pull()
+            except (NothingYet, NothingMore):
+                return
+            assert isinstance(frame, AudioFrame)
+            self._write(self._stream.codec_context.encode(frame))
+
+    def _write(self, packets: list[AudioPacket]) -> None:
+        for packet in packets:
+            if packet.pts is not None:
+                self.until = (packet.pts + (packet.duration or 0)) * packet.time_base
+            self._writer.write(packet, self._stream)
+
+    def _filter(self, frame: AudioFrame) -> Graph:
+        """Cut to the range, count from its start, fill gaps, suit the encoder.
+
+        Built from a decoded frame: a stream's declared parameters may differ from it.
+        """
+        base, window = self._window.time_base, self._window
+        start = window.zero + window.start
+        first = round(start * frame.sample_rate)  # atrim counts samples
+        past = round((window.zero + window.end) * frame.sample_rate)
+        context = self._stream.codec_context
+        context.open(strict=False)
+        graph = Graph()
+        steps = [
+            graph.add_abuffer(
+                sample_rate=frame.sample_rate,
+                format=frame.format,
+                layout=frame.layout.name,
+                time_base=base,
+            ),
+            graph.add("atrim", start_pts=str(first), end_pts=str(past)),
+            graph.add("asetpts", f"PTS-{round(start / base)}"),
+            graph.add(
+                "aresample", f"{self._rate}:async=1:min_hard_comp={LEAST_GAP_SECONDS}:first_pts=0"
+            ),
+            graph.add(
+                "aformat",
+                sample_fmts=context.format.name,
+                sample_rates=str(self._rate),
+                channel_layouts=self._layout,
+            ),
+            graph.add("asetnsamples", n=str(context.frame_size or 1024), p="0"),
+            graph.add("abuffersink"),
+        ]
+        graph.link_nodes(*steps).configure()
+        return graph

@@ -1,0 +1,73 @@
+"""A clip of sound alone."""
+
+from fractions import Fraction
+from typing import Any
+
+import av
+from av.container import InputContainer
+
+from tasks.errors import NoSuchStream, RangeOutsideMedia, ToolFailed
+from worker.pyav.clip_writer import ClipWriter
+from worker.pyav.opening import open_source
+from worker.pyav.probe import playable_audio
+from worker.pyav.reading import sounding_packets, window_of
+from worker.pyav.request import CutRequest
+from worker.pyav.sound import Sound, is_copied, sound_of
+from worker.pyav.verify import Expected, fault_of
+
+LEAD_IN_SECONDS = Fraction(1, 2)
+SINGLE_TRACK = frozenset({"mp3", "m4a"})
+
+
+def cut_sound(request: CutRequest) -> dict[str, Any]:
+    """Make the clip; returns the fields of a `CutResult`. Raises JobError."""
+    with open_source(request.source) as container:
+        copied, sounds = _write(container, request)
+    until = tuple(sound.until for sound in sounds)
+    if max(until) <= 0:
+        raise RangeOutsideMedia("No sound lies in the range; it may be past the media's end.")
+    fault = fault_of(request.output, Expected(0, Fraction(0), Fraction(0), until, ()))
+    if fault is not None:
+        raise ToolFailed(f"The clip did not pass its check: {fault}.")
+    end = min(request.end, request.start + max(until))
+    return {
+        "mode": "smart" if copied else "encode",
+        "mode_reason": "sound alone is copied" if copied else "the container needs another codec",
+        "requested_start": float(request.start),
+        "requested_end": float(request.end),
+        "actual_start": float(request.start),
+        "actual_end": float(end),
+        "duration_seconds": float(end - request.start),
+        "frames": 0,
+        "frames_encoded": 0,
+        "frames_copied": 0,
+    }
+
+
+def _write(container: InputContainer, request: CutRequest) -> tuple[bool, list[Sound]]:
+    streams = playable_audio(container)
+    if not streams:
+        raise NoSuchStream("The file holds no sound.")
+    kept = streams[:1] if request.container in SINGLE_TRACK else streams
+    zero = Fraction(container.start_time or 0, av.time_base)
+    with ClipWriter(request.output, request.container, zero + request.start) as writer:
+        sounds = {}
+        for stream in kept:
+            assert stream.time_base is not None
+            window = window_of(container, stream.time_base, request.start, request.end)
+            sounds[stream] = sound_of(stream, request.container, window, writer)
+        writer.start()
+        _seek(container, zero + request.start - LEAD_IN_SECONDS)
+        past = zero + request.end
+        for _ in sounding_packets(container, None, sounds, past):
+            pass
+        for sound in sounds.values():
+            sound.finish()
+    return all(is_copied(stream, request.container) for stream in kept), list(sounds.values())
+
+
+def _seek(container: InputContainer, moment: Fraction) -> None:
+    try:
+        container.seek(int(moment * av.time_base))
+    except (PermissionError, av.FFmpegError):
+        container.seek(0)

@@ -1,0 +1,120 @@
+"""What a worker does once before its first job: end and remove what dead workers left here."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+import psutil
+
+from worker.engine.workspace import WorkFolder, is_ownerless, remove_leftovers
+from worker.process import tree
+from worker.process.cgroups import Groups, find_groups
+
+log = logging.getLogger(__name__)
+
+SECOND_LOOK_SECONDS = 0.1
+MAX_LOOKS = 10
+
+
+def sweep_leftovers(work_folder: Path) -> int:
+    """Kill processes of our user that work in a job's folder though no guard watches them.
+
+    For the start of a worker: the one case that neither guard nor subreaper covers is that a
+    worker and its guard were killed in the same instant. Best effort: a process that left the
+    folder, closed its files and cleared its environment is not found. Whoever lives in the folder
+    of a living worker, too, and those with a terminal are spared.
+    """
+    killed: set[_Process] = set()
+    for _ in range(MAX_LOOKS):
+        first = _leftovers(work_folder)
+        if not first:
+            break
+        time.sleep(SECOND_LOOK_SECONDS)  # a worker that just starts opens its folder, then holds it
+        for process in first & _leftovers(work_folder):
+            _kill(process)
+            killed.add(process)
+    return len(killed)
+
+
+def clean_work_folder(root: Path, worker_id: str) -> WorkFolder:
+    """A folder of our own, after what dead workers left here was ended and removed."""
+    work_folder = WorkFolder(root, worker_id)
+    sweep_leftovers(root)
+    remove_leftovers(root)
+    return work_folder
+
+
+def find_clean_groups(work_folder: Path) -> Groups | None:
+    """Where each tool gets a memory group of its own, without those that dead workers left.
+
+    None where a tool's files would count as its memory, since they lie in memory themselves. For
+    the start of a worker, whose log says it.
+    """
+    in_memory = lies_in_memory(work_folder)
+    if in_memory:
+        log.warning(
+            "the work folder lies in memory: files of running jobs take memory beside the budget",
+            extra={"values": {"path": str(work_folder)}},
+        )
+    groups = None if in_memory else find_groups()
+    left = groups.sweep() if groups else 0
+    log.info(
+        "each tool gets a memory group of its own" if groups else "tools get no memory groups",
+        extra={"values": {"below": groups.home if groups else None, "left_over": left}},
+    )
+    return groups
+
+
+def lies_in_memory(folder: Path) -> bool:
+    """Whether what is written there takes memory that cannot be taken back."""
+    inside = {folder.resolve(), *folder.resolve().parents}
+    mounts = [it for it in psutil.disk_partitions(all=True) if Path(it.mountpoint) in inside]
+    # Of two on one place the later hides the earlier.
+    own = max(reversed(mounts), key=lambda mount: len(mount.mountpoint), default=None)
+    return own is not None and own.fstype in {"tmpfs", "ramfs"}
+
+
+class _Process(NamedTuple):
+    pid: int
+    started_at: int  # with it, a pid that is used again is another process
+
+
+def _leftovers(root: Path) -> set[_Process]:
+    found = set()
+    for pid in tree.processes():
+        began = tree.started_at(pid)
+        folders = _worker_folders_of(pid, root.resolve())
+        if began and folders and all(map(is_ownerless, folders)):
+            found.add(_Process(pid, began))
+    return found
+
+
+def _worker_folders_of(pid: int, root: Path) -> set[Path]:
+    """The folders of workers that it lives in, by what it cannot easily deny; none if it is not
+    ours to end. A worker has its own one open for as long as it lives.
+    """
+    try:
+        if Path(f"/proc/{pid}").stat().st_uid != os.getuid() or tree.has_terminal(pid):
+            return set()
+        places = [Path(f"/proc/{pid}/cwd").readlink(), Path(tree.home(pid))]
+        places += [fd.readlink() for fd in Path(f"/proc/{pid}/fd").iterdir()]
+    except OSError:  # it ended, or it is closed to us
+        return set()
+    below = [place.relative_to(root).parts for place in places if place.is_relative_to(root)]
+    return {root / parts[0] for parts in below if parts}
+
+
+def _kill(process: _Process) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        fd = os.pidfd_open(process.pid)
+        try:
+            if tree.started_at(process.pid) == process.started_at:
+                signal.pidfd_send_signal(fd, signal.SIGKILL)
+        finally:
+            os.close(fd)

@@ -1,0 +1,209 @@
+"""The housekeeper: finds what fell by the wayside and puts it back on its way.
+
+Every worker has one; a lock that expires lets one at a time work. Whatever it does is conditional
+on the record, so it does no harm if two of them should ever do it at once.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
+from functools import partial
+
+from config.values import KINDS
+from tasks.broker import Broker
+from tasks.dependents import Settlement
+from tasks.errors import NotFound, StoreUnavailable, WorkerLost
+from tasks.job import Failure, Job, JobState, WaitReason
+from tasks.metrics.counters import counter_name
+from tasks.storage import Storage
+from tasks.store import CancelRequested, Conflict, Extras, Follows, Store
+from worker.engine.cleanup import remove_in_the_end
+from worker.periodic import Rounds
+from worker.upkeep.retention import Retention
+
+log = logging.getLogger(__name__)
+
+PERIOD_SECONDS = 2.0
+LOCK_SECONDS = 10.0
+# A message takes the next ready job, whichever it is: so many keep every worker busy.
+MOST_MESSAGES = 1000
+# After an outage of the store or a jump of its clock, what the heartbeats of living workers need to
+# come through.
+SETTLING_SECONDS = 5.0
+# How long a download may be there before the clips that it is for: many are planned first.
+UNNEEDED_SECONDS = 15.0
+
+
+class Housekeeper(Rounds):
+    """Looks after jobs which nobody looks after."""
+
+    def __init__(
+        self,
+        store: Store,
+        broker: Broker,
+        storage: Storage,
+        settlement: Settlement,
+        retention: Retention,
+        worker_id: str,
+    ) -> None:
+        super().__init__("housekeeper", PERIOD_SECONDS)
+        self._store = store
+        self._broker = broker
+        self._storage = storage
+        self._settlement = settlement
+        self._retention = retention
+        self._worker_id = worker_id
+        self._unheard: dict[str, int] = dict.fromkeys(KINDS, 0)
+        self._leases_count_from = 0.0
+        self._store_ahead: float | None = None  # of our own clock, when we last kept house
+
+    def stop(self) -> None:
+        """Stop after the present round, and let another take over at once."""
+        super().stop()
+        try:
+            self._store.lock("housekeeper", self._worker_id, 0.001)
+        except StoreUnavailable:
+            log.warning("the lock could not be given back; it expires by itself")
+
+    def round(self) -> None:
+        """Look at everything, if no other worker does."""
+        try:
+            if self._store.lock("housekeeper", self._worker_id, LOCK_SECONDS):
+                self.keep_house()
+        except StoreUnavailable:
+            # Nobody could renew a lease either: let the living do so first.
+            self._leases_count_from = time.monotonic() + SETTLING_SECONDS
+            raise
+
+    def keep_house(self) -> None:
+        """One look at everything. Raises StoreUnavailable."""
+        expired = self._store.expired_leases()
+        if self._leases_count():  # asked afterwards: the clock may jump before any line of this
+            self._each(expired, self._recover)
+        self._each(self._store.due_retries(), self._promote)
+        self._each(self._store.ended_jobs(), self._settle)
+        self._each(self._store.unneeded_downloads(UNNEEDED_SECONDS), self._stop_unneeded)
+        self._look_after_messages()
+        self._retention.round()
+        self._store.note_housekeeping()
+
+    def _leases_count(self) -> bool:
+        """Whether the living have had the time to renew their leases.
+
+        Not when the store's clock has just run ahead of ours. Ours knows nothing of steps, and
+        stands still while the machine sleeps; then nobody could renew anything.
+        """
+        ahead = self._store.now() - time.monotonic()
+        before, self._store_ahead = self._store_ahead, ahead
+        if before is None:
+            # We are new and have seen nothing; but whoever kept house before us wrote down when.
+            unkept = self._store.gauges().housekeeper_age_seconds
+            jumped = LOCK_SECONDS + SETTLING_SECONDS < unkept < math.inf
+        else:
+            jumped = ahead - before > SETTLING_SECONDS
+        if jumped:
+            log.warning("the store's clock ran ahead: leases count when they could be renewed")
+            self._leases_count_from = time.monotonic() + SETTLING_SECONDS
+        return time.monotonic() >= self._leases_count_from
+
+    def _each(self, job_ids: Iterable[str], look_after: Callable[[str], None]) -> None:
+        """One job that cannot be helped must not keep the others from their help."""
+        for job_id in job_ids:
+            try:
+                look_after(job_id)
+            except StoreUnavailable:
+                raise
+            except Exception:
+                log.exception("this job could not be helped", extra={"values": {"job": job_id}})
+
+    def _recover(self, job_id: str) -> None:
+        """A worker did not come back for its job: queue it again, or end it."""
+        try:
+            job, revision = self._store.job_and_revision(job_id)
+        except NotFound:
+            return
+        cancelled = self._store.cancel_requested(job_id)
+        after = _after_lost_worker(job, cancelled, time.time())
+        extras = Extras(counters=_counters_of_recovery(job, after), why="worker_lost")
+        try:
+            self._store.replace(job, after, revision, lease_expired=True, extras=extras)
+        except (Conflict, Follows, CancelRequested):
+            return  # renewed, ended, recovered or to be cancelled: the next round looks again
+        log.warning("a worker was lost", extra={"values": {"job": job_id, "state": after.state}})
+        for key in job.publishing:
+            remove_in_the_end(partial(self._storage.delete, key))
+        self._go_on(after)
+
+    def _promote(self, job_id: str) -> None:
+        """A retry is due."""
+        try:
+            job, revision = self._store.job_and_revision(job_id)
+            if job.state is not JobState.QUEUED or job.not_before is None:
+                return  # another did it while we hung, and somebody may be at work on it
+            self._store.replace(job, job.due(), revision)
+        except (NotFound, Conflict, Follows):
+            return
+        self._settlement.publish(job)
+
+    def _settle(self, job_id: str) -> None:
+        """Someone ended a job and died before its dependents were released."""
+        try:
+            job = self._store.job(job_id)
+        except NotFound:
+            self._store.dependents_released(job_id)
+            return
+        if job.state.final:
+            self._settlement.settle(job)
+
+    def _stop_unneeded(self, job_id: str) -> None:
+        """Clips were planned and never recorded, or ended, and whoever did it died before this."""
+        if self._settlement.stop_if_unused(job_id):
+            log.warning("no clip needs this download", extra={"values": {"job": job_id}})
+
+    def _look_after_messages(self) -> None:
+        """A broker that is away, if it is a server of its own, keeps no other help from a job."""
+        try:
+            for kind in KINDS:
+                self._wake_again(kind)
+        except StoreUnavailable as error:
+            log.warning("messages have to wait: %s", error.message)
+
+    def _wake_again(self, kind: str) -> None:
+        """Send messages again when, two rounds running, there were fewer than ready jobs."""
+        missing = self._store.ready_count(kind) - self._broker.waiting(kind)
+        previous, self._unheard[kind] = self._unheard[kind], max(0, missing)
+        again = min(previous, missing, MOST_MESSAGES)
+        if again > 0:
+            log.warning("messages were lost", extra={"values": {"kind": kind, "count": again}})
+            self._broker.publish((kind, "") for _ in range(again))
+            self._store.count({counter_name("recovered_jobs_total", reason="message"): again})
+            self._unheard[kind] = 0
+
+    def _go_on(self, job: Job) -> None:
+        if job.state.final:
+            self._settlement.settle(job)
+        else:
+            self._settlement.publish(job)
+
+
+def _counters_of_recovery(job: Job, after: Job) -> Counter[str]:
+    numbers = Counter({counter_name("recovered_jobs_total", reason="lease"): 1})
+    if job.state is JobState.RUNNING and after.state is JobState.QUEUED:
+        numbers[counter_name("job_retries_total", kind=job.kind, code=WorkerLost.code)] = 1
+    return numbers
+
+
+def _after_lost_worker(job: Job, cancelled: bool, now: float) -> Job:
+    if job.state is JobState.QUEUED:  # taken, not claimed: nothing was done yet
+        reason = job.wait_reason if job.wait_reason is WaitReason.DEPENDENCY else None
+        return job.waiting_for(reason)
+    if cancelled:
+        return job.cancelled(now)
+    if job.attempt >= job.max_attempts:
+        error = WorkerLost("the worker was lost in each attempt", {"attempts": job.attempt})
+        return job.failed(now, Failure.of(error))
+    return job.requeued(now)

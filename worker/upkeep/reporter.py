@@ -1,0 +1,106 @@
+"""What a worker says of itself every few seconds, for /metrics and health."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import time
+from collections import Counter
+from dataclasses import replace
+from importlib.metadata import version
+from pathlib import Path
+
+import imageio_ffmpeg
+
+from config.settings import Settings
+from tasks.errors import StoreUnavailable
+from tasks.job import WaitReason
+from tasks.metrics.bottleneck import Limit, limit_of
+from tasks.store import Store, WorkerReport
+from worker.engine.budget import Budget
+from worker.engine.disk import Disk
+from worker.engine.lease import Heartbeat
+from worker.engine.preconditions import Conditions
+from worker.periodic import Rounds
+from worker.upkeep.load import LoadMeter, tools_bytes
+
+log = logging.getLogger(__name__)
+
+PERIOD_SECONDS = 2.0
+
+
+class Reporter(Rounds):
+    """Keeps the worker's report fresh."""
+
+    def __init__(
+        self,
+        store: Store,
+        settings: Settings,
+        budget: Budget,
+        heartbeat: Heartbeat,
+        conditions: Conditions,
+        disk: Disk,
+        worker_id: str,
+    ) -> None:
+        super().__init__("reporter", PERIOD_SECONDS)
+        self._store = store
+        self._settings = settings
+        self._budget = budget
+        self._heartbeat = heartbeat
+        self._conditions = conditions
+        self._disk = disk
+        self._worker_id = worker_id
+        self._load = LoadMeter()
+        self._limit, self._limit_since = Limit.NOTHING, time.time()
+        self._tools = tool_versions()
+
+    def stop(self) -> None:
+        """Say good-bye."""
+        super().stop()
+        try:
+            self._store.forget_worker(self._worker_id)
+        except StoreUnavailable:
+            log.warning("the good-bye could not be said; the report expires by itself")
+
+    def round(self) -> None:
+        """Report. Fails where a disk is gone or a process table cannot be read."""
+        self._store.report_worker(self.report())
+
+    def report(self) -> WorkerReport:
+        """How this worker does now, and what limits it since when."""
+        found = self._present()
+        limit = limit_of(found)
+        if limit is not self._limit:
+            self._limit, self._limit_since = limit, found.seen_at
+        return replace(found, limit=self._limit, limit_since=self._limit_since)
+
+    def _present(self) -> WorkerReport:
+        jobs, load = self._heartbeat.jobs, self._load.read()
+        waits = Counter(job.wait_reason for job in jobs)
+        return WorkerReport(
+            id=self._worker_id,
+            host=socket.gethostname(),
+            seen_at=time.time(),
+            concurrency=self._settings.worker_concurrency,
+            running=len(jobs),
+            memory_budget_bytes=self._budget.total_bytes,
+            memory_reserved_bytes=self._budget.reserved_bytes,
+            memory_used_bytes=tools_bytes(),
+            disk_free_bytes=self._disk.work_bytes(),
+            storage_free_bytes=self._disk.storage_bytes(),
+            kinds=self._settings.queues,
+            tools=self._tools,
+            disk_floor_bytes=self._settings.min_free_disk_bytes,
+            cpu_percent=load.cpu_percent,
+            own_cpu_percent=load.own_cpu_percent,
+            io_wait_percent=load.io_wait_percent,
+            jobs_waiting_for_memory=waits[WaitReason.MEMORY],
+            phases=dict(Counter(job.phase for job in jobs if job.phase is not None)),
+            throttled_sites=self._conditions.throttled_sites,
+        )
+
+
+def tool_versions() -> dict[str, str]:
+    """The tools this worker has."""
+    ffmpeg = Path(imageio_ffmpeg.get_ffmpeg_exe()).name
+    return {"ffmpeg": ffmpeg.removeprefix("ffmpeg-"), "yt_dlp": version("yt-dlp")}

@@ -1,0 +1,109 @@
+"""What is kept, and for how long: artifacts by their last use, and no file that nobody knows."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from tasks.errors import JobNotFinal, NotFound
+from tasks.metrics.counters import counter_name
+from tasks.storage import Storage
+from tasks.store import Store
+
+log = logging.getLogger(__name__)
+
+PERIOD_SECONDS = 10.0
+STRAYS_PERIOD_SECONDS = 600.0
+# A file comes before its record; after so long without one it has none.
+STRAYS_GRACE_SECONDS = 3600.0
+# However little room there is: who waited for a result must be able to fetch it.
+LEAST_SECONDS = 60.0
+_AT_ONCE = 100
+_PAGES = 10
+
+
+class Retention:
+    """Gives up artifacts whose time is over or whose room is needed. For the housekeeper."""
+
+    def __init__(
+        self,
+        store: Store,
+        storage: Storage,
+        *,
+        ttl_seconds: float,
+        limit_bytes: int | None,
+        job_ttl_seconds: float,
+    ) -> None:
+        self._store = store
+        self._storage = storage
+        self._ttl_seconds = ttl_seconds
+        self._limit_bytes = limit_bytes
+        self._job_ttl_seconds = job_ttl_seconds
+        self._next_round = 0.0
+        self._next_sweep = 0.0
+
+    def round(self) -> None:
+        """Do what is due. Raises StoreUnavailable."""
+        now = time.monotonic()
+        if now >= self._next_round:
+            self._next_round = now + PERIOD_SECONDS
+            self.expire()
+            self.make_room()
+            self.forget()
+        if now >= self._next_sweep:
+            self._next_sweep = now + STRAYS_PERIOD_SECONDS
+            self.sweep()
+
+    def expire(self) -> None:
+        """Give up what nobody has used for long."""
+        since = self._store.now() - self._ttl_seconds
+        for artifact_id in self._store.artifacts_by_use(since, limit=_AT_ONCE):
+            self._give_up(artifact_id, since, "ttl")
+
+    def make_room(self) -> None:
+        """Give up the longest unused until all fits into the limit; never what is in use."""
+        if self._limit_bytes is None:
+            return
+        since = self._store.now() - LEAST_SECONDS
+        pinned = 0
+        while self._store.artifact_bytes() > self._limit_bytes:
+            found = self._store.artifacts_by_use(since, offset=pinned, limit=1)
+            if not found:
+                return
+            pinned += not self._give_up(found[0], since, "limit")
+
+    def forget(self) -> None:
+        """Remove jobs that ended long ago, with what only they show."""
+        ended_before = self._store.now() - self._job_ttl_seconds
+        kept = 0
+        for _ in range(_PAGES):
+            found = self._store.final_before(ended_before, offset=kept, limit=_AT_ONCE)
+            left = [job_id for job_id in found if not self._forgotten(job_id)]
+            kept += len(left)
+            if not left:
+                return  # only sources that are still in use are passed over, to see who is behind
+
+    def _forgotten(self, job_id: str) -> bool:
+        try:
+            artifacts = self._store.delete(job_id)
+        except (JobNotFinal, NotFound):
+            return False  # a job that is not final takes it as its source, or it is gone
+        for artifact in artifacts:
+            self._storage.delete(artifact.storage_key)
+        return True
+
+    def sweep(self, grace_seconds: float = STRAYS_GRACE_SECONDS) -> None:
+        """Remove files in storage that no record tells of."""
+        removed = self._storage.remove_strays(grace_seconds, self._store.with_files)
+        if removed:
+            log.warning("files without a record", extra={"values": {"count": removed}})
+            self._store.count({counter_name("stray_files_total"): removed})
+
+    def _give_up(self, artifact_id: str, unused_since: float, reason: str) -> bool:
+        artifact = self._store.expire_artifact(artifact_id, unused_since)
+        if artifact is None:
+            return False
+        # Should this process die here, the sweep removes the file.
+        self._storage.delete(artifact.storage_key)
+        self._store.count({counter_name("artifacts_expired_total", reason=reason): 1})
+        return True

@@ -1,0 +1,82 @@
+"""The last resort: a worker that cannot prove progress ends, so that a fresh one is started.
+
+The guards of its tools see it go and end them; the leases run out, and its jobs run elsewhere.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Mapping
+
+from tasks.broker import Broker
+from tasks.errors import StoreUnavailable
+from tasks.store import Store
+from worker.periodic import Rounds
+
+log = logging.getLogger(__name__)
+
+# What sysexits.h calls EX_SOFTWARE; a supervisor starts again whatever ends with a fault.
+EXIT_STATUS = 70
+PATIENCE_LOOKS = 60
+ASK_LOOKS = 10  # without a sign of life, from one question whether anyone can move to the next
+LOOK_SECONDS = 1.0
+
+Sign = Callable[[], float]  # a number that grows, or changes, with each proof of progress
+
+
+def end_at_once() -> None:
+    """End this process, whatever its threads hang in."""
+    os._exit(EXIT_STATUS)
+
+
+def servers_answer(redis_url: str | None, broker: Broker) -> bool:
+    """Whether store and broker answer someone new."""
+    store = Store.at(redis_url or "")
+    try:
+        store.ping()
+        broker.ping()
+    except StoreUnavailable:
+        return False
+    finally:
+        store.close()
+    return True
+
+
+class Watchdog(Rounds):
+    """One thread that looks at the signs of life every second.
+
+    It counts its own looks rather than seconds: after a stop (SIGSTOP, a sleeping machine) the
+    others get as long as ever to move. While `can_move` says no, as when the store or the broker
+    is away, nobody is blamed: a new process could do no more.
+    """
+
+    def __init__(
+        self,
+        signs: Mapping[str, Sign],
+        can_move: Callable[[], bool],
+        give_up: Callable[[], None] = end_at_once,
+    ) -> None:
+        super().__init__("watchdog", LOOK_SECONDS)
+        self._signs = signs
+        self._can_move = can_move
+        self._give_up = give_up
+        self._last = {name: sign() for name, sign in signs.items()}
+        self._still = dict.fromkeys(signs, 0)
+
+    def round(self) -> None:
+        """One look at every sign."""
+        for name, sign in self._signs.items():
+            seen = sign()
+            self._still[name] = 0 if seen != self._last[name] else self._still[name] + 1
+            self._last[name] = seen
+        dead = [name for name, looks in self._still.items() if looks >= PATIENCE_LOOKS]
+        longest = max(self._still.values())
+        if not dead and (longest == 0 or longest % ASK_LOOKS):
+            return
+        # Asked on the way too: after an outage the others get the whole time to come back.
+        if not self._can_move():
+            self._still = dict.fromkeys(self._signs, 0)
+        elif dead:
+            log.critical("no progress: this worker ends itself", extra={"values": {"dead": dead}})
+            self._give_up()
