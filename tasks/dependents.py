@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 _TRIES = 20
 
 
-class Settlement:
+class Dependents:
     """Carries the end of one job over to those it concerns."""
 
     def __init__(self, store: Store, broker: Broker) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from config.settings import Settings
 from tasks.broker import Broker
-from tasks.dependents import Settlement
+from tasks.dependents import Dependents
 from tasks.errors import (
     IdempotencyKeyReused,
     InvalidRequest,
@@ -29,8 +29,8 @@ from tasks.storage import Storage
 from tasks.store import (
     Conflict,
     Follows,
+    IdempotencyKey,
     JobQuery,
-    OnceKey,
     Replayed,
     Snapshot,
     SourceGone,
@@ -55,7 +55,7 @@ class Dispatcher:
         self._max_queued = settings.max_queued_jobs
         reuse_seconds = settings.reuse_downloads_seconds
         self._planner = Planner(store, settings.allowed_networks, reuse_seconds)
-        self._settlement = Settlement(store, broker)
+        self._dependents = Dependents(store, broker)
 
     def submit(
         self, request: JobRequest, owner: str, idempotency_key: str | None = None
@@ -113,7 +113,7 @@ class Dispatcher:
             yield
         except (QueueFull, Replayed, IdempotencyKeyReused):
             for parent in {job.depends_on for job in jobs if job.depends_on}:
-                if self._settlement.stop_if_unused(parent):
+                if self._dependents.stop_if_unused(parent):
                     self._delete_if_final(parent)
             raise
 
@@ -123,12 +123,14 @@ class Dispatcher:
         except (JobNotFinal, NotFound):
             return  # a worker has it in hand, and will find that it is cancelled
 
-    def _once(self, idempotency_key: str | None, owner: str, asked: list[Any]) -> OnceKey | None:
+    def _once(
+        self, idempotency_key: str | None, owner: str, asked: list[Any]
+    ) -> IdempotencyKey | None:
         """The key with what it names, looked up before anything is planned."""
         if idempotency_key is None:
             return None
-        once = OnceKey.of(owner, idempotency_key, asked)
-        self._store.check_once(once)
+        once = IdempotencyKey.of(owner, idempotency_key, asked)
+        self._store.check_idempotency_key(once)
         return once
 
     def cancel(self, job_id: str, owner: str | None) -> Snapshot:
@@ -137,7 +139,7 @@ class Dispatcher:
             job, revision = self._store.job_and_revision(job_id, owner)
             if job.state.final:
                 raise JobAlreadyFinal(f"the job is {job.state} already")
-            if self._settlement.cancel(job, revision):
+            if self._dependents.cancel(job, revision):
                 return self._store.snapshot(job_id, owner)
         raise StoreUnavailable("the job changes too fast")
 

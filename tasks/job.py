@@ -96,7 +96,7 @@ class Job:
     trace: str | None = None  # where its spans belong (traceparent); None when nobody traces
     not_before: float | None = None
     memory_floor_bytes: int = 0  # what the next attempt reserves at least; learned from the last
-    overtaken: int = 0  # how often another was let in before it, since it waits for room
+    times_bypassed: int = 0  # how often another was let in before it, since it waits for room
     publishing: list[str] = field(default_factory=list)  # storage keys an attempt may have written
     started_at: float | None = None
     finished_at: float | None = None
@@ -116,8 +116,8 @@ class Job:
     def started(self, now: float) -> Job:
         """A worker claimed it: this is where an attempt is counted."""
         return self._moved(
-            JobState.RUNNING, attempt=self.attempt + 1, started_at=now, overtaken=0, **_AT_REST,
-            progress=0.0,
+            JobState.RUNNING, attempt=self.attempt + 1, started_at=now, times_bypassed=0,
+            **_AT_REST, progress=0.0,
         )  # fmt: skip
 
     def entered(self, phase: str) -> Job:
@@ -174,7 +174,7 @@ class Job:
         return replace(
             self._moved(JobState.QUEUED, queued_at=now, **_AT_REST),
             attempt=0, progress=0.0, not_before=None, started_at=None, finished_at=None,
-            memory_floor_bytes=0, overtaken=0, result=None, error=None,
+            memory_floor_bytes=0, times_bypassed=0, result=None, error=None,
         )  # fmt: skip
 
     def needing(self, memory_bytes: int) -> Job:
@@ -191,9 +191,9 @@ class Job:
         """Still queued; not to be started before that time."""
         return replace(self, wait_reason=reason, not_before=not_before)
 
-    def passed(self, overtaken: int) -> Job:
+    def passed(self, times_bypassed: int) -> Job:
         """Still queued; so many were let in before it while it waited for room."""
-        return replace(self, overtaken=overtaken)
+        return replace(self, times_bypassed=times_bypassed)
 
     def waiting_for(self, reason: WaitReason | None) -> Job:
         """Still queued; what it waits for has changed."""

@@ -17,7 +17,7 @@ from tasks.policy import check_policy
 from tasks.storage import Storage
 from tasks.store import Changes, Store
 from tasks.tracing.start import make_tracing
-from web.auth import Gate
+from web.auth import Authenticator
 from web.fast_poll import FastPolls
 from web.http.headers import add_headers, request_id
 from web.http.openapi import make_api
@@ -68,18 +68,18 @@ def create_app(
     check_policy(store, settings.redis_policy)
     storage = storage or Storage.at(settings.storage_url)
     broker = Broker(make_celery(settings.broker_url))
-    kit = Services(
+    services = Services(
         settings=settings,
         store=store,
         storage=storage,
         broker=broker,
         dispatcher=dispatcher or Dispatcher(store, broker, storage, settings),
         changes=changes or _started(Changes(settings.redis_url)),
-        gate=Gate(settings),
+        authenticator=Authenticator(settings),
         started_at=time.time(),
         transfers=TransferRoom(settings.max_transfers),
     )
-    return _assembled(settings, kit)
+    return _assembled(settings, services)
 
 
 def _started(changes: Changes) -> Changes:
@@ -87,20 +87,20 @@ def _started(changes: Changes) -> Changes:
     return changes
 
 
-def _assembled(settings: Settings, kit: Services) -> Flask:
+def _assembled(settings: Settings, services: Services) -> Flask:
     app = Flask("web", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
     # Two spellings of one path would be two answers with one meaning.
     app.url_map.merge_slashes = False
-    app.extensions[EXTENSION] = kit
-    observer = Metrics(kit.store)
-    observer.traffic.keep_handing_over(kit.closing)
+    app.extensions[EXTENSION] = services
+    observer = Metrics(services.store)
+    observer.traffic.keep_handing_over(services.closing)
     tracing = make_tracing(settings.otlp_endpoint, "clipmill-api")
-    kit.at_end.extend((observer.traffic.try_to_hand_over, tracing.close))
+    services.at_end.extend((observer.traffic.try_to_hand_over, tracing.close))
     _identify_requests(app)
     observe_requests(app, observer)
     trace_requests(app, tracing)
-    _admit_requests(app, kit.gate)
+    _authenticate_requests(app, services.authenticator)
     register_problems(app)
     api = make_api(app, VERSION)
     describe_requests(api.spec)
@@ -117,7 +117,7 @@ def _assembled(settings: Settings, kit: Services) -> Flask:
         docs,
     ):
         api.register_blueprint(room.blueprint)
-    app.wsgi_app = FastPolls(app.wsgi_app, kit, observer)  # type: ignore[method-assign]  # as Flask's documentation has it
+    app.wsgi_app = FastPolls(app.wsgi_app, services, observer)  # type: ignore[method-assign]  # as Flask's documentation has it
     return app
 
 
@@ -151,9 +151,9 @@ def _identify_requests(app: Flask) -> None:
         g.until_end.close()
 
 
-def _admit_requests(app: Flask, gate: Gate) -> None:
+def _authenticate_requests(app: Flask, authenticator: Authenticator) -> None:
     """Let nobody further who may not be here, whatever the route."""
 
     @app.before_request
-    def admit() -> None:
-        g.caller = gate.admit(request.environ)
+    def authenticate() -> None:
+        g.caller = authenticator.authenticate(request.environ)

@@ -42,7 +42,7 @@ LOCAL_CALLER = Caller(LOCAL, SCOPES)
 NOBODY = Caller("anonymous", frozenset())
 
 
-class Gate:
+class Authenticator:
     """Admits requests or refuses them."""
 
     def __init__(self, settings: Settings) -> None:
@@ -55,7 +55,7 @@ class Gate:
         self._local_only = self._keys is None and not settings.insecure_no_auth
         self._public = PUBLIC_PATHS | ({"/metrics"} if is_loopback(settings.host) else set())
 
-    def admit(self, environ: Mapping[str, Any]) -> Caller:
+    def authenticate(self, environ: Mapping[str, Any]) -> Caller:
         """The caller of a request. Raises MissingCredentials or Forbidden."""
         if self._local_only:
             _check_local(environ)

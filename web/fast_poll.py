@@ -32,9 +32,9 @@ _FIXED_HEADERS = [("Content-Type", JSON), *SECURITY_HEADERS.items()]
 class FastPolls:
     """WSGI middleware around the Flask application."""
 
-    def __init__(self, wrapped: WSGIApplication, kit: Services, metrics: Metrics) -> None:
+    def __init__(self, wrapped: WSGIApplication, services: Services, metrics: Metrics) -> None:
         self._wrapped = wrapped
-        self._kit = kit
+        self._services = services
         self._metrics = metrics
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
@@ -58,8 +58,8 @@ class FastPolls:
 
     def _snapshot(self, environ: dict[str, Any], job_id: str) -> Snapshot | None:
         try:
-            caller = self._kit.gate.admit(environ)
-            return self._kit.store.snapshot(job_id, caller.owner)
+            caller = self._services.authenticator.authenticate(environ)
+            return self._services.store.snapshot(job_id, caller.owner)
         except RequestError:
             return None  # Flask finds the same and writes the problem document
 

@@ -20,7 +20,7 @@ _DESCRIPTORS = Path("/proc/self/fd")
 _PATIENCE_SECONDS = 30.0
 
 
-def limit_silence(seconds: float) -> None:
+def set_send_timeout(seconds: float) -> None:
     """Set the limit on what this process listens on, which it is about to do."""
     if not hasattr(socket, "TCP_USER_TIMEOUT") or not _DESCRIPTORS.is_dir():
         log.warning("clients that take nothing of what they are sent are not cut off here")

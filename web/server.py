@@ -30,7 +30,7 @@ from granian.server.mp import MPServer
 from config.logs import configure_logging
 from config.memory import MOST_WAITING
 from config.settings import Settings, SettingsError, load_settings
-from web.idle_clients import limit_silence
+from web.idle_clients import set_send_timeout
 
 log = logging.getLogger(__name__)
 
@@ -185,17 +185,19 @@ class _Loader:
         self._hold.close()
         # Imported after the fork: the parent, which only watches, stays small.
         module = importlib.import_module("web.wsgi")
-        threading.Thread(target=self._watch, args=(module.kit,), daemon=True).start()
-        threading.Thread(target=limit_silence, args=(self._silence_seconds,), daemon=True).start()
+        threading.Thread(target=self._watch, args=(module.services,), daemon=True).start()
+        threading.Thread(
+            target=set_send_timeout, args=(self._silence_seconds,), daemon=True
+        ).start()
         # When the process ends in good order, after its last request.
-        Finalize(None, module.kit.finish, exitpriority=1)
+        Finalize(None, module.services.finish, exitpriority=1)
         application: Callable[..., Any] = module.application
         return application
 
-    def _watch(self, kit: Any) -> None:
+    def _watch(self, services: Any) -> None:
         """Let the streams end when the parent stops; end everything when it was killed."""
         self._life.poll(None)
-        kit.close()
+        services.close()
         parent = multiprocessing.parent_process()
         if parent is not None and not parent.is_alive():
             log.error("the parent process is gone")

@@ -17,7 +17,7 @@ from tasks.dispatch import Dispatcher
 from tasks.errors import RequestError
 from tasks.storage import Storage
 from tasks.store import Changes, Store
-from web.auth import Caller, Gate
+from web.auth import Authenticator, Caller
 from web.errors import TooManyTransfers, TooManyWaiting
 
 EXTENSION = "clipmill"
@@ -85,7 +85,7 @@ class Services:
     dispatcher: Dispatcher
     storage: Storage
     changes: Changes
-    gate: Gate
+    authenticator: Authenticator
     started_at: float
     transfers: TransferRoom
     waiting: WaitingRoom = field(default_factory=WaitingRoom)
@@ -109,7 +109,7 @@ def services_of(app: Flask) -> Services:
     return cast(Services, app.extensions[EXTENSION])
 
 
-def services() -> Services:
+def current_services() -> Services:
     """Those of the application that serves the present request."""
     return services_of(current_app)
 

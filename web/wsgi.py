@@ -8,4 +8,4 @@ from web.services import services_of
 settings = load_settings()
 configure_logging(settings.log_format, settings.log_level)
 application = create_app(settings)
-kit = services_of(application)
+services = services_of(application)

@@ -23,26 +23,26 @@ from config.logs import configure_logging
 from config.machine import cpu_count
 from config.settings import Settings, SettingsError, load_settings
 from tasks.broker import Broker, make_celery
-from tasks.dependents import Settlement
+from tasks.dependents import Dependents
 from tasks.policy import UnsafeStore, check_policy
 from tasks.storage import Storage
 from tasks.store import Store
 from tasks.tracing.context import Tracing
 from tasks.tracing.start import make_tracing
-from worker.celery_app import Pulse, drain, make_worker, register_task, start_all_threads
+from worker.celery_app import LoopTicker, drain, make_worker, register_task, start_all_threads
 from worker.engine.admission import Admission
 from worker.engine.attempt import Toolbox
 from worker.engine.budget import Budget
 from worker.engine.disk import Disk
 from worker.engine.lease import Heartbeat
-from worker.engine.peers import Others
-from worker.engine.preconditions import Conditions
+from worker.engine.peers import Peers
+from worker.engine.preconditions import Preconditions
 from worker.engine.publishing import Publisher
 from worker.engine.runner import Runner
 from worker.engine.workspace import WorkFolder
 from worker.memory.peaks import Peaks
 from worker.memory.table import BadTable, table_for
-from worker.periodic import Rounds
+from worker.periodic import PeriodicThread
 from worker.process.orphans import become_subreaper
 from worker.startup import clean_work_folder, find_clean_groups
 from worker.upkeep.housekeeper import Housekeeper
@@ -54,7 +54,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Parts:
+class Worker:
     """Everything a worker is made of."""
 
     settings: Settings
@@ -66,11 +66,11 @@ class Parts:
     disk: Disk
     tracing: Tracing
     watchdog: Watchdog
-    pulse: Pulse
+    pulse: LoopTicker
     draining: threading.Event
 
     @property
-    def _threads(self) -> Sequence[Rounds]:
+    def _threads(self) -> Sequence[PeriodicThread]:
         return self.heartbeat, self.housekeeper, self.reporter, self.disk, self.watchdog
 
     def start(self) -> None:
@@ -86,7 +86,7 @@ class Parts:
         self.work_folder.close()
 
 
-def build(settings: Settings, celery: Celery) -> Parts:
+def build(settings: Settings, celery: Celery) -> Worker:
     """The composition root: who works with whom."""
     assert settings.redis_url is not None  # checked by main
     worker_id = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
@@ -95,30 +95,30 @@ def build(settings: Settings, celery: Celery) -> Parts:
     check_policy(store, settings.redis_policy)
     storage = Storage.at(settings.storage_url)
     broker = Broker(celery)
-    settlement = Settlement(store, broker)
+    dependents = Dependents(store, broker)
     retention = _retention(settings, store, storage)
     budget = Budget(settings.memory_budget_bytes, cpu_count())
     tracing = make_tracing(settings.otlp_endpoint, "clipmill-worker")
-    heartbeat, pulse, draining = Heartbeat(store), Pulse(), threading.Event()
+    heartbeat, pulse, draining = Heartbeat(store), LoopTicker(), threading.Event()
     disk = Disk.under(work_folder.path, storage, settings.min_free_disk_bytes)
-    conditions = Conditions(store, disk)
+    preconditions = Preconditions(store, disk)
     runner = Runner(
         store,
-        settlement,
+        dependents,
         Publisher(store, storage, settings.reuse_downloads_seconds),
-        Admission(budget, Others(store, worker_id)),
-        conditions,
+        Admission(budget, Peers(store, worker_id)),
+        preconditions,
         heartbeat,
         _toolbox(settings, store, storage, heartbeat, tracing, work_folder),
         work_folder,
         tracing,
     )
-    return Parts(
+    return Worker(
         settings,
         runner,
         heartbeat,
-        Housekeeper(store, broker, storage, settlement, retention, worker_id),
-        Reporter(store, settings, budget, heartbeat, conditions, disk, worker_id),
+        Housekeeper(store, broker, storage, dependents, retention, worker_id),
+        Reporter(store, settings, budget, heartbeat, preconditions, disk, worker_id),
         work_folder,
         disk,
         tracing,
@@ -156,7 +156,7 @@ def _watchdog(
     settings: Settings,
     broker: Broker,
     heartbeat: Heartbeat,
-    pulse: Pulse,
+    pulse: LoopTicker,
     draining: threading.Event,
 ) -> Watchdog:
     return Watchdog(
@@ -188,7 +188,7 @@ def main() -> int:
     except (UnsafeStore, BadTable) as error:
         print(error, file=sys.stderr)
         return 2
-    parts.pulse.felt_by(celery)
+    parts.pulse.attach(celery)
     register_task(celery, parts.runner.run_next, parts.draining)
 
     def on_ready(sender: Any, **_: object) -> None:

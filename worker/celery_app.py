@@ -16,7 +16,7 @@ from celery.worker import state as celery_state
 from config.settings import Settings
 from tasks.broker import TASK_NAME, queue_name
 from tasks.errors import StoreUnavailable
-from worker.process.limits import End
+from worker.process.limits import ProcessEnd
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 PULSE_SECONDS = 0.1
 
 
-class Pulse:
+class LoopTicker:
     """Keeps Celery's event loop awake and counts its rounds: then messages are heard."""
 
     def __init__(self) -> None:
@@ -34,7 +34,7 @@ class Pulse:
         """The loop has come by."""
         self.beats += 1
 
-    def felt_by(self, celery: Celery) -> None:
+    def attach(self, celery: Celery) -> None:
         """Have the consumer beat. After each lost connection its timers must be set anew."""
         beat = self.beat
 
@@ -68,7 +68,7 @@ def register_task(
 
 
 def drain(
-    draining: threading.Event, grace_seconds: float, stop_all: Callable[[End], None]
+    draining: threading.Event, grace_seconds: float, stop_all: Callable[[ProcessEnd], None]
 ) -> Callable[[int, FrameType | None], None]:
     """The signal handler: take nothing more, let jobs end within the grace, give the rest back."""
 
@@ -77,7 +77,7 @@ def drain(
         draining.set()
         grace = 0.0 if hurry else grace_seconds
         celery_state.should_stop = 0
-        timer = threading.Timer(grace, stop_all, [End.SHUTDOWN])
+        timer = threading.Timer(grace, stop_all, [ProcessEnd.SHUTDOWN])
         timer.daemon = True
         timer.start()
 

@@ -13,7 +13,7 @@ log = logging.getLogger(__name__)
 STOP_SECONDS = 10.0  # what a round that has begun may take to its end
 
 
-class Rounds(ABC):
+class PeriodicThread(ABC):
     """Goes a round every few seconds from `start` to `stop`, whatever goes wrong in one.
 
     A thread that had ended unseen would be the worst of all faults: leases would run out, lost

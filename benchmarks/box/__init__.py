@@ -17,7 +17,7 @@ from config.values import GIB, MIB
 SMALL, LARGE = 512 * MIB, 4 * GIB
 NAMES = {SMALL: "512 MiB", LARGE: "4 GiB"}
 BAR = 0.9
-Rounds = dict[int, list[Round]]
+PeriodicThread = dict[int, list[Round]]
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ def run(setup: Setup) -> Outcome:
     sizes = QUICK if setup.quick else FULL
     setup.say("The source …")
     source = source_video(sizes.source, setup.folder)
-    rounds: Rounds = {SMALL: [], LARGE: []}
+    rounds: PeriodicThread = {SMALL: [], LARGE: []}
     for number in range(sizes.rounds):
         # Who goes first changes, so that a machine that grows warm or busy hits both.
         for limit in (SMALL, LARGE) if number % 2 == 0 else (LARGE, SMALL):
@@ -55,7 +55,7 @@ def run(setup: Setup) -> Outcome:
     return Outcome(values, [sheet(rounds, sizes)])
 
 
-def throughput(rounds: Rounds) -> float:
+def throughput(rounds: PeriodicThread) -> float:
     """Of the small box, as a share of that of the large one in the same round: the median."""
     pairs = zip(rounds[SMALL], rounds[LARGE], strict=True)
     return median([large.wall_seconds / small.wall_seconds for small, large in pairs])
@@ -69,7 +69,7 @@ def values_of(rounds: Sequence[Round]) -> dict[str, Any]:
     }
 
 
-def sheet(rounds: Rounds, sizes: Sizes) -> Sheet:
+def sheet(rounds: PeriodicThread, sizes: Sizes) -> Sheet:
     notes = [
         f"Bar: at 512 MiB a throughput of at least {BAR:.2f} of that at 4 GiB in the same round, "
         f"here {throughput(rounds):.2f}; at least {min(2, cpu_count())} at once; nothing killed.",

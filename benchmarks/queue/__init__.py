@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.part import Outcome, Setup
-from benchmarks.queue.memory import Held, idle_memory, memory_sheet
+from benchmarks.queue.memory import LeasedJob, idle_memory, memory_sheet
 from benchmarks.queue.requests import requests_sheet, run_requests
 from benchmarks.queue.waiting import run_jobs, waiting_sheet
 from benchmarks.stack import fresh_system
@@ -53,5 +53,5 @@ def run(setup: Setup) -> Outcome:
     return Outcome(values, sheets)
 
 
-def _plain(found: dict[str, Held]) -> dict[str, dict[str, int]]:
+def _plain(found: dict[str, LeasedJob]) -> dict[str, dict[str, int]]:
     return {name: vars(held) for name, held in found.items()}

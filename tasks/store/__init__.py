@@ -19,9 +19,9 @@ from tasks.store.moves import (
     LeaseLost,
     SourceGone,
 )
-from tasks.store.once import OnceKey, Replayed
-from tasks.store.patience import Patience
+from tasks.store.once import IdempotencyKey, Replayed
 from tasks.store.peaks import PeakFactors
+from tasks.store.retry_for import RetryFor
 from tasks.store.sites import Sites
 from tasks.store.statistics import Statistics
 from tasks.store.values import (
@@ -47,13 +47,13 @@ __all__ = [
     "FailureGroup",
     "Follows",
     "Gauges",
+    "IdempotencyKey",
     "JobQuery",
     "Lease",
     "LeaseLost",
-    "OnceKey",
     "Page",
-    "Patience",
     "Replayed",
+    "RetryFor",
     "Snapshot",
     "SourceGone",
     "Store",

@@ -12,7 +12,7 @@ from tasks.job import Job, JobState
 from tasks.store.connection import translated
 from tasks.store.keys import key
 from tasks.store.moves import Conflict, checked
-from tasks.store.once import OnceKey
+from tasks.store.once import IdempotencyKey
 from tasks.store.records import Records
 from tasks.store.values import Batch, Snapshot
 
@@ -26,7 +26,7 @@ class Batches(Records):
         owner: str,
         now: float,
         jobs: Sequence[Job],
-        once: OnceKey | None = None,
+        once: IdempotencyKey | None = None,
         most_queued: int | None = None,
     ) -> list[str]:
         """Record a batch and all of its jobs, or nothing; answers the place of each.
@@ -45,7 +45,9 @@ class Batches(Records):
             for job in jobs:
                 self.add(job, or_follow=True, room={"in_batch": True}, pipeline=pipeline)
 
-        opened, *answers = self.write_once(once, name, write) if once else self._at_once(write)
+        opened, *answers = (
+            self.write_idempotently(once, name, write) if once else self._at_once(write)
+        )
         checked([opened], lost=Conflict)
         return [checked(answer, lost=Conflict) for answer in answers]
 

@@ -27,7 +27,7 @@ class Replayed(ClipmillError):
 
 
 @dataclass(frozen=True)
-class OnceKey:
+class IdempotencyKey:
     """A client's name for one submission, and what it submits, both as digests."""
 
     name: str
@@ -44,13 +44,15 @@ class OnceKey:
 class Once(StorePart):
     """Writing what is accepted together with the key that named it."""
 
-    def check_once(self, once: OnceKey) -> None:
+    def check_idempotency_key(self, once: IdempotencyKey) -> None:
         """Raises Replayed, or IdempotencyKeyReused when the key named something else."""
         with translated():
             found = self.redis.get(key("once", once.name))
         _refuse(found, once)
 
-    def write_once(self, once: OnceKey, record: str, write: Callable[[Any], object]) -> list[Any]:
+    def write_idempotently(
+        self, once: IdempotencyKey, record: str, write: Callable[[Any], object]
+    ) -> list[Any]:
         """What the commands that `write` puts into a pipeline answer; all are done, or none.
 
         The key is kept when they have made the record (a job or batch) of that name. Raises as
@@ -82,7 +84,7 @@ class Once(StorePart):
         return zlib.decompress(packed) if packed else None
 
 
-def _refuse(found: bytes | None, once: OnceKey) -> None:
+def _refuse(found: bytes | None, once: IdempotencyKey) -> None:
     if found is None:
         return
     digest, id = json.loads(found)

@@ -21,8 +21,8 @@ from tasks.store.moves import (
     change_of,
     checked,
 )
-from tasks.store.once import Once, OnceKey
-from tasks.store.patience import NO_PATIENCE, Patience
+from tasks.store.once import IdempotencyKey, Once
+from tasks.store.retry_for import NO_RETRY, RetryFor
 from tasks.store.values import Lease, Snapshot, StoredArtifact
 
 ANY_NUMBER: Mapping[str, Any] = {}  # of jobs may be queued
@@ -37,7 +37,7 @@ class Records(Once):
         change: dict[str, Any],
         otherwise: Job | None = None,
         client: Any = None,
-        patience: Patience = NO_PATIENCE,
+        retry_for: RetryFor = NO_RETRY,
     ) -> str:
         versions = [job] if otherwise is None else [job, otherwise]
         documents = [
@@ -46,14 +46,12 @@ class Records(Once):
         script = "create" if "create" in change else "change"
         keys, told = [key("job", job.id)], json.dumps(change)
         # The same words each time: the script knows a write that it has done already.
-        answer = patience.keep_trying(
-            lambda: self.run(script, keys, told, *documents, client=client)
-        )
+        answer = retry_for.run(lambda: self.run(script, keys, told, *documents, client=client))
         if client is not None:
             return "queued"
         return checked(answer, lost=LeaseLost if "expect_token" in change else Conflict)
 
-    def accept(self, job: Job, once: OnceKey | None, most_queued: int) -> str:
+    def accept(self, job: Job, once: IdempotencyKey | None, most_queued: int) -> str:
         """`add` with `or_follow`, for a submission, which its client may have named.
 
         Raises QueueFull when so many are queued already, SourceGone when the job that it waits for
@@ -62,7 +60,7 @@ class Records(Once):
         room = {"most_queued": most_queued}
         if once is None:
             return self.add(job, or_follow=True, room=room)
-        answers = self.write_once(
+        answers = self.write_idempotently(
             once,
             key("job", job.id),
             lambda pipeline: self.add(job, or_follow=True, room=room, pipeline=pipeline),
@@ -114,7 +112,7 @@ class Records(Once):
         return self._write(job, change)
 
     def hold(
-        self, lease: Lease, job: Job, lease_seconds: float, patience: Patience = NO_PATIENCE
+        self, lease: Lease, job: Job, lease_seconds: float, retry_for: RetryFor = NO_RETRY
     ) -> Lease:
         """Change a job and keep it. Raises LeaseLost or CancelRequested."""
         change = change_of(job, lease.job, NOTHING_ELSE) | {
@@ -123,7 +121,7 @@ class Records(Once):
             "token": lease.token,
             "lease_seconds": lease_seconds,
         }
-        self._write(job, change, patience=patience)
+        self._write(job, change, retry_for=retry_for)
         return Lease(job, lease.token)
 
     def release(
@@ -132,11 +130,11 @@ class Records(Once):
         job: Job,
         extras: Extras = NOTHING_ELSE,
         *,
-        patience: Patience = NO_PATIENCE,
+        retry_for: RetryFor = NO_RETRY,
     ) -> str:
         """Change a job for the last time under this lease. Raises LeaseLost or CancelRequested."""
         change = change_of(job, lease.job, extras) | {"expect_token": lease.token}
-        return self._write(job, change, patience=patience)
+        return self._write(job, change, retry_for=retry_for)
 
     def request_cancel(self, job_id: str) -> bool:
         """Ask the worker that runs the job to stop it; False when it does not run."""

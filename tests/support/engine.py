@@ -18,7 +18,7 @@ from typing import Any, Self
 
 from config.settings import load_settings
 from tasks.broker import Broker, make_celery
-from tasks.dependents import Settlement
+from tasks.dependents import Dependents
 from tasks.dispatch import Dispatcher, JobRequest
 from tasks.job import Job
 from tasks.media import MediaFacts
@@ -29,15 +29,15 @@ from worker.engine.admission import Admission
 from worker.engine.attempt import Exchange
 from worker.engine.budget import Budget
 from worker.engine.disk import Disk
-from worker.engine.lease import Heartbeat, Held
-from worker.engine.peers import Others
-from worker.engine.preconditions import Conditions
+from worker.engine.lease import Heartbeat, LeasedJob
+from worker.engine.peers import Peers
+from worker.engine.preconditions import Preconditions
 from worker.engine.publishing import Publisher
 from worker.engine.runner import Runner
 from worker.engine.usage import Usage
 from worker.engine.workspace import WorkFolder
 from worker.kinds.interface import Fetched
-from worker.memory.need import Need
+from worker.memory.need import ResourceNeed
 from worker.upkeep.housekeeper import Housekeeper
 from worker.upkeep.retention import Retention
 
@@ -49,13 +49,13 @@ URL = "https://media.example/video"
 class Attempt:
     """What the work of a test may touch."""
 
-    held: Held
+    leased: LeasedJob
     folder: Path
     exchange: Exchange
 
     @property
     def job(self) -> Job:
-        return self.held.job
+        return self.leased.job
 
     def produce(self, content: bytes = b"media", title: str = "title") -> Fetched:
         """A file as the downloader would leave it."""
@@ -97,18 +97,18 @@ class Engine:
         self.broker = Broker(make_celery(url))
         self.storage = Storage.at((folder / "artifacts").as_uri())
         self.dispatcher = Dispatcher(self.store, self.broker, self.storage, self.settings)
-        self.settlement = Settlement(self.store, self.broker)
+        self.dependents = Dependents(self.store, self.broker)
         self.budget = Budget(budget_bytes)
         self.heartbeat = Heartbeat(self.store)
         self.free_bytes = self.storage_free_bytes = 10**12
         self.disk = Disk(lambda: self.free_bytes, lambda: self.storage_free_bytes, 512 * MIB)
-        conditions = Conditions(self.store, self.disk)
+        preconditions = Preconditions(self.store, self.disk)
         self.work_folder = WorkFolder(folder / "work", f"worker-{id(self)}")
-        admission = Admission(self.budget, Others(self.store, self.work_folder.path.name))
+        admission = Admission(self.budget, Peers(self.store, self.work_folder.path.name))
         self.runner = Runner(
-            self.store, self.settlement,
+            self.store, self.dependents,
             Publisher(self.store, self.storage, self.settings.reuse_downloads_seconds),
-            admission, conditions, self.heartbeat, self, self.work_folder,
+            admission, preconditions, self.heartbeat, self, self.work_folder,
         )  # fmt: skip
         self.retention = Retention(
             self.store, self.storage, ttl_seconds=self.settings.artifact_ttl_seconds,
@@ -116,7 +116,7 @@ class Engine:
             job_ttl_seconds=self.settings.job_ttl_seconds,
         )  # fmt: skip
         self.housekeeper = Housekeeper(
-            self.store, self.broker, self.storage, self.settlement, self.retention,
+            self.store, self.broker, self.storage, self.dependents, self.retention,
             f"keeper-{id(self)}",
         )  # fmt: skip
         self.attempts: list[str] = []
@@ -135,12 +135,14 @@ class Engine:
         self.work_folder.close()
         self.store.redis.close()
 
-    def need_of(self, job: Job) -> Need:
-        return Need(max(self.need_bytes, job.memory_floor_bytes))
+    def need_of(self, job: Job) -> ResourceNeed:
+        return ResourceNeed(max(self.need_bytes, job.memory_floor_bytes))
 
-    def machine(self, held: Held, folder: Path, need: Need, exchange: Exchange) -> ScriptedMachine:
-        self.attempts.append(held.job.id)
-        return ScriptedMachine(Attempt(held, folder, exchange), self.work)
+    def machine(
+        self, leased: LeasedJob, folder: Path, need: ResourceNeed, exchange: Exchange
+    ) -> ScriptedMachine:
+        self.attempts.append(leased.job.id)
+        return ScriptedMachine(Attempt(leased, folder, exchange), self.work)
 
     def submit(self, url: str = URL, owner: str = "ann", **values: Any) -> str:
         """An extract's id."""

@@ -12,13 +12,13 @@ from dataclasses import replace
 from tasks.job import Job
 from worker import app
 from worker.engine.attempt import Toolbox
-from worker.memory.need import Need
+from worker.memory.need import ResourceNeed
 
 
 class MisjudgingToolbox(Toolbox):
     """Divides the estimate of the jobs that ask for it."""
 
-    def estimate(self, job: Job, *, joins: bool) -> Need:
+    def estimate(self, job: Job, *, joins: bool) -> ResourceNeed:
         need = super().estimate(job, joins=joins)
         times = int(job.metadata.get("misjudged", "1"))
         return replace(

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from worker.process.run import End, Finished, Limits, Stop, run_process
+from worker.process.run import Finished, Limits, ProcessEnd, Stop, run_process
 
 EVIL = str(Path(__file__).with_name("evil.py"))
 LIMITS = Limits(deadline_seconds=30, grace_seconds=0.3)
@@ -125,6 +125,6 @@ def cancel_when_ready(argv: list[str], folder: Path, limits: Limits = LIMITS) ->
     stop = Stop()
 
     def cancel(_: str) -> None:
-        threading.Timer(0.05, stop.request, [End.CANCELLED]).start()
+        threading.Timer(0.05, stop.request, [ProcessEnd.CANCELLED]).start()
 
     return run_process(argv, folder=folder, limits=limits, stop=stop, on_line=cancel)

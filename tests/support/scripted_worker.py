@@ -33,10 +33,10 @@ from tasks.store import statistics
 from tasks.store.leases import Leases
 from worker import app
 from worker.engine import lease as watch
-from worker.engine import preconditions as conditions
+from worker.engine import preconditions as preconditions
 from worker.engine import retry
 from worker.engine.attempt import JobMachine
-from worker.engine.lease import Heartbeat, Held
+from worker.engine.lease import Heartbeat, LeasedJob
 from worker.kinds.interface import Cut, Fetched, SourceMedia
 from worker.process.tools import ended_error
 from worker.upkeep import housekeeper as recovery
@@ -67,23 +67,23 @@ class TracedMachine(JobMachine):
     effects: Effects
 
     def extract(self, url: str, playlist_items: int) -> Mapping[str, Any]:
-        with noted(self.effects, self._held):
+        with noted(self.effects, self._leased):
             return super().extract(url, playlist_items)
 
     def download(self, spec: DownloadSpec) -> Fetched:
-        with noted(self.effects, self._held):
+        with noted(self.effects, self._leased):
             return super().download(spec)
 
     def cut(self, spec: ClipSpec, source: SourceMedia) -> Cut:
-        with noted(self.effects, self._held):
+        with noted(self.effects, self._leased):
             return super().cut(spec, source)
 
 
 @contextmanager
-def noted(effects: Effects, held: Held) -> Iterator[None]:
+def noted(effects: Effects, leased: LeasedJob) -> Iterator[None]:
     """Its begin and how it ends; of what is killed in between there is only the begin."""
-    job = held.job
-    name = {"job": job.id, "attempt": job.attempt, "token": held.lease.token}
+    job = leased.job
+    name = {"job": job.id, "attempt": job.attempt, "token": leased.lease.token}
     effects.note(event="begin", **name)
     try:
         yield
@@ -122,7 +122,7 @@ class ScriptedMachine(JobMachine):
     def _work(self, url: str) -> int:
         asked = {name: found[0] for name, found in parse_qs(urlsplit(url).query).items()}
         size = int(asked.get("bytes", "10"))
-        with noted(self.effects, self._held):
+        with noted(self.effects, self._leased):
             self._misbehave(asked)
             argv = [sys.executable, "-S", "-c", TOOL, str(size), asked.get("seconds", "0")]
             finished = self._tools.run("tool", argv, self._tools.limits())
@@ -138,7 +138,7 @@ class ScriptedMachine(JobMachine):
             os.kill(os.getpid(), signal.SIGKILL)
         if "raise" in asked:
             raise getattr(builtins, asked["raise"])
-        if asked.get("fail") == "sometimes" and self._held.job.attempt < 2:
+        if asked.get("fail") == "sometimes" and self._leased.job.attempt < 2:
             raise NetworkError("the first try fails")
         if asked.get("fail") in job_error_codes():
             raise job_error_codes()[asked["fail"]]("asked for")
@@ -162,7 +162,7 @@ def be_quick() -> None:
     watch.LEASE_SECONDS = 4.0
     Leases.take.__defaults__ = Leases.renew.__defaults__ = (4.0,)
     recovery.PERIOD_SECONDS, recovery.LOCK_SECONDS, recovery.SETTLING_SECONDS = 0.5, 2.0, 1.5
-    retry.FIRST_DELAY_SECONDS = conditions.DISK_PAUSE_SECONDS = 0.5
+    retry.FIRST_DELAY_SECONDS = preconditions.DISK_PAUSE_SECONDS = 0.5
     statistics.WORKER_TTL_SECONDS = 6
 
 

@@ -28,22 +28,22 @@ _MOST_VALUES = 100_000
 _SURROGATE_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
-def allow_long_body(kit: Services, request: Request) -> None:
+def allow_long_body(services: Services, request: Request) -> None:
     """For what may hold a thousand jobs. Raises TooManyTransfers when there are too many of them.
 
     A long body, or one of unknown length, has one of a few places until its request has ended.
     """
-    most = kit.settings.max_body_bytes
+    most = services.settings.max_body_bytes
     request.max_content_length = _BATCH_FACTOR * most
     if request.content_length is None or most < request.content_length <= _BATCH_FACTOR * most:
         try:
-            kit.long_bodies.enter()
+            services.long_bodies.enter()
         except TooManyTransfers:
             # Who is cut off in the middle of sending does not see why.
             while request.stream.read(_DISCARDED_BYTES):
                 pass
             raise
-        g.until_end.callback(kit.long_bodies.leave)
+        g.until_end.callback(services.long_bodies.leave)
 
 
 def read_json(request: Request) -> Any:

@@ -12,7 +12,7 @@ Seen = TypeVar("Seen")
 
 
 def wait_until(
-    kit: Services,
+    services: Services,
     topic: str,
     read: Callable[[], Seen],
     done: Callable[[Seen], bool],
@@ -23,10 +23,10 @@ def wait_until(
         return read()
     end = time.monotonic() + seconds
     # Watch first, then read: a change in between wakes us.
-    with kit.waiting.place(), kit.changes.watch(topic) as watcher:
+    with services.waiting.place(), services.changes.watch(topic) as watcher:
         while True:
             seen = read()
             left = end - time.monotonic()
-            if done(seen) or left <= 0 or kit.closing.is_set():
+            if done(seen) or left <= 0 or services.closing.is_set():
                 return seen
             watcher.wait(left)

@@ -16,7 +16,7 @@ from web.http.json_body import allow_long_body, read_json
 from web.schemas.answers import ProblemSchema
 from web.schemas.batches import BatchRequestSchema
 from web.schemas.faults import invalid, messages_of
-from web.services import services
+from web.services import current_services
 
 _DESCRIPTION = (
     "Extract, download and clip video. A request only records what is to be done; workers do it. "
@@ -35,7 +35,7 @@ class StrictParser(FlaskParser):
 
     def load_json(self, req: Request, schema: Schema) -> Any:
         if isinstance(schema, BatchRequestSchema):
-            allow_long_body(services(), req)
+            allow_long_body(current_services(), req)
         return read_json(req)
 
     def handle_error(

@@ -19,7 +19,7 @@ from web.services import Services
 BLOCK_BYTES = 32 * 1024
 
 
-def begin_transfer(kit: Services, response: Response) -> Response:
+def begin_transfer(services: Services, response: Response) -> Response:
     """The answer, holding a place until it is sent or its client is gone.
 
     Raises TooManyTransfers, after giving back what the answer holds.
@@ -28,11 +28,11 @@ def begin_transfer(kit: Services, response: Response) -> Response:
         response.close()  # the file; the server never asks for it
         return response
     try:
-        kit.transfers.enter()
+        services.transfers.enter()
     except BaseException:
         response.close()
         raise
-    response.response = _Held(response.response, kit.transfers.leave)
+    response.response = _Held(response.response, services.transfers.leave)
     # Or Flask would put an iterator of its own around it.
     response.direct_passthrough = True
     return response

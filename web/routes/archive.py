@@ -30,15 +30,15 @@ _MOST_OPEN = 12
 _USE_SECONDS = 30.0
 
 
-def archive_answer(kit: Services, batch: Batch) -> Response:
+def archive_answer(services: Services, batch: Batch) -> Response:
     """The archive as a download.
 
     Raises NotFound while no job has an artifact, ArtifactExpired when not one is still kept.
     """
-    sending, lost = _Sending(kit), []
-    for job_id, artifact_id, name in _finished(kit, batch):
+    sending, lost = _Sending(services), []
+    for job_id, artifact_id, name in _finished(services, batch):
         try:
-            sending.add(kit.store.artifact(artifact_id))
+            sending.add(services.store.artifact(artifact_id))
         except (NotFound, ArtifactExpired):
             lost.append(f"{name} (job {job_id})")
         except BaseException:
@@ -53,12 +53,14 @@ def archive_answer(kit: Services, batch: Batch) -> Response:
         "Content-Disposition": f'attachment; filename="{batch.id}.zip"',
         "Content-Length": str(sending.size_bytes),
     }
-    return begin_transfer(kit, Response(sending, headers=headers, content_type="application/zip"))
+    return begin_transfer(
+        services, Response(sending, headers=headers, content_type="application/zip")
+    )
 
 
-def _finished(kit: Services, batch: Batch) -> Iterator[tuple[str, str, str]]:
+def _finished(services: Services, batch: Batch) -> Iterator[tuple[str, str, str]]:
     """Of every main artifact that was made: its job, its id, its name."""
-    for snapshot in kit.store.batch_snapshots(batch.id):
+    for snapshot in services.store.batch_snapshots(batch.id):
         if snapshot.state is JobState.SUCCEEDED:
             for artifact in json.loads(snapshot.body)["result"]["artifacts"]:
                 if artifact["role"] == "main":
@@ -73,8 +75,8 @@ def _note(lost: Sequence[str]) -> str:
 class _Sending:
     """The bytes of one archive. Its files count as used from `add` until they were sent."""
 
-    def __init__(self, kit: Services) -> None:
-        self._kit = kit
+    def __init__(self, services: Services) -> None:
+        self._services = services
         self._opened = ExitStack()
         self._handles: dict[str, BinaryIO] = {}
         self._used_at = time.monotonic()
@@ -86,8 +88,8 @@ class _Sending:
 
     def add(self, artifact: StoredArtifact) -> None:
         """Take a file in. Raises ArtifactExpired when it is gone, or StorageFull."""
-        self._kit.store.artifact_used(artifact.id)
-        path = self._kit.storage.path(artifact.storage_key)
+        self._services.store.artifact_used(artifact.id)
+        path = self._services.storage.path(artifact.storage_key)
         if len(self.files) < _MOST_OPEN:
             try:
                 handle = self._opened.enter_context(path.open("rb"))
@@ -111,7 +113,7 @@ class _Sending:
         self._use([artifact])
         handle = self._handles.pop(artifact.id, None)
         if handle is None:
-            path = self._kit.storage.path(artifact.storage_key)
+            path = self._services.storage.path(artifact.storage_key)
             handle = self._opened.enter_context(path.open("rb"))
         with handle:
             while block := handle.read(BLOCK_BYTES):
@@ -129,7 +131,7 @@ class _Sending:
     def _use(self, artifacts: Iterable[StoredArtifact]) -> None:
         try:
             for artifact in artifacts:
-                self._kit.store.artifact_used(artifact.id)
+                self._services.store.artifact_used(artifact.id)
         except StoreUnavailable as error:
             # Nobody can give files up meanwhile either.
             log.warning("the files of an archive could not be marked as used: %s", error.message)

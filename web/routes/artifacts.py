@@ -17,7 +17,7 @@ from web.http.openapi import Blueprint
 from web.http.responses import settle_preconditions
 from web.http.transfers import BLOCK_BYTES, begin_transfer
 from web.schemas.queries import DownloadFlagSchema
-from web.services import caller, services
+from web.services import caller, current_services
 
 blueprint = Blueprint(
     "artifacts", __name__, url_prefix=f"{API_BASE}/artifacts", description="Finished files."
@@ -38,10 +38,10 @@ _CONTENT_POLICY = "sandbox; default-src 'none'; media-src 'self'; img-src 'self'
 @blueprint.refusals(401, 403, 404, 410, 412, 416, 503)
 def fetch(query: dict[str, Any], artifact_id: str) -> Response:
     """Fetch a file. One range of bytes is answered with 206, several at once with the whole."""
-    kit = services()
-    artifact = kit.store.artifact(artifact_id, caller().owner)
-    path = kit.storage.path(artifact.storage_key)
-    kit.store.artifact_used(artifact_id)
+    services = current_services()
+    artifact = services.store.artifact(artifact_id, caller().owner)
+    path = services.storage.path(artifact.storage_key)
+    services.store.artifact_used(artifact_id)
     request.environ["wsgi.file_wrapper"] = _large_blocks
     try:
         modified = datetime.fromtimestamp(int(path.stat().st_mtime), UTC)
@@ -59,7 +59,7 @@ def fetch(query: dict[str, Any], artifact_id: str) -> Response:
         raise ArtifactExpired("the file is no longer kept") from error
     response.headers["Cache-Control"] = "private, no-cache"
     response.headers["Content-Security-Policy"] = _CONTENT_POLICY
-    return begin_transfer(kit, response)
+    return begin_transfer(services, response)
 
 
 def _large_blocks(file: Any, _: int = 0) -> FileWrapper:

@@ -19,7 +19,7 @@ from web.routes.events import MEDIA_TYPE, Event, event_stream
 from web.schemas.answers import BatchSchema
 from web.schemas.batches import BatchRequestSchema
 from web.schemas.queries import BatchQuerySchema
-from web.services import Services, caller, services
+from web.services import Services, caller, current_services
 
 blueprint = Blueprint(
     "batches", __name__, url_prefix=f"{API_BASE}/batches", description="Up to 1,000 jobs at once."
@@ -30,9 +30,9 @@ _BATCH_REQUEST = {
 }
 
 
-def render_batch(kit: Services, batch: Batch, view: str) -> bytes:
+def render_batch(services: Services, batch: Batch, view: str) -> bytes:
     """The public JSON of a batch; `view` says how much of each job comes along."""
-    snapshots = [] if view == "none" else kit.store.batch_snapshots(batch.id)
+    snapshots = [] if view == "none" else services.store.batch_snapshots(batch.id)
     jobs = [item.body if view == "full" else _brief(item) for item in snapshots]
     self_url = f"{API_BASE}/batches/{batch.id}"
     before = {
@@ -63,16 +63,16 @@ def _brief(snapshot: Snapshot) -> bytes:
 @blueprint.refusals(400, 401, 403, 413, 415, 503)
 def submit(jobs: list[JobRequest]) -> Response:
     """Submit jobs together: all are accepted, or none."""
-    kit, key = services(), idempotency_key(request)
+    services, key = current_services(), idempotency_key(request)
     try:
-        batch_id = kit.dispatcher.submit_batch(jobs, caller().name, key)
+        batch_id = services.dispatcher.submit_batch(jobs, caller().name, key)
     except Replayed as earlier:
         batch_id = earlier.id
-        response = replayed(kit.store, batch_id, lambda: _accepted(kit, batch_id))
+        response = replayed(services.store, batch_id, lambda: _accepted(services, batch_id))
     else:
-        response = _accepted(kit, batch_id)
+        response = _accepted(services, batch_id)
         if key is not None:
-            keep(kit.store, batch_id, response)
+            keep(services.store, batch_id, response)
     response.headers["Location"] = f"{API_BASE}/batches/{batch_id}"
     return response
 
@@ -84,15 +84,15 @@ def submit(jobs: list[JobRequest]) -> Response:
 @blueprint.refusals(401, 403, 404, 412, 503)
 def read(query: dict[str, Any], batch_id: str) -> Response:
     """Read a batch with its jobs, in the order in which they were submitted."""
-    kit, owner = services(), caller().owner
+    services, owner = current_services(), caller().owner
     batch = wait_until(
-        kit,
+        services,
         batch_id,
-        lambda: kit.store.batch(batch_id, owner),
+        lambda: services.store.batch(batch_id, owner),
         lambda seen: seen.final,
         query["wait"],
     )
-    return json_with_etag(render_batch(kit, batch, query["jobs"]))
+    return json_with_etag(render_batch(services, batch, query["jobs"]))
 
 
 @blueprint.route("/<batch_id>/cancel", methods=["POST"])
@@ -100,9 +100,9 @@ def read(query: dict[str, Any], batch_id: str) -> Response:
 @blueprint.refusals(401, 403, 404, 503)
 def cancel(batch_id: str) -> Response:
     """Stop every job of the batch that is not final."""
-    kit = services()
-    kit.dispatcher.cancel_batch(batch_id, caller().owner)
-    return _accepted(kit, batch_id)
+    services = current_services()
+    services.dispatcher.cancel_batch(batch_id, caller().owner)
+    return _accepted(services, batch_id)
 
 
 @blueprint.route("/<batch_id>/retry", methods=["POST"])
@@ -110,9 +110,9 @@ def cancel(batch_id: str) -> Response:
 @blueprint.refusals(401, 403, 404, 503)
 def retry(batch_id: str) -> Response:
     """Run the failed jobs of the batch again."""
-    kit = services()
-    kit.dispatcher.retry_batch(batch_id, caller().owner)
-    return _accepted(kit, batch_id)
+    services = current_services()
+    services.dispatcher.retry_batch(batch_id, caller().owner)
+    return _accepted(services, batch_id)
 
 
 @blueprint.route("/<batch_id>/archive")
@@ -124,9 +124,9 @@ def archive(batch_id: str) -> Response:
     Where files of succeeded jobs are no longer kept, `MISSING.txt` in the archive names them; when
     none is kept the answer is 410. What is in an archive counts as used until it has been sent.
     """
-    kit, owner = services(), caller().owner
-    batch = kit.store.batch(batch_id, owner)
-    return archive_answer(kit, batch)
+    services, owner = current_services(), caller().owner
+    batch = services.store.batch(batch_id, owner)
+    return archive_answer(services, batch)
 
 
 @blueprint.route("/<batch_id>/events")
@@ -136,15 +136,15 @@ def archive(batch_id: str) -> Response:
 @blueprint.refusals(401, 403, 404, 503)
 def events(query: dict[str, Any], batch_id: str) -> Response:
     """Follow a batch until every job is final."""
-    kit, owner = services(), caller().owner
+    services, owner = current_services(), caller().owner
 
     def present() -> Event:
-        batch = kit.store.batch(batch_id, owner)
-        body = render_batch(kit, batch, query["jobs"])
+        batch = services.store.batch(batch_id, owner)
+        body = render_batch(services, batch, query["jobs"])
         return Event("batch", f"{batch.id}.{batch.revision}", body, last=batch.final)
 
     return event_stream(batch_id, present)
 
 
-def _accepted(kit: Services, batch_id: str) -> Response:
-    return json_answer(render_batch(kit, kit.store.batch(batch_id, None), "full"), 202)
+def _accepted(services: Services, batch_id: str) -> Response:
+    return json_answer(render_batch(services, services.store.batch(batch_id, None), "full"), 202)

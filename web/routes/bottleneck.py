@@ -14,7 +14,7 @@ from tasks.store import WorkerReport
 from web.http.openapi import Blueprint
 from web.http.responses import json_answer, json_bytes
 from web.schemas.answers import BottleneckSchema
-from web.services import caller, services
+from web.services import caller, current_services
 
 blueprint = Blueprint("bottleneck", __name__, description="What limits throughput.")
 
@@ -24,7 +24,7 @@ blueprint = Blueprint("bottleneck", __name__, description="What limits throughpu
 @blueprint.refusals(401, 403, 503)
 def bottleneck() -> Response:
     """Tell what limits throughput now: what more of would let jobs end sooner."""
-    store = services().store
+    store = current_services().store
     reports, queued = store.workers(), store.gauges().queue_depth
     found = bottleneck_of(reports, sum(queued.values()))
     evidence = evidence_of(reports) | {"queued": queued}

@@ -12,7 +12,7 @@ from flask import Response, request
 from tasks.errors import NotFound, StoreUnavailable
 from tasks.store import Snapshot
 from web.http.openapi import Blueprint
-from web.services import Services, caller, services
+from web.services import Services, caller, current_services
 
 log = logging.getLogger(__name__)
 blueprint = Blueprint("events", __name__, url_prefix="/api/v2", description="All changes, live.")
@@ -72,8 +72,8 @@ def event_stream(topic: str, read: Callable[[], Event]) -> Response:
     if first.last and first.id == last_seen:
         # The one answer that keeps a browser from coming back for ever.
         return Response(status=204)
-    kit = services()
-    return _streamed(kit, lambda: _follow(kit, topic, read, last_seen))
+    services = current_services()
+    return _streamed(services, lambda: _follow(services, topic, read, last_seen))
 
 
 @blueprint.route("/events")
@@ -85,29 +85,29 @@ def every_event() -> Response:
     It begins with the next change. `event: resync` says that changes may have been missed: list
     the jobs again.
     """
-    kit, owner = services(), caller().owner
-    kit.store.ping()
+    services, owner = current_services(), caller().owner
+    services.store.ping()
     resuming = "Last-Event-ID" in request.headers
-    return _streamed(kit, lambda: _follow_all(kit, owner, resuming))
+    return _streamed(services, lambda: _follow_all(services, owner, resuming))
 
 
-def _streamed(kit: Services, begin: Callable[[], Iterator[bytes]]) -> Response:
+def _streamed(services: Services, begin: Callable[[], Iterator[bytes]]) -> Response:
     headers = {"X-Accel-Buffering": "no"}
     if request.method == "HEAD":
         return Response(headers=headers, content_type=MEDIA_TYPE)
-    kit.waiting.enter()
+    services.waiting.enter()
     response = Response(begin(), headers=headers, content_type=MEDIA_TYPE)
-    response.call_on_close(kit.waiting.leave)
+    response.call_on_close(services.waiting.leave)
     return response
 
 
 def _follow(
-    kit: Services, topic: str, read: Callable[[], Event], seen: str | None
+    services: Services, topic: str, read: Callable[[], Event], seen: str | None
 ) -> Iterator[bytes]:
     pulse = _Pulse()
-    with kit.changes.watch(topic) as watcher:
+    with services.changes.watch(topic) as watcher:
         yield _PREAMBLE
-        while not kit.closing.is_set():
+        while not services.closing.is_set():
             began = time.monotonic()
             event = _read_now(read)
             took = time.monotonic() - began
@@ -134,30 +134,30 @@ def _read_now(read: Callable[[], Event]) -> Event | None:
         return Event("deleted", "deleted", b"{}", last=True)
 
 
-def _follow_all(kit: Services, owner: str | None, resuming: bool) -> Iterator[bytes]:
+def _follow_all(services: Services, owner: str | None, resuming: bool) -> Iterator[bytes]:
     missed = Event("resync", "resync", b"{}").encode()
     pulse = _Pulse()
-    with kit.changes.watch(EVERYTHING) as watcher:
+    with services.changes.watch(EVERYTHING) as watcher:
         yield _PREAMBLE
         if resuming:
             yield missed
-        while not kit.closing.is_set():
+        while not services.closing.is_set():
             if watcher.wait(pulse.seconds_left()):
                 time.sleep(MIN_INTERVAL_SECONDS)
                 changed = watcher.changed()
                 if EVERYTHING in changed:
                     yield pulse.told(missed)
-                for block in _events_of(kit, sorted(changed - {EVERYTHING}), owner):
+                for block in _events_of(services, sorted(changed - {EVERYTHING}), owner):
                     yield pulse.told(block)
             # What woke this may have been for others: only what was written here counts.
             if not pulse.seconds_left():
                 yield pulse.told(_HEARTBEAT)
 
 
-def _events_of(kit: Services, ids: list[str], owner: str | None) -> Iterator[bytes]:
+def _events_of(services: Services, ids: list[str], owner: str | None) -> Iterator[bytes]:
     for changed_id in ids:
         try:
-            yield job_event(kit.store.snapshot(changed_id, owner)).encode()
+            yield job_event(services.store.snapshot(changed_id, owner)).encode()
         except NotFound:
             continue  # a batch, a deleted job, or another's
         except StoreUnavailable:

@@ -12,7 +12,7 @@ from web.http.openapi import Blueprint
 from web.http.responses import json_answer, json_bytes
 from web.schemas.answers import FailuresSchema, RetriedSchema
 from web.schemas.queries import RetrySchema
-from web.services import caller, services
+from web.services import caller, current_services
 
 blueprint = Blueprint(
     "failures", __name__, url_prefix=f"{API_BASE}/failures", description="Failed jobs as a whole."
@@ -27,7 +27,7 @@ def summary() -> Response:
 
     The jobs themselves: `GET /jobs?state=failed&error_code=…`.
     """
-    groups = services().store.failures(caller().owner)
+    groups = current_services().store.failures(caller().owner)
     return json_answer(json_bytes({"failures": [asdict(group) for group in groups]}))
 
 
@@ -37,5 +37,5 @@ def summary() -> Response:
 @blueprint.refusals(400, 401, 403, 413, 415, 503)
 def retry(query: JobQuery) -> Response:
     """Run failed jobs again, the newest first: those of a kind, a code or a batch, or any."""
-    retried = services().dispatcher.retry_failed(query, caller().owner)
+    retried = current_services().dispatcher.retry_failed(query, caller().owner)
     return json_answer(json_bytes({"retried": retried}), 202)

@@ -14,7 +14,7 @@ from tasks.store import WorkerReport
 from web.http.openapi import Blueprint
 from web.http.responses import json_answer, json_bytes
 from web.schemas.answers import HealthSchema
-from web.services import Services, services
+from web.services import Services, current_services
 from web.version import VERSION
 
 log = logging.getLogger(__name__)
@@ -38,8 +38,8 @@ def live() -> Response:
 @blueprint.alt_response(503, description="A request that needs the part would fail.")
 def ready() -> Response:
     """Tell whether a submission would be accepted: the store and the storage answer."""
-    kit = services()
-    parts = {"redis": _redis(kit), "storage": _storage(kit)}
+    services = current_services()
+    parts = {"redis": _redis(services), "storage": _storage(services)}
     good = all(part["status"] != UNHEALTHY for part in parts.values())
     return _answer({"status": "ready" if good else "not ready", "services": parts}, good)
 
@@ -50,14 +50,14 @@ def ready() -> Response:
 @blueprint.alt_response(503, schema=HealthSchema, description="Jobs cannot be accepted.")
 def health() -> Response:
     """Tell how every part does. Without a worker it is degraded: jobs are kept, but wait."""
-    kit = services()
-    parts = _services(kit)
+    services = current_services()
+    parts = _services(services)
     states = {part["status"] for part in parts.values()}
     worst = next(state for state in (UNHEALTHY, DEGRADED, HEALTHY) if state in states)
     body = {
         "status": worst,
         "version": VERSION,
-        "uptime_seconds": round(time.time() - kit.started_at, 3),
+        "uptime_seconds": round(time.time() - services.started_at, 3),
         "services": parts,
     }
     return _answer(body, worst != UNHEALTHY)
@@ -67,40 +67,40 @@ def _answer(body: Mapping[str, Any], good: bool) -> Response:
     return json_answer(json_bytes(body), 200 if good else 503)
 
 
-def _services(kit: Services) -> dict[str, Service]:
-    redis = _redis(kit)
+def _services(services: Services) -> dict[str, Service]:
+    redis = _redis(services)
     workers: Sequence[WorkerReport] = []
     if redis["status"] == HEALTHY:
         try:
-            workers = kit.store.workers()
+            workers = services.store.workers()
         except StoreUnavailable:
             redis = {"status": UNHEALTHY}
     return {
         "redis": redis,
-        **({} if _carries_messages(kit) else {"broker": _broker(kit)}),
+        **({} if _carries_messages(services) else {"broker": _broker(services)}),
         "workers": _workers(workers),
-        "storage": _storage(kit),
+        "storage": _storage(services),
         **{tool: _tool(tool, workers) for tool in _TOOLS},
     }
 
 
-def _redis(kit: Services) -> Service:
+def _redis(services: Services) -> Service:
     try:
-        kit.store.ping()
+        services.store.ping()
     except StoreUnavailable:
         return {"status": UNHEALTHY}
     return {"status": HEALTHY}
 
 
-def _carries_messages(kit: Services) -> bool:
+def _carries_messages(services: Services) -> bool:
     """Whether the record store's server is the broker as well."""
-    return kit.settings.broker_url == kit.settings.redis_url
+    return services.settings.broker_url == services.settings.redis_url
 
 
-def _broker(kit: Services) -> Service:
+def _broker(services: Services) -> Service:
     """Without it jobs are accepted, but nobody is told of them until it is back."""
     try:
-        kit.broker.ping()
+        services.broker.ping()
     except StoreUnavailable:
         return {"status": DEGRADED}
     return {"status": HEALTHY}
@@ -115,15 +115,15 @@ def _workers(workers: Sequence[WorkerReport]) -> Service:
     }
 
 
-def _storage(kit: Services) -> Service:
+def _storage(services: Services) -> Service:
     try:
-        kit.storage.check()
-        free = kit.storage.free_bytes()
+        services.storage.check()
+        free = services.storage.free_bytes()
     except OSError as error:
         reason = f"artifacts cannot be stored: {error.strerror}"
-        log.warning(reason, extra={"values": {"path": str(kit.storage.root)}})
+        log.warning(reason, extra={"values": {"path": str(services.storage.root)}})
         return {"status": UNHEALTHY, "reason": reason}
-    low = free < kit.settings.min_free_disk_bytes
+    low = free < services.settings.min_free_disk_bytes
     return {"status": DEGRADED if low else HEALTHY, "free_bytes": free}
 
 

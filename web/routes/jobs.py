@@ -17,7 +17,7 @@ from web.routes.events import MEDIA_TYPE, event_stream, job_event
 from web.schemas.answers import JobPageSchema, JobSchema, TimelineSchema
 from web.schemas.queries import JobListSchema, WaitSchema
 from web.schemas.requests import JobRequestSchema
-from web.services import caller, services
+from web.services import caller, current_services
 
 blueprint = Blueprint(
     "jobs", __name__, url_prefix=f"{API_BASE}/jobs", description="One piece of work each."
@@ -35,18 +35,18 @@ _JOB_REQUEST = {
 @blueprint.refusals(400, 401, 403, 413, 415, 503)
 def submit(job: JobRequest) -> Response:
     """Submit a job. It is recorded and queued when the answer comes; nothing has run yet."""
-    kit, owner, key = services(), caller().name, idempotency_key(request)
+    services, owner, key = current_services(), caller().name, idempotency_key(request)
     try:
-        snapshot = kit.dispatcher.submit(job, owner, key)
+        snapshot = services.dispatcher.submit(job, owner, key)
     except Replayed as earlier:
         job_id = earlier.id
         response = replayed(
-            kit.store, job_id, lambda: job_accepted(kit.store.snapshot(job_id, owner))
+            services.store, job_id, lambda: job_accepted(services.store.snapshot(job_id, owner))
         )
     else:
         job_id, response = snapshot.id, job_accepted(snapshot)
         if key is not None:
-            keep(kit.store, job_id, response)
+            keep(services.store, job_id, response)
     response.headers["Location"] = f"{API_BASE}/jobs/{job_id}"
     return response
 
@@ -57,7 +57,7 @@ def submit(job: JobRequest) -> Response:
 @blueprint.refusals(401, 403, 503)
 def list_jobs(query: JobQuery) -> Response:
     """List jobs, newest first."""
-    page = services().store.list_snapshots(query, caller().owner)
+    page = current_services().store.list_snapshots(query, caller().owner)
     bodies = [item.body for item in page.items]
     return json_answer(spliced({}, "jobs", bodies, {"next_cursor": page.next_cursor}))
 
@@ -69,12 +69,12 @@ def list_jobs(query: JobQuery) -> Response:
 @blueprint.refusals(401, 403, 404, 412, 503)
 def read(query: dict[str, Any], job_id: str) -> Response:
     """Read a job. A failed job is data: it is read with 200 too."""
-    kit, owner = services(), caller().owner
+    services, owner = current_services(), caller().owner
     return job_answer(
         wait_until(
-            kit,
+            services,
             job_id,
-            lambda: kit.store.snapshot(job_id, owner),
+            lambda: services.store.snapshot(job_id, owner),
             lambda snapshot: snapshot.state.final,
             query["wait"],
         )
@@ -86,7 +86,7 @@ def read(query: dict[str, Any], job_id: str) -> Response:
 @blueprint.refusals(401, 403, 404, 409, 503)
 def delete(job_id: str) -> Response:
     """Remove a final job and its artifacts."""
-    services().dispatcher.delete(job_id, caller().owner)
+    current_services().dispatcher.delete(job_id, caller().owner)
     return Response(status=204)
 
 
@@ -95,7 +95,7 @@ def delete(job_id: str) -> Response:
 @blueprint.refusals(401, 403, 404, 409, 503)
 def cancel(job_id: str) -> Response:
     """Stop a job: its processes end and it leaves no file."""
-    return job_accepted(services().dispatcher.cancel(job_id, caller().owner))
+    return job_accepted(current_services().dispatcher.cancel(job_id, caller().owner))
 
 
 @blueprint.route("/<job_id>/retry", methods=["POST"])
@@ -103,7 +103,7 @@ def cancel(job_id: str) -> Response:
 @blueprint.refusals(401, 403, 404, 409, 503)
 def retry(job_id: str) -> Response:
     """Run a failed or cancelled job again from the beginning."""
-    return job_accepted(services().dispatcher.retry(job_id, caller().owner))
+    return job_accepted(current_services().dispatcher.retry(job_id, caller().owner))
 
 
 @blueprint.route("/<job_id>/timeline")
@@ -111,7 +111,7 @@ def retry(job_id: str) -> Response:
 @blueprint.refusals(401, 403, 404, 503)
 def timeline(job_id: str) -> Response:
     """Tell what happened to a job, in order; of very many events the last 200."""
-    told = services().store.timeline(job_id, caller().owner)
+    told = current_services().store.timeline(job_id, caller().owner)
     events = [{**event, "at": rfc3339(event["at"])} for event in told]
     return json_answer(json_bytes({"id": job_id, "events": events}))
 
@@ -122,10 +122,10 @@ def timeline(job_id: str) -> Response:
 @blueprint.refusals(401, 403, 404, 503)
 def events(job_id: str) -> Response:
     """Follow a job until it is final."""
-    kit, owner = services(), caller().owner
+    services, owner = current_services(), caller().owner
 
     def present() -> Any:
-        snapshot: Snapshot = kit.store.snapshot(job_id, owner)
+        snapshot: Snapshot = services.store.snapshot(job_id, owner)
         return job_event(snapshot)
 
     return event_stream(job_id, present)

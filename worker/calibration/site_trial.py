@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 
 from worker import ytdlp
 from worker.calibration.fitting import Peak
-from worker.calibration.trial import NO_LIMIT_BYTES, NotingTools
+from worker.calibration.trial import NO_LIMIT_BYTES, NotingToolRunner
 from worker.memory.model import site_terms
 
 MOST_BYTES = 1 << 30
@@ -22,7 +22,7 @@ def site_peaks(video: Path, folder: Path) -> Iterator[Peak]:
     """The peaks of an extract and of a download of one file."""
     with _served(video.parent) as address, TemporaryDirectory(dir=folder) as name:
         url, work = f"{address}/{video.name}", Path(name)  # of its own: what lies there is counted
-        tools = NotingTools(work, NO_LIMIT_BYTES)
+        tools = NotingToolRunner(work, NO_LIMIT_BYTES)
         run, limits = tools.runner("yt-dlp"), tools.limits()
         ytdlp.extract(url, playlist_items=0, folder=work, run=run, limits=limits)
         yield Peak(site_terms("extract"), tools.peaks.pop("yt-dlp"))

@@ -15,10 +15,10 @@ from worker.calibration.samples import Sample, repeated_argv, sample_argv
 from worker.cutting import make_clip, make_thumbnail, way_of
 from worker.kinds.interface import SourceMedia
 from worker.memory.model import Terms
-from worker.memory.need import Need
+from worker.memory.need import ResourceNeed
 from worker.memory.steps import clip_steps, planned
 from worker.process.run import Finished, Limits, Stop, run_process
-from worker.process.tools import Tools
+from worker.process.tools import ToolRunner
 from worker.pyav.client import run_program
 
 DEADLINE_SECONDS = 600.0
@@ -75,7 +75,7 @@ class Seen:
         return max(peak for tool, peak in self.peaks.items() if tool != "probe")
 
 
-class NotingTools(Tools):
+class NotingToolRunner(ToolRunner):
     """Keeps the peak of each tool apart."""
 
     def __init__(self, folder: Path, limit_bytes: int) -> None:
@@ -105,15 +105,15 @@ def run_trial(
     """
     sample = trial.sample
     path = sample if isinstance(sample, Path) else made_sample(sample, folder)
-    need = Need(limit_bytes, trial.threads, trial.threads, trial.lean)
-    encoded: list[Need] = []
+    need = ResourceNeed(limit_bytes, trial.threads, trial.threads, trial.lean)
+    encoded: list[ResourceNeed] = []
 
-    def reserve_encode() -> Need:
+    def reserve_encode() -> ResourceNeed:
         encoded.append(need)
         return need
 
     with tempfile.TemporaryDirectory(dir=folder) as name:
-        tools = NotingTools(Path(name), limit_bytes)
+        tools = NotingToolRunner(Path(name), limit_bytes)
         probed = run_program(tools, "probe", {"source": str(path)}, tools.limits())
         source = SourceMedia(path, MediaFacts.from_dict(probed), "video")
         cut = make_clip(
@@ -122,7 +122,7 @@ def run_trial(
         )  # fmt: skip
         peaks = dict(tools.peaks)
         if trial.output.thumbnail:
-            pictured = NotingTools(Path(name), limit_bytes)
+            pictured = NotingToolRunner(Path(name), limit_bytes)
             make_thumbnail(cut.path, 0.5, cut.facts, pictured)
             peaks["thumbnail"] = pictured.peaks["ffmpeg"]
         if keep is not None:

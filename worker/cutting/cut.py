@@ -15,9 +15,9 @@ from worker.clip import size_limit
 from worker.clip.strategy import Tool, Way, way_of
 from worker.ffmpeg import CutPlan, ProgressParser
 from worker.kinds.interface import Cut, SourceMedia
-from worker.memory.need import Need
+from worker.memory.need import ResourceNeed
 from worker.process.limits import Limits
-from worker.process.tools import Tools
+from worker.process.tools import ToolRunner
 from worker.pyav.client import run_program
 
 OnProgress = Callable[[float, float | None, float | None], None]
@@ -38,9 +38,9 @@ LEAN_WARNING = "encoded with settings that save memory, which makes a larger fil
 def make_clip(
     spec: ClipSpec,
     source: SourceMedia,
-    tools: Tools,
-    need: Need,
-    reserve_encode: Callable[[], Need],
+    tools: ToolRunner,
+    need: ResourceNeed,
+    reserve_encode: Callable[[], ResourceNeed],
     enter: Callable[[str], None],
     on_progress: OnProgress,
 ) -> Cut:
@@ -95,7 +95,7 @@ def _by_program(
     spec: ClipSpec,
     plan: CutPlan,
     mode: str,
-    tools: Tools,
+    tools: ToolRunner,
     on_progress: OnProgress,
     reason: str | None = None,
 ) -> dict[str, Any]:
@@ -137,7 +137,7 @@ def _savings(plan: CutPlan) -> list[str]:
     return [LEAN_WARNING] if plan.lean else []
 
 
-def _limits(plan: CutPlan, tools: Tools) -> Limits:
+def _limits(plan: CutPlan, tools: ToolRunner) -> Limits:
     """For what writes a clip: one file, at no moment more than two."""
     clip_bytes = size_limit.clip_bytes(plan)
     return tools.limits(
@@ -146,7 +146,7 @@ def _limits(plan: CutPlan, tools: Tools) -> Limits:
 
 
 def _by_copying(
-    spec: ClipSpec, plan: CutPlan, tools: Tools, on_progress: OnProgress, warnings: list[str]
+    spec: ClipSpec, plan: CutPlan, tools: ToolRunner, on_progress: OnProgress, warnings: list[str]
 ) -> Cut:
     """Copy packets from the keyframe at or before the start, and say where that is."""
     argv = ffmpeg.copy_argv(
@@ -164,7 +164,7 @@ def _by_encoding(
     spec: ClipSpec,
     plan: CutPlan,
     way: Way,
-    tools: Tools,
+    tools: ToolRunner,
     on_progress: OnProgress,
     warnings: list[str],
 ) -> Cut:
@@ -181,7 +181,7 @@ def _by_encoding(
     return Cut(plan.target, facts, values | counts, [*warnings, *_savings(plan)])
 
 
-def make_thumbnail(path: Path, at_seconds: float, facts: MediaFacts, tools: Tools) -> Path:
+def make_thumbnail(path: Path, at_seconds: float, facts: MediaFacts, tools: ToolRunner) -> Path:
     """A JPEG of one moment. Raises a JobError."""
     target = tools.folder / "thumbnail.jpg"
     argv = ffmpeg.thumbnail_argv(path, target, at_seconds, THUMBNAIL_WIDTH, facts)
@@ -195,7 +195,7 @@ def make_thumbnail(path: Path, at_seconds: float, facts: MediaFacts, tools: Tool
     return target
 
 
-def _run_ffmpeg(argv: list[str], plan: CutPlan, tools: Tools, on_progress: OnProgress) -> None:
+def _run_ffmpeg(argv: list[str], plan: CutPlan, tools: ToolRunner, on_progress: OnProgress) -> None:
     parser = ProgressParser(plan.seconds, ffmpeg.expected_frames(plan))
 
     def on_line(line: str) -> None:
@@ -210,7 +210,7 @@ def _run_ffmpeg(argv: list[str], plan: CutPlan, tools: Tools, on_progress: OnPro
         raise error
 
 
-def _checked(plan: CutPlan, tools: Tools) -> tuple[MediaFacts, int]:
+def _checked(plan: CutPlan, tools: ToolRunner) -> tuple[MediaFacts, int]:
     """What the finished file holds. Raises ToolFailed when nobody could play it.
 
     An exit status of 0 is no proof: FFmpeg also ends so when it has written no frame.
@@ -227,7 +227,7 @@ def _checked(plan: CutPlan, tools: Tools) -> tuple[MediaFacts, int]:
     return facts, frames
 
 
-def _start_of_copy(plan: CutPlan, facts: MediaFacts, tools: Tools) -> float:
+def _start_of_copy(plan: CutPlan, facts: MediaFacts, tools: ToolRunner) -> float:
     """Where a copy really begins: the keyframe that its length leads back to.
 
     FFmpeg may have gone back one keyframe more than it had to; in Matroska it does so just behind

@@ -11,10 +11,10 @@ from tasks.errors import ExceedsMemoryBudget
 from tasks.job import Job, WaitReason
 from tasks.metrics.counters import observed
 from worker.engine.budget import Budget, NoRoomYet, Reservation, Wait
-from worker.engine.lease import Held
-from worker.engine.peers import Others
-from worker.engine.preconditions import NotNow
-from worker.memory.need import Need
+from worker.engine.lease import LeasedJob
+from worker.engine.peers import Peers
+from worker.engine.preconditions import Postpone
+from worker.memory.need import ResourceNeed
 
 # How long a job waits here before another worker gets the chance, if one has room.
 PATIENCE_SECONDS = 30.0
@@ -25,41 +25,43 @@ TOO_LARGE_SECONDS = 5.0
 class Admission:
     """Lets jobs into the budget, and tells them and their records what they wait for."""
 
-    def __init__(self, budget: Budget, others: Others) -> None:
+    def __init__(self, budget: Budget, others: Peers) -> None:
         self.budget = budget
-        self._others = others
+        self._peers = others
 
-    def leave_to_larger(self, job: Job, need: Need) -> None:
+    def leave_to_larger(self, job: Job, need: ResourceNeed) -> None:
         """Raises NotNow for a job that can never run here, while a larger worker may run it."""
         if self._is_for_larger(job, max(need.memory_bytes, job.memory_floor_bytes)):
-            raise NotNow(TOO_LARGE_SECONDS, ExceedsMemoryBudget.code, WaitReason.MEMORY)
+            raise Postpone(TOO_LARGE_SECONDS, ExceedsMemoryBudget.code, WaitReason.MEMORY)
 
     @contextmanager
-    def room_for(self, held: Held, need: Need) -> Iterator[Reservation]:
+    def room_for(self, leased: LeasedJob, need: ResourceNeed) -> Iterator[Reservation]:
         """Memory and cores for the block. Raises as `Budget.reserve` does."""
         with ExitStack() as room:
-            with _wait_counted(held):
-                wait = self._wait(held, need)
+            with _wait_counted(leased):
+                wait = self._wait(leased, need)
                 reservation = self.budget.reserve(need.memory_bytes, need.cores, wait=wait)
-                held_now = room.enter_context(reservation)
-            yield held_now
+                reservation_now = room.enter_context(reservation)
+            yield reservation_now
 
-    def exchange(self, held: Held, room: Reservation, need: Need, seconds_left: float) -> None:
+    def exchange(
+        self, leased: LeasedJob, room: Reservation, need: ResourceNeed, seconds_left: float
+    ) -> None:
         """More room for an attempt that needs it, whose tool has ended before.
 
         Raises NoRoomYet: the job goes back, and reserves so much from the beginning next time.
         """
-        wait = self._wait(held, need, seconds_left)
+        wait = self._wait(leased, need, seconds_left)
         try:
-            if self._is_for_larger(held.job, need.memory_bytes):
-                raise NoRoomYet(held.job.overtaken)
-            with _wait_counted(held):
+            if self._is_for_larger(leased.job, need.memory_bytes):
+                raise NoRoomYet(leased.job.times_bypassed)
+            with _wait_counted(leased):
                 room.exchange(need.memory_bytes, need.cores, wait=wait)
         except NoRoomYet:
-            held.change(lambda job: job.needing(need.memory_bytes))
+            leased.change(lambda job: job.needing(need.memory_bytes))
             raise
-        if held.job.wait_reason is not None:
-            held.change(lambda job: job.waiting_for(None))
+        if leased.job.wait_reason is not None:
+            leased.change(lambda job: job.waiting_for(None))
 
     def _is_for_larger(self, job: Job, need_bytes: int) -> bool:
         """Whether this can never fit here, and a worker with more memory is there to decide it.
@@ -67,30 +69,30 @@ class Admission:
         Any with more: what it has learned may differ, and of those who refuse the largest fails it.
         """
         own_bytes = self.budget.total_bytes
-        return need_bytes > own_bytes and self._others.largest_budget(job.kind) > own_bytes
+        return need_bytes > own_bytes and self._peers.largest_budget(job.kind) > own_bytes
 
-    def _wait(self, held: Held, need: Need, most_seconds: float = math.inf) -> Wait:
+    def _wait(self, leased: LeasedJob, need: ResourceNeed, most_seconds: float = math.inf) -> Wait:
         until = time.monotonic() + most_seconds
         return Wait(
             PATIENCE_SECONDS,
-            given_up=lambda: held.stop.reason is not None or time.monotonic() >= until,
-            on_wait=lambda: self._tell_wait(held, need),
-            elsewhere=lambda: self._others.could_begin(held.job.kind, need.memory_bytes),
-            overtaken=held.job.overtaken,
+            cancelled=lambda: leased.stop.reason is not None or time.monotonic() >= until,
+            on_wait=lambda: self._tell_wait(leased, need),
+            elsewhere=lambda: self._peers.could_begin(leased.job.kind, need.memory_bytes),
+            times_bypassed=leased.job.times_bypassed,
         )
 
-    def _tell_wait(self, held: Held, need: Need) -> None:
+    def _tell_wait(self, leased: LeasedJob, need: ResourceNeed) -> None:
         has_bytes = self.budget.has_bytes(need.memory_bytes)
         reason = WaitReason.CONCURRENCY if has_bytes else WaitReason.MEMORY
-        held.change(lambda job: job.waiting_for(reason))
+        leased.change(lambda job: job.waiting_for(reason))
 
 
 @contextmanager
-def _wait_counted(held: Held) -> Iterator[None]:
+def _wait_counted(leased: LeasedJob) -> Iterator[None]:
     """How long a job waits for room is counted, whatever comes of it."""
     began = time.monotonic()
     try:
         yield
     finally:
         waited = time.monotonic() - began
-        held.counters.update(observed("admission_wait_seconds", waited))
+        leased.counters.update(observed("admission_wait_seconds", waited))

@@ -19,24 +19,24 @@ from tasks.store import Store, StoredArtifact
 from tasks.tracing.context import NO_TRACING, Tracing
 from worker import ytdlp
 from worker.cutting import make_clip, make_thumbnail
-from worker.engine.lease import Held
+from worker.engine.lease import LeasedJob
 from worker.engine.publishing import main_artifact_of
 from worker.engine.usage import Usage
 from worker.kinds.file_names import suffix_of
 from worker.kinds.interface import Cut, Fetched, SourceMedia
 from worker.memory.estimate import GUARD_BYTES, need_of
-from worker.memory.need import Need
+from worker.memory.need import ResourceNeed
 from worker.memory.peaks import Peaks
 from worker.memory.table import Table, shipped_table
 from worker.process.cgroups import Groups
-from worker.process.tools import Tools
+from worker.process.tools import ToolRunner
 from worker.pyav.client import run_program
 
 PROBE_SECONDS = 30.0
 EXTRACT_SECONDS = 120.0
 
 # Gives back what an attempt holds of the budget and waits for this instead, for so many seconds.
-Exchange = Callable[[Need, float], None]
+Exchange = Callable[[ResourceNeed, float], None]
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Toolbox:
         """What all attempts on this machine may use together."""
         return self.settings.memory_budget_bytes
 
-    def need_of(self, job: Job, *, joins: bool = True) -> Need:
+    def need_of(self, job: Job, *, joins: bool = True) -> ResourceNeed:
         """The memory and threads to run a job with. Raises SourceFailed when its source is gone.
 
         What an earlier attempt has shown counts more than any estimate. `joins`: see `estimate`.
@@ -66,7 +66,7 @@ class Toolbox:
         floor = min(job.memory_floor_bytes, self.budget_bytes)
         return replace(need, memory_bytes=max(need.memory_bytes, floor))
 
-    def estimate(self, job: Job, *, joins: bool) -> Need:
+    def estimate(self, job: Job, *, joins: bool) -> ResourceNeed:
         """What a job of its kind takes; `joins` while a clip may still be cut by copying."""
         source = self.source_of(job) if job.depends_on and job.kind == "clip" else None
         facts = MediaFacts.from_dict(source.facts) if source and source.facts else None
@@ -88,16 +88,18 @@ class Toolbox:
             raise SourceFailed("the source of this job is gone", {"job_id": job.depends_on})
         return artifact
 
-    def machine(self, held: Held, folder: Path, need: Need, exchange: Exchange) -> JobMachine:
+    def machine(
+        self, leased: LeasedJob, folder: Path, need: ResourceNeed, exchange: Exchange
+    ) -> JobMachine:
         """The tools of one attempt of one job."""
-        return JobMachine(self, held, folder, need, exchange)
+        return JobMachine(self, leased, folder, need, exchange)
 
-    def tools(self, folder: Path, held: Held, need: Need) -> Tools:
+    def tools(self, folder: Path, leased: LeasedJob, need: ResourceNeed) -> ToolRunner:
         """The tools of one attempt, which may use what it has reserved and no more."""
-        return Tools(
+        return ToolRunner(
             folder,
-            held.stop,
-            held.counters,
+            leased.stop,
+            leased.counters,
             deadline_seconds=self.settings.job_deadline_seconds,
             memory_bytes=need.memory_bytes - GUARD_BYTES,
             groups=self.groups,
@@ -109,13 +111,18 @@ class JobMachine:
     """The tools of one attempt of one job."""
 
     def __init__(
-        self, toolbox: Toolbox, held: Held, folder: Path, need: Need, exchange: Exchange
+        self,
+        toolbox: Toolbox,
+        leased: LeasedJob,
+        folder: Path,
+        need: ResourceNeed,
+        exchange: Exchange,
     ) -> None:
         self._toolbox = toolbox
-        self._held = held
+        self._leased = leased
         self._need = need
         self._exchange = exchange
-        self._tools = toolbox.tools(folder, held, need)
+        self._tools = toolbox.tools(folder, leased, need)
 
     def account(self, *, stopped: bool = False) -> Usage:
         """What the attempt took, noted for later estimates; `stopped` for taking too much.
@@ -129,7 +136,7 @@ class JobMachine:
             seen = max(peak_bytes, least_bytes)
             self._toolbox.peaks.note(self._need, seen, stopped=stopped)
         if peak_bytes:
-            self._held.counters.update(usage.counters(self._held.job.kind))
+            self._leased.counters.update(usage.counters(self._leased.job.kind))
         return usage
 
     def extract(self, url: str, playlist_items: int) -> Mapping[str, Any]:
@@ -169,7 +176,7 @@ class JobMachine:
 
     def source(self) -> SourceMedia:
         """The file that the job's source delivered."""
-        artifact = self._toolbox.source_of(self._held.job)
+        artifact = self._toolbox.source_of(self._leased.job)
         try:
             path = self._toolbox.storage.path(artifact.storage_key)
         except ArtifactExpired as error:
@@ -189,7 +196,7 @@ class JobMachine:
             self._need,
             self._reserve_encode,
             self._enter,
-            self._held.progress,
+            self._leased.progress,
         )
 
     def thumbnail(self, cut: Cut) -> Path:
@@ -197,9 +204,9 @@ class JobMachine:
         middle = (cut.facts.duration_seconds or 0.0) / 2
         return make_thumbnail(cut.path, middle, cut.facts, self._tools)
 
-    def _reserve_encode(self) -> Need:
+    def _reserve_encode(self) -> ResourceNeed:
         """Room for the whole encode, after it has turned out that nothing can be copied."""
-        need = self._toolbox.need_of(self._held.job, joins=False)
+        need = self._toolbox.need_of(self._leased.job, joins=False)
         self._exchange(need, self._tools.seconds_left)
         self._need = need
         self._tools.memory_bytes = need.memory_bytes - GUARD_BYTES
@@ -218,10 +225,10 @@ class JobMachine:
             raise TooLong("the source is longer than allowed", {"max_seconds": longest})
 
     def _enter(self, phase: str) -> None:
-        self._held.change(lambda job: job.entered(phase))
+        self._leased.change(lambda job: job.entered(phase))
 
     def _on_download(
         self, fraction: float | None, speed: float | None, eta_seconds: float | None
     ) -> None:
         # Storing and probing come after the last byte.
-        self._held.progress(0.98 * (fraction or 0.0), speed, eta_seconds)
+        self._leased.progress(0.98 * (fraction or 0.0), speed, eta_seconds)

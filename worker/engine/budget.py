@@ -23,9 +23,9 @@ class NoRoomYet(Exception):
     `overtaken` goes with the job: wherever it waits next, it stands no worse than here.
     """
 
-    def __init__(self, overtaken: int) -> None:
-        super().__init__(overtaken)
-        self.overtaken = overtaken
+    def __init__(self, times_bypassed: int) -> None:
+        super().__init__(times_bypassed)
+        self.times_bypassed = times_bypassed
 
 
 @dataclass(eq=False)
@@ -34,7 +34,7 @@ class _Share:
 
     need_bytes: int
     cores: int
-    overtaken: int = 0
+    times_bypassed: int = 0
 
 
 @dataclass(frozen=True)
@@ -46,10 +46,10 @@ class Wait:
     """
 
     seconds: float
-    given_up: Callable[[], bool] = lambda: False
+    cancelled: Callable[[], bool] = lambda: False
     on_wait: Callable[[], None] = lambda: None
     elsewhere: Callable[[], bool] = lambda: True
-    overtaken: int = 0
+    times_bypassed: int = 0
 
 
 @dataclass
@@ -101,7 +101,7 @@ class Budget:
     def enter(self, need_bytes: int, cores: int, wait: Wait) -> _Share:
         """Wait for a share; raises as `reserve` does, and then nothing is held."""
         self.check(need_bytes)
-        share = _Share(need_bytes, min(cores, self.total_cores), wait.overtaken)
+        share = _Share(need_bytes, min(cores, self.total_cores), wait.times_bypassed)
         with self._changed:
             self._waiters.append(share)
             if self._admit(share):
@@ -126,16 +126,16 @@ class Budget:
     def _wait(self, share: _Share, wait: Wait) -> None:
         while not self._admitted_in_time(share, wait):
             # (asked outside of the lock: it reads the store)
-            if share.overtaken < MOST_OVERTAKES and wait.elsewhere():
-                raise NoRoomYet(share.overtaken + 1)
+            if share.times_bypassed < MOST_OVERTAKES and wait.elsewhere():
+                raise NoRoomYet(share.times_bypassed + 1)
 
     def _admitted_in_time(self, share: _Share, wait: Wait) -> bool:
         until = time.monotonic() + wait.seconds
         with self._changed:
             while not self._admit(share):
                 left = until - time.monotonic()
-                if wait.given_up():
-                    raise NoRoomYet(share.overtaken)
+                if wait.cancelled():
+                    raise NoRoomYet(share.times_bypassed)
                 if left <= 0:
                     return False
                 # `given_up` may change without a word to us, so look again soon.
@@ -149,10 +149,10 @@ class Budget:
         passed = [other for other in earlier if share.cores or not self.has_bytes(other.need_bytes)]
         if not self._fits(share) or any(map(self._fits, earlier)):
             return False
-        if any(other.overtaken >= OVERTAKES for other in passed):
+        if any(other.times_bypassed >= OVERTAKES for other in passed):
             return False
         for other in passed:
-            other.overtaken += 1
+            other.times_bypassed += 1
         self._waiters.remove(share)
         self._reserved += share.need_bytes
         self._cores_taken += share.cores

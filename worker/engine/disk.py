@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Self
 
 from tasks.storage import Storage
-from worker.periodic import Rounds
-from worker.process.limits import End, Stop
+from worker.periodic import PeriodicThread
+from worker.process.limits import ProcessEnd, Stop
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ def free_bytes_in(storage: Storage) -> int:
         return 0
 
 
-class Disk(Rounds):
+class Disk(PeriodicThread):
     """Lets jobs start while enough stays free, and stops the youngest when it does not."""
 
     def __init__(
@@ -90,7 +90,7 @@ class Disk(Rounds):
             going = [stop for stop in self._running if stop.reason is None]
             if going:
                 log.warning("the disk runs full: one job has to stop")
-                going[-1].request(End.DISK)
+                going[-1].request(ProcessEnd.DISK)
 
     def _left(self) -> int:
         return self.work_bytes() - self._promised - self._least_bytes

@@ -17,11 +17,11 @@ from tasks.store import (
     Extras,
     Lease,
     LeaseLost,
-    Patience,
+    RetryFor,
     Store,
 )
-from worker.periodic import Rounds
-from worker.process.limits import End, Stop
+from worker.periodic import PeriodicThread
+from worker.process.limits import ProcessEnd, Stop
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ PATIENCE_SECONDS = 45.0
 NOTHING_ELSE = Extras()
 
 
-class Held:
+class LeasedJob:
     """A job in our hands. Its record changes only through here while the lease lasts."""
 
     def __init__(self, store: Store, lease: Lease) -> None:
@@ -42,7 +42,7 @@ class Held:
         self._released = False
         self.stop = Stop()
         self.counters: Counter[str] = Counter()  # written with the release, however it ends
-        self._patience = Patience(PATIENCE_SECONDS, lambda: self.stop.reason is not None)
+        self._retry_for = RetryFor(PATIENCE_SECONDS, lambda: self.stop.reason is not None)
 
     @property
     def job(self) -> Job:
@@ -61,7 +61,7 @@ class Held:
         """
         with self._lock:
             self._lease = self._store.hold(
-                self._lease, change(self._lease.job), LEASE_SECONDS, self._patience
+                self._lease, change(self._lease.job), LEASE_SECONDS, self._retry_for
             )
 
     def release(self, job: Job, extras: Extras = NOTHING_ELSE) -> str:
@@ -72,7 +72,7 @@ class Held:
         """
         extras = replace(extras, counters=extras.counters + self.counters)
         with self._lock:
-            place = self._store.release(self._lease, job, extras, patience=self._patience)
+            place = self._store.release(self._lease, job, extras, retry_for=self._retry_for)
             self._released = True
             self._lease = Lease(job, self._lease.token)
             return place
@@ -97,48 +97,48 @@ class Held:
             self._lock.release()
 
 
-class Heartbeat(Rounds):
+class Heartbeat(PeriodicThread):
     """Renews every lease of a worker in one round trip a second."""
 
     def __init__(self, store: Store) -> None:
         super().__init__("heartbeat", HEARTBEAT_SECONDS)
         self._store = store
-        self._held: set[Held] = set()
+        self._leased: set[LeasedJob] = set()
         self._lock = threading.Lock()
-        self._stop_reason: End | None = None
+        self._stop_reason: ProcessEnd | None = None
         self.last_success = time.monotonic()
 
     @contextmanager
-    def holding(self, lease: Lease) -> Iterator[Held]:
+    def holding(self, lease: Lease) -> Iterator[LeasedJob]:
         """Keep a lease alive inside the block."""
-        held = Held(self._store, lease)
+        leased = LeasedJob(self._store, lease)
         with self._lock:
-            self._held.add(held)
+            self._leased.add(leased)
             if self._stop_reason is not None:
-                held.stop.request(self._stop_reason)
+                leased.stop.request(self._stop_reason)
         try:
-            yield held
+            yield leased
         finally:
             with self._lock:
-                self._held.discard(held)
+                self._leased.discard(leased)
 
     @property
     def running(self) -> int:
         """How many jobs are in our hands."""
-        return len(self._held)
+        return len(self._leased)
 
     @property
     def jobs(self) -> list[Job]:
         """Their records as we last wrote them."""
         with self._lock:
-            return [held.job for held in self._held]
+            return [leased.job for leased in self._leased]
 
-    def stop_all(self, reason: End) -> None:
+    def stop_all(self, reason: ProcessEnd) -> None:
         """Ask every job in our hands to end, and those that should still come into them."""
         with self._lock:
             self._stop_reason = reason
-            for held in self._held:
-                held.stop.request(reason)
+            for leased in self._leased:
+                leased.stop.request(reason)
 
     def round(self) -> None:
         """Renew all leases once and write the progress that was noted.
@@ -146,21 +146,21 @@ class Heartbeat(Rounds):
         When the store is away: leases last longer than a short outage, then the token decides.
         """
         with self._lock:
-            held = list(self._held)
-        if not held:
+            leased = list(self._leased)
+        if not leased:
             self._store.ping()  # so that an idle worker, too, knows whether it is connected
-        leases = [item.lease for item in held]
-        for item, answer in zip(held, self._store.renew(leases), strict=True):
+        leases = [item.lease for item in leased]
+        for item, answer in zip(leased, self._store.renew(leases), strict=True):
             if answer == "held":
                 self._write_progress(item)
             else:
-                item.stop.request(End.CANCELLED if answer == "cancel" else End.LOST)
+                item.stop.request(ProcessEnd.CANCELLED if answer == "cancel" else ProcessEnd.LOST)
         self.last_success = time.monotonic()
 
-    def _write_progress(self, held: Held) -> None:
+    def _write_progress(self, leased: LeasedJob) -> None:
         try:
-            held.write_progress()
+            leased.write_progress()
         except CancelRequested:
-            held.stop.request(End.CANCELLED)
+            leased.stop.request(ProcessEnd.CANCELLED)
         except LeaseLost:
-            held.stop.request(End.LOST)
+            leased.stop.request(ProcessEnd.LOST)

@@ -5,36 +5,36 @@ from __future__ import annotations
 import logging
 import time
 
-from tasks.dependents import Settlement
+from tasks.dependents import Dependents
 from tasks.job import JobState
 from tasks.specs import ClipSpec
 from tasks.store import Extras, Store
-from worker.engine.lease import Held
+from worker.engine.lease import LeasedJob
 from worker.engine.publishing import main_artifact_of
 
 log = logging.getLogger(__name__)
 
 
-def source_again(held: Held, store: Store, settlement: Settlement, extras: Extras) -> bool:
+def source_again(leased: LeasedJob, store: Store, dependents: Dependents, extras: Extras) -> bool:
     """Have a lost source fetched once more, and the job wait for it; whether that is done.
 
     Only who asked for a URL is helped so, and only while there are attempts left: each loss counts
     as one. Who named a job wanted what that job made.
     """
-    spec = held.job.spec
+    spec = leased.job.spec
     if not isinstance(spec, ClipSpec) or spec.source.url is None:
         return False
-    if held.job.state is JobState.QUEUED:
-        held.change(lambda job: job.started(time.time()))
-    job = held.job
+    if leased.job.state is JobState.QUEUED:
+        leased.change(lambda job: job.started(time.time()))
+    job = leased.job
     if job.attempt >= job.max_attempts:
         return False
     # So nobody else takes it. The file, if there is one, goes with those that have no record.
     lost = main_artifact_of(store, job.depends_on) if job.depends_on else None
     if lost is not None:
         store.artifact_lost(lost.id)
-    again = settlement.sourced_anew(job.requeued(time.time()))
-    place = held.release(again, extras)
-    settlement.wake(again, place)
+    again = dependents.sourced_anew(job.requeued(time.time()))
+    place = leased.release(again, extras)
+    dependents.wake(again, place)
     log.warning("the source was lost and is fetched again")
     return True

@@ -11,7 +11,7 @@ from tasks.store import Store, WorkerReport
 log = logging.getLogger(__name__)
 
 
-class Others:
+class Peers:
     """Asked when a job waits long, or can never fit."""
 
     def __init__(self, store: Store, own_id: str) -> None:

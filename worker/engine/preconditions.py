@@ -18,7 +18,7 @@ from tasks.job import Job, WaitReason
 from tasks.store import Store
 from tasks.store.sites import FIRST_PAUSE_SECONDS, PROBE_SECONDS
 from worker.engine.disk import Disk, NoRoomOnDisk
-from worker.engine.lease import Held
+from worker.engine.lease import LeasedJob
 
 MIB = 1024**2
 DISK_PAUSE_SECONDS = 15.0
@@ -28,7 +28,7 @@ _ROOM_BYTES = {"extract": 1 * MIB, "download": 64 * MIB, "clip": 32 * MIB}
 MOST_SITES = 20
 
 
-class NotNow(Exception):
+class Postpone(Exception):
     """The job shall be tried again after `seconds`; `why` is for its timeline."""
 
     def __init__(self, seconds: float, why: str, reason: WaitReason = WaitReason.RETRY) -> None:
@@ -38,33 +38,33 @@ class NotNow(Exception):
         self.reason = reason
 
 
-class Conditions:
+class Preconditions:
     """Asked before each attempt, and told how it ended."""
 
     def __init__(self, store: Store, disk: Disk) -> None:
         self._store = store
         self._disk = disk
-        self._throttles = Throttles()
+        self._throttled = ThrottledSites()
 
     @property
     def throttled_sites(self) -> tuple[str, ...]:
         """Sites that hold up jobs of this worker now."""
-        return self._throttles.sites()
+        return self._throttled.sites()
 
     @contextmanager
-    def met(self, held: Held) -> Iterator[Callable[[], None]]:
+    def met(self, leased: LeasedJob) -> Iterator[Callable[[], None]]:
         """Room on the disk inside the block, and a site that is not to be spared. Raises NotNow.
 
         What the block gets is to be called when it has waited for something else: it looks at the
         site again if that was long, and may raise NotNow as well.
         """
-        host = host_of(held.job)
+        host = host_of(leased.job)
         try:
-            with self._disk.room(_ROOM_BYTES[held.job.kind], held.stop):
+            with self._disk.room(_ROOM_BYTES[leased.job.kind], leased.stop):
                 self._ask_for_site(host)
                 yield partial(self._ask_again, host, time.monotonic())
         except NoRoomOnDisk:
-            raise NotNow(DISK_PAUSE_SECONDS, "storage_full") from None
+            raise Postpone(DISK_PAUSE_SECONDS, "storage_full") from None
 
     def _ask_again(self, host: str | None, asked_at: float) -> None:
         # Who is the one to try after a pause is so for that long, and would wait for himself.
@@ -74,22 +74,22 @@ class Conditions:
     def _ask_for_site(self, host: str | None) -> None:
         pause = self._store.site_pause(host) if host else 0.0
         if pause:
-            self._throttles.note(host or "", pause + PROBE_SECONDS)
+            self._throttled.note(host or "", pause + PROBE_SECONDS)
             # Those who waited together must not come together.
-            raise NotNow(pause + random.uniform(0.0, 3.0), "site_throttled")  # noqa: S311
+            raise Postpone(pause + random.uniform(0.0, 3.0), "site_throttled")  # noqa: S311
 
     def failed(self, job: Job, error: JobError) -> None:
         """An attempt has failed."""
         host = host_of(job)
         if host and isinstance(error, SiteThrottled):
-            self._throttles.note(host, FIRST_PAUSE_SECONDS + PROBE_SECONDS)
+            self._throttled.note(host, FIRST_PAUSE_SECONDS + PROBE_SECONDS)
             self._store.site_refused(host)
 
     def succeeded(self, job: Job) -> None:
         """A job has succeeded."""
         host = host_of(job)
         if host:
-            self._throttles.forget(host)
+            self._throttled.forget(host)
             self._store.site_served(host)
 
 
@@ -99,7 +99,7 @@ def host_of(job: Job) -> str | None:
     return urlsplit(url).hostname if url is not None and job.kind != "clip" else None
 
 
-class Throttles:
+class ThrottledSites:
     """Sites that this worker leaves alone, since they asked us to come less often. Thread-safe."""
 
     def __init__(self) -> None:

@@ -22,7 +22,7 @@ from tasks.specs import ClipSpec, spec_to_dict
 from tasks.storage import Storage
 from tasks.store import Extras, Store, StoredArtifact
 from worker.engine.cleanup import remove_in_the_end
-from worker.engine.lease import Held
+from worker.engine.lease import LeasedJob
 from worker.engine.usage import NOTHING_USED, Usage
 from worker.kinds.file_names import media_type
 from worker.kinds.interface import Outcome, ProducedFile
@@ -70,7 +70,7 @@ class Publisher:
         self._new_id = IdMaker()
 
     @contextmanager
-    def published(self, held: Held, outcome: Outcome) -> Iterator[Artifacts]:
+    def published(self, leased: LeasedJob, outcome: Outcome) -> Iterator[Artifacts]:
         """The outcome's files in storage; they go again when the block fails.
 
         Unless it fails with StoreUnavailable: then the record may show them already. Should it
@@ -78,16 +78,16 @@ class Publisher:
         """
         named = [(self._new_id(), file) for file in outcome.files]
         keys = [self._storage.key_for(id_, file.path.suffix[1:].lower()) for id_, file in named]
-        held.change(lambda job: job.storing(keys))
+        leased.change(lambda job: job.storing(keys))
         try:
-            stored = [self._put(held.job, id_, file) for id_, file in named]
+            stored = [self._put(leased.job, id_, file) for id_, file in named]
             yield Artifacts(
                 stored=stored,
                 new=True,
                 values=dict(outcome.values),
                 warnings=outcome.warnings,
-                cache_key=self._cache_key(held.job),
-                counters=_counters_of(held.job, outcome, stored),
+                cache_key=self._cache_key(leased.job),
+                counters=_counters_of(leased.job, outcome, stored),
             )
         except StoreUnavailable:
             raise

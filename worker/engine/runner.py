@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 from functools import partial
 
 from config.logs import log_context
-from tasks.dependents import Settlement
+from tasks.dependents import Dependents
 from tasks.errors import JobError, MemoryExceeded, SourceFailed, StoreUnavailable
 from tasks.job import Failure, Job, JobState
 from tasks.store import ArtifactGone, CancelRequested, Extras, LeaseLost, Store
@@ -17,9 +17,9 @@ from tasks.tracing.context import NO_TRACING, Note, Tracing
 from worker.engine.admission import Admission
 from worker.engine.attempt import JobMachine, Toolbox
 from worker.engine.budget import NoRoomYet, Reservation
-from worker.engine.lease import Heartbeat, Held
+from worker.engine.lease import Heartbeat, LeasedJob
 from worker.engine.lost_source import source_again
-from worker.engine.preconditions import DISK_PAUSE_SECONDS, Conditions, NotNow
+from worker.engine.preconditions import DISK_PAUSE_SECONDS, Postpone, Preconditions
 from worker.engine.publishing import Publisher
 from worker.engine.retry import delay_before_retry
 from worker.engine.unexpected import as_job_error
@@ -27,8 +27,8 @@ from worker.engine.usage import Usage
 from worker.engine.workspace import WorkFolder
 from worker.kinds import run_kind
 from worker.kinds.interface import Outcome
-from worker.memory.need import Need
-from worker.process.limits import End, Stopped
+from worker.memory.need import ResourceNeed
+from worker.process.limits import ProcessEnd, Stopped
 
 log = logging.getLogger(__name__)
 
@@ -42,21 +42,21 @@ class Runner:
     def __init__(
         self,
         store: Store,
-        settlement: Settlement,
+        dependents: Dependents,
         publisher: Publisher,
         admission: Admission,
-        conditions: Conditions,
+        preconditions: Preconditions,
         heartbeat: Heartbeat,
         toolbox: Toolbox,
         work_folder: WorkFolder,
         tracing: Tracing = NO_TRACING,
     ) -> None:
         self._store = store
-        self._settlement = settlement
+        self._dependents = dependents
         self._publisher = publisher
         self._admission = admission
         self._budget = admission.budget
-        self._conditions = conditions
+        self._preconditions = preconditions
         self._heartbeat = heartbeat
         self._toolbox = toolbox
         self._work_folder = work_folder
@@ -71,74 +71,74 @@ class Runner:
         lease = self._store.take(kind)
         if lease is None:
             return False
-        with log_context(job=lease.job.id, kind=kind), self._heartbeat.holding(lease) as held:
+        with log_context(job=lease.job.id, kind=kind), self._heartbeat.holding(lease) as leased:
             try:
-                self._admit(held)
+                self._admit(leased)
             except LeaseLost:
                 log.warning("the job is in other hands now; nothing was written")
             except CancelRequested:
-                self._cancel(held)
+                self._cancel(leased)
         return True
 
-    def _admit(self, held: Held) -> None:
+    def _admit(self, leased: LeasedJob) -> None:
         """Wait for memory, then run; whatever goes wrong becomes the job's own end."""
         try:
-            self._answer_or_run(held)
+            self._answer_or_run(leased)
         except NoRoomYet as full:
-            self._give_back(held, full.overtaken)
-        except NotNow as not_now:
-            self._postpone(held, not_now)
+            self._give_back(leased, full.times_bypassed)
+        except Postpone as postponement:
+            self._postpone(leased, postponement)
         except Stopped as stopped:
-            self._stopped(held, stopped.end)
+            self._stopped(leased, stopped.end)
         except (LeaseLost, CancelRequested, StoreUnavailable):
             raise
         except JobError as error:
-            self._fail(held, error)
-            self._conditions.failed(held.job, error)
+            self._fail(leased, error)
+            self._preconditions.failed(leased.job, error)
         except BaseException as error:
             # Also MemoryError and SystemExit: whatever leaves a task costs the worker a slot.
-            self._fail_unexpectedly(held, error)
+            self._fail_unexpectedly(leased, error)
 
-    def _answer_or_run(self, held: Held) -> None:
+    def _answer_or_run(self, leased: LeasedJob) -> None:
         try:
-            if self._answer_from_storage(held):
+            if self._answer_from_storage(leased):
                 return
-            need = self._toolbox.need_of(held.job)
-            self._admission.leave_to_larger(held.job, need)
+            need = self._toolbox.need_of(leased.job)
+            self._admission.leave_to_larger(leased.job, need)
             with (
-                self._conditions.met(held) as still_met,
-                self._admission.room_for(held, need) as room,
+                self._preconditions.met(leased) as still_met,
+                self._admission.room_for(leased, need) as room,
             ):
                 still_met()
-                self._attempt(held, need, room)
+                self._attempt(leased, need, room)
         except SourceFailed as error:
-            extras = self._publisher.retry_extras(held.job, error)
-            if not source_again(held, self._store, self._settlement, extras):
+            extras = self._publisher.retry_extras(leased.job, error)
+            if not source_again(leased, self._store, self._dependents, extras):
                 raise
 
-    def _attempt(self, held: Held, need: Need, room: Reservation) -> None:
+    def _attempt(self, leased: LeasedJob, need: ResourceNeed, room: Reservation) -> None:
         """Claim, run, publish, record: the one place where a job succeeds."""
         # Before the claim, so that a disk which cannot be written costs no attempt.
-        with self._work_folder.workspace(held.job.id, held.lease.token) as folder:
-            held.change(lambda job: job.started(time.time()))
-            with log_context(attempt=held.job.attempt), self._span(held.job):
+        with self._work_folder.workspace(leased.job.id, leased.lease.token) as folder:
+            leased.change(lambda job: job.started(time.time()))
+            with log_context(attempt=leased.job.attempt), self._span(leased.job):
                 log.info("started")
                 machine = self._toolbox.machine(
-                    held, folder, need, partial(self._admission.exchange, held, room)
+                    leased, folder, need, partial(self._admission.exchange, leased, room)
                 )
-                outcome = self._outcome(held, machine, room)
-                self._succeed(held, outcome, machine.account())
+                outcome = self._outcome(leased, machine, room)
+                self._succeed(leased, outcome, machine.account())
 
-    def _outcome(self, held: Held, machine: JobMachine, room: Reservation) -> Outcome:
+    def _outcome(self, leased: LeasedJob, machine: JobMachine, room: Reservation) -> Outcome:
         """What the tools made. When they were stopped for memory, the next attempt gets more."""
         try:
-            return run_kind(held.job.spec, machine)
+            return run_kind(leased.job.spec, machine)
         except MemoryExceeded as error:
             usage = machine.account(stopped=True)
             needs = {"need_bytes": room.need_bytes, "peak_bytes": usage.peak_bytes}
             error.detail |= {**needs, "budget_bytes": self._budget.total_bytes}
-            floor = self._next_need_bytes(held.job, room.need_bytes)
-            held.change(lambda job: job.needing(floor))
+            floor = self._next_need_bytes(leased.job, room.need_bytes)
+            leased.change(lambda job: job.needing(floor))
             raise
 
     def _next_need_bytes(self, job: Job, need_bytes: int) -> int:
@@ -152,90 +152,93 @@ class Runner:
         attempt = {"clipmill.job.attempt": job.attempt}
         return self._tracing.span(f"job {job.kind}", {**names, **attempt}, parent=job.trace)
 
-    def _succeed(self, held: Held, outcome: Outcome, usage: Usage) -> None:
-        with self._publisher.published(held, outcome) as artifacts:
-            job = held.job.succeeded(time.time(), artifacts.result(usage))
-            held.release(job, artifacts.extras())
+    def _succeed(self, leased: LeasedJob, outcome: Outcome, usage: Usage) -> None:
+        with self._publisher.published(leased, outcome) as artifacts:
+            job = leased.job.succeeded(time.time(), artifacts.result(usage))
+            leased.release(job, artifacts.extras())
         self._settle(job)
-        self._conditions.succeeded(job)
+        self._preconditions.succeeded(job)
 
-    def _answer_from_storage(self, held: Held) -> bool:
+    def _answer_from_storage(self, leased: LeasedJob) -> bool:
         """End the job with what an equal one produced before, if that is still there."""
-        answer = self._publisher.answer_for(held.job)
+        answer = self._publisher.answer_for(leased.job)
         if answer is None:
             return False
-        held.change(lambda job: job.started(time.time()))
-        job = held.job.succeeded(time.time(), answer.result())
+        leased.change(lambda job: job.started(time.time()))
+        job = leased.job.succeeded(time.time(), answer.result())
         try:
-            held.release(job, answer.extras())
+            leased.release(job, answer.extras())
         except ArtifactGone:
-            self._give_back(held)  # removed this moment: the next worker does the work
+            self._give_back(leased)  # removed this moment: the next worker does the work
         else:
             self._settle(job)
         return True
 
-    def _fail(self, held: Held, error: JobError) -> None:
+    def _fail(self, leased: LeasedJob, error: JobError) -> None:
         """Try again later if that can help, else end the job."""
-        job = held.job
+        job = leased.job
         if job.state is JobState.QUEUED and error.retryable:
             # Nothing was tried yet, so nothing is counted: what is away now is waited for.
-            self._postpone(held, NotNow(DISK_PAUSE_SECONDS, error.code))
+            self._postpone(leased, Postpone(DISK_PAUSE_SECONDS, error.code))
             return
         delay = delay_before_retry(error, job.attempt, job.max_attempts)
         if delay is None:
-            self._end(held, lambda job, now: job.failed(now, Failure.of(error)))
+            self._end(leased, lambda job, now: job.failed(now, Failure.of(error)))
             return
         now = time.time()
         log.info("will be tried again", extra={"values": {"code": error.code, "delay": delay}})
-        held.release(
+        leased.release(
             job.requeued(now, not_before=self._store.now() + delay),
             self._publisher.retry_extras(job, error),
         )
 
-    def _fail_unexpectedly(self, held: Held, error: BaseException) -> None:
+    def _fail_unexpectedly(self, leased: LeasedJob, error: BaseException) -> None:
         failure = as_job_error(error)
-        if not held.job.state.final:  # else it came after the end, and the housekeeper settles
-            self._fail(held, failure)
+        if not leased.job.state.final:  # else it came after the end, and the housekeeper settles
+            self._fail(leased, failure)
 
-    def _cancel(self, held: Held) -> None:
+    def _cancel(self, leased: LeasedJob) -> None:
         try:
-            self._end(held, lambda job, now: job.cancelled(now))
+            self._end(leased, lambda job, now: job.cancelled(now))
         except LeaseLost:
             log.warning("whoever has the job now will cancel it")
 
-    def _stopped(self, held: Held, end: End) -> None:
-        if end is End.CANCELLED:
+    def _stopped(self, leased: LeasedJob, end: ProcessEnd) -> None:
+        if end is ProcessEnd.CANCELLED:
             raise CancelRequested
-        if end is End.SHUTDOWN and not held.job.state.final:
-            self._give_back(held)
-        elif end is End.LOST:
+        if end is ProcessEnd.SHUTDOWN and not leased.job.state.final:
+            self._give_back(leased)
+        elif end is ProcessEnd.LOST:
             raise LeaseLost("the lease ran out")
 
-    def _postpone(self, held: Held, not_now: NotNow) -> None:
+    def _postpone(self, leased: LeasedJob, postponement: Postpone) -> None:
         """It may not start yet; it waits where no worker's place is taken."""
-        later = held.job.postponed(self._store.now() + not_now.seconds, not_now.reason)
-        held.release(later, Extras(why=not_now.why))
-        log.info("postponed", extra={"values": {"why": not_now.why, "seconds": not_now.seconds}})
+        later = leased.job.postponed(self._store.now() + postponement.seconds, postponement.reason)
+        leased.release(later, Extras(why=postponement.why))
+        log.info(
+            "postponed",
+            extra={"values": {"why": postponement.why, "seconds": postponement.seconds}},
+        )
 
-    def _give_back(self, held: Held, overtaken: int = 0) -> None:
+    def _give_back(self, leased: LeasedJob, times_bypassed: int = 0) -> None:
         """Let another worker have the job; an attempt that we cut short does not count."""
-        now, job = time.time(), held.job
+        now, job = time.time(), leased.job
         back = (
             job.requeued(now, give_attempt_back=True)
             if job.attempt and job.started_at is not None
             else job.waiting_for(None)
         )
-        back = back.passed(overtaken)
-        held.release(back, Extras(why="given back"))
-        self._settlement.publish(back)
+        back = back.passed(times_bypassed)
+        leased.release(back, Extras(why="given back"))
+        self._dependents.publish(back)
         log.info("given back")
 
-    def _end(self, held: Held, end: Callable[[Job, float], Job]) -> None:
-        job = end(held.job, time.time())
-        held.release(job)
+    def _end(self, leased: LeasedJob, end: Callable[[Job, float], Job]) -> None:
+        job = end(leased.job, time.time())
+        leased.release(job)
         self._settle(job)
 
     def _settle(self, job: Job) -> None:
         values = {"state": job.state, "code": job.error.code if job.error else None}
         log.info("ended", extra={"values": values})
-        self._settlement.settle(job)
+        self._dependents.settle(job)

@@ -16,7 +16,7 @@ from tasks.errors import (
     ToolFailed,
 )
 from worker.clip.plan import CutPlan
-from worker.process.limits import End, Finished
+from worker.process.limits import Finished, ProcessEnd
 
 TAIL_CHARACTERS = 2000
 FILE_SIZE_SIGNAL = 25  # SIGXFSZ, where the tool does not ignore it
@@ -69,12 +69,12 @@ _WORDS: tuple[tuple[str, type[JobError], str], ...] = (
         "The source has nothing to show in this range.",
     ),
 )
-_BY_END: dict[End, tuple[type[JobError], str]] = {
-    End.DEADLINE: (DeadlineExceeded, "FFmpeg did not finish in time."),
-    End.STALLED: (DeadlineExceeded, "FFmpeg said nothing for too long."),
-    End.MEMORY: (MemoryExceeded, "FFmpeg used more memory than its share."),
-    End.PROCESSES: (ToolFailed, "FFmpeg started more processes than a job may."),
-    End.DISK: (StorageFull, "FFmpeg wrote more than a job may."),
+_BY_END: dict[ProcessEnd, tuple[type[JobError], str]] = {
+    ProcessEnd.DEADLINE: (DeadlineExceeded, "FFmpeg did not finish in time."),
+    ProcessEnd.STALLED: (DeadlineExceeded, "FFmpeg said nothing for too long."),
+    ProcessEnd.MEMORY: (MemoryExceeded, "FFmpeg used more memory than its share."),
+    ProcessEnd.PROCESSES: (ToolFailed, "FFmpeg started more processes than a job may."),
+    ProcessEnd.DISK: (StorageFull, "FFmpeg wrote more than a job may."),
 }
 # What FFmpeg quotes it has found in the media: names of tracks, of decoders, of other files.
 _QUOTED = re.compile(r"(?<!\w)(['\"])[^\n]*?\1")
@@ -95,7 +95,7 @@ def failure_of(finished: Finished, folder: Path) -> JobError | None:
     if finished.end in _BY_END:
         kind, message = _BY_END[finished.end]
         return kind(message, tail)
-    if finished.end is not End.EXITED or finished.returncode == 0:
+    if finished.end is not ProcessEnd.EXITED or finished.returncode == 0:
         return None
     return _by_words(finished, tail)
 

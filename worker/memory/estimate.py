@@ -12,7 +12,7 @@ from worker.clip.strategy import Tool, Way, way_of
 from worker.ffmpeg import CutPlan
 from worker.ffmpeg.encoders import leanest
 from worker.memory.model import JOINED_CODECS, MIB, site_terms
-from worker.memory.need import Need
+from worker.memory.need import ResourceNeed
 from worker.memory.steps import clip_steps, planned
 from worker.memory.table import Table, shipped_table
 from worker.memory.work_class import encoding_shape, reading_shape
@@ -48,7 +48,7 @@ def need_of(
     cores: int | None = None,
     factor: Factor = uncorrected,
     table: Table | None = None,
-) -> Need:
+) -> ResourceNeed:
     """The need of a job; `facts` are those of a clip's source, if they are known.
 
     More threads only while cores are idle and they fit; leaner settings, as little as is needed,
@@ -61,10 +61,10 @@ def need_of(
     table = table or shipped_table()
     if not isinstance(spec, ClipSpec):
         model_bytes = table.bytes_of(site_terms(spec.kind))
-        model = Need(0, model_bytes=model_bytes, shape=f"{spec.kind} by {table.digest}")
+        model = ResourceNeed(0, model_bytes=model_bytes, shape=f"{spec.kind} by {table.digest}")
         return _fitting(_corrected(model, spec.kind, factor), spec.kind, budget_bytes)
 
-    def need(threads: int, lean: int) -> Need:
+    def need(threads: int, lean: int) -> ResourceNeed:
         model = _clip(spec, facts or _UNKNOWN, threads, lean, joins, table)
         return _corrected(model, spec.kind, factor)
 
@@ -74,8 +74,12 @@ def need_of(
 
 
 def _chosen(
-    need: Callable[[int, int], Need], steps: range, idle_cores: int, budget_bytes: int, cores: int
-) -> Need:
+    need: Callable[[int, int], ResourceNeed],
+    steps: range,
+    idle_cores: int,
+    budget_bytes: int,
+    cores: int,
+) -> ResourceNeed:
     """The least lean of those of which most can run side by side; the leanest if none fits.
 
     Very lean for one more is right as well: it costs a part of a file's size, where waiting costs
@@ -105,16 +109,16 @@ def _may_join(facts: MediaFacts, joins: bool) -> bool:
 
 def _clip(
     spec: ClipSpec, facts: MediaFacts, threads: int, lean: int, joins: bool, table: Table
-) -> Need:
+) -> ResourceNeed:
     way = way_of(spec, facts)
     plan = planned(spec, facts, way, threads, lean)
     steps = clip_steps(spec, facts, plan, joins=joins)
     model_bytes = max(map(table.bytes_of, steps.values()))
     if way.mode == "copy":
         shape = f"{reading_shape('copy', facts)} by {table.digest}"
-        return Need(0, model_bytes=model_bytes, shape=shape)
+        return ResourceNeed(0, model_bytes=model_bytes, shape=shape)
     shape = f"{_shape(plan, way, joins)} by {table.digest}"
-    return Need(0, threads, threads, lean, model_bytes=model_bytes, shape=shape)
+    return ResourceNeed(0, threads, threads, lean, model_bytes=model_bytes, shape=shape)
 
 
 def _shape(plan: CutPlan, way: Way, joins: bool) -> str:
@@ -122,7 +126,7 @@ def _shape(plan: CutPlan, way: Way, joins: bool) -> str:
     return encoding_shape("smart" if smart else f"{way.tool} encode", plan)
 
 
-def _corrected(model: Need, kind: str, factor: Factor) -> Need:
+def _corrected(model: ResourceNeed, kind: str, factor: Factor) -> ResourceNeed:
     """The model's word corrected, with room for its error and for what may come on top."""
     estimate = round(model.model_bytes * factor(model.shape))
     return replace(model, estimate_bytes=estimate, memory_bytes=_reserved_bytes(estimate, kind))
@@ -133,7 +137,7 @@ def _reserved_bytes(estimate: int, kind: str) -> int:
     return max(spared, LEAST_BYTES[kind]) + GUARD_BYTES
 
 
-def _fitting(need: Need, kind: str, budget_bytes: int) -> Need:
+def _fitting(need: ResourceNeed, kind: str, budget_bytes: int) -> ResourceNeed:
     """All there is for what would fit by the model alone: it runs, and its peak is seen."""
     fits = _reserved_bytes(need.model_bytes, kind) <= budget_bytes < need.memory_bytes
     return replace(need, memory_bytes=budget_bytes) if fits else need

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Need:
+class ResourceNeed:
     """Bytes and cores to reserve, and how decoder and encoder are to run within them.
 
     `memory_bytes` is also the most that the job may use; `estimate_bytes` is the peak that is

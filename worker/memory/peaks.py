@@ -8,7 +8,7 @@ import time
 
 from tasks.errors import StoreUnavailable
 from tasks.store import Store
-from worker.memory.need import Need
+from worker.memory.need import ResourceNeed
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ class Peaks:
         self._refresh()
         return self._factors.get(shape, 1.0)
 
-    def note(self, need: Need, peak_bytes: int, *, stopped: bool) -> None:
+    def note(self, need: ResourceNeed, peak_bytes: int, *, stopped: bool) -> None:
         """A job of this need ended; `stopped` when it was for using more than it may.
 
         What was stopped took at least so much: that raises an estimate and never lowers one.

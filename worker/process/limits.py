@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class End(StrEnum):
+class ProcessEnd(StrEnum):
     """Why a process ended."""
 
     EXITED = "exited"  # by itself; look at the return code
@@ -47,7 +47,7 @@ class Limits:
 class Finished:
     """How a process ended and what it took."""
 
-    end: End
+    end: ProcessEnd
     returncode: int  # negative: the signal; 127: it could not be started, stderr_tail says why
     stderr_tail: str  # the last 8 KiB
     seconds: float
@@ -60,15 +60,15 @@ class Stop:
 
     def __init__(self) -> None:
         self._condition = threading.Condition()
-        self._reason: End | None = None
+        self._reason: ProcessEnd | None = None
         self._wakers: set[Callable[[], None]] = set()
 
     @property
-    def reason(self) -> End | None:
+    def reason(self) -> ProcessEnd | None:
         """Why it was asked for, or None."""
         return self._reason
 
-    def request(self, reason: End) -> None:
+    def request(self, reason: ProcessEnd) -> None:
         """End what runs under this stop, now, and start nothing more."""
         with self._condition:
             if self._reason is None:
@@ -77,7 +77,7 @@ class Stop:
                 for wake in self._wakers:
                     wake()
 
-    def wait(self, timeout_seconds: float) -> End | None:
+    def wait(self, timeout_seconds: float) -> ProcessEnd | None:
         """Sleep until it is asked for, or so long; the reason."""
         with self._condition:
             self._condition.wait_for(lambda: self._reason is not None, timeout_seconds)
@@ -100,6 +100,6 @@ class Stop:
 class Stopped(Exception):  # not an error: somebody wanted it
     """Raised by the users of a process that was cancelled, drained or lost; `end` says which."""
 
-    def __init__(self, end: End) -> None:
+    def __init__(self, end: ProcessEnd) -> None:
         super().__init__(end.value)
         self.end = end

@@ -20,10 +20,10 @@ from typing import IO
 from worker.process import cgroups, orphans, tree
 from worker.process.environment import environment
 from worker.process.guard import MAX_PROCESSES, command_line
-from worker.process.limits import End, Finished, Limits, Stop, Stopped
+from worker.process.limits import Finished, Limits, ProcessEnd, Stop, Stopped
 from worker.process.output import Lines, Tail
 
-__all__ = ["End", "Finished", "Limits", "Stop", "Stopped", "run_process"]
+__all__ = ["Finished", "Limits", "ProcessEnd", "Stop", "Stopped", "run_process"]
 
 CHUNK_BYTES = 64 * 1024
 PIPE_BYTES = 1024 * 1024  # the most that a pipe holds
@@ -34,11 +34,11 @@ NEVER = sys.maxsize  # a clock tick: nothing is younger, so nothing is taken for
 TOO_MANY = f"ended: more than {MAX_PROCESSES} processes\n"
 
 _WHY = {
-    "exited": End.EXITED,
-    "deadline": End.DEADLINE,
-    "memory": End.MEMORY,
-    "processes": End.PROCESSES,
-    "disk": End.DISK,
+    "exited": ProcessEnd.EXITED,
+    "deadline": ProcessEnd.DEADLINE,
+    "memory": ProcessEnd.MEMORY,
+    "processes": ProcessEnd.PROCESSES,
+    "disk": ProcessEnd.DISK,
 }
 
 
@@ -191,7 +191,7 @@ class _Watch:
         self._lines = Lines()
         self._tail = Tail()
         self._report = bytearray()
-        self._asked: End | None = None
+        self._asked: ProcessEnd | None = None
         self._over = False
         now = time.monotonic()
         self._last_line = now
@@ -221,7 +221,7 @@ class _Watch:
         report = json.loads(self._report) if self._report.endswith(b"\n") else {}
         why = report.get("why", "lost")
         return Finished(
-            end=_WHY.get(why) or self._asked or End.LOST,
+            end=_WHY.get(why) or self._asked or ProcessEnd.LOST,
             returncode=report.get("returncode", -tree.SIGKILL),
             stderr_tail=self._tail.text() + (TOO_MANY if why == "processes" else ""),
             seconds=seconds,
@@ -253,11 +253,11 @@ class _Watch:
             self._ask(self._stop.reason)
         return True
 
-    def _ask(self, end: End) -> None:
+    def _ask(self, end: ProcessEnd) -> None:
         """Have the tool ended, once; whoever lost the lease must not go on for a grace."""
         if self._asked is None:
             self._asked = end
-            self._guard.send(b"K" if end is End.LOST else b"T")
+            self._guard.send(b"K" if end is ProcessEnd.LOST else b"T")
             soon = time.monotonic() + self._limits.grace_seconds + MARGIN_SECONDS
             self._give_up = min(self._give_up, soon)
 
@@ -272,9 +272,9 @@ class _Watch:
     def _check_clock(self) -> None:
         now = time.monotonic()
         if now >= self._silence_ends():
-            self._ask(End.STALLED)
+            self._ask(ProcessEnd.STALLED)
         if now >= self._give_up:
-            self._asked = self._asked or End.DEADLINE
+            self._asked = self._asked or ProcessEnd.DEADLINE
             self._guard.kill()
 
     def _drain(self) -> None:

@@ -15,12 +15,12 @@ from tasks.metrics.counters import observed
 from tasks.tracing.context import NO_TRACING, Tracing, Value
 from worker.process import rlimits
 from worker.process.cgroups import Groups
-from worker.process.run import End, Finished, Limits, Stop, Stopped, run_process
+from worker.process.run import Finished, Limits, ProcessEnd, Stop, Stopped, run_process
 
 NEAR_LIMIT = 0.9  # of what a tool may hold: who fails there may have been refused the rest
 
 
-class Tools:
+class ToolRunner:
     """Starts processes for one attempt and keeps account of what they took."""
 
     def __init__(
@@ -94,22 +94,24 @@ class Tools:
 
     def _unless_stopped(self, finished: Finished) -> Finished:
         """Raises Stopped when somebody wanted the end, not the tool or its limits."""
-        if finished.end is End.DISK and self._stop.reason is End.DISK:
+        if finished.end is ProcessEnd.DISK and self._stop.reason is ProcessEnd.DISK:
             raise StorageFull("the disk of this machine ran full")
-        if finished.end in {End.CANCELLED, End.SHUTDOWN}:
+        if finished.end in {ProcessEnd.CANCELLED, ProcessEnd.SHUTDOWN}:
             raise Stopped(finished.end)
-        if finished.end is End.LOST:
-            if self._stop.reason is End.LOST:
-                raise Stopped(End.LOST)
+        if finished.end is ProcessEnd.LOST:
+            if self._stop.reason is ProcessEnd.LOST:
+                raise Stopped(ProcessEnd.LOST)
             raise ToolFailed("the tool's guard was killed")
-        if finished.end is End.PROCESSES:  # which is no want of memory: nothing to learn from it
+        if (
+            finished.end is ProcessEnd.PROCESSES
+        ):  # which is no want of memory: nothing to learn from it
             raise ToolFailed("the tool started more processes than a job may")
         return finished
 
 
 def _met_limit(finished: Finished, memory_bytes: int | None) -> bool:
     """Whether it ended for want of memory: stopped for its weight, or failed just below that."""
-    if memory_bytes is None or (finished.end is End.EXITED and finished.returncode == 0):
+    if memory_bytes is None or (finished.end is ProcessEnd.EXITED and finished.returncode == 0):
         return False
     return finished.peak_bytes >= NEAR_LIMIT * memory_bytes
 
@@ -127,8 +129,8 @@ def _account(finished: Finished) -> dict[str, Value]:
 def ended_error(finished: Finished) -> JobError | None:
     """The error that a limit of ours stands for; None when the tool ended by itself."""
     return {
-        End.DEADLINE: DeadlineExceeded("the tool took longer than allowed"),
-        End.STALLED: DeadlineExceeded("the tool made no progress for too long"),
-        End.MEMORY: MemoryExceeded("the tool took more memory than allowed"),
-        End.DISK: StorageFull("the tool wrote more than allowed"),
+        ProcessEnd.DEADLINE: DeadlineExceeded("the tool took longer than allowed"),
+        ProcessEnd.STALLED: DeadlineExceeded("the tool made no progress for too long"),
+        ProcessEnd.MEMORY: MemoryExceeded("the tool took more memory than allowed"),
+        ProcessEnd.DISK: StorageFull("the tool wrote more than allowed"),
     }.get(finished.end)

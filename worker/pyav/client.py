@@ -9,7 +9,7 @@ from typing import Any
 
 from tasks.errors import CorruptMedia, JobError, MemoryExceeded, ToolFailed, job_error_codes
 from worker.process.limits import Finished, Limits
-from worker.process.tools import Tools, ended_error
+from worker.process.tools import ToolRunner, ended_error
 from worker.process.tree import SIGKILL
 from worker.pyav.protocol import Progress, Refusal, Result, encode_spec, parse_line
 
@@ -22,7 +22,7 @@ _NO_MEMORY = re.compile(
 
 
 def run_program(
-    tools: Tools,
+    tools: ToolRunner,
     name: str,
     spec: Mapping[str, Any],
     limits: Limits,

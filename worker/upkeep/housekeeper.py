@@ -15,14 +15,14 @@ from functools import partial
 
 from config.values import KINDS
 from tasks.broker import Broker
-from tasks.dependents import Settlement
+from tasks.dependents import Dependents
 from tasks.errors import NotFound, StoreUnavailable, WorkerLost
 from tasks.job import Failure, Job, JobState, WaitReason
 from tasks.metrics.counters import counter_name
 from tasks.storage import Storage
 from tasks.store import CancelRequested, Conflict, Extras, Follows, Store
 from worker.engine.cleanup import remove_in_the_end
-from worker.periodic import Rounds
+from worker.periodic import PeriodicThread
 from worker.upkeep.retention import Retention
 
 log = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ SETTLING_SECONDS = 5.0
 UNNEEDED_SECONDS = 15.0
 
 
-class Housekeeper(Rounds):
+class Housekeeper(PeriodicThread):
     """Looks after jobs which nobody looks after."""
 
     def __init__(
@@ -46,7 +46,7 @@ class Housekeeper(Rounds):
         store: Store,
         broker: Broker,
         storage: Storage,
-        settlement: Settlement,
+        dependents: Dependents,
         retention: Retention,
         worker_id: str,
     ) -> None:
@@ -54,7 +54,7 @@ class Housekeeper(Rounds):
         self._store = store
         self._broker = broker
         self._storage = storage
-        self._settlement = settlement
+        self._dependents = dependents
         self._retention = retention
         self._worker_id = worker_id
         self._unheard: dict[str, int] = dict.fromkeys(KINDS, 0)
@@ -147,7 +147,7 @@ class Housekeeper(Rounds):
             self._store.replace(job, job.due(), revision)
         except (NotFound, Conflict, Follows):
             return
-        self._settlement.publish(job)
+        self._dependents.publish(job)
 
     def _settle(self, job_id: str) -> None:
         """Someone ended a job and died before its dependents were released."""
@@ -157,11 +157,11 @@ class Housekeeper(Rounds):
             self._store.dependents_released(job_id)
             return
         if job.state.final:
-            self._settlement.settle(job)
+            self._dependents.settle(job)
 
     def _stop_unneeded(self, job_id: str) -> None:
         """Clips were planned and never recorded, or ended, and whoever did it died before this."""
-        if self._settlement.stop_if_unused(job_id):
+        if self._dependents.stop_if_unused(job_id):
             log.warning("no clip needs this download", extra={"values": {"job": job_id}})
 
     def _look_after_messages(self) -> None:
@@ -185,9 +185,9 @@ class Housekeeper(Rounds):
 
     def _go_on(self, job: Job) -> None:
         if job.state.final:
-            self._settlement.settle(job)
+            self._dependents.settle(job)
         else:
-            self._settlement.publish(job)
+            self._dependents.publish(job)
 
 
 def _counters_of_recovery(job: Job, after: Job) -> Counter[str]:

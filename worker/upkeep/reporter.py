@@ -20,8 +20,8 @@ from tasks.store import Store, WorkerReport
 from worker.engine.budget import Budget
 from worker.engine.disk import Disk
 from worker.engine.lease import Heartbeat
-from worker.engine.preconditions import Conditions
-from worker.periodic import Rounds
+from worker.engine.preconditions import Preconditions
+from worker.periodic import PeriodicThread
 from worker.upkeep.load import LoadMeter, tools_bytes
 
 log = logging.getLogger(__name__)
@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 PERIOD_SECONDS = 2.0
 
 
-class Reporter(Rounds):
+class Reporter(PeriodicThread):
     """Keeps the worker's report fresh."""
 
     def __init__(
@@ -38,7 +38,7 @@ class Reporter(Rounds):
         settings: Settings,
         budget: Budget,
         heartbeat: Heartbeat,
-        conditions: Conditions,
+        preconditions: Preconditions,
         disk: Disk,
         worker_id: str,
     ) -> None:
@@ -47,7 +47,7 @@ class Reporter(Rounds):
         self._settings = settings
         self._budget = budget
         self._heartbeat = heartbeat
-        self._conditions = conditions
+        self._preconditions = preconditions
         self._disk = disk
         self._worker_id = worker_id
         self._load = LoadMeter()
@@ -96,7 +96,7 @@ class Reporter(Rounds):
             io_wait_percent=load.io_wait_percent,
             jobs_waiting_for_memory=waits[WaitReason.MEMORY],
             phases=dict(Counter(job.phase for job in jobs if job.phase is not None)),
-            throttled_sites=self._conditions.throttled_sites,
+            throttled_sites=self._preconditions.throttled_sites,
         )
 
 

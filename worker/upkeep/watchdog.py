@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from tasks.broker import Broker
 from tasks.errors import StoreUnavailable
 from tasks.store import Store
-from worker.periodic import Rounds
+from worker.periodic import PeriodicThread
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ def servers_answer(redis_url: str | None, broker: Broker) -> bool:
     return True
 
 
-class Watchdog(Rounds):
+class Watchdog(PeriodicThread):
     """One thread that looks at the signs of life every second.
 
     It counts its own looks rather than seconds: after a stop (SIGSTOP, a sleeping machine) the

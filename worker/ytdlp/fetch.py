@@ -19,7 +19,7 @@ from tasks.errors import (
     ToolFailed,
     Unavailable,
 )
-from worker.process.run import End, Finished, Limits, Stopped
+from worker.process.run import Finished, Limits, ProcessEnd, Stopped
 from worker.ytdlp.command import (
     ITEMS_FILE,
     LIST_FILE,
@@ -80,7 +80,7 @@ def extract(
     )
     finished = run(argv, allowed, Watch())
     items, lists = read_notes(folder / ITEMS_FILE), read_notes(folder / LIST_FILE)
-    if finished.end is End.EXITED and lists:  # one bad entry does not spoil a list
+    if finished.end is ProcessEnd.EXITED and lists:  # one bad entry does not spoil a list
         return to_info({**lists[0], "entries": items[:playlist_items]})
     _raise_unless_done(finished, url, folder, NOTES_BYTES)
     if not items:
@@ -159,22 +159,22 @@ def _warnings(note: dict[str, Any], quality: str) -> tuple[str, ...]:
 
 
 def _raise_unless_done(finished: Finished, url: str, folder: Path, max_bytes: int) -> None:
-    if finished.end in (End.CANCELLED, End.SHUTDOWN, End.LOST):
+    if finished.end in (ProcessEnd.CANCELLED, ProcessEnd.SHUTDOWN, ProcessEnd.LOST):
         raise Stopped(finished.end)
-    if finished.end is not End.EXITED:
+    if finished.end is not ProcessEnd.EXITED:
         raise _ended(finished.end)
     if finished.returncode != 0:
         raise _failed(finished, url, folder, max_bytes)
 
 
-def _ended(end: End) -> JobError:
+def _ended(end: ProcessEnd) -> JobError:
     """What it means that a limit of the process was reached."""
-    errors: dict[End, JobError] = {
-        End.DEADLINE: DeadlineExceeded("reading the source took longer than allowed"),
-        End.STALLED: NetworkError("the source fell silent"),
-        End.MEMORY: MemoryExceeded("reading the source took more memory than allowed"),
-        End.PROCESSES: ToolFailed("reading the source took more processes than allowed"),
-        End.DISK: TooLarge(_TOO_LARGE),
+    errors: dict[ProcessEnd, JobError] = {
+        ProcessEnd.DEADLINE: DeadlineExceeded("reading the source took longer than allowed"),
+        ProcessEnd.STALLED: NetworkError("the source fell silent"),
+        ProcessEnd.MEMORY: MemoryExceeded("reading the source took more memory than allowed"),
+        ProcessEnd.PROCESSES: ToolFailed("reading the source took more processes than allowed"),
+        ProcessEnd.DISK: TooLarge(_TOO_LARGE),
     }
     return errors[end]
 

@@ -16,7 +16,7 @@ import redis
 
 from config.settings import load_settings
 from tasks.broker import Broker, broker_url, make_celery
-from tasks.dependents import Settlement
+from tasks.dependents import Dependents
 from tasks.dispatch import Dispatcher, JobRequest
 from tasks.errors import (
     InvalidRequest,
@@ -53,7 +53,7 @@ class House:
         self.broker = Broker(make_celery(url))
         self.storage = Storage.at(folder.as_uri())
         self.dispatcher = Dispatcher(self.store, self.broker, self.storage, settings)
-        self.settlement = Settlement(self.store, self.broker)
+        self.dependents = Dependents(self.store, self.broker)
 
     def submit(self, spec: Spec, owner: str = "ann", **values: int) -> Job:
         return self.store.job(self.dispatcher.submit(JobRequest(spec, **values), owner).id)
@@ -76,7 +76,7 @@ class House:
             JobState.CANCELLED: lambda: lease.job.cancelled(now),
         }[state]()
         self.store.release(lease, job, extras)
-        self.settlement.settle(job)
+        self.dependents.settle(job)
         return job
 
     def states(self, jobs: Sequence[Job]) -> Counter[str]:
@@ -292,7 +292,7 @@ class Vanishing:
             self.left -= 1
             if not found.state.final:
                 current, revision = self.house.store.job_and_revision(found.id)
-                assert self.house.settlement.cancel(current, revision)
+                assert self.house.dependents.cancel(current, revision)
             self.house.dispatcher.delete(found.id, None)
             self.deleted.append(found.id)
         return found
@@ -468,7 +468,7 @@ def test_clips_that_come_while_their_download_is_cancelled_get_another(house: Ho
 
     jobs = [job for part in at_once(play, 6) for job in part]
     for job_id in house.store.ended_jobs():  # as the housekeeper does
-        house.settlement.settle(house.store.job(job_id))
+        house.dependents.settle(house.store.job(job_id))
     assert set(house.states(jobs)) <= {"queued", "cancelled"}
     waiting = [job for job in map(house.store.job, (job.id for job in jobs)) if not job.state.final]
     parents = {house.store.job(str(job.depends_on)).state for job in waiting}

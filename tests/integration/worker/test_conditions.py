@@ -12,7 +12,7 @@ from tasks.job import JobState, WaitReason
 from tasks.store import sites
 from tests.support.engine import Attempt, Engine
 from tests.support.processes import eventually
-from worker.process.limits import End
+from worker.process.limits import ProcessEnd
 
 SITE = "https://busy.example"
 
@@ -100,7 +100,7 @@ def test_a_disk_that_runs_full_puts_the_job_off(engine: Engine) -> None:
     def work(attempt: Attempt) -> Any:
         engine.free_bytes = 10
         engine.disk.round()
-        assert attempt.held.stop.reason is End.DISK
+        assert attempt.leased.stop.reason is ProcessEnd.DISK
         raise StorageFull("the disk of this machine ran full")  # what the tools make of it
 
     engine.work = work

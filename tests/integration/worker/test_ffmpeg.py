@@ -32,7 +32,7 @@ from worker.ffmpeg import (
 )
 from worker.memory.model import MIB, copy_terms, encode_terms, thumbnail_terms
 from worker.memory.table import shipped_table
-from worker.process.run import End, Finished, Limits, Stop, run_process
+from worker.process.run import Finished, Limits, ProcessEnd, Stop, run_process
 from worker.pyav.opening import open_source
 from worker.pyav.probe import facts_of
 
@@ -419,11 +419,11 @@ def test_limits_end_as_the_errors_they_stand_for(media_folder: Path, tmp_path: P
 def test_a_cancelled_encode_is_no_failure(video: Path, tmp_path: Path) -> None:
     plan = planned(video, tmp_path, 0, 3)
     stop = Stop()
-    stop.request(End.CANCELLED)
+    stop.request(ProcessEnd.CANCELLED)
 
     finished = run_process(encode_argv(plan), folder=tmp_path, limits=LIMITS, stop=stop)
 
-    assert finished.end is End.CANCELLED
+    assert finished.end is ProcessEnd.CANCELLED
     assert failure_of(finished, tmp_path) is None
 
 

@@ -16,7 +16,7 @@ from worker.calibration.trial import Trial, run_trial
 from worker.cutting.cut import LEAN_WARNING
 from worker.engine.budget import Budget
 from worker.memory.estimate import GUARD_BYTES, need_of
-from worker.memory.need import Need
+from worker.memory.need import ResourceNeed
 
 MIB = 1024**2
 MOST_GROWTH = 1.5  # of the file, for what is spared in memory
@@ -33,7 +33,7 @@ def restless(media_folder: Path) -> Path:
     return path
 
 
-def encode_need(quality: str, height: int, budget_mib: int, cores: int = 2) -> Need:
+def encode_need(quality: str, height: int, budget_mib: int, cores: int = 2) -> ResourceNeed:
     """What an encode of an H.264 source takes within a budget, all cores being busy."""
     video = VideoFacts("h264", None, height * 16 // 9, height, "yuv420p", 8, 25.0, references=4)
     facts = MediaFacts("mov,mp4", 0.0, 60.0, 1_000_000, video)

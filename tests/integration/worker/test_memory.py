@@ -14,8 +14,8 @@ from tests.support.engine import MIB, Attempt, Engine, in_thread
 from tests.support.processes import eventually
 from worker.engine.budget import Wait
 from worker.kinds.interface import Fetched
-from worker.memory.need import Need
-from worker.process.limits import End
+from worker.memory.need import ResourceNeed
+from worker.process.limits import ProcessEnd
 
 BUDGET = 512 * MIB
 SECONDS = 20.0
@@ -39,7 +39,7 @@ def takes_too_much(reserved: list[int], engine: Engine) -> Callable[[Attempt], N
     return work
 
 
-def growing(need: Need, then: Callable[[Attempt], Any]) -> Callable[[Attempt], Any]:
+def growing(need: ResourceNeed, then: Callable[[Attempt], Any]) -> Callable[[Attempt], Any]:
     """Work that needs so much after a while."""
 
     def work(attempt: Attempt) -> Any:
@@ -127,7 +127,7 @@ def test_an_attempt_that_needs_more_waits_for_it_with_nothing_in_its_hands(
     engine: Engine,
 ) -> None:
     seen: list[int] = []
-    more = Need(400 * MIB)
+    more = ResourceNeed(400 * MIB)
 
     def then(attempt: Attempt) -> None:
         seen.append(engine.budget.reserved_bytes)
@@ -149,7 +149,7 @@ def test_an_attempt_that_needs_more_waits_for_it_with_nothing_in_its_hands(
 
 
 def test_what_can_never_fit_ends_when_that_is_known(engine: Engine) -> None:
-    engine.work = growing(Need(600 * MIB), lambda attempt: None)
+    engine.work = growing(ResourceNeed(600 * MIB), lambda attempt: None)
     job_id = engine.submit()
     engine.runner.run_next("extract")
     job = engine.store.job(job_id)
@@ -160,7 +160,7 @@ def test_what_can_never_fit_ends_when_that_is_known(engine: Engine) -> None:
 @pytest.mark.parametrize("end", ["cancelled", "drained"])
 def test_who_waits_for_more_hears_that_it_is_to_end(engine: Engine, end: str) -> None:
     engine.need_bytes = 100 * MIB
-    engine.work = growing(Need(400 * MIB), lambda attempt: None)
+    engine.work = growing(ResourceNeed(400 * MIB), lambda attempt: None)
     job_id = engine.submit()
     with engine.budget.reserve(200 * MIB, wait=Wait(0)):
         thread = in_thread(lambda: engine.runner.run_next("extract"))
@@ -169,7 +169,7 @@ def test_who_waits_for_more_hears_that_it_is_to_end(engine: Engine, end: str) ->
             engine.dispatcher.cancel(job_id, "ann")
             engine.heartbeat.round()
         else:
-            engine.heartbeat.stop_all(End.SHUTDOWN)
+            engine.heartbeat.stop_all(ProcessEnd.SHUTDOWN)
         thread.join(5)
         assert not thread.is_alive()
         assert engine.budget.reserved_bytes == 200 * MIB
@@ -186,7 +186,7 @@ def test_two_that_grow_at_once_both_come_to_their_end(engine: Engine) -> None:
 
     def work(attempt: Attempt) -> Fetched:
         both.wait()
-        attempt.exchange(Need(400 * MIB), SECONDS)
+        attempt.exchange(ResourceNeed(400 * MIB), SECONDS)
         return attempt.produce()
 
     engine.work = work

@@ -10,14 +10,14 @@ from tasks.metrics.counters import observed
 from tasks.store import Store
 from tasks.store.keys import key
 from tests.support.engine import URL, Attempt, Engine
-from worker.engine.preconditions import Conditions
+from worker.engine.preconditions import Preconditions
 
 PEAK = "subprocess_peak_bytes_count{tool=yt-dlp}"
 WAIT = "admission_wait_seconds_count"
 
 
 def run_a_tool(attempt: Attempt) -> None:
-    attempt.held.counters.update(observed("subprocess_peak_bytes", 1000, tool="yt-dlp"))
+    attempt.leased.counters.update(observed("subprocess_peak_bytes", 1000, tool="yt-dlp"))
 
 
 @pytest.mark.parametrize("error", [None, TooLarge("no"), NetworkError("again"), ValueError("?")])
@@ -67,13 +67,13 @@ def test_a_site_that_throttles_is_told_until_it_answers(engine: Engine) -> None:
     engine.submit()
     lease = engine.store.take("extract")
     assert lease is not None
-    conditions = Conditions(engine.store, engine.disk)
-    conditions.failed(lease.job, NetworkError("no"))
-    assert conditions.throttled_sites == ()
-    conditions.failed(lease.job, SiteThrottled("slower, please"))
-    assert conditions.throttled_sites == ("media.example",)
-    conditions.succeeded(lease.job)
-    assert conditions.throttled_sites == ()
+    preconditions = Preconditions(engine.store, engine.disk)
+    preconditions.failed(lease.job, NetworkError("no"))
+    assert preconditions.throttled_sites == ()
+    preconditions.failed(lease.job, SiteThrottled("slower, please"))
+    assert preconditions.throttled_sites == ("media.example",)
+    preconditions.succeeded(lease.job)
+    assert preconditions.throttled_sites == ()
     failed = lease.job.started(1.0).failed(2.0, Failure("x", URL))
     engine.store.release(lease, failed)
 

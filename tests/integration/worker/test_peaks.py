@@ -20,12 +20,14 @@ from tests.support.records import at_once
 from tests.support.valkey import ValkeyServer
 from worker.engine.attempt import Toolbox
 from worker.memory.estimate import GUARD_BYTES, need_of
-from worker.memory.need import Need
+from worker.memory.need import ResourceNeed
 from worker.memory.peaks import Peaks
 from worker.memory.table import Table, shipped_table
 
 MIB = 1024**2
-NEED = Need(memory_bytes=115 * MIB, model_bytes=100 * MIB, estimate_bytes=100 * MIB, shape="a")
+NEED = ResourceNeed(
+    memory_bytes=115 * MIB, model_bytes=100 * MIB, estimate_bytes=100 * MIB, shape="a"
+)
 URL = Source(url="https://example.org/v")
 FACTS = MediaFacts(
     "mov,mp4", 0.0, 60.0, 1_000_000, VideoFacts("h264", None, 1920, 1080, "yuv420p", 8, 25.0)
@@ -84,7 +86,7 @@ def test_however_many_jobs_were_stopped_the_next_of_their_kind_may_run_and_show_
     plain = need_of(spec, FACTS, budget_bytes=budget_mib * MIB)
     assert plain.memory_bytes < budget_mib * MIB
 
-    def need() -> Need:
+    def need() -> ResourceNeed:
         return need_of(spec, FACTS, budget_bytes=budget_mib * MIB, factor=peaks.factor)
 
     for _ in range(4):  # each in its last attempt, with all there is
@@ -110,15 +112,15 @@ def test_only_an_attempt_that_was_stopped_for_its_weight_teaches_that_it_needs_m
         assert lease is not None
         usual = toolbox.need_of(lease.job)
         scant = replace(usual, memory_bytes=usual.model_bytes // 2 + GUARD_BYTES, model_bytes=MIB)
-        with engine.heartbeat.holding(lease) as held:
-            held.change(lambda job: job.started(1.0))
-            enough = toolbox.machine(held, tmp_path, usual, lambda need, seconds: None)
+        with engine.heartbeat.holding(lease) as leased:
+            leased.change(lambda job: job.started(1.0))
+            enough = toolbox.machine(leased, tmp_path, usual, lambda need, seconds: None)
             with pytest.raises(UnsupportedUrl):
                 enough.extract(said, 0)
             assert enough.account(stopped=True).peak_bytes > 0
             assert peaks.factor(usual.shape) == 1.0
 
-            less = toolbox.machine(held, tmp_path, scant, lambda need, seconds: None)
+            less = toolbox.machine(leased, tmp_path, scant, lambda need, seconds: None)
             with pytest.raises(MemoryExceeded):
                 less.extract(said, 0)
             less.account(stopped=True)
@@ -191,7 +193,7 @@ def test_what_was_learned_beside_one_table_says_nothing_beside_another(store: St
         dict(reversed(shipped_table().mib.items())), shipped_table().margin, {"at": "now"}
     )
 
-    def need(spec: Spec, table: Table) -> Need:
+    def need(spec: Spec, table: Table) -> ResourceNeed:
         return need_of(spec, FACTS, budget_bytes=4096 * MIB, factor=peaks.factor, table=table)
 
     for spec in SPECS:

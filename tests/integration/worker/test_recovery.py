@@ -138,7 +138,7 @@ def test_a_download_that_a_clip_needs_or_a_client_retries_is_not_stopped(engine:
     lease = start(engine, "download")
     failed = lease.job.failed(time.time(), Failure("unavailable", "gone"))
     engine.store.release(lease, failed)
-    engine.settlement.settle(failed)
+    engine.dependents.settle(failed)
     engine.dispatcher.retry(download, "ann")
     assert engine.store.unneeded_downloads(0) == []
     assert engine.store.job(download).state is JobState.QUEUED

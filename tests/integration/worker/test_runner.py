@@ -23,7 +23,7 @@ from tests.support.engine import MIB, URL, Attempt, Engine, in_thread
 from tests.support.processes import eventually
 from tests.support.records import Records
 from tests.support.valkey import ValkeyServer
-from worker.process.limits import End, Stopped
+from worker.process.limits import ProcessEnd, Stopped
 
 
 def raising(error: BaseException) -> Any:
@@ -219,7 +219,7 @@ def test_a_cancel_ends_the_run_and_its_files(engine: Engine) -> None:
         attempt.produce()
         engine.dispatcher.cancel(job_id, "ann")
         engine.heartbeat.round()
-        raise Stopped(attempt.held.stop.wait(5) or End.LOST)
+        raise Stopped(attempt.leased.stop.wait(5) or ProcessEnd.LOST)
 
     engine.work = work
     engine.runner.run_next("download")
@@ -260,8 +260,8 @@ def test_a_drain_gives_the_job_back_with_its_attempt(engine: Engine) -> None:
     job_id = engine.submit()
 
     def work(attempt: Attempt) -> None:
-        engine.heartbeat.stop_all(End.SHUTDOWN)
-        raise Stopped(attempt.held.stop.wait(5) or End.LOST)
+        engine.heartbeat.stop_all(ProcessEnd.SHUTDOWN)
+        raise Stopped(attempt.leased.stop.wait(5) or ProcessEnd.LOST)
 
     engine.work = work
     engine.runner.run_next("extract")
@@ -271,11 +271,11 @@ def test_a_drain_gives_the_job_back_with_its_attempt(engine: Engine) -> None:
 
 def test_a_job_that_comes_after_the_call_to_stop_is_told_at_once(engine: Engine) -> None:
     engine.submit()
-    engine.heartbeat.stop_all(End.SHUTDOWN)
+    engine.heartbeat.stop_all(ProcessEnd.SHUTDOWN)
     seen = []
-    engine.work = lambda attempt: seen.append(attempt.held.stop.reason)
+    engine.work = lambda attempt: seen.append(attempt.leased.stop.reason)
     engine.runner.run_next("extract")
-    assert seen == [End.SHUTDOWN]
+    assert seen == [ProcessEnd.SHUTDOWN]
 
 
 def test_an_outage_of_the_store_at_the_last_write_loses_no_result(
@@ -311,7 +311,7 @@ def test_a_result_whose_answer_was_lost_keeps_its_file(engine: Engine, hurry: bo
         if script == "change" and '"succeeded"' in arguments[1] and not lost:
             lost.append(script)
             if hurry:
-                engine.heartbeat.stop_all(End.SHUTDOWN)
+                engine.heartbeat.stop_all(ProcessEnd.SHUTDOWN)
             raise StoreUnavailable("the connection was reset")
         return answer
 

@@ -18,8 +18,8 @@ from tests.support.processes import eventually
 from tests.support.valkey import ValkeyServer
 from worker.engine import admission
 from worker.engine.budget import MOST_OVERTAKES, OVERTAKES, Wait
-from worker.memory.need import Need
-from worker.process.limits import End
+from worker.memory.need import ResourceNeed
+from worker.process.limits import ProcessEnd
 
 SECONDS = 20.0
 
@@ -61,7 +61,7 @@ def workers_of(engine: Engine, places: int) -> Iterator[None]:
         yield
     finally:
         over.set()
-        engine.heartbeat.stop_all(End.SHUTDOWN)
+        engine.heartbeat.stop_all(ProcessEnd.SHUTDOWN)
         for thread in threads:
             thread.join(SECONDS)
         assert not any(thread.is_alive() for thread in threads)
@@ -79,8 +79,8 @@ def test_small_jobs_that_stream_for_longer_than_the_patience_hold_a_large_one_up
 ) -> None:
     large: list[str] = []
 
-    def need_of(job: Job) -> Need:
-        return Need((480 if job.id in large else 150) * MIB)
+    def need_of(job: Job) -> ResourceNeed:
+        return ResourceNeed((480 if job.id in large else 150) * MIB)
 
     def work(attempt: Attempt) -> None:
         if attempt.job.id not in large:
@@ -111,8 +111,8 @@ def test_of_two_workers_that_each_seem_to_have_room_for_it_one_begins_the_large_
     large: list[str] = []
     with Engine(valkey.url, tmp_path / "second") as second:
 
-        def need_of(job: Job) -> Need:
-            return Need((480 if job.id in large else 150) * MIB)
+        def need_of(job: Job) -> ResourceNeed:
+            return ResourceNeed((480 if job.id in large else 150) * MIB)
 
         def work(attempt: Attempt) -> None:
             if attempt.job.id not in large:
@@ -146,7 +146,7 @@ def test_a_job_that_waits_long_goes_back_when_another_worker_has_room(engine: En
         engine.runner.run_next("extract")
     job = engine.store.job(job_id)
     assert (job.state, job.attempt, job.wait_reason) == (JobState.QUEUED, 0, None)
-    assert job.overtaken == 1
+    assert job.times_bypassed == 1
     assert engine.runner.run_next("extract")
     assert engine.store.job(job_id).state is JobState.SUCCEEDED
 
@@ -191,7 +191,7 @@ def test_a_cancel_and_a_drain_end_a_wait_that_lasts(engine: Engine, end: str) ->
             engine.dispatcher.cancel(job_id, "ann")
             engine.heartbeat.round()
         else:
-            engine.heartbeat.stop_all(End.SHUTDOWN)
+            engine.heartbeat.stop_all(ProcessEnd.SHUTDOWN)
         thread.join(5)
         assert not thread.is_alive()
     job = engine.store.job(job_id)
@@ -249,7 +249,7 @@ def test_an_attempt_that_turns_out_to_need_a_larger_worker_goes_back_and_begins_
     engine: Engine,
 ) -> None:
     there_is(engine, 1024)
-    engine.work = lambda attempt: attempt.exchange(Need(600 * MIB), SECONDS)
+    engine.work = lambda attempt: attempt.exchange(ResourceNeed(600 * MIB), SECONDS)
     job_id = engine.submit()
     engine.runner.run_next("extract")
     job = engine.store.job(job_id)
@@ -265,7 +265,7 @@ def test_who_waited_for_more_too_long_goes_back_with_its_attempt_and_asks_for_it
 ) -> None:
     there_is(engine, 512)
     engine.need_bytes = 100 * MIB
-    engine.work = lambda attempt: attempt.exchange(Need(400 * MIB), SECONDS)
+    engine.work = lambda attempt: attempt.exchange(ResourceNeed(400 * MIB), SECONDS)
     job_id = engine.submit()
     with engine.budget.reserve(200 * MIB, wait=Wait(0)):
         engine.runner.run_next("extract")
@@ -280,7 +280,7 @@ def test_who_waited_for_more_too_long_goes_back_with_its_attempt_and_asks_for_it
 
 def test_who_waits_for_more_goes_back_when_its_time_is_over(engine: Engine) -> None:
     engine.need_bytes = 100 * MIB
-    engine.work = lambda attempt: attempt.exchange(Need(400 * MIB), 0.3)
+    engine.work = lambda attempt: attempt.exchange(ResourceNeed(400 * MIB), 0.3)
     job_id = engine.submit()
     with engine.budget.reserve(200 * MIB, wait=Wait(0)):
         engine.runner.run_next("extract")

@@ -32,7 +32,7 @@ from tests.support import answers
 from tests.support.manifests import LADDER, make_dash, make_hls
 from tests.support.media import Video, cached_video, ffmpeg, frame_numbers
 from tests.support.origin import Origin
-from worker.process.run import End, Finished, Limits, Stop, Stopped, run_process
+from worker.process.run import Finished, Limits, ProcessEnd, Stop, Stopped, run_process
 from worker.ytdlp import Access, Download, download, extract
 
 MIB = 1024 * 1024
@@ -489,7 +489,7 @@ def test_live_dash_is_not_downloaded(origin: Origin, fetcher: Fetcher, dash: Pat
         fetcher.download(url)
 
 
-@pytest.mark.parametrize("answer", [answers.silence(), answers.drip(), answers.unanswered()])
+@pytest.mark.parametrize("answer", [answers.idle_clients(), answers.drip(), answers.unanswered()])
 def test_a_source_that_falls_silent_is_given_up(
     origin: Origin, fetcher: Fetcher, answer: answers.Answer
 ) -> None:
@@ -497,7 +497,7 @@ def test_a_source_that_falls_silent_is_given_up(
     with pytest.raises(NetworkError):
         fetcher.download(origin.add("/v.mp4", answer), limits=limits)
     assert fetcher.finished
-    assert fetcher.finished.end is End.STALLED
+    assert fetcher.finished.end is ProcessEnd.STALLED
 
 
 def test_a_source_that_is_only_slow_ends_at_the_deadline(
@@ -517,7 +517,7 @@ def test_a_cancelled_download_ends_at_once_with_all_its_processes(
     threading.Thread(target=_cancel_when_running, args=(origin, fetcher.stop)).start()
     with pytest.raises(Stopped) as caught:
         fetcher.download(url)
-    assert caught.value.end is End.CANCELLED
+    assert caught.value.end is ProcessEnd.CANCELLED
     assert fetcher.finished
     assert fetcher.finished.seconds < 15
     assert _processes_in(fetcher.folder) == []
@@ -528,7 +528,7 @@ def _cancel_when_running(origin: Origin, stop: Stop) -> None:
     give_up = time.monotonic() + 20
     while origin.requests("/v.mp4") < 2 and time.monotonic() < give_up:
         time.sleep(0.05)
-    stop.request(End.CANCELLED)
+    stop.request(ProcessEnd.CANCELLED)
 
 
 def _processes_in(folder: Path) -> list[psutil.Process]:

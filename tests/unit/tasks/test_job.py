@@ -89,9 +89,9 @@ def test_who_waits_for_memory_until_a_time_still_does_when_it_has_come() -> None
 
 def test_how_often_a_job_was_passed_is_forgotten_when_it_begins_or_is_asked_for_anew() -> None:
     passed = make().passed(5)
-    assert passed.waiting_for(None).overtaken == 5
-    assert passed.started(NOW).overtaken == 0
-    assert passed.cancelled(NOW).retried(NOW).overtaken == 0
+    assert passed.waiting_for(None).times_bypassed == 5
+    assert passed.started(NOW).times_bypassed == 0
+    assert passed.cancelled(NOW).retried(NOW).times_bypassed == 0
 
 
 def test_progress_never_goes_back_nor_beyond_the_end() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from config.settings import Settings, load_settings
 from web.api_keys import KeyFile, KeyFileError, parse_keys
-from web.auth import LOCAL_CALLER, Gate
+from web.auth import LOCAL_CALLER, Authenticator
 from web.errors import Forbidden, MissingCredentials
 
 
@@ -39,7 +39,7 @@ def asking(path: str = "/api/v2/jobs", method: str = "GET", **headers: str) -> d
 
 
 def test_without_keys_this_machine_is_one_caller_who_sees_all() -> None:
-    caller = Gate(load_settings({})).admit(asking())
+    caller = Authenticator(load_settings({})).authenticate(asking())
     assert caller is LOCAL_CALLER
     assert (caller.name, caller.owner) == ("local", None)
 
@@ -48,7 +48,7 @@ def test_without_keys_this_machine_is_one_caller_who_sees_all() -> None:
     "host", ["localhost", "LOCALHOST:8000", "127.0.0.1", "127.8.9.1:1", "[::1]:8000", "localhost."]
 )
 def test_without_keys_loopback_names_are_answered(host: str) -> None:
-    assert Gate(load_settings({})).admit(asking(host=host))
+    assert Authenticator(load_settings({})).authenticate(asking(host=host))
 
 
 @pytest.mark.parametrize(
@@ -60,29 +60,36 @@ def test_without_keys_loopback_names_are_answered(host: str) -> None:
 )  # fmt: skip
 def test_without_keys_another_name_in_host_is_refused(host: str) -> None:
     with pytest.raises(Forbidden):
-        Gate(load_settings({})).admit(asking(host=host))
+        Authenticator(load_settings({})).authenticate(asking(host=host))
 
 
 @pytest.mark.parametrize(
     "origin", ["http://evil.example", "null", "http://127.0.0.1:9999", "http://localhost:8000"]
 )
 def test_without_keys_a_page_of_another_origin_changes_nothing(origin: str) -> None:
-    gate = Gate(load_settings({}))
+    authenticator = Authenticator(load_settings({}))
     with pytest.raises(Forbidden):
-        gate.admit(asking(method="POST", origin=origin))
-    assert gate.admit(asking(method="POST", origin="http://127.0.0.1:8000"))
+        authenticator.authenticate(asking(method="POST", origin=origin))
+    assert authenticator.authenticate(asking(method="POST", origin="http://127.0.0.1:8000"))
 
 
 def test_when_told_to_answer_everyone_any_name_is_answered() -> None:
-    gate = Gate(load_settings({"CLIPMILL_HOST": "0.0.0.0", "CLIPMILL_INSECURE_NO_AUTH": "yes"}))
-    assert gate.admit(asking(host="media.example"))
+    authenticator = Authenticator(
+        load_settings({"CLIPMILL_HOST": "0.0.0.0", "CLIPMILL_INSECURE_NO_AUTH": "yes"})
+    )
+    assert authenticator.authenticate(asking(host="media.example"))
 
 
 def test_a_key_is_taken_from_either_header_and_names_the_owner(keyed: Settings) -> None:
-    gate = Gate(keyed)
-    assert gate.admit(asking(x_api_key="k-both")).owner == "both"
-    assert gate.admit(asking(authorization="Bearer k-both")).owner == "both"
-    assert gate.admit(asking(authorization="bearer  k-both ", host="any.example")).owner == "both"
+    authenticator = Authenticator(keyed)
+    assert authenticator.authenticate(asking(x_api_key="k-both")).owner == "both"
+    assert authenticator.authenticate(asking(authorization="Bearer k-both")).owner == "both"
+    assert (
+        authenticator.authenticate(
+            asking(authorization="bearer  k-both ", host="any.example")
+        ).owner
+        == "both"
+    )
 
 
 @pytest.mark.parametrize(
@@ -94,15 +101,15 @@ def test_a_key_is_taken_from_either_header_and_names_the_owner(keyed: Settings) 
 )  # fmt: skip
 def test_without_a_known_key_nobody_comes_in(keyed: Settings, headers: dict[str, str]) -> None:
     with pytest.raises(MissingCredentials):
-        Gate(keyed).admit(asking(**headers))
+        Authenticator(keyed).authenticate(asking(**headers))
 
 
 def test_reading_does_not_allow_submitting(keyed: Settings) -> None:
-    gate = Gate(keyed)
-    assert gate.admit(asking(x_api_key="k-read"))
+    authenticator = Authenticator(keyed)
+    assert authenticator.authenticate(asking(x_api_key="k-read"))
     for method in ("POST", "DELETE", "PUT", "PATCH", "ODD"):
         with pytest.raises(Forbidden):
-            gate.admit(asking(method=method, x_api_key="k-read"))
+            authenticator.authenticate(asking(method=method, x_api_key="k-read"))
 
 
 @pytest.mark.parametrize(
@@ -119,23 +126,23 @@ def test_reading_does_not_allow_submitting(keyed: Settings) -> None:
     ],
 )
 def test_probes_and_descriptions_need_no_key_on_loopback(keyed: Settings, path: str) -> None:
-    assert Gate(keyed).admit(asking(path))
+    assert Authenticator(keyed).authenticate(asking(path))
 
 
 def test_metrics_need_a_key_where_others_can_reach_them(key_file: Path) -> None:
-    gate = Gate(
+    authenticator = Authenticator(
         load_settings({"CLIPMILL_HOST": "0.0.0.0", "CLIPMILL_API_KEYS_FILE": str(key_file)})
     )
-    assert gate.admit(asking("/metrics", x_api_key="k-read"))
+    assert authenticator.authenticate(asking("/metrics", x_api_key="k-read"))
     with pytest.raises(MissingCredentials):
-        gate.admit(asking("/metrics"))
+        authenticator.authenticate(asking("/metrics"))
 
 
 def test_admin_sees_all_but_owns_what_it_submits(tmp_path: Path) -> None:
     path = tmp_path / "keys"
     path.write_text(line("boss", "admin", "k-admin"))
-    gate = Gate(load_settings({"CLIPMILL_API_KEYS_FILE": str(path)}))
-    caller = gate.admit(asking(method="POST", x_api_key="k-admin"))
+    authenticator = Authenticator(load_settings({"CLIPMILL_API_KEYS_FILE": str(path)}))
+    caller = authenticator.authenticate(asking(method="POST", x_api_key="k-admin"))
     assert (caller.name, caller.owner) == ("boss", None)
 
 

@@ -30,7 +30,7 @@ from tasks.errors import (
     UnsupportedUrl,
 )
 from tasks.specs import DOWNLOAD_CONTAINERS, QUALITIES
-from worker.process.run import End, Finished, Limits, Stopped
+from worker.process.run import Finished, Limits, ProcessEnd, Stopped
 from worker.ytdlp import Download, download, extract, to_info
 from worker.ytdlp.command import (
     AUDIO_CONTAINERS,
@@ -432,7 +432,9 @@ def test_redirects_without_end_are_given_up() -> None:
 # Ends
 
 
-def finished(end: End = End.EXITED, returncode: int = 0, stderr: str = "") -> Finished:
+def finished(
+    end: ProcessEnd = ProcessEnd.EXITED, returncode: int = 0, stderr: str = ""
+) -> Finished:
     return Finished(end, returncode, stderr, 1.0, 1.0, 1)
 
 
@@ -450,8 +452,8 @@ def download_ending(folder: Path, result: Finished) -> Download:
     )
 
 
-@pytest.mark.parametrize("end", [End.CANCELLED, End.SHUTDOWN, End.LOST])
-def test_a_process_that_was_stopped_is_nobodys_failure(tmp_path: Path, end: End) -> None:
+@pytest.mark.parametrize("end", [ProcessEnd.CANCELLED, ProcessEnd.SHUTDOWN, ProcessEnd.LOST])
+def test_a_process_that_was_stopped_is_nobodys_failure(tmp_path: Path, end: ProcessEnd) -> None:
     with pytest.raises(Stopped) as caught:
         download_ending(tmp_path, finished(end, -15))
     assert caught.value.end is end
@@ -460,15 +462,15 @@ def test_a_process_that_was_stopped_is_nobodys_failure(tmp_path: Path, end: End)
 @pytest.mark.parametrize(
     ("end", "error"),
     [
-        (End.DEADLINE, DeadlineExceeded),
-        (End.STALLED, NetworkError),
-        (End.MEMORY, MemoryExceeded),
-        (End.PROCESSES, ToolFailed),
-        (End.DISK, TooLarge),
+        (ProcessEnd.DEADLINE, DeadlineExceeded),
+        (ProcessEnd.STALLED, NetworkError),
+        (ProcessEnd.MEMORY, MemoryExceeded),
+        (ProcessEnd.PROCESSES, ToolFailed),
+        (ProcessEnd.DISK, TooLarge),
     ],
 )
 def test_a_limit_that_was_reached_is_an_error_of_its_own(
-    tmp_path: Path, end: End, error: type[JobError]
+    tmp_path: Path, end: ProcessEnd, error: type[JobError]
 ) -> None:
     with pytest.raises(error):
         download_ending(tmp_path, finished(end, -15))
@@ -516,7 +518,7 @@ def test_joining_large_files_is_not_taken_for_silence(tmp_path: Path) -> None:
 
     def run(argv: list[str], limits: Limits, on_line: Any) -> Finished:
         seen.append(limits)
-        return finished(End.STALLED, -15)
+        return finished(ProcessEnd.STALLED, -15)
 
     with pytest.raises(NetworkError):
         download(

@@ -23,7 +23,7 @@ from tests.support.processes import (
     run,
 )
 from worker.process.cgroups import Groups, find_groups
-from worker.process.run import End, Finished, Limits, Stop, run_process
+from worker.process.run import Finished, Limits, ProcessEnd, Stop, run_process
 from worker.startup import find_clean_groups, lies_in_memory
 
 MEGABYTE = 1024 * 1024
@@ -32,7 +32,7 @@ KILLED = {"deadline_seconds": 30, "memory_bytes": 500 * MEGABYTE}
 
 def test_the_deadline_ends_a_deaf_tool(tmp_path: Path) -> None:
     done, _ = run(evil("scatter"), tmp_path, replace(LIMITS, deadline_seconds=1))
-    assert (done.end, done.returncode) == (End.DEADLINE, -9)
+    assert (done.end, done.returncode) == (ProcessEnd.DEADLINE, -9)
     assert 1 <= done.seconds < 9
     assert living_in(tmp_path) == set()
 
@@ -40,17 +40,17 @@ def test_the_deadline_ends_a_deaf_tool(tmp_path: Path) -> None:
 @pytest.mark.parametrize("deadline_seconds", [0, -5])
 def test_a_deadline_that_has_passed_ends_at_once(tmp_path: Path, deadline_seconds: float) -> None:
     done, _ = run(["sleep", "60"], tmp_path, replace(LIMITS, deadline_seconds=deadline_seconds))
-    assert done.end is End.DEADLINE
+    assert done.end is ProcessEnd.DEADLINE
 
 
 def test_no_deadline_at_all_is_possible(tmp_path: Path) -> None:
     done, _ = run(["true"], tmp_path, replace(LIMITS, deadline_seconds=float("inf")))
-    assert done.end is End.EXITED
+    assert done.end is ProcessEnd.EXITED
 
 
 def test_silence_after_some_lines_is_a_stall(tmp_path: Path) -> None:
     done, lines = run(evil("chat", 5, 0.05), tmp_path, replace(LIMITS, silence_seconds=1.5))
-    assert done.end is End.STALLED
+    assert done.end is ProcessEnd.STALLED
     assert len(lines) == 5
 
 
@@ -62,12 +62,12 @@ def test_a_slow_listener_is_not_the_tools_silence(tmp_path: Path) -> None:
         stop=Stop(),
         on_line=lambda line: time.sleep(1.2) if line == "one" else None,
     )
-    assert done.end is End.EXITED
+    assert done.end is ProcessEnd.EXITED
 
 
 def test_a_tree_over_its_memory_is_killed_and_its_peak_is_known(tmp_path: Path) -> None:
     done, _ = run(evil("allocate", 60, 4), tmp_path, replace(LIMITS, memory_bytes=200 * MEGABYTE))
-    assert (done.end, done.returncode) == (End.MEMORY, -9)
+    assert (done.end, done.returncode) == (ProcessEnd.MEMORY, -9)
     assert 200 * MEGABYTE < done.peak_bytes < 320 * MEGABYTE
     assert living_in(tmp_path) == set()
 
@@ -75,14 +75,14 @@ def test_a_tree_over_its_memory_is_killed_and_its_peak_is_known(tmp_path: Path) 
 def test_shared_memory_counts(tmp_path: Path) -> None:
     limits = replace(LIMITS, memory_bytes=150 * MEGABYTE, data_bytes=100 * MEGABYTE)
     done, _ = run(evil("share", 200, 1, 30), tmp_path, limits)
-    assert done.end is End.MEMORY
+    assert done.end is ProcessEnd.MEMORY
     assert done.peak_bytes > 150 * MEGABYTE
 
 
 def test_memory_that_a_tree_shares_counts_once(tmp_path: Path) -> None:
     limits = replace(LIMITS, memory_bytes=180 * MEGABYTE)  # below it shared pages may count twice
     done, _ = run(evil("share", 100, 4, 1.5), tmp_path, limits)
-    assert done.end is End.EXITED
+    assert done.end is ProcessEnd.EXITED
     assert 100 * MEGABYTE < done.peak_bytes < 200 * MEGABYTE
 
 
@@ -95,13 +95,13 @@ def test_the_peak_of_a_tool_too_quick_to_be_watched_is_known(tmp_path: Path) -> 
 def test_a_data_limit_is_felt_by_the_tool_itself(tmp_path: Path) -> None:
     limits = replace(LIMITS, data_bytes=100 * MEGABYTE)
     done, lines = run(evil("allocate", 200), tmp_path, limits)
-    assert (done.end, done.returncode, lines) == (End.EXITED, 7, ["MemoryError"])
+    assert (done.end, done.returncode, lines) == (ProcessEnd.EXITED, 7, ["MemoryError"])
 
 
 def test_processor_time_ends_a_tool_as_its_deadline_would(tmp_path: Path) -> None:
     limits = replace(LIMITS, cpu_seconds=1, deadline_seconds=300)
     done, _ = run(evil("burn", 30), tmp_path, limits)
-    assert (done.end, done.returncode) == (End.DEADLINE, -signal.SIGXCPU)
+    assert (done.end, done.returncode) == (ProcessEnd.DEADLINE, -signal.SIGXCPU)
     assert 1 <= done.cpu_seconds < 3
 
 
@@ -109,7 +109,7 @@ def test_a_tool_that_will_not_hear_of_its_processor_time_is_killed(tmp_path: Pat
     deaf = "import signal; signal.signal(signal.SIGXCPU, signal.SIG_IGN)\nwhile True: pass"
     argv = [sys.executable, "-I", "-S", "-c", deaf]
     done, _ = run(argv, tmp_path, replace(LIMITS, cpu_seconds=1, deadline_seconds=300))
-    assert (done.end, done.returncode) == (End.DEADLINE, -9)
+    assert (done.end, done.returncode) == (ProcessEnd.DEADLINE, -9)
     assert done.cpu_seconds < 20
 
 
@@ -135,14 +135,14 @@ def in_a_group(argv: list[str], folder: Path, memory_bytes: int) -> Finished:
 
 def test_a_tool_that_grows_between_two_looks_is_stopped_by_its_group(tmp_path: Path) -> None:
     done = in_a_group(evil("allocate", 2000), tmp_path, 100 * MEGABYTE)
-    assert done.end is End.MEMORY
+    assert done.end is ProcessEnd.MEMORY
     assert 100 * MEGABYTE <= done.peak_bytes < 200 * MEGABYTE
     assert not list(Path(groups_for(tmp_path).home).glob(f"clipmill-{os.getpid()}-*"))
 
 
 def test_without_a_group_such_a_tool_is_stopped_by_the_next_look(tmp_path: Path) -> None:
     done, _ = run(evil("allocate", 2000), tmp_path, replace(LIMITS, memory_bytes=100 * MEGABYTE))
-    assert done.end is End.MEMORY
+    assert done.end is ProcessEnd.MEMORY
     assert done.peak_bytes >= 100 * MEGABYTE
 
 
@@ -151,7 +151,7 @@ def test_a_child_killed_in_the_group_is_no_end_of_a_tool_that_does_without_it(
 ) -> None:
     hungry = f"{sys.executable} -I -S -c 'bytearray(500 * 2**20)'"
     done = in_a_group(["sh", "-c", f"{hungry}; exit 0"], tmp_path, 60 * MEGABYTE)
-    assert (done.end, done.returncode) == (End.EXITED, 0)
+    assert (done.end, done.returncode) == (ProcessEnd.EXITED, 0)
 
 
 def test_a_kill_for_a_limit_around_the_group_is_no_fault_of_the_tool(tmp_path: Path) -> None:
@@ -161,7 +161,7 @@ def test_a_kill_for_a_limit_around_the_group_is_no_fault_of_the_tool(tmp_path: P
         group = Groups(str(box.path)).next()
         limits = replace(LIMITS, memory_bytes=900 * MEGABYTE, group=group)
         done, _ = run(evil("allocate", 400), tmp_path, limits)
-    assert (done.end, done.returncode) == (End.EXITED, -9)
+    assert (done.end, done.returncode) == (ProcessEnd.EXITED, -9)
     assert done.peak_bytes < 200 * MEGABYTE
 
 
@@ -170,7 +170,7 @@ def test_files_that_a_tool_reads_and_writes_do_not_fill_its_group(tmp_path: Path
         for _ in range(200):
             file.write(os.urandom(MEGABYTE))
     done = in_a_group(["cp", "large", "copy"], tmp_path, 16 * MEGABYTE)
-    assert (done.end, done.returncode) == (End.EXITED, 0)
+    assert (done.end, done.returncode) == (ProcessEnd.EXITED, 0)
     assert (tmp_path / "copy").stat().st_size == 200 * MEGABYTE
     assert done.seconds < 20
 
@@ -198,14 +198,14 @@ def test_a_guard_that_is_killed_leaves_no_group(tmp_path: Path) -> None:
         assert eventually(lambda: len(noted_pids(tmp_path)) == 4)
         assert Path(path).is_dir()
         os.kill(guard, signal.SIGKILL)
-        assert worker.result()["end"] == End.LOST
+        assert worker.result()["end"] == ProcessEnd.LOST
     assert not Path(path).exists()
 
 
 def test_a_file_stops_growing_at_its_limit_with_a_clean_error(tmp_path: Path) -> None:
     limits = replace(LIMITS, file_bytes=3 * MEGABYTE)
     done, _ = run(["dd", "if=/dev/zero", "of=large", "bs=1M", "count=10"], tmp_path, limits)
-    assert (done.end, done.returncode) == (End.EXITED, 1)
+    assert (done.end, done.returncode) == (ProcessEnd.EXITED, 1)
     assert "File too large" in done.stderr_tail
     assert (tmp_path / "large").stat().st_size == 3 * MEGABYTE
 
@@ -213,13 +213,13 @@ def test_a_file_stops_growing_at_its_limit_with_a_clean_error(tmp_path: Path) ->
 @pytest.mark.parametrize("way", ["write_files", "write_unlinked", "dig"])
 def test_a_folder_over_its_limit_ends_the_tool(tmp_path: Path, way: str) -> None:
     done, _ = run(evil(way), tmp_path, replace(LIMITS, folder_bytes=20 * MEGABYTE))
-    assert (done.end, done.returncode) == (End.DISK, -9)
+    assert (done.end, done.returncode) == (ProcessEnd.DISK, -9)
     assert done.seconds < 20
 
 
 def test_a_crowd_of_processes_is_ended(tmp_path: Path) -> None:
     done, _ = run(evil("crowd", 80), tmp_path)
-    assert done.end is End.PROCESSES
+    assert done.end is ProcessEnd.PROCESSES
     assert "more than 64 processes" in done.stderr_tail
     assert living_in(tmp_path) == set()
 
@@ -246,6 +246,6 @@ def test_a_guard_that_does_not_answer_is_ended_too(tmp_path: Path) -> None:
         assert eventually(lambda: len(noted_pids(tmp_path)) == 4)
         os.kill(guard, signal.SIGSTOP)
         result = worker.result()
-    assert result["end"] == End.DEADLINE
+    assert result["end"] == ProcessEnd.DEADLINE
     assert result["children"] == 0
     assert living_in(tmp_path) == set()

@@ -23,7 +23,7 @@ from tests.support.processes import (
     living_in,
     noted_pids,
 )
-from worker.process.run import End
+from worker.process.run import ProcessEnd
 from worker.startup import sweep_leftovers
 
 
@@ -57,7 +57,7 @@ def test_a_killed_guard_is_a_lost_process_and_leaves_nothing(job_folder: Path, w
         assert eventually(lambda: scattered(job_folder, way))
         os.kill(guard, signal.SIGKILL)
         result = worker.result()
-    assert (result["end"], result["returncode"]) == (End.LOST, -9)
+    assert (result["end"], result["returncode"]) == (ProcessEnd.LOST, -9)
     assert result["children"] == 0  # reaped, not only killed
     assert result["leaked"] == 0
     assert is_deserted(job_folder)
@@ -72,7 +72,7 @@ def test_sweeping_after_a_dead_guard_spares_what_the_worker_runs_for_itself(
         assert eventually(lambda: scattered(job_folder))
         os.kill(guard, signal.SIGKILL)
         result = worker.result()
-    assert result["end"] == End.LOST
+    assert result["end"] == ProcessEnd.LOST
     assert result["companion_lives"] is True
 
 
@@ -85,8 +85,8 @@ def test_a_dead_guard_does_not_disturb_the_jobs_beside_it(job_folder: Path) -> N
         assert eventually(lambda: living_in(beside))
         os.kill(guard, signal.SIGKILL)
         result = worker.result()
-    assert result["end"] == End.LOST
-    assert result["beside"] == {"end": End.EXITED, "returncode": 0}
+    assert result["end"] == ProcessEnd.LOST
+    assert result["beside"] == {"end": ProcessEnd.EXITED, "returncode": 0}
     assert (beside / "done").exists()
 
 
@@ -98,7 +98,7 @@ def test_a_worker_that_is_no_subreaper_still_ends_the_tool_itself(job_folder: Pa
         time.sleep(0.7)
         os.kill(guard, signal.SIGKILL)
         result = worker.result()
-    assert result["end"] == End.LOST
+    assert result["end"] == ProcessEnd.LOST
     assert result["companion_lives"] is True  # no orphan can be among its children
     assert eventually(lambda: not living_in(job_folder))
 
@@ -109,7 +109,7 @@ def test_a_survivor_that_still_talks_does_not_hold_up_the_result(job_folder: Pat
         assert eventually(lambda: noted_pids(job_folder))
         os.kill(guard, signal.SIGKILL)
         try:
-            assert worker.result()["end"] == End.LOST
+            assert worker.result()["end"] == ProcessEnd.LOST
         finally:
             for survivor in noted_pids(job_folder):  # nobody was its subreaper
                 with suppress(ProcessLookupError):  # its pipe had no reader
@@ -153,7 +153,7 @@ def test_a_leftover_that_moved_away_is_known_by_its_home_or_its_open_files(
 
 
 @contextmanager
-def held(worker_folder: Path) -> Iterator[int]:
+def leased(worker_folder: Path) -> Iterator[int]:
     """A worker folder as its worker holds it; the lock belongs to whoever has the descriptor."""
     descriptor = os.open(worker_folder, os.O_RDONLY)
     fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -164,7 +164,7 @@ def held(worker_folder: Path) -> Iterator[int]:
 
 
 def test_a_sweep_spares_the_running_jobs_of_another_worker(job_folder: Path) -> None:
-    with held(job_folder), Supervised(job_folder, evil("scatter")) as worker:
+    with leased(job_folder), Supervised(job_folder, evil("scatter")) as worker:
         assert eventually(lambda: scattered(job_folder))
         assert sweep_leftovers(job_folder.parent) == 0
         assert len(living_in(job_folder)) == 5
@@ -187,7 +187,7 @@ def test_who_holds_the_lock_on_its_folder_is_a_living_worker_whatever_its_binary
     for folder in (own, dead):
         folder.mkdir()
     # (and it sweeps, too, so that it has a dead worker's folder open)
-    with held(own) as lock, (dead / "left").open("w") as left:
+    with leased(own) as lock, (dead / "left").open("w") as left:
         worker = subprocess.Popen(["sleep", "60"], stdout=left, pass_fds=[lock])
     tool = subprocess.Popen(["sleep", "60"], cwd=own, start_new_session=True)
     with worker, tool:

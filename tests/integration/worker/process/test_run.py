@@ -28,7 +28,7 @@ from tests.support.processes import (
     run,
 )
 from worker.process import run as process
-from worker.process.run import End, Stop, run_process
+from worker.process.run import ProcessEnd, Stop, run_process
 
 MEGABYTE = 1024 * 1024
 
@@ -45,7 +45,7 @@ def test_lines_come_in_order_and_in_the_calling_thread(tmp_path: Path) -> None:
     done = run_process(
         ["sh", "-c", script], folder=tmp_path, limits=LIMITS, stop=Stop(), on_line=take
     )
-    assert done.end is End.EXITED
+    assert done.end is ProcessEnd.EXITED
     assert done.returncode == 0
     assert lines == ["line 1", "line 2", "line 3", "no end"]
     assert threads == {threading.get_ident()}
@@ -53,12 +53,16 @@ def test_lines_come_in_order_and_in_the_calling_thread(tmp_path: Path) -> None:
 
 def test_a_failing_tool_is_told_by_its_return_code_and_last_words(tmp_path: Path) -> None:
     done, _ = run(["sh", "-c", "echo 'no such codec' >&2; exit 3"], tmp_path)
-    assert (done.end, done.returncode, done.stderr_tail) == (End.EXITED, 3, "no such codec\n")
+    assert (done.end, done.returncode, done.stderr_tail) == (
+        ProcessEnd.EXITED,
+        3,
+        "no such codec\n",
+    )
 
 
 def test_a_tool_killed_by_another_hand_has_its_signal_as_a_negative_code(tmp_path: Path) -> None:
     done, _ = run(["sh", "-c", "kill -9 $$"], tmp_path)
-    assert (done.end, done.returncode) == (End.EXITED, -9)
+    assert (done.end, done.returncode) == (ProcessEnd.EXITED, -9)
 
 
 @pytest.mark.parametrize("tool", ["no-such-tool", "/etc/passwd"])
@@ -66,7 +70,7 @@ def test_a_tool_that_cannot_start_is_return_code_127_and_says_why(
     tmp_path: Path, tool: str
 ) -> None:
     done, _ = run([tool], tmp_path)
-    assert (done.end, done.returncode) == (End.EXITED, 127)
+    assert (done.end, done.returncode) == (ProcessEnd.EXITED, 127)
     assert done.stderr_tail.startswith(f"cannot start '{tool}': ")
 
 
@@ -153,7 +157,7 @@ def test_bytes_that_are_no_text_are_replaced(tmp_path: Path) -> None:
 
 
 def test_eight_threads_at_once_keep_their_outputs_apart(tmp_path: Path) -> None:
-    def count(thread: int) -> list[tuple[End, list[str]]]:
+    def count(thread: int) -> list[tuple[ProcessEnd, list[str]]]:
         folder = tmp_path / str(thread)
         folder.mkdir()
         script = f"for i in 1 2 3; do echo {thread} $i; done"
@@ -163,7 +167,7 @@ def test_eight_threads_at_once_keep_their_outputs_apart(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as threads:
         results = list(threads.map(count, range(8)))
     for thread, result in enumerate(results):
-        assert result == [(End.EXITED, [f"{thread} {i}" for i in (1, 2, 3)])] * 5
+        assert result == [(ProcessEnd.EXITED, [f"{thread} {i}" for i in (1, 2, 3)])] * 5
 
 
 def test_fifty_runs_leak_no_descriptor(tmp_path: Path) -> None:
@@ -179,7 +183,7 @@ def test_fifty_runs_leak_no_descriptor(tmp_path: Path) -> None:
 def test_a_machine_without_descriptors_says_so_and_nothing_leaks(tmp_path: Path) -> None:
     with Supervised(tmp_path, ["true"], starved=True) as worker:
         result = worker.result()
-    assert result["end"] == End.EXITED
+    assert result["end"] == ProcessEnd.EXITED
     assert result["needed"] >= 5  # each place where it can fail was passed
     assert result["leaked"] == 0
     assert result["children"] == 0
@@ -226,7 +230,7 @@ def test_ffmpeg_works_and_reports_its_progress(tmp_path: Path) -> None:
     target = ["-c:v", "libx264", "-progress", "pipe:1", "out.mp4"]
     ffmpeg = [imageio_ffmpeg.get_ffmpeg_exe(), "-hide_banner", "-nostdin", *source, *target]
     done, lines = run(ffmpeg, tmp_path, replace(LIMITS, memory_bytes=1024 * MEGABYTE))
-    assert (done.end, done.returncode) == (End.EXITED, 0)
+    assert (done.end, done.returncode) == (ProcessEnd.EXITED, 0)
     assert lines[-1] == "progress=end"
     assert (tmp_path / "out.mp4").stat().st_size > 1000
     assert done.cpu_seconds > 0
@@ -242,9 +246,9 @@ def test_a_cancelled_ffmpeg_ends_by_itself_within_the_grace(tmp_path: Path) -> N
         folder=tmp_path,
         limits=replace(LIMITS, grace_seconds=10),
         stop=stop,
-        on_line=lambda line: stop.request(End.CANCELLED) if "progress=" in line else None,
+        on_line=lambda line: stop.request(ProcessEnd.CANCELLED) if "progress=" in line else None,
     )
-    assert (done.end, done.returncode) == (End.CANCELLED, 255)
+    assert (done.end, done.returncode) == (ProcessEnd.CANCELLED, 255)
 
 
 def test_a_python_tool_imports_our_packages_but_nothing_from_the_jobs_folder(

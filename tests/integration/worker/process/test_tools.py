@@ -13,20 +13,20 @@ from tasks.errors import JobError, MemoryExceeded, TooLarge
 from tests.support.media import Video, cached_video
 from worker.process import rlimits
 from worker.process.cgroups import find_groups
-from worker.process.run import End, Stop
-from worker.process.tools import Tools
+from worker.process.run import ProcessEnd, Stop
+from worker.process.tools import ToolRunner
 from worker.pyav.client import run_program
 
 MIB = 1024**2
 
 
-def tools(folder: Path, memory_bytes: int, deadline_seconds: float = 60.0) -> Tools:
-    return Tools(
+def tools(folder: Path, memory_bytes: int, deadline_seconds: float = 60.0) -> ToolRunner:
+    return ToolRunner(
         folder, Stop(), Counter(), deadline_seconds=deadline_seconds, memory_bytes=memory_bytes
     )
 
 
-def cut(tools: Tools, source: Path, **limits: int) -> dict[str, object]:
+def cut(tools: ToolRunner, source: Path, **limits: int) -> dict[str, object]:
     """Encode two seconds with the cut program."""
     asked = {
         "source": str(source), "output": str(tools.folder / "clip.mp4"),
@@ -46,7 +46,7 @@ def test_a_tool_that_takes_memory_in_one_go_is_refused_it_before_anybody_looks(
     small = tools(tmp_path, 16 * MIB)
     greedy = "held = []\nwhile True: held.append(bytearray(2**24))"
     finished = small.run("tool", [sys.executable, "-I", "-S", "-c", greedy], small.limits())
-    assert finished.end is End.MEMORY
+    assert finished.end is ProcessEnd.MEMORY
     assert finished.peak_bytes < 400 * MIB
     assert small.peak_bytes == finished.peak_bytes
 
@@ -69,7 +69,7 @@ def test_two_that_run_at_once_have_a_group_each(tmp_path: Path) -> None:
     def run(number: int) -> None:
         folder = tmp_path / str(number)
         folder.mkdir()
-        own = Tools(
+        own = ToolRunner(
             folder, Stop(), Counter(), deadline_seconds=20, memory_bytes=50 * MIB, groups=groups
         )
         argv = ["sh", "-c", "grep -E ':memory:|^0::' /proc/self/cgroup"]
@@ -130,7 +130,7 @@ def test_only_a_tool_that_met_its_limit_by_weight_is_known_to_have_met_it(tmp_pa
 
 def test_a_tool_that_was_stopped_for_its_weight_met_its_limit(tmp_path: Path) -> None:
     small = tools(tmp_path, 20 * MIB)
-    held = "held = bytearray(50 * 2**20)\nimport time; time.sleep(30)"
-    finished = small.run("tool", [sys.executable, "-I", "-S", "-c", held], small.limits())
-    assert finished.end is End.MEMORY
+    leased = "held = bytearray(50 * 2**20)\nimport time; time.sleep(30)"
+    finished = small.run("tool", [sys.executable, "-I", "-S", "-c", leased], small.limits())
+    assert finished.end is ProcessEnd.MEMORY
     assert small.stopped_at_bytes == 20 * MIB

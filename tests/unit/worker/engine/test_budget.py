@@ -79,7 +79,7 @@ def test_whoever_waits_too_long_or_gives_up_leaves_no_trace() -> None:
     with budget.reserve(100, wait=Wait(0)):
         with pytest.raises(NoRoomYet), budget.reserve(1, wait=Wait(0.05)):
             pass
-        with pytest.raises(NoRoomYet), budget.reserve(1, wait=Wait(9, given_up=lambda: True)):
+        with pytest.raises(NoRoomYet), budget.reserve(1, wait=Wait(9, cancelled=lambda: True)):
             pass
     assert budget._waiters == []
     assert budget.reserved_bytes == 0
@@ -155,10 +155,10 @@ def test_who_goes_elsewhere_takes_along_how_often_it_was_passed() -> None:
 
     def wait() -> None:
         try:
-            with budget.reserve(90, wait=Wait(0.05, elsewhere=going.is_set, overtaken=3)):
+            with budget.reserve(90, wait=Wait(0.05, elsewhere=going.is_set, times_bypassed=3)):
                 raise AssertionError("there was no room")
         except NoRoomYet as full:
-            left.append(full.overtaken)
+            left.append(full.times_bypassed)
 
     thread = threading.Thread(target=wait, daemon=True)
     thread.start()
@@ -176,7 +176,7 @@ def test_who_was_passed_elsewhere_too_often_is_passed_here_no_more() -> None:
     budget = Budget(100)
     with budget.reserve(60, wait=Wait(0)):
         waiting = threading.Event()
-        wait = Wait(30, on_wait=waiting.set, overtaken=OVERTAKES)
+        wait = Wait(30, on_wait=waiting.set, times_bypassed=OVERTAKES)
         large = threading.Thread(target=hold, args=(budget, 90, wait), daemon=True)
         large.start()
         assert waiting.wait(10)
@@ -189,7 +189,7 @@ def test_who_was_passed_elsewhere_too_often_is_passed_here_no_more() -> None:
 def test_who_was_sent_elsewhere_too_often_stays() -> None:
     budget = Budget(100)
     with budget.reserve(60, wait=Wait(0)):
-        wait = Wait(0.01, overtaken=MOST_OVERTAKES)
+        wait = Wait(0.01, times_bypassed=MOST_OVERTAKES)
         large = threading.Thread(target=hold, args=(budget, 90, wait), daemon=True)
         large.start()
         large.join(0.3)

@@ -8,7 +8,7 @@ import pytest
 
 from tasks.storage import Storage
 from worker.engine.disk import Disk, NoRoomOnDisk, free_bytes_in
-from worker.process.limits import End, Stop
+from worker.process.limits import ProcessEnd, Stop
 
 
 class Room:
@@ -49,9 +49,9 @@ def test_the_youngest_stops_first_and_one_at_a_time() -> None:
         assert young.reason is None
         room.free_bytes = 49
         room.disk.round()
-        assert (old.reason, young.reason) == (None, End.DISK)
+        assert (old.reason, young.reason) == (None, ProcessEnd.DISK)
         room.disk.round()
-        assert old.reason is End.DISK
+        assert old.reason is ProcessEnd.DISK
         room.disk.round()
 
 

@@ -10,12 +10,14 @@ from tasks.errors import RangeOutsideMedia, ToolFailed, job_error_codes
 from tests.unit.worker.clip.values import plan
 from worker.ffmpeg import failure_of, refuse_empty
 from worker.ffmpeg.failures import scrubbed
-from worker.process.limits import End, Finished
+from worker.process.limits import Finished, ProcessEnd
 
 FOLDER = Path("/var/lib/jobs/abc")
 
 
-def finished(stderr: str = "", returncode: int = 1, end: End = End.EXITED) -> Finished:
+def finished(
+    stderr: str = "", returncode: int = 1, end: ProcessEnd = ProcessEnd.EXITED
+) -> Finished:
     return Finished(end, returncode, stderr, 1.0, 1.0, 1)
 
 
@@ -69,22 +71,24 @@ def test_damage_that_leaves_nothing_to_encode_is_damage() -> None:
 @pytest.mark.parametrize(
     ("end", "code"),
     [
-        (End.DEADLINE, "deadline_exceeded"),
-        (End.STALLED, "deadline_exceeded"),
-        (End.MEMORY, "memory_exceeded"),
-        (End.PROCESSES, "tool_failed"),
-        (End.DISK, "storage_full"),
+        (ProcessEnd.DEADLINE, "deadline_exceeded"),
+        (ProcessEnd.STALLED, "deadline_exceeded"),
+        (ProcessEnd.MEMORY, "memory_exceeded"),
+        (ProcessEnd.PROCESSES, "tool_failed"),
+        (ProcessEnd.DISK, "storage_full"),
     ],
 )
-def test_a_limit_that_was_reached_is_the_reason_whatever_was_said(end: End, code: str) -> None:
+def test_a_limit_that_was_reached_is_the_reason_whatever_was_said(
+    end: ProcessEnd, code: str
+) -> None:
     found = failure_of(finished("Invalid data found", -15, end), FOLDER)
 
     assert found is not None
     assert found.code == code
 
 
-@pytest.mark.parametrize("end", [End.CANCELLED, End.SHUTDOWN, End.LOST])
-def test_a_process_that_was_stopped_on_purpose_has_not_failed(end: End) -> None:
+@pytest.mark.parametrize("end", [ProcessEnd.CANCELLED, ProcessEnd.SHUTDOWN, ProcessEnd.LOST])
+def test_a_process_that_was_stopped_on_purpose_has_not_failed(end: ProcessEnd) -> None:
     assert failure_of(finished("x", -15, end), FOLDER) is None
 
 

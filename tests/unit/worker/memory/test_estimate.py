@@ -10,7 +10,7 @@ from tasks.media import AudioFacts, MediaFacts, VideoFacts
 from tasks.specs import ClipSpec, DownloadSpec, ExtractSpec, Output, Source
 from worker.memory.estimate import GUARD_BYTES, LEAST_BYTES, need_of
 from worker.memory.model import thumbnail_terms
-from worker.memory.need import Need
+from worker.memory.need import ResourceNeed
 from worker.memory.steps import THUMBNAIL_WIDTH
 from worker.memory.table import shipped_table
 
@@ -31,7 +31,9 @@ def clip(mode: str, quality: str = "standard") -> ClipSpec:
     return ClipSpec(URL, 0.0, 10.0, mode, Output(quality=quality))
 
 
-def need(mode: str, source: MediaFacts | None = None, cores: int = 1, budget: int = BUDGET) -> Need:
+def need(
+    mode: str, source: MediaFacts | None = None, cores: int = 1, budget: int = BUDGET
+) -> ResourceNeed:
     """The need of a clip."""
     return need_of(clip(mode), source or facts(), budget_bytes=budget, idle_cores=cores)
 

@@ -11,7 +11,7 @@ class Life:
     def __init__(self) -> None:
         self.beats, self.pulses = 0, 0
         self.store_answers = True
-        self.given_up = 0
+        self.cancelled = 0
         self.dog = Watchdog(
             {"heartbeat": lambda: self.beats, "consumer": lambda: self.pulses},
             lambda: self.store_answers,
@@ -19,7 +19,7 @@ class Life:
         )
 
     def _give_up(self) -> None:
-        self.given_up += 1
+        self.cancelled += 1
 
 
 def test_a_living_worker_is_left_alone() -> None:
@@ -28,16 +28,16 @@ def test_a_living_worker_is_left_alone() -> None:
         life.beats += 1
         life.pulses += 1
         life.dog.round()
-    assert life.given_up == 0
+    assert life.cancelled == 0
 
 
 def test_one_sign_that_stands_still_is_the_end() -> None:
     life = Life()
     for _ in range(PATIENCE_LOOKS):
-        assert life.given_up == 0
+        assert life.cancelled == 0
         life.beats += 1
         life.dog.round()
-    assert life.given_up == 1
+    assert life.cancelled == 1
 
 
 def test_a_late_sign_of_life_counts() -> None:
@@ -48,7 +48,7 @@ def test_a_late_sign_of_life_counts() -> None:
         life.beats += 1
         life.pulses += 1
         life.dog.round()
-    assert life.given_up == 0
+    assert life.cancelled == 0
 
 
 def test_while_the_store_is_away_nobody_is_blamed() -> None:
@@ -59,9 +59,9 @@ def test_while_the_store_is_away_nobody_is_blamed() -> None:
     life.store_answers = True
     for _ in range(PATIENCE_LOOKS - 1):
         life.dog.round()
-    assert life.given_up == 0
+    assert life.cancelled == 0
     life.dog.round()
-    assert life.given_up == 1
+    assert life.cancelled == 1
 
 
 def test_after_an_outage_that_ends_late_everyone_gets_the_time_to_come_back() -> None:
@@ -72,4 +72,4 @@ def test_after_an_outage_that_ends_late_everyone_gets_the_time_to_come_back() ->
     life.store_answers = True
     for _ in range(PATIENCE_LOOKS - ASK_LOOKS):
         life.dog.round()
-    assert life.given_up == 0
+    assert life.cancelled == 0

@@ -19,22 +19,22 @@ def _never() -> bool:
 
 
 @dataclass(frozen=True)
-class Patience:
+class RetryFor:
     """How long to try again; `given_up` ends it early."""
 
     seconds: float
-    given_up: Callable[[], bool] = _never
+    cancelled: Callable[[], bool] = _never
 
-    def keep_trying(self, attempt: Callable[[], Answer]) -> Answer:
+    def run(self, attempt: Callable[[], Answer]) -> Answer:
         """What the attempt answers. Only for what may be done twice. Raises StoreUnavailable."""
         until = time.monotonic() + self.seconds
         while True:
             try:
                 return attempt()
             except StoreUnavailable:
-                if time.monotonic() >= until or self.given_up():
+                if time.monotonic() >= until or self.cancelled():
                     raise
             time.sleep(PAUSE_SECONDS)
 
 
-NO_PATIENCE = Patience(0.0)
+NO_RETRY = RetryFor(0.0)
