@@ -35,24 +35,24 @@ class Dependents:
             parent = ended.pop()
             released = self._release_all(parent)
             ended += [item for item in released if item.state.final]
-            self._store.dependents_released(parent.id)
+            self._store.dependents.released(parent.id)
             if parent.depends_on is not None:
                 self.stop_if_unused(parent.depends_on)
 
     def cancel(self, job: Job, revision: int) -> bool:
         """Stop a job that is not final; False when it changed meanwhile, so look again."""
         if job.state is JobState.RUNNING:
-            return self._store.request_cancel(job.id)
+            return self._store.jobs.request_cancel(job.id)
         cancelled = job.cancelled(time.time())
         try:
-            self._store.replace(job, cancelled, revision)
+            self._store.jobs.replace(job, cancelled, revision)
         except Conflict:
             return False
         self.settle(cancelled)
         return True
 
     def _release_all(self, parent: Job) -> list[Job]:
-        moved = [self._release(item, parent) for item in self._store.dependents(parent.id)]
+        moved = [self._release(item, parent) for item in self._store.dependents.of(parent.id)]
         released = [item for item in moved if item is not None]
         downloads = {item.depends_on for item in released if _waits(item)}
         self._send([("download", download) for download in sorted(filter(None, downloads))])
@@ -62,14 +62,14 @@ class Dependents:
         """Move on one job that waited for `parent`; the job as it is then, None if it is not."""
         for _ in range(_TRIES):
             try:
-                job, revision = self._store.job_and_revision(job_id)
+                job, revision = self._store.jobs.get_with_revision(job_id)
             except NotFound:
                 return None
             if not _waits(job) or job.depends_on != parent.id:
                 return None
             released = self._after(job, parent)
             try:
-                place = self._store.replace(job, released, revision)
+                place = self._store.jobs.replace(job, released, revision)
             except (Conflict, Follows):
                 continue  # it was changed, or others began the same work: look again
             if place == "ready":
@@ -90,10 +90,10 @@ class Dependents:
 
     def stop_if_unused(self, download_id: str) -> bool:
         """Cancel a download that was made for clips which are all gone; whether it was one."""
-        if self._store.has_dependents(download_id):
+        if self._store.dependents.any_of(download_id):
             return False
         try:
-            job, revision = self._store.job_and_revision(download_id)
+            job, revision = self._store.jobs.get_with_revision(download_id)
         except NotFound:
             return False
         return job.implied and not job.state.final and self.cancel(job, revision)

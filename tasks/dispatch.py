@@ -70,9 +70,9 @@ class Dispatcher:
         self._check_room(1)
         (job,) = self._accepted(
             lambda: [self._planner.plan(request, owner)],
-            lambda jobs: [self._store.accept(jobs[0], once, self._max_queued)],
+            lambda jobs: [self._store.jobs.accept(jobs[0], once, self._max_queued)],
         )
-        return self._store.snapshot(job.id, owner)
+        return self._store.jobs.snapshot(job.id, owner)
 
     def submit_batch(
         self, requests: Sequence[JobRequest], owner: str, idempotency_key: str | None = None
@@ -85,7 +85,7 @@ class Dispatcher:
         batch_id = self._planner.new_id()
         self._accepted(
             lambda: self._planner.plan_batch(requests, owner, batch_id),
-            lambda jobs: self._store.add_batch(
+            lambda jobs: self._store.batches.add(
                 batch_id, owner, time.time(), jobs, once, self._max_queued
             ),
         )
@@ -130,23 +130,23 @@ class Dispatcher:
         if idempotency_key is None:
             return None
         once = IdempotencyKey.of(owner, idempotency_key, asked)
-        self._store.check_idempotency_key(once)
+        self._store.idempotency.check(once)
         return once
 
     def cancel(self, job_id: str, owner: str | None) -> Snapshot:
         """Stop a job. Raises NotFound or JobAlreadyFinal."""
         for _ in range(_TRIES):
-            job, revision = self._store.job_and_revision(job_id, owner)
+            job, revision = self._store.jobs.get_with_revision(job_id, owner)
             if job.state.final:
                 raise JobAlreadyFinal(f"the job is {job.state} already")
             if self._dependents.cancel(job, revision):
-                return self._store.snapshot(job_id, owner)
+                return self._store.jobs.snapshot(job_id, owner)
         raise StoreUnavailable("the job changes too fast")
 
     def retry(self, job_id: str, owner: str | None) -> Snapshot:
         """Run a failed or cancelled job again. Raises NotFound, JobNotRetryable or QueueFull."""
         for _ in range(_TRIES):
-            job, revision = self._store.job_and_revision(job_id, owner)
+            job, revision = self._store.jobs.get_with_revision(job_id, owner)
             if job.state not in {JobState.FAILED, JobState.CANCELLED}:
                 raise JobNotRetryable(f"the job is {job.state}")
             self._check_room(1)
@@ -156,13 +156,13 @@ class Dispatcher:
             room = {"most_queued": self._max_queued}
             try:
                 with self._no_needless_downloads([again]):
-                    place = self._store.replace(job, again, revision, room=room)
+                    place = self._store.jobs.replace(job, again, revision, room=room)
             except Conflict:
                 continue
             except Follows:
                 continue  # someone else began the same work: the next plan finds it
             self._wake([again], [place])
-            return self._store.snapshot(job_id, owner)
+            return self._store.jobs.snapshot(job_id, owner)
         raise StoreUnavailable("the job changes too fast")
 
     def retry_failed(self, query: JobQuery, owner: str | None) -> list[str]:
@@ -171,7 +171,7 @@ class Dispatcher:
         Raises QueueFull before any is touched when there is no room for them. When the room goes to
         others meanwhile, or to the downloads that the jobs need, its message says how many were.
         """
-        page = self._store.list_snapshots(replace(query, state=JobState.FAILED), owner)
+        page = self._store.queries.page(replace(query, state=JobState.FAILED), owner)
         return self._retry_all([snapshot.id for snapshot in page.items])
 
     def _retry_all(self, job_ids: Sequence[str]) -> list[str]:
@@ -194,14 +194,14 @@ class Dispatcher:
 
     def delete(self, job_id: str, owner: str | None) -> None:
         """Remove a final job with its artifacts. Raises NotFound or JobNotFinal."""
-        self._store.snapshot(job_id, owner)
-        for artifact in self._store.delete(job_id):
+        self._store.jobs.snapshot(job_id, owner)
+        for artifact in self._store.jobs.delete(job_id):
             self._storage.delete(artifact.storage_key)
 
     def cancel_batch(self, batch_id: str, owner: str | None) -> None:
         """Stop what is not final yet. Raises NotFound."""
-        self._store.batch(batch_id, owner)
-        for job_id in self._store.batch_job_ids(batch_id):
+        self._store.batches.get(batch_id, owner)
+        for job_id in self._store.batches.job_ids(batch_id):
             try:
                 self.cancel(job_id, None)
             except (JobAlreadyFinal, NotFound):
@@ -209,8 +209,8 @@ class Dispatcher:
 
     def retry_batch(self, batch_id: str, owner: str | None) -> None:
         """Run the failed jobs again. Raises NotFound, or QueueFull as `retry_failed`."""
-        self._store.batch(batch_id, owner)
-        jobs = self._store.batch_snapshots(batch_id)
+        self._store.batches.get(batch_id, owner)
+        jobs = self._store.batches.snapshots(batch_id)
         self._retry_all([snapshot.id for snapshot in jobs if snapshot.state is JobState.FAILED])
 
     def _check_all(self, requests: Sequence[JobRequest], owner: str) -> None:
@@ -228,7 +228,7 @@ class Dispatcher:
 
     def _check_room(self, count: int) -> None:
         """Refuse early what the store would refuse after all the planning. Raises QueueFull."""
-        if self._store.queued_total() + count > self._max_queued:
+        if self._store.counters.queued_total() + count > self._max_queued:
             raise QueueFull("too many jobs wait already")
 
     def _wake(self, jobs: Sequence[Job], places: Sequence[str]) -> None:

@@ -96,7 +96,7 @@ class Planner:
         if not isinstance(spec, ClipSpec):
             raise _fault("/source/job_id", f"a job of kind {spec.kind} needs a url")
         try:
-            job = self._store.job(job_id, owner)
+            job = self._store.jobs.get(job_id, owner)
         except NotFound as error:
             raise _fault("/source/job_id", "there is no such job") from error
         if job.kind not in {"download", "clip"}:
@@ -160,11 +160,11 @@ class Planner:
 
     def _leader(self, fingerprint: str, asked: Job) -> Job | None:
         """The download that answers this one or a clip; one that is too old leads nobody more."""
-        leader = self._store.leader(fingerprint)
+        leader = self._store.equal_work.leader(fingerprint)
         if leader is None or not _alive(leader):
             return None
         if not new_enough(leader, asked, self._reuse_seconds):
-            self._store.end_flight(fingerprint, leader.id)
+            self._store.equal_work.end(fingerprint, leader.id)
             return None
         return leader
 
@@ -175,7 +175,7 @@ class Planner:
 
     def _source_job(self, job_id: str) -> Job | None:
         try:
-            return self._store.job(job_id)
+            return self._store.jobs.get(job_id)
         except NotFound:
             return None  # deleted since: the job will say so when it runs
 
@@ -200,7 +200,7 @@ class Planner:
             priority=clip.priority, lane=clip.batch_id, implied=True, fingerprint=fingerprint,
             trace=clip.trace,
         )  # fmt: skip
-        self._store.add(download)
+        self._store.jobs.add(download)
         return download
 
 

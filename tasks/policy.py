@@ -20,7 +20,7 @@ def check_policy(store: Store, policy: str) -> None:
     A server that does not answer yet cannot be judged, and is waited for as always.
     """
     try:
-        faults = store.policy_faults()
+        faults = store.server.policy_faults()
     except StoreUnavailable:
         log.warning("the store does not answer yet, so its policy could not be checked")
         return

@@ -59,7 +59,7 @@ class FastPolls:
     def _snapshot(self, environ: dict[str, Any], job_id: str) -> Snapshot | None:
         try:
             caller = self._services.authenticator.authenticate(environ)
-            return self._services.store.snapshot(job_id, caller.owner)
+            return self._services.store.jobs.snapshot(job_id, caller.owner)
         except RequestError:
             return None  # Flask finds the same and writes the problem document
 

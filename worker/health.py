@@ -31,7 +31,7 @@ def main() -> int:
         print("CLIPMILL_REDIS_URL is not set", file=sys.stderr)
         return 2
     try:
-        reports = Store.at(settings.redis_url).workers()
+        reports = Store.at(settings.redis_url).workers.present()
     except StoreUnavailable as error:
         print(error.message, file=sys.stderr)
         return 1

@@ -5,11 +5,15 @@ from __future__ import annotations
 from typing import Self
 
 from tasks.store.artifacts import Artifacts
-from tasks.store.batches import Batches
+from tasks.store.batches import BatchRecords
 from tasks.store.changes import Changes
-from tasks.store.connection import REQUEST_SECONDS, connect
+from tasks.store.connection import REQUEST_SECONDS, Connection, connect
+from tasks.store.counters import Counters
+from tasks.store.dependents import Dependents
+from tasks.store.equal_work import EqualWork
+from tasks.store.idempotency import IdempotencyKey, IdempotencyKeys, Replayed
+from tasks.store.jobs import JobRecords
 from tasks.store.leases import LEASE_SECONDS, Leases
-from tasks.store.listing import Listing
 from tasks.store.moves import (
     ArtifactGone,
     CancelRequested,
@@ -19,11 +23,11 @@ from tasks.store.moves import (
     LeaseLost,
     SourceGone,
 )
-from tasks.store.once import IdempotencyKey, Replayed
 from tasks.store.peaks import PeakFactors
+from tasks.store.queries import Queries
 from tasks.store.retry_for import RetryFor
+from tasks.store.server import Server
 from tasks.store.sites import Sites
-from tasks.store.statistics import Statistics
 from tasks.store.values import (
     Batch,
     FailureGroup,
@@ -35,6 +39,7 @@ from tasks.store.values import (
     StoredArtifact,
     WorkerReport,
 )
+from tasks.store.workers import Workers
 
 __all__ = [
     "LEASE_SECONDS",
@@ -62,15 +67,38 @@ __all__ = [
 ]
 
 
-class Store(Artifacts, Batches, Leases, Listing, PeakFactors, Sites, Statistics):
-    """The record store: the one place that reads and writes the keys of `keys`."""
+class Store:
+    """The record store, in parts: the one place that reads and writes the keys of `keys`.
+
+    Whoever needs one part is given that part.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self.server = Server(connection)
+        self.idempotency = IdempotencyKeys(connection)
+        self.jobs = JobRecords(connection, self.idempotency)
+        self.batches = BatchRecords(connection, self.jobs, self.idempotency)
+        self.leases = Leases(connection, self.server)
+        self.dependents = Dependents(connection, self.server)
+        self.equal_work = EqualWork(connection, self.jobs)
+        self.artifacts = Artifacts(connection)
+        self.queries = Queries(connection)
+        self.counters = Counters(connection)
+        self.workers = Workers(connection, self.server)
+        self.sites = Sites(connection)
+        self.peaks = PeakFactors(connection)
 
     @classmethod
     def at(cls, url: str) -> Self:
         """The store behind a URL, as a worker uses it."""
-        return cls(connect(url))
+        return cls(Connection(connect(url)))
 
     @classmethod
     def for_requests(cls, url: str) -> Self:
         """The store behind a URL for who has to answer soon, whether it answers or not."""
-        return cls(connect(url, REQUEST_SECONDS, requests=True))
+        return cls(Connection(connect(url, REQUEST_SECONDS, requests=True)))
+
+    def close(self) -> None:
+        """Let go of every connection."""
+        self.connection.close()

@@ -15,11 +15,11 @@ from tasks.store.values import StoredArtifact
 class Artifacts(StorePart):
     """The records of files in storage."""
 
-    def artifact(self, artifact_id: str, owner: str | None = None) -> StoredArtifact:
+    def get(self, artifact_id: str, owner: str | None = None) -> StoredArtifact:
         """A published file by its id. Raises NotFound, or ArtifactExpired when it was given up."""
         if is_id(artifact_id):
             with translated():
-                meta, expired = self.redis.hmget(key("artifact", artifact_id), "meta", "expired")
+                meta, expired = self._redis.hmget(key("artifact", artifact_id), "meta", "expired")
             if meta is not None:
                 artifact = StoredArtifact(**json.loads(meta))
                 if owner in (None, artifact.owner):
@@ -28,36 +28,34 @@ class Artifacts(StorePart):
                     return artifact
         raise NotFound("there is no such artifact")
 
-    def artifact_used(self, artifact_id: str) -> None:
+    def used(self, artifact_id: str) -> None:
         """Somebody has used the file just now."""
-        self.run("use", [ARTIFACTS], artifact_id)
+        self._run("use", [ARTIFACTS], artifact_id)
 
-    def artifacts_by_use(
-        self, unused_since: float, offset: int = 0, limit: int = 100
-    ) -> Sequence[str]:
+    def by_use(self, unused_since: float, offset: int = 0, limit: int = 100) -> Sequence[str]:
         """Artifacts that were not used since then, the longest unused first."""
         with translated():
-            found = self.redis.zrangebyscore(
+            found = self._redis.zrangebyscore(
                 ARTIFACTS, "-inf", unused_since, start=offset, num=limit
             )
         return [item.decode() for item in found]
 
-    def artifact_bytes(self) -> int:
+    def total_bytes(self) -> int:
         """The size of all artifacts together."""
         with translated():
-            return int(float(self.redis.hget(TOTALS, "artifact_bytes") or 0))
+            return int(float(self._redis.hget(TOTALS, "artifact_bytes") or 0))
 
-    def expire_artifact(self, artifact_id: str, unused_since: float) -> StoredArtifact | None:
+    def expire(self, artifact_id: str, unused_since: float) -> StoredArtifact | None:
         """Give up a file; None when it is in use or was used since. The file itself is to go."""
-        status, *meta = self.run("expire", [], artifact_id, unused_since)
+        status, *meta = self._run("expire", [], artifact_id, unused_since)
         return StoredArtifact(**json.loads(meta[0])) if status == b"ok" else None
 
-    def artifact_lost(self, artifact_id: str) -> None:
+    def lost(self, artifact_id: str) -> None:
         """The file is gone, or is another's, without our doing; equal work is done anew."""
-        self.run("expire", [], artifact_id, "lost")
+        self._run("expire", [], artifact_id, "lost")
 
     def with_files(self, artifact_ids: Sequence[str]) -> set[str]:
         """Those that are the names of artifacts with a file."""
         with translated():
-            scores = self.redis.zmscore(ARTIFACTS, list(artifact_ids)) if artifact_ids else []
+            scores = self._redis.zmscore(ARTIFACTS, list(artifact_ids)) if artifact_ids else []
         return {item for item, score in zip(artifact_ids, scores, strict=True) if score is not None}

@@ -9,18 +9,25 @@ from typing import Any
 from tasks.errors import NotFound
 from tasks.ids import is_id
 from tasks.job import Job, JobState
-from tasks.store.connection import translated
+from tasks.store.connection import Connection, StorePart, translated
+from tasks.store.idempotency import IdempotencyKey, IdempotencyKeys
+from tasks.store.jobs import JobRecords
 from tasks.store.keys import key
 from tasks.store.moves import Conflict, checked
-from tasks.store.once import IdempotencyKey
-from tasks.store.records import Records
 from tasks.store.values import Batch, Snapshot
 
 
-class Batches(Records):
+class BatchRecords(StorePart):
     """Writing a whole batch at once, and reading it."""
 
-    def add_batch(
+    def __init__(
+        self, connection: Connection, jobs: JobRecords, idempotency: IdempotencyKeys
+    ) -> None:
+        super().__init__(connection)
+        self._jobs = jobs
+        self._idempotency = idempotency
+
+    def add(
         self,
         batch_id: str,
         owner: str,
@@ -41,27 +48,27 @@ class Batches(Records):
         sources = sorted({job.depends_on for job in jobs if job.depends_on})
 
         def write(pipeline: Any) -> None:
-            self.run("open_batch", [name], record, len(jobs), most, *sources, client=pipeline)
+            self._run("open_batch", [name], record, len(jobs), most, *sources, client=pipeline)
             for job in jobs:
-                self.add(job, or_follow=True, room={"in_batch": True}, pipeline=pipeline)
+                self._jobs.add(job, or_follow=True, room={"in_batch": True}, pipeline=pipeline)
 
         opened, *answers = (
-            self.write_idempotently(once, name, write) if once else self._at_once(write)
+            self._idempotency.write(once, name, write) if once else self._at_once(write)
         )
         checked([opened], lost=Conflict)
         return [checked(answer, lost=Conflict) for answer in answers]
 
     def _at_once(self, write: Callable[[Any], None]) -> list[Any]:
-        with translated(), self.redis.pipeline(transaction=True) as pipeline:
+        with translated(), self._redis.pipeline(transaction=True) as pipeline:
             write(pipeline)
             return list(pipeline.execute())
 
-    def batch(self, batch_id: str, owner: str | None = None) -> Batch:
+    def get(self, batch_id: str, owner: str | None = None) -> Batch:
         """The batch with its counts. Raises NotFound when absent or another's."""
         if not is_id(batch_id):
             raise NotFound("there is no such batch")
         with translated():
-            got = self.redis.hgetall(key("batch", batch_id))
+            got = self._redis.hgetall(key("batch", batch_id))
         if b"record" not in got:
             raise NotFound("there is no such batch")
         record = json.loads(got[b"record"])
@@ -80,17 +87,17 @@ class Batches(Records):
             revision=int(got.get(b"revision", 0)),
         )
 
-    def batch_job_ids(self, batch_id: str) -> list[str]:
+    def job_ids(self, batch_id: str) -> list[str]:
         """The batch's jobs in the order in which they were submitted."""
         with translated():
-            found = self.redis.zrangebylex(key("index", "batch", batch_id), "-", "+")
+            found = self._redis.zrangebylex(key("index", "batch", batch_id), "-", "+")
         return [item.decode() for item in found]
 
-    def batch_snapshots(self, batch_id: str) -> list[Snapshot]:
+    def snapshots(self, batch_id: str) -> list[Snapshot]:
         """The public JSON of the batch's jobs, in the order in which they were submitted."""
-        ids = self.batch_job_ids(batch_id)
+        ids = self.job_ids(batch_id)
         with translated():
-            pipeline = self.redis.pipeline(transaction=False)
+            pipeline = self._redis.pipeline(transaction=False)
             for job_id in ids:
                 pipeline.hmget(key("job", job_id), "doc", "revision", "state")
             rows = pipeline.execute()

@@ -122,8 +122,8 @@ def _source(name: str, file: str) -> str:
     return text if name in _REFUSED_WHEN_FULL else _ALLOWED_WHEN_FULL + text
 
 
-class StorePart:
-    """What each part of the store is built on: a client and the scripts."""
+class Connection:
+    """A client, and the scripts by name. Shared by all parts of one store."""
 
     def __init__(self, client: redis.Redis) -> None:
         self.redis: Any = client  # its methods are typed for sync and async at once
@@ -139,3 +139,14 @@ class StorePart:
         """Run a script; with `client` (a pipeline) it is only queued there."""
         with translated():
             return self._scripts[script](keys=keys, args=[PREFIX, *args], client=client)
+
+
+class StorePart:
+    """What each part of the store is built on."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._redis = connection.redis
+
+    def _run(self, script: str, keys: Sequence[str], *args: Any, client: Any = None) -> Any:
+        return self._connection.run(script, keys, *args, client=client)

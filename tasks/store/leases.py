@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from typing import Literal, cast
 
 from tasks.job import Job
-from tasks.store.connection import StorePart, translated
-from tasks.store.keys import DELAYED, ENDED, LEASES, UNNEEDED, key
+from tasks.store.connection import Connection, StorePart, translated
+from tasks.store.keys import DELAYED, LEASES, key
+from tasks.store.server import Server
 from tasks.store.values import Lease
 
 LEASE_SECONDS = 30.0
@@ -19,10 +20,14 @@ Renewal = Literal["held", "cancel", "lost"]
 class Leases(StorePart):
     """Who works on what, and until when. Times are the store's own, so clocks may differ."""
 
+    def __init__(self, connection: Connection, server: Server) -> None:
+        super().__init__(connection)
+        self._server = server
+
     def take(self, kind: str, lease_seconds: float = LEASE_SECONDS) -> Lease | None:
         """The next ready job of a kind, ours until the lease ends; None when there is none."""
         token = secrets.token_hex(8)
-        answer = self.run("take", [], kind, token, lease_seconds)
+        answer = self._run("take", [], kind, token, lease_seconds)
         return None if answer is None else Lease(Job.from_dict(json.loads(answer[0])), token)
 
     def renew(self, leases: Sequence[Lease], lease_seconds: float = LEASE_SECONDS) -> list[Renewal]:
@@ -30,10 +35,10 @@ class Leases(StorePart):
         if not leases:
             return []
         pairs = [part for lease in leases for part in (lease.job.id, lease.token)]
-        answers = self.run("renew", [], lease_seconds, *pairs)
+        answers = self._run("renew", [], lease_seconds, *pairs)
         return [cast(Renewal, answer.decode()) for answer in answers]
 
-    def expired_leases(self, limit: int = 100) -> list[str]:
+    def expired(self, limit: int = 100) -> list[str]:
         """Jobs whose worker has not renewed in time."""
         return self._due(LEASES, limit)
 
@@ -41,24 +46,11 @@ class Leases(StorePart):
         """Jobs whose time to be tried again has come."""
         return self._due(DELAYED, limit)
 
-    def ended_jobs(self, limit: int = 100) -> list[str]:
-        """Final jobs whose dependents are still to be released."""
-        with translated():
-            return [item.decode() for item in self.redis.srandmember(ENDED, limit)]
-
-    def unneeded_downloads(self, for_seconds: float, limit: int = 100) -> list[str]:
-        """Downloads that we made for clips, and that no clip has needed for so long."""
-        return self._due(UNNEEDED, limit, self.now() - for_seconds)
-
-    def dependents_released(self, job_id: str) -> None:
-        """Forget that dependents are to be released, unless more have come meanwhile."""
-        self.run("settled", [key("job", job_id)], job_id)
-
     def ready_count(self, kind: str) -> int:
         """How many jobs of a kind a worker could take now."""
         with translated():
-            owners = [item.decode() for item in self.redis.zrange(key("lanes", kind), 0, -1)]
-            pipeline = self.redis.pipeline(transaction=False)
+            owners = [item.decode() for item in self._redis.zrange(key("lanes", kind), 0, -1)]
+            pipeline = self._redis.pipeline(transaction=False)
             for owner in owners:
                 pipeline.zrange(key("lanes", kind, owner), 0, -1)
             for owner, batches in zip(owners, pipeline.execute(), strict=True):
@@ -66,18 +58,8 @@ class Leases(StorePart):
                     pipeline.zcard(key("ready", kind, owner, batch.decode()))
             return sum(pipeline.execute())
 
-    def lock(self, name: str, holder: str, seconds: float) -> bool:
-        """Take or keep a lock that expires; False while another holds it."""
-        return bool(self.run("lock", [key("lock", name)], holder, int(seconds * 1000)))
-
-    def now(self) -> float:
-        """The store's clock."""
+    def _due(self, name: str, limit: int) -> list[str]:
+        latest = self._server.now()
         with translated():
-            seconds, microseconds = self.redis.time()
-        return float(seconds) + float(microseconds) / 1e6
-
-    def _due(self, name: str, limit: int, by: float | None = None) -> list[str]:
-        latest = self.now() if by is None else by
-        with translated():
-            found = self.redis.zrangebyscore(name, "-inf", latest, start=0, num=limit)
+            found = self._redis.zrangebyscore(name, "-inf", latest, start=0, num=limit)
         return [item.decode() for item in found]

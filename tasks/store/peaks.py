@@ -21,15 +21,15 @@ KEPT_SECONDS = 3 * 86_400
 class PeakFactors(StorePart):
     """A factor for each shape of work, by which the model's estimate is multiplied."""
 
-    def note_peak(self, shape: str, ratio: float) -> float:
+    def note(self, shape: str, ratio: float) -> float:
         """A job of this shape took `ratio` times what the model says; its factor from now on."""
         words = (shape, ratio, PATIENCE, STEP_DOWN, LEAST, MOST, SHAPES_KEPT, KEPT_SECONDS)
-        return float(self.run("peak", [PEAKS], *words))
+        return float(self._run("peak", [PEAKS], *words))
 
-    def peak_factors(self) -> dict[str, float]:
+    def factors(self) -> dict[str, float]:
         """Every shape that was seen lately, with its factor."""
         with translated():
-            found = self.redis.hgetall(PEAKS)
-            since = self.redis.time()[0] - KEPT_SECONDS
+            found = self._redis.hgetall(PEAKS)
+            since = self._redis.time()[0] - KEPT_SECONDS
         told = {shape.decode(): value.split() for shape, value in found.items()}
         return {shape: float(it[0]) for shape, it in told.items() if int(it[-1]) > since}

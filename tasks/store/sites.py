@@ -14,16 +14,16 @@ LONGEST_PAUSE_SECONDS = 900.0
 class Sites(StorePart):
     """A circuit for each host: closed after a refusal, tried by one, open after a success."""
 
-    def site_pause(self, host: str) -> float:
+    def pause(self, host: str) -> float:
         """Seconds until a request to this host may be tried; 0 when now is fine."""
-        return float(self.run("site", [key("site", host)], "ask", PROBE_SECONDS))
+        return float(self._run("site", [key("site", host)], "ask", PROBE_SECONDS))
 
-    def site_refused(self, host: str) -> None:
+    def refused(self, host: str) -> None:
         """It asked us to come less often: everyone stays away, each time for twice as long."""
         words = ("refused", FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS)
-        self.run("site", [key("site", host)], *words)
+        self._run("site", [key("site", host)], *words)
 
-    def site_served(self, host: str) -> None:
+    def served(self, host: str) -> None:
         """It answered as it should."""
         with translated():
-            self.redis.delete(key("site", host))
+            self._redis.delete(key("site", host))

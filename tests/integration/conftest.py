@@ -39,4 +39,4 @@ def store(valkey: ValkeyServer) -> Iterator[Store]:
     """A record store on the empty server."""
     store = Store.at(valkey.url)
     yield store
-    store.redis.close()
+    store.connection.redis.close()

@@ -133,7 +133,7 @@ class Engine:
         trace: TracebackType | None,
     ) -> None:
         self.work_folder.close()
-        self.store.redis.close()
+        self.store.connection.redis.close()
 
     def need_of(self, job: Job) -> ResourceNeed:
         return ResourceNeed(max(self.need_bytes, job.memory_floor_bytes))

@@ -155,7 +155,7 @@ class Records:
     def _check_batches(self, store: Store) -> None:
         for batch_id in {job.batch_id for job in self.jobs.values() if job.batch_id}:
             inside = [job for job in self.jobs.values() if job.batch_id == batch_id]
-            batch, states = store.batch(batch_id), Counter(job.state.value for job in inside)
+            batch, states = store.batches.get(batch_id), Counter(job.state.value for job in inside)
             assert batch.size == len(inside)
             assert {s: n for s, n in batch.counts.items() if n} == dict(states)
             assert abs(batch.progress - sum(map(share_of, inside)) / batch.size) < 1e-9
@@ -163,7 +163,7 @@ class Records:
 
     def _check_counters(self, store: Store) -> None:
         # A retried job has ended more often than its record tells, hence at least.
-        counted = store.counters()
+        counted = store.counters.read()
         for (kind, state), number in Counter(
             (job.kind, job.state.value) for job in self.jobs.values() if job.state.final
         ).items():

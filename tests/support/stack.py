@@ -100,7 +100,7 @@ class Api:
     ) -> None:
         if self.process is not None and self.process.poll() is None:
             self.stop()
-        self.store.redis.close()
+        self.store.connection.redis.close()
 
 
 class Hands:
@@ -114,13 +114,13 @@ class Hands:
 
     def take(self, kind: str = "download") -> Lease:
         """Begin the next ready job of a kind."""
-        lease = self._store.take(kind)
+        lease = self._store.leases.take(kind)
         assert lease is not None
-        return self._store.hold(lease, lease.job.started(time.time()), 30)
+        return self._store.jobs.hold(lease, lease.job.started(time.time()), 30)
 
     def progress(self, lease: Lease, progress: float) -> Lease:
         """Say how far it has come."""
-        return self._store.hold(lease, lease.job.progressed(progress), 30)
+        return self._store.jobs.hold(lease, lease.job.progressed(progress), 30)
 
     def finish(
         self, lease: Lease, content: bytes = b"media", filename: str = "a.mp4",
@@ -145,12 +145,12 @@ class Hands:
             "url": f"{API_BASE}/artifacts/{artifact_id}",
         }
         done = lease.job.succeeded(time.time(), {"artifacts": [shown], "warnings": []})
-        self._store.release(lease, done, Extras(artifacts=[(artifact, True)]))
+        self._store.jobs.release(lease, done, Extras(artifacts=[(artifact, True)]))
         return artifact
 
     def fail(self, lease: Lease, error: JobError) -> None:
         """Give up on it."""
-        self._store.release(lease, lease.job.failed(time.time(), Failure.of(error)))
+        self._store.jobs.release(lease, lease.job.failed(time.time(), Failure.of(error)))
 
 
 def server_events(response: httpx.Response) -> Iterator[dict[str, Any]]:

@@ -42,7 +42,7 @@ def idempotency_key(request: Request) -> str | None:
 def keep(store: Store, id: str, response: Response) -> None:
     """Remember the answer to a named submission, for whoever sends it again."""
     try:
-        store.keep_answer(id, response.get_data())
+        store.idempotency.keep_answer(id, response.get_data())
     except StoreUnavailable:
         # It is accepted all the same; who asks again is shown how it stands then.
         log.warning("the first answer could not be kept", extra={"values": {"id": id}})
@@ -50,7 +50,7 @@ def keep(store: Store, id: str, response: Response) -> None:
 
 def replayed(store: Store, id: str, present: Callable[[], Response]) -> Response:
     """The first answer once more; `present` makes one if that was not kept (yet)."""
-    body = store.first_answer(id)
+    body = store.idempotency.first_answer(id)
     response = present() if body is None else json_answer(body, 202)
     response.headers.update(REPLAYED)
     return response

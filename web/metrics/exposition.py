@@ -93,8 +93,8 @@ class StoreCollector(Collector):
         up = GaugeMetricFamily(f"{PREFIX}store_up", "Whether the record store answers.")
         try:
             self._requests.hand_over()
-            counters, gauges = self._store.counters(), self._store.gauges()
-            workers, silent = self._store.roll_call()
+            counters, gauges = self._store.counters.read(), self._store.counters.gauges()
+            workers, silent = self._store.workers.roll_call()
         except StoreUnavailable:
             up.add_metric((), 0)
             yield up

@@ -50,7 +50,7 @@ class Traffic:
             counts, self._counts = self._counts, Counter()
             seconds, self._seconds = self._seconds, {}
         try:
-            self._store.count(self._flat(counts, seconds))
+            self._store.counters.add(self._flat(counts, seconds))
         except StoreUnavailable:
             with self._lock:
                 self._counts.update(counts)

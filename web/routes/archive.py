@@ -38,7 +38,7 @@ def archive_answer(services: Services, batch: Batch) -> Response:
     sending, lost = _Sending(services), []
     for job_id, artifact_id, name in _finished(services, batch):
         try:
-            sending.add(services.store.artifact(artifact_id))
+            sending.add(services.store.artifacts.get(artifact_id))
         except (NotFound, ArtifactExpired):
             lost.append(f"{name} (job {job_id})")
         except BaseException:
@@ -60,7 +60,7 @@ def archive_answer(services: Services, batch: Batch) -> Response:
 
 def _finished(services: Services, batch: Batch) -> Iterator[tuple[str, str, str]]:
     """Of every main artifact that was made: its job, its id, its name."""
-    for snapshot in services.store.batch_snapshots(batch.id):
+    for snapshot in services.store.batches.snapshots(batch.id):
         if snapshot.state is JobState.SUCCEEDED:
             for artifact in json.loads(snapshot.body)["result"]["artifacts"]:
                 if artifact["role"] == "main":
@@ -88,7 +88,7 @@ class _Sending:
 
     def add(self, artifact: StoredArtifact) -> None:
         """Take a file in. Raises ArtifactExpired when it is gone, or StorageFull."""
-        self._services.store.artifact_used(artifact.id)
+        self._services.store.artifacts.used(artifact.id)
         path = self._services.storage.path(artifact.storage_key)
         if len(self.files) < _MOST_OPEN:
             try:
@@ -131,7 +131,7 @@ class _Sending:
     def _use(self, artifacts: Iterable[StoredArtifact]) -> None:
         try:
             for artifact in artifacts:
-                self._services.store.artifact_used(artifact.id)
+                self._services.store.artifacts.used(artifact.id)
         except StoreUnavailable as error:
             # Nobody can give files up meanwhile either.
             log.warning("the files of an archive could not be marked as used: %s", error.message)

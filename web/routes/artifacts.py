@@ -39,9 +39,9 @@ _CONTENT_POLICY = "sandbox; default-src 'none'; media-src 'self'; img-src 'self'
 def fetch(query: dict[str, Any], artifact_id: str) -> Response:
     """Fetch a file. One range of bytes is answered with 206, several at once with the whole."""
     services = current_services()
-    artifact = services.store.artifact(artifact_id, caller().owner)
+    artifact = services.store.artifacts.get(artifact_id, caller().owner)
     path = services.storage.path(artifact.storage_key)
-    services.store.artifact_used(artifact_id)
+    services.store.artifacts.used(artifact_id)
     request.environ["wsgi.file_wrapper"] = _large_blocks
     try:
         modified = datetime.fromtimestamp(int(path.stat().st_mtime), UTC)

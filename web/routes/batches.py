@@ -32,7 +32,7 @@ _BATCH_REQUEST = {
 
 def render_batch(services: Services, batch: Batch, view: str) -> bytes:
     """The public JSON of a batch; `view` says how much of each job comes along."""
-    snapshots = [] if view == "none" else services.store.batch_snapshots(batch.id)
+    snapshots = [] if view == "none" else services.store.batches.snapshots(batch.id)
     jobs = [item.body if view == "full" else _brief(item) for item in snapshots]
     self_url = f"{API_BASE}/batches/{batch.id}"
     before = {
@@ -88,7 +88,7 @@ def read(query: dict[str, Any], batch_id: str) -> Response:
     batch = wait_until(
         services,
         batch_id,
-        lambda: services.store.batch(batch_id, owner),
+        lambda: services.store.batches.get(batch_id, owner),
         lambda seen: seen.final,
         query["wait"],
     )
@@ -125,7 +125,7 @@ def archive(batch_id: str) -> Response:
     none is kept the answer is 410. What is in an archive counts as used until it has been sent.
     """
     services, owner = current_services(), caller().owner
-    batch = services.store.batch(batch_id, owner)
+    batch = services.store.batches.get(batch_id, owner)
     return archive_answer(services, batch)
 
 
@@ -139,7 +139,7 @@ def events(query: dict[str, Any], batch_id: str) -> Response:
     services, owner = current_services(), caller().owner
 
     def present() -> Event:
-        batch = services.store.batch(batch_id, owner)
+        batch = services.store.batches.get(batch_id, owner)
         body = render_batch(services, batch, query["jobs"])
         return Event("batch", f"{batch.id}.{batch.revision}", body, last=batch.final)
 
@@ -147,4 +147,6 @@ def events(query: dict[str, Any], batch_id: str) -> Response:
 
 
 def _accepted(services: Services, batch_id: str) -> Response:
-    return json_answer(render_batch(services, services.store.batch(batch_id, None), "full"), 202)
+    return json_answer(
+        render_batch(services, services.store.batches.get(batch_id, None), "full"), 202
+    )

@@ -25,7 +25,7 @@ blueprint = Blueprint("bottleneck", __name__, description="What limits throughpu
 def bottleneck() -> Response:
     """Tell what limits throughput now: what more of would let jobs end sooner."""
     store = current_services().store
-    reports, queued = store.workers(), store.gauges().queue_depth
+    reports, queued = store.workers.present(), store.counters.gauges().queue_depth
     found = bottleneck_of(reports, sum(queued.values()))
     evidence = evidence_of(reports) | {"queued": queued}
     if caller().owner is None:  # which sites others use is nobody's business but the operator's

@@ -86,7 +86,7 @@ def every_event() -> Response:
     the jobs again.
     """
     services, owner = current_services(), caller().owner
-    services.store.ping()
+    services.store.server.ping()
     resuming = "Last-Event-ID" in request.headers
     return _streamed(services, lambda: _follow_all(services, owner, resuming))
 
@@ -157,7 +157,7 @@ def _follow_all(services: Services, owner: str | None, resuming: bool) -> Iterat
 def _events_of(services: Services, ids: list[str], owner: str | None) -> Iterator[bytes]:
     for changed_id in ids:
         try:
-            yield job_event(services.store.snapshot(changed_id, owner)).encode()
+            yield job_event(services.store.jobs.snapshot(changed_id, owner)).encode()
         except NotFound:
             continue  # a batch, a deleted job, or another's
         except StoreUnavailable:

@@ -27,7 +27,7 @@ def summary() -> Response:
 
     The jobs themselves: `GET /jobs?state=failed&error_code=…`.
     """
-    groups = current_services().store.failures(caller().owner)
+    groups = current_services().store.queries.failures(caller().owner)
     return json_answer(json_bytes({"failures": [asdict(group) for group in groups]}))
 
 

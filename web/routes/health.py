@@ -72,7 +72,7 @@ def _services(services: Services) -> dict[str, Service]:
     workers: Sequence[WorkerReport] = []
     if redis["status"] == HEALTHY:
         try:
-            workers = services.store.workers()
+            workers = services.store.workers.present()
         except StoreUnavailable:
             redis = {"status": UNHEALTHY}
     return {
@@ -86,7 +86,7 @@ def _services(services: Services) -> dict[str, Service]:
 
 def _redis(services: Services) -> Service:
     try:
-        services.store.ping()
+        services.store.server.ping()
     except StoreUnavailable:
         return {"status": UNHEALTHY}
     return {"status": HEALTHY}

@@ -41,7 +41,9 @@ def submit(job: JobRequest) -> Response:
     except Replayed as earlier:
         job_id = earlier.id
         response = replayed(
-            services.store, job_id, lambda: job_accepted(services.store.snapshot(job_id, owner))
+            services.store,
+            job_id,
+            lambda: job_accepted(services.store.jobs.snapshot(job_id, owner)),
         )
     else:
         job_id, response = snapshot.id, job_accepted(snapshot)
@@ -57,7 +59,7 @@ def submit(job: JobRequest) -> Response:
 @blueprint.refusals(401, 403, 503)
 def list_jobs(query: JobQuery) -> Response:
     """List jobs, newest first."""
-    page = current_services().store.list_snapshots(query, caller().owner)
+    page = current_services().store.queries.page(query, caller().owner)
     bodies = [item.body for item in page.items]
     return json_answer(spliced({}, "jobs", bodies, {"next_cursor": page.next_cursor}))
 
@@ -74,7 +76,7 @@ def read(query: dict[str, Any], job_id: str) -> Response:
         wait_until(
             services,
             job_id,
-            lambda: services.store.snapshot(job_id, owner),
+            lambda: services.store.jobs.snapshot(job_id, owner),
             lambda snapshot: snapshot.state.final,
             query["wait"],
         )
@@ -111,7 +113,7 @@ def retry(job_id: str) -> Response:
 @blueprint.refusals(401, 403, 404, 503)
 def timeline(job_id: str) -> Response:
     """Tell what happened to a job, in order; of very many events the last 200."""
-    told = current_services().store.timeline(job_id, caller().owner)
+    told = current_services().store.jobs.timeline(job_id, caller().owner)
     events = [{**event, "at": rfc3339(event["at"])} for event in told]
     return json_answer(json_bytes({"id": job_id, "events": events}))
 
@@ -125,7 +127,7 @@ def events(job_id: str) -> Response:
     services, owner = current_services(), caller().owner
 
     def present() -> Any:
-        snapshot: Snapshot = services.store.snapshot(job_id, owner)
+        snapshot: Snapshot = services.store.jobs.snapshot(job_id, owner)
         return job_event(snapshot)
 
     return event_stream(job_id, present)

@@ -181,7 +181,7 @@ class JobMachine:
             path = self._toolbox.storage.path(artifact.storage_key)
         except ArtifactExpired as error:
             raise SourceFailed("the source's file is no longer kept") from error
-        self._toolbox.store.artifact_used(artifact.id)
+        self._toolbox.store.artifacts.used(artifact.id)
         if not self._toolbox.storage.has(artifact.storage_key, artifact.size_bytes):
             raise SourceFailed("the source's file has been changed")
         facts = MediaFacts.from_dict(artifact.facts) if artifact.facts else self._probe(path)

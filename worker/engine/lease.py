@@ -60,7 +60,7 @@ class LeasedJob:
         Raises LeaseLost, CancelRequested or StoreUnavailable.
         """
         with self._lock:
-            self._lease = self._store.hold(
+            self._lease = self._store.jobs.hold(
                 self._lease, change(self._lease.job), LEASE_SECONDS, self._retry_for
             )
 
@@ -72,7 +72,7 @@ class LeasedJob:
         """
         extras = replace(extras, counters=extras.counters + self.counters)
         with self._lock:
-            place = self._store.release(self._lease, job, extras, retry_for=self._retry_for)
+            place = self._store.jobs.release(self._lease, job, extras, retry_for=self._retry_for)
             self._released = True
             self._lease = Lease(job, self._lease.token)
             return place
@@ -92,7 +92,7 @@ class LeasedJob:
             if pending is None or self._released:
                 return
             job = self._lease.job.progressed(*pending)
-            self._lease = self._store.hold(self._lease, job, LEASE_SECONDS)
+            self._lease = self._store.jobs.hold(self._lease, job, LEASE_SECONDS)
         finally:
             self._lock.release()
 
@@ -148,9 +148,9 @@ class Heartbeat(PeriodicThread):
         with self._lock:
             leased = list(self._leased)
         if not leased:
-            self._store.ping()  # so that an idle worker, too, knows whether it is connected
+            self._store.server.ping()  # so that an idle worker, too, knows whether it is connected
         leases = [item.lease for item in leased]
-        for item, answer in zip(leased, self._store.renew(leases), strict=True):
+        for item, answer in zip(leased, self._store.leases.renew(leases), strict=True):
             if answer == "held":
                 self._write_progress(item)
             else:

@@ -32,7 +32,7 @@ def source_again(leased: LeasedJob, store: Store, dependents: Dependents, extras
     # So nobody else takes it. The file, if there is one, goes with those that have no record.
     lost = main_artifact_of(store, job.depends_on) if job.depends_on else None
     if lost is not None:
-        store.artifact_lost(lost.id)
+        store.artifacts.lost(lost.id)
     again = dependents.sourced_anew(job.requeued(time.time()))
     place = leased.release(again, extras)
     dependents.wake(again, place)

@@ -31,7 +31,7 @@ class Peers:
         return max((report.memory_budget_bytes for report in self._serving(kind)), default=0)
 
     def _serving(self, kind: str) -> Iterator[WorkerReport]:
-        reports = self._store.workers()
+        reports = self._store.workers.present()
         return (it for it in reports if it.id != self._own_id and kind in it.kinds)
 
 

@@ -72,7 +72,7 @@ class Preconditions:
             self._ask_for_site(host)
 
     def _ask_for_site(self, host: str | None) -> None:
-        pause = self._store.site_pause(host) if host else 0.0
+        pause = self._store.sites.pause(host) if host else 0.0
         if pause:
             self._throttled.note(host or "", pause + PROBE_SECONDS)
             # Those who waited together must not come together.
@@ -83,14 +83,14 @@ class Preconditions:
         host = host_of(job)
         if host and isinstance(error, SiteThrottled):
             self._throttled.note(host, FIRST_PAUSE_SECONDS + PROBE_SECONDS)
-            self._store.site_refused(host)
+            self._store.sites.refused(host)
 
     def succeeded(self, job: Job) -> None:
         """A job has succeeded."""
         host = host_of(job)
         if host:
             self._throttled.forget(host)
-            self._store.site_served(host)
+            self._store.sites.served(host)
 
 
 def host_of(job: Job) -> str | None:

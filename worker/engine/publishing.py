@@ -99,13 +99,13 @@ class Publisher:
     def answer_for(self, job: Job) -> Artifacts | None:
         """What an equal job of the same owner produced, if all of it is still there."""
         cache_key = self._cache_key(job)
-        earlier = self._store.cached(cache_key) if cache_key else None
+        earlier = self._store.equal_work.cached(cache_key) if cache_key else None
         if earlier is None or earlier.state is not JobState.SUCCEEDED or earlier.result is None:
             return None
         if job.fingerprint is not None and not new_enough(earlier, job, self._reuse_seconds):
             return None
         try:
-            stored = [self._store.artifact(item["id"]) for item in earlier.result["artifacts"]]
+            stored = [self._store.artifacts.get(item["id"]) for item in earlier.result["artifacts"]]
         except (NotFound, ArtifactExpired):
             return None
         if not all(self._storage.has(item.storage_key, item.size_bytes) for item in stored):
@@ -157,10 +157,10 @@ _OF_ONE_RUN = frozenset({"artifacts", "warnings", *NOTHING_USED.shown()})
 def main_artifact_of(store: Store, job_id: str) -> StoredArtifact | None:
     """The file that another job takes as its source; None if there is none (any more)."""
     try:
-        job = store.job(job_id)
+        job = store.jobs.get(job_id)
         artifacts = (job.result or {}).get("artifacts", [])
         main = next((item for item in artifacts if item["role"] == "main"), None)
-        return store.artifact(main["id"]) if main else None
+        return store.artifacts.get(main["id"]) if main else None
     except (NotFound, ArtifactExpired):
         return None
 

@@ -68,7 +68,7 @@ class Runner:
         Nothing but StoreUnavailable leaves here: the job then stays with its lease, and is
         found by the housekeeper when that has expired.
         """
-        lease = self._store.take(kind)
+        lease = self._store.leases.take(kind)
         if lease is None:
             return False
         with log_context(job=lease.job.id, kind=kind), self._heartbeat.holding(lease) as leased:
@@ -188,7 +188,7 @@ class Runner:
         now = time.time()
         log.info("will be tried again", extra={"values": {"code": error.code, "delay": delay}})
         leased.release(
-            job.requeued(now, not_before=self._store.now() + delay),
+            job.requeued(now, not_before=self._store.server.now() + delay),
             self._publisher.retry_extras(job, error),
         )
 
@@ -213,7 +213,9 @@ class Runner:
 
     def _postpone(self, leased: LeasedJob, postponement: Postpone) -> None:
         """It may not start yet; it waits where no worker's place is taken."""
-        later = leased.job.postponed(self._store.now() + postponement.seconds, postponement.reason)
+        later = leased.job.postponed(
+            self._store.server.now() + postponement.seconds, postponement.reason
+        )
         leased.release(later, Extras(why=postponement.why))
         log.info(
             "postponed",

@@ -44,7 +44,7 @@ class Peaks:
         if stopped and seen <= self.factor(need.shape):
             return
         try:
-            factor = self._store.note_peak(need.shape, seen)
+            factor = self._store.peaks.note(need.shape, seen)
         except StoreUnavailable:
             log.warning("a peak could not be noted", extra={"values": {"shape": need.shape}})
             return
@@ -57,6 +57,6 @@ class Peaks:
                 return
             self._read_again = now + self._fresh_seconds  # also after a failure: no queue for it
         try:
-            self._factors = self._store.peak_factors()
+            self._factors = self._store.peaks.factors()
         except StoreUnavailable:
             log.warning("what was learned of memory could not be read; the last holds")

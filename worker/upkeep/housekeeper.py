@@ -65,14 +65,14 @@ class Housekeeper(PeriodicThread):
         """Stop after the present round, and let another take over at once."""
         super().stop()
         try:
-            self._store.lock("housekeeper", self._worker_id, 0.001)
+            self._store.server.lock("housekeeper", self._worker_id, 0.001)
         except StoreUnavailable:
             log.warning("the lock could not be given back; it expires by itself")
 
     def round(self) -> None:
         """Look at everything, if no other worker does."""
         try:
-            if self._store.lock("housekeeper", self._worker_id, LOCK_SECONDS):
+            if self._store.server.lock("housekeeper", self._worker_id, LOCK_SECONDS):
                 self.keep_house()
         except StoreUnavailable:
             # Nobody could renew a lease either: let the living do so first.
@@ -81,15 +81,15 @@ class Housekeeper(PeriodicThread):
 
     def keep_house(self) -> None:
         """One look at everything. Raises StoreUnavailable."""
-        expired = self._store.expired_leases()
+        expired = self._store.leases.expired()
         if self._leases_count():  # asked afterwards: the clock may jump before any line of this
             self._each(expired, self._recover)
-        self._each(self._store.due_retries(), self._promote)
-        self._each(self._store.ended_jobs(), self._settle)
-        self._each(self._store.unneeded_downloads(UNNEEDED_SECONDS), self._stop_unneeded)
+        self._each(self._store.leases.due_retries(), self._promote)
+        self._each(self._store.dependents.to_release(), self._settle)
+        self._each(self._store.dependents.unneeded_downloads(UNNEEDED_SECONDS), self._stop_unneeded)
         self._look_after_messages()
         self._retention.round()
-        self._store.note_housekeeping()
+        self._store.counters.note_housekeeping()
 
     def _leases_count(self) -> bool:
         """Whether the living have had the time to renew their leases.
@@ -97,11 +97,11 @@ class Housekeeper(PeriodicThread):
         Not when the store's clock has just run ahead of ours. Ours knows nothing of steps, and
         stands still while the machine sleeps; then nobody could renew anything.
         """
-        ahead = self._store.now() - time.monotonic()
+        ahead = self._store.server.now() - time.monotonic()
         before, self._store_ahead = self._store_ahead, ahead
         if before is None:
             # We are new and have seen nothing; but whoever kept house before us wrote down when.
-            unkept = self._store.gauges().housekeeper_age_seconds
+            unkept = self._store.counters.gauges().housekeeper_age_seconds
             jumped = LOCK_SECONDS + SETTLING_SECONDS < unkept < math.inf
         else:
             jumped = ahead - before > SETTLING_SECONDS
@@ -123,14 +123,14 @@ class Housekeeper(PeriodicThread):
     def _recover(self, job_id: str) -> None:
         """A worker did not come back for its job: queue it again, or end it."""
         try:
-            job, revision = self._store.job_and_revision(job_id)
+            job, revision = self._store.jobs.get_with_revision(job_id)
         except NotFound:
             return
-        cancelled = self._store.cancel_requested(job_id)
+        cancelled = self._store.jobs.cancel_requested(job_id)
         after = _after_lost_worker(job, cancelled, time.time())
         extras = Extras(counters=_counters_of_recovery(job, after), why="worker_lost")
         try:
-            self._store.replace(job, after, revision, lease_expired=True, extras=extras)
+            self._store.jobs.replace(job, after, revision, lease_expired=True, extras=extras)
         except (Conflict, Follows, CancelRequested):
             return  # renewed, ended, recovered or to be cancelled: the next round looks again
         log.warning("a worker was lost", extra={"values": {"job": job_id, "state": after.state}})
@@ -141,10 +141,10 @@ class Housekeeper(PeriodicThread):
     def _promote(self, job_id: str) -> None:
         """A retry is due."""
         try:
-            job, revision = self._store.job_and_revision(job_id)
+            job, revision = self._store.jobs.get_with_revision(job_id)
             if job.state is not JobState.QUEUED or job.not_before is None:
                 return  # another did it while we hung, and somebody may be at work on it
-            self._store.replace(job, job.due(), revision)
+            self._store.jobs.replace(job, job.due(), revision)
         except (NotFound, Conflict, Follows):
             return
         self._dependents.publish(job)
@@ -152,9 +152,9 @@ class Housekeeper(PeriodicThread):
     def _settle(self, job_id: str) -> None:
         """Someone ended a job and died before its dependents were released."""
         try:
-            job = self._store.job(job_id)
+            job = self._store.jobs.get(job_id)
         except NotFound:
-            self._store.dependents_released(job_id)
+            self._store.dependents.released(job_id)
             return
         if job.state.final:
             self._dependents.settle(job)
@@ -174,13 +174,15 @@ class Housekeeper(PeriodicThread):
 
     def _wake_again(self, kind: str) -> None:
         """Send messages again when, two rounds running, there were fewer than ready jobs."""
-        missing = self._store.ready_count(kind) - self._broker.waiting(kind)
+        missing = self._store.leases.ready_count(kind) - self._broker.waiting(kind)
         previous, self._unheard[kind] = self._unheard[kind], max(0, missing)
         again = min(previous, missing, MOST_MESSAGES)
         if again > 0:
             log.warning("messages were lost", extra={"values": {"kind": kind, "count": again}})
             self._broker.publish((kind, "") for _ in range(again))
-            self._store.count({counter_name("recovered_jobs_total", reason="message"): again})
+            self._store.counters.add(
+                {counter_name("recovered_jobs_total", reason="message"): again}
+            )
             self._unheard[kind] = 0
 
     def _go_on(self, job: Job) -> None:

@@ -58,13 +58,13 @@ class Reporter(PeriodicThread):
         """Say good-bye."""
         super().stop()
         try:
-            self._store.forget_worker(self._worker_id)
+            self._store.workers.forget(self._worker_id)
         except StoreUnavailable:
             log.warning("the good-bye could not be said; the report expires by itself")
 
     def round(self) -> None:
         """Report. Fails where a disk is gone or a process table cannot be read."""
-        self._store.report_worker(self.report())
+        self._store.workers.report(self.report())
 
     def report(self) -> WorkerReport:
         """How this worker does now, and what limits it since when."""

@@ -56,28 +56,28 @@ class Retention:
 
     def expire(self) -> None:
         """Give up what nobody has used for long."""
-        since = self._store.now() - self._ttl_seconds
-        for artifact_id in self._store.artifacts_by_use(since, limit=_AT_ONCE):
+        since = self._store.server.now() - self._ttl_seconds
+        for artifact_id in self._store.artifacts.by_use(since, limit=_AT_ONCE):
             self._give_up(artifact_id, since, "ttl")
 
     def make_room(self) -> None:
         """Give up the longest unused until all fits into the limit; never what is in use."""
         if self._limit_bytes is None:
             return
-        since = self._store.now() - LEAST_SECONDS
+        since = self._store.server.now() - LEAST_SECONDS
         pinned = 0
-        while self._store.artifact_bytes() > self._limit_bytes:
-            found = self._store.artifacts_by_use(since, offset=pinned, limit=1)
+        while self._store.artifacts.total_bytes() > self._limit_bytes:
+            found = self._store.artifacts.by_use(since, offset=pinned, limit=1)
             if not found:
                 return
             pinned += not self._give_up(found[0], since, "limit")
 
     def forget(self) -> None:
         """Remove jobs that ended long ago, with what only they show."""
-        ended_before = self._store.now() - self._job_ttl_seconds
+        ended_before = self._store.server.now() - self._job_ttl_seconds
         kept = 0
         for _ in range(_PAGES):
-            found = self._store.final_before(ended_before, offset=kept, limit=_AT_ONCE)
+            found = self._store.queries.final_before(ended_before, offset=kept, limit=_AT_ONCE)
             left = [job_id for job_id in found if not self._forgotten(job_id)]
             kept += len(left)
             if not left:
@@ -85,7 +85,7 @@ class Retention:
 
     def _forgotten(self, job_id: str) -> bool:
         try:
-            artifacts = self._store.delete(job_id)
+            artifacts = self._store.jobs.delete(job_id)
         except (JobNotFinal, NotFound):
             return False  # a job that is not final takes it as its source, or it is gone
         for artifact in artifacts:
@@ -94,16 +94,16 @@ class Retention:
 
     def sweep(self, grace_seconds: float = STRAYS_GRACE_SECONDS) -> None:
         """Remove files in storage that no record tells of."""
-        removed = self._storage.remove_strays(grace_seconds, self._store.with_files)
+        removed = self._storage.remove_strays(grace_seconds, self._store.artifacts.with_files)
         if removed:
             log.warning("files without a record", extra={"values": {"count": removed}})
-            self._store.count({counter_name("stray_files_total"): removed})
+            self._store.counters.add({counter_name("stray_files_total"): removed})
 
     def _give_up(self, artifact_id: str, unused_since: float, reason: str) -> bool:
-        artifact = self._store.expire_artifact(artifact_id, unused_since)
+        artifact = self._store.artifacts.expire(artifact_id, unused_since)
         if artifact is None:
             return False
         # Should this process die here, the sweep removes the file.
         self._storage.delete(artifact.storage_key)
-        self._store.count({counter_name("artifacts_expired_total", reason=reason): 1})
+        self._store.counters.add({counter_name("artifacts_expired_total", reason=reason): 1})
         return True

@@ -34,7 +34,7 @@ def servers_answer(redis_url: str | None, broker: Broker) -> bool:
     """Whether store and broker answer someone new."""
     store = Store.at(redis_url or "")
     try:
-        store.ping()
+        store.server.ping()
         broker.ping()
     except StoreUnavailable:
         return False

@@ -56,16 +56,18 @@ class House:
         self.dependents = Dependents(self.store, self.broker)
 
     def submit(self, spec: Spec, owner: str = "ann", **values: int) -> Job:
-        return self.store.job(self.dispatcher.submit(JobRequest(spec, **values), owner).id)
+        return self.store.jobs.get(self.dispatcher.submit(JobRequest(spec, **values), owner).id)
 
     def submit_batch(self, specs: Sequence[Spec]) -> tuple[str, list[Job]]:
         batch_id = self.dispatcher.submit_batch([JobRequest(spec) for spec in specs], "ann")
-        return batch_id, [self.store.job(job_id) for job_id in self.store.batch_job_ids(batch_id)]
+        return batch_id, [
+            self.store.jobs.get(job_id) for job_id in self.store.batches.job_ids(batch_id)
+        ]
 
     def start(self, kind: str) -> Lease:
-        lease = self.store.take(kind)
+        lease = self.store.leases.take(kind)
         assert lease is not None
-        return self.store.hold(lease, lease.job.started(time.time()), 30)
+        return self.store.jobs.hold(lease, lease.job.started(time.time()), 30)
 
     def end(self, lease: Lease, state: JobState, extras: Extras = Extras()) -> Job:  # noqa: B008
         """What a worker does with a job's end: record it, then settle."""
@@ -75,16 +77,16 @@ class House:
             JobState.FAILED: lambda: lease.job.failed(now, NO),
             JobState.CANCELLED: lambda: lease.job.cancelled(now),
         }[state]()
-        self.store.release(lease, job, extras)
+        self.store.jobs.release(lease, job, extras)
         self.dependents.settle(job)
         return job
 
     def states(self, jobs: Sequence[Job]) -> Counter[str]:
-        return Counter(self.store.job(job.id).state.value for job in jobs)
+        return Counter(self.store.jobs.get(job.id).state.value for job in jobs)
 
     def downloads(self) -> list[Job]:
-        ids = self.store.redis.zrange("clipmill:index:kind:download", 0, -1)
-        return [self.store.job(item.decode()) for item in ids]
+        ids = self.store.connection.redis.zrange("clipmill:index:kind:download", 0, -1)
+        return [self.store.jobs.get(item.decode()) for item in ids]
 
 
 @pytest.fixture
@@ -97,7 +99,7 @@ def house(valkey: ValkeyServer, tmp_path: Path) -> Iterator[House]:
 
 def messages(house: House, kind: str) -> list[str]:
     """The job ids in a queue of the broker, oldest first."""
-    lines = house.store.redis.lrange(f"clipmill:celery:clipmill.{kind}", 0, -1)
+    lines = house.store.connection.redis.lrange(f"clipmill:celery:clipmill.{kind}", 0, -1)
     return [json.loads(line)["headers"]["argsrepr"].strip("[]'") for line in reversed(lines)]
 
 
@@ -106,8 +108,8 @@ def messages(house: House, kind: str) -> list[str]:
 
 def test_a_submitted_job_is_recorded_ready_and_announced(house: House) -> None:
     snapshot = house.dispatcher.submit(JobRequest(EXTRACT, 7, "mine", {"a": "b"}), "ann")
-    job = house.store.job(snapshot.id)
-    assert snapshot == house.store.snapshot(job.id, "ann")
+    job = house.store.jobs.get(snapshot.id)
+    assert snapshot == house.store.jobs.snapshot(job.id, "ann")
     assert (job.spec, job.priority, job.external_id) == (EXTRACT, 7, "mine")
     assert (job.metadata, job.owner, job.state) == ({"a": "b"}, "ann", JobState.QUEUED)
     assert messages(house, "extract") == [job.id]
@@ -196,8 +198,8 @@ def test_who_asks_side_by_side_never_fills_the_queue_beyond_its_limit(
         return len(asked)
 
     accepted = sum(at_once(ask, 48))
-    assert accepted + len(house.downloads()) == house.store.queued_total()
-    assert 17 <= house.store.queued_total() <= 20  # what is left is too little for a batch
+    assert accepted + len(house.downloads()) == house.store.counters.queued_total()
+    assert 17 <= house.store.counters.queued_total() <= 20  # what is left is too little for a batch
     with valkey.client() as client:
         Records(client).check(house.store)
         keys = {name for name in every_key(client) if name.startswith("clipmill:once:")}
@@ -214,7 +216,7 @@ def test_clips_of_one_url_wait_for_one_download(house: House) -> None:
     assert download.implied
     assert {job.depends_on for job in jobs} == {download.id}
     assert {job.wait_reason for job in jobs} == {WaitReason.DEPENDENCY}
-    assert house.store.take("clip") is None
+    assert house.store.leases.take("clip") is None
     house.end(house.start("download"), JobState.SUCCEEDED)
     assert sorted(messages(house, "clip")) == sorted(job.id for job in jobs)
     assert {house.start("clip").job.id for _ in jobs} == {job.id for job in jobs}
@@ -243,7 +245,7 @@ def test_a_download_becomes_as_urgent_as_whoever_comes_to_wait_for_it(house: Hou
     for number in range(20):
         house.submit(clip(f"{URL}?{number}"), priority=2)
     house.submit(clip(start=1.0), priority=9)
-    lease = house.store.take("download")
+    lease = house.store.leases.take("download")
     assert lease is not None
     assert lease.job.id == first.depends_on
 
@@ -254,12 +256,12 @@ def test_it_stays_urgent_when_it_is_given_back_and_no_longer_when_it_is_retried(
     low = house.submit(DOWNLOAD, priority=0)
     lease = house.start("download")
     house.submit(clip(), priority=9)
-    later = lease.job.requeued(time.time(), not_before=house.store.now())
-    house.store.release(lease, later)
+    later = lease.job.requeued(time.time(), not_before=house.store.server.now())
+    house.store.jobs.release(lease, later)
     for number in range(9):
         house.submit(DownloadSpec(Source(url=f"{URL}?{number}")), priority=5)
-    job, revision = house.store.job_and_revision(low.id)
-    house.store.replace(job, job.due(), revision)
+    job, revision = house.store.jobs.get_with_revision(low.id)
+    house.store.jobs.replace(job, job.due(), revision)
     lease = house.start("download")
     assert (lease.job.id, lease.job.priority) == (low.id, 0)
     house.end(lease, JobState.FAILED)
@@ -291,7 +293,7 @@ class Vanishing:
         if found is not None and self.left > 0:
             self.left -= 1
             if not found.state.final:
-                current, revision = self.house.store.job_and_revision(found.id)
+                current, revision = self.house.store.jobs.get_with_revision(found.id)
                 assert self.house.dependents.cancel(current, revision)
             self.house.dispatcher.delete(found.id, None)
             self.deleted.append(found.id)
@@ -302,11 +304,11 @@ def ways_to_ask(house: House, key: str | None) -> list[Callable[[], list[Job]]]:
     request = JobRequest(clip())
 
     def one() -> list[Job]:
-        return [house.store.job(house.dispatcher.submit(request, "ann", key).id)]
+        return [house.store.jobs.get(house.dispatcher.submit(request, "ann", key).id)]
 
     def batch() -> list[Job]:
         batch_id = house.dispatcher.submit_batch([JobRequest(EXTRACT), request], "ann", key)
-        return [house.store.job(job_id) for job_id in house.store.batch_job_ids(batch_id)]
+        return [house.store.jobs.get(job_id) for job_id in house.store.batches.job_ids(batch_id)]
 
     return [one, batch]
 
@@ -366,7 +368,7 @@ def test_of_fifty_who_ask_for_a_download_at_once_one_runs_it(
     jobs = at_once(lambda number: houses[number % 2].submit(DOWNLOAD), 50)
     house = houses[0]
     first = house.start("download")
-    assert house.store.take("download") is None
+    assert house.store.leases.take("download") is None
     followers = [job for job in jobs if job.id != first.job.id]
     house.end(first, end)
     if end is JobState.SUCCEEDED:
@@ -377,22 +379,22 @@ def test_of_fifty_who_ask_for_a_download_at_once_one_runs_it(
             house.end(lease, JobState.SUCCEEDED)
     elif end is JobState.FAILED:
         assert house.states(followers) == {"failed": 49}
-        assert all(house.store.job(job.id).error == NO for job in followers)
+        assert all(house.store.jobs.get(job.id).error == NO for job in followers)
     else:
         second = house.start("download")
-        assert house.store.take("download") is None
+        assert house.store.leases.take("download") is None
         house.end(second, JobState.FAILED)
         assert house.states(followers) == {"failed": 49}
         house.dispatcher.delete(first.job.id, "ann")
     with valkey.client() as client:
         Records(client).check(house.store)
-        assert not house.store.ended_jobs()
+        assert not house.store.dependents.to_release()
 
 
 def test_a_clip_whose_download_fails_says_so(house: House) -> None:
     job = house.submit(clip())
     house.end(house.start("download"), JobState.FAILED)
-    failed = house.store.job(job.id)
+    failed = house.store.jobs.get(job.id)
     assert failed.error is not None
     assert (failed.state, failed.error.code) == (JobState.FAILED, "source_failed")
     assert failed.error.detail == {"job_id": job.depends_on, "code": "unavailable"}
@@ -402,7 +404,7 @@ def test_a_clip_of_a_cancelled_job_says_so(house: House) -> None:
     download = house.submit(DOWNLOAD)
     job = house.submit(ClipSpec(Source(job_id=download.id), 0, 1))
     house.dispatcher.cancel(download.id, "ann")
-    failed = house.store.job(job.id)
+    failed = house.store.jobs.get(job.id)
     assert failed.error is not None
     assert (failed.error.code, failed.error.detail["code"]) == ("source_failed", "cancelled")
 
@@ -412,7 +414,7 @@ def test_a_long_chain_of_clips_ends_with_its_source(house: House) -> None:
     for _ in range(350):
         job = house.submit(ClipSpec(Source(job_id=job.id), 0, 1))
     house.dispatcher.cancel(first.id, "ann")
-    assert house.store.job(job.id).state is JobState.FAILED
+    assert house.store.jobs.get(job.id).state is JobState.FAILED
 
 
 # Cancelling
@@ -432,7 +434,7 @@ def test_a_download_that_a_client_asked_for_outlives_the_clips(house: House) -> 
     job = house.submit(clip())
     assert job.depends_on == download.id
     house.dispatcher.cancel(job.id, "ann")
-    assert house.store.job(download.id).state is JobState.QUEUED
+    assert house.store.jobs.get(download.id).state is JobState.QUEUED
 
 
 def test_a_batch_that_is_cancelled_and_submitted_again_does_not_share_its_fate(
@@ -442,7 +444,7 @@ def test_a_batch_that_is_cancelled_and_submitted_again_does_not_share_its_fate(
     batch_id, _ = house.submit_batch([clip(start=n) for n in range(3)])
     old = house.start("download")
     house.dispatcher.cancel_batch(batch_id, "ann")
-    assert house.store.renew([old]) == ["cancel"]
+    assert house.store.leases.renew([old]) == ["cancel"]
     _, jobs = house.submit_batch([clip(start=n) for n in range(3)])
     assert {job.depends_on for job in jobs} == {old.job.id}
     house.end(old, JobState.CANCELLED)
@@ -467,11 +469,13 @@ def test_clips_that_come_while_their_download_is_cancelled_get_another(house: Ho
         return jobs
 
     jobs = [job for part in at_once(play, 6) for job in part]
-    for job_id in house.store.ended_jobs():  # as the housekeeper does
-        house.dependents.settle(house.store.job(job_id))
+    for job_id in house.store.dependents.to_release():  # as the housekeeper does
+        house.dependents.settle(house.store.jobs.get(job_id))
     assert set(house.states(jobs)) <= {"queued", "cancelled"}
-    waiting = [job for job in map(house.store.job, (job.id for job in jobs)) if not job.state.final]
-    parents = {house.store.job(str(job.depends_on)).state for job in waiting}
+    waiting = [
+        job for job in map(house.store.jobs.get, (job.id for job in jobs)) if not job.state.final
+    ]
+    parents = {house.store.jobs.get(str(job.depends_on)).state for job in waiting}
     assert parents <= {JobState.QUEUED}
     assert len([job for job in house.downloads() if not job.state.final]) <= 1
 
@@ -487,7 +491,7 @@ def test_a_cancel_races_with_the_start(house: House) -> None:
             try:
                 lease = house.start("extract")
                 for _ in range(3):
-                    lease = house.store.hold(lease, lease.job.progressed(0.5), 30)
+                    lease = house.store.jobs.hold(lease, lease.job.progressed(0.5), 30)
                 house.end(lease, JobState.SUCCEEDED)
             except CancelRequested:
                 house.end(lease, JobState.CANCELLED)
@@ -499,7 +503,7 @@ def test_a_cancel_races_with_the_start(house: House) -> None:
             accepted = True
         except JobAlreadyFinal:
             accepted = False
-        state = house.store.job(job.id).state
+        state = house.store.jobs.get(job.id).state
         assert state is (JobState.CANCELLED if accepted else JobState.SUCCEEDED)
 
 
@@ -525,7 +529,7 @@ def test_a_cancel_races_with_the_end(house: House) -> None:
             return True
 
         accepted, _ = at_once(lambda number: (client, worker)[number](), 2)
-        state = house.store.job(job.id).state
+        state = house.store.jobs.get(job.id).state
         assert state is (JobState.CANCELLED if accepted else JobState.SUCCEEDED)
         outcomes[state.value] += 1
     assert sum(outcomes.values()) == 100
@@ -543,7 +547,7 @@ def test_cancelling_what_is_over_is_refused(house: House) -> None:
 def test_a_whole_batch_is_cancelled(house: House) -> None:
     batch_id, _ = house.submit_batch([clip(start=n) for n in range(50)] + [EXTRACT] * 3)
     house.dispatcher.cancel_batch(batch_id, "ann")
-    assert house.store.batch(batch_id).state == "cancelled"
+    assert house.store.batches.get(batch_id).state == "cancelled"
     assert {job.state for job in house.downloads()} == {JobState.CANCELLED}
     house.dispatcher.cancel_batch(batch_id, "ann")
     with pytest.raises(NotFound):
@@ -557,7 +561,7 @@ def test_a_retried_clip_gets_a_new_download(house: House) -> None:
     job = house.submit(clip())
     house.end(house.start("download"), JobState.FAILED)
     again = house.dispatcher.retry(job.id, "ann")
-    planned = house.store.job(job.id)
+    planned = house.store.jobs.get(job.id)
     assert again.state is JobState.QUEUED
     assert planned.depends_on != job.depends_on
     assert (planned.attempt, planned.error, planned.finished_at) == (0, None, None)
@@ -571,7 +575,7 @@ def test_a_retried_download_follows_one_that_runs(house: House) -> None:
     house.end(house.start("download"), JobState.FAILED)
     second = house.submit(DOWNLOAD)
     house.dispatcher.retry(first.id, "ann")
-    assert house.store.job(first.id).depends_on == second.id
+    assert house.store.jobs.get(first.id).depends_on == second.id
 
 
 def test_fifty_retries_of_one_job_are_one(house: House) -> None:
@@ -598,8 +602,8 @@ def test_of_a_batch_only_the_failed_jobs_are_retried(house: House) -> None:
 
 
 def fail_all(house: House, kind: str) -> None:
-    while (lease := house.store.take(kind)) is not None:
-        house.end(house.store.hold(lease, lease.job.started(time.time()), 30), JobState.FAILED)
+    while (lease := house.store.leases.take(kind)) is not None:
+        house.end(house.store.jobs.hold(lease, lease.job.started(time.time()), 30), JobState.FAILED)
 
 
 def test_a_retry_needs_room_in_the_queue_too(valkey: ValkeyServer, tmp_path: Path) -> None:
@@ -617,7 +621,7 @@ def test_a_retry_needs_room_in_the_queue_too(valkey: ValkeyServer, tmp_path: Pat
     house.dispatcher.retry(jobs[0].id, "ann")
     with pytest.raises(QueueFull):
         house.dispatcher.retry(jobs[1].id, "ann")
-    assert house.store.queued_total() == 5
+    assert house.store.counters.queued_total() == 5
 
 
 def test_retries_side_by_side_never_fill_the_queue_beyond_its_limit(
@@ -651,7 +655,7 @@ def test_a_batch_that_finds_the_queue_full_in_the_middle_says_how_much_was_retri
         house.dispatcher.retry_batch(batch_id, "ann")
     assert house.states(jobs) == {"queued": 2, "failed": 2}
     assert len([job for job in house.downloads() if not job.state.final]) == 2
-    assert house.store.queued_total() == 7
+    assert house.store.counters.queued_total() == 7
 
 
 # Deleting
@@ -693,10 +697,10 @@ def test_a_job_that_runs_is_not_deleted(house: House) -> None:
 
 def test_losing_the_brokers_messages_loses_no_job(house: House) -> None:
     _, jobs = house.submit_batch([EXTRACT] * 100)
-    for name in house.store.redis.keys("clipmill:celery:*"):
-        house.store.redis.delete(name)
+    for name in house.store.connection.redis.keys("clipmill:celery:*"):
+        house.store.connection.redis.delete(name)
     assert house.broker.waiting("extract") == 0
-    assert house.store.ready_count("extract") == 100
+    assert house.store.leases.ready_count("extract") == 100
     assert house.states(jobs) == {"queued": 100}
     house.broker.publish([("extract", "")])
     assert house.broker.waiting("extract") == 1
@@ -727,13 +731,13 @@ def test_a_request_to_a_store_that_is_gone_fails_soon(
 
 def test_a_broker_that_is_full_does_not_refuse_a_recorded_job(house: House) -> None:
     job = house.submit(EXTRACT)
-    house.store.redis.config_set("maxmemory", "1")
+    house.store.connection.redis.config_set("maxmemory", "1")
     with pytest.raises(StoreUnavailable):
         house.submit(EXTRACT)
     with pytest.raises(StoreUnavailable):
         house.broker.publish([("extract", job.id)])
     house.dispatcher.cancel(job.id, "ann")
-    house.store.redis.config_set("maxmemory", "0")
+    house.store.connection.redis.config_set("maxmemory", "0")
     house.submit(EXTRACT)
 
 
@@ -768,4 +772,4 @@ def test_the_brokers_database_is_the_stores(valkey: ValkeyServer) -> None:
     third = redis.Redis.from_url(valkey.url + "?db=3")
     with third:
         assert third.llen("clipmill:celery:clipmill.clip") == 1
-        assert Store.at(valkey.url + "?db=3").redis.dbsize() == third.dbsize()
+        assert Store.at(valkey.url + "?db=3").connection.redis.dbsize() == third.dbsize()

@@ -28,7 +28,7 @@ def shared_api(
 @pytest.fixture
 def api(shared_api: Api) -> Api:
     """The API with nothing in its store."""
-    shared_api.store.redis.flushall()
+    shared_api.store.connection.redis.flushall()
     return shared_api
 
 

@@ -165,7 +165,7 @@ def test_an_archive_names_the_files_that_are_no_longer_kept(
 ) -> None:
     batch_id = submitted(client, 3)["id"]
     files = [hands.finish(hands.take(), bytes([n]), f"{n}.mp4") for n in (1, 2, 3)]
-    assert api.store.expire_artifact(files[0].id, math.inf) is not None
+    assert api.store.artifacts.expire(files[0].id, math.inf) is not None
     api.storage.delete(files[2].storage_key)
     found = archived(client.get(f"{BATCHES}/{batch_id}/archive").content)
     assert (found["2.mp4"], sorted(found)) == (b"\2", ["2.mp4", "MISSING.txt"])
@@ -191,22 +191,22 @@ def test_an_archive_counts_as_use_of_all_that_is_in_it(
 ) -> None:
     batch_id = submitted(client, 15)["id"]
     files = [hands.finish(hands.take(), bytes(9 * 1024**2)) for _ in range(15)]
-    before = float(api.store.redis.time()[0])
+    before = float(api.store.connection.redis.time()[0])
     aged = {file.id: 1.0 for file in files}
-    api.store.redis.zadd(ARTIFACTS, aged)
+    api.store.connection.redis.zadd(ARTIFACTS, aged)
     size = 0
     with client.stream("GET", f"{BATCHES}/{batch_id}/archive") as answer:
         blocks = answer.iter_raw(65536)
         size += len(next(blocks))
-        assert api.store.artifacts_by_use(before - 1) == []
+        assert api.store.artifacts.by_use(before - 1) == []
         # Again when the turn of each comes: what is still to be sent counts each time.
-        api.store.redis.zadd(ARTIFACTS, aged)
+        api.store.connection.redis.zadd(ARTIFACTS, aged)
         # The first ones are open; one who gives them up all the same does not tear the archive.
         for file in files[1:12]:
             api.storage.delete(file.storage_key)
         size += sum(len(block) for block in blocks)
     assert size == int(answer.headers["content-length"])
-    assert files[-1].id not in api.store.artifacts_by_use(before - 1)
+    assert files[-1].id not in api.store.artifacts.by_use(before - 1)
 
 
 def test_an_archive_that_lost_a_file_on_the_way_breaks_off(

@@ -49,7 +49,7 @@ def test_without_a_worker_it_is_degraded_and_with_one_healthy(
 ) -> None:
     without = client.get("/health")
     assert (without.status_code, without.json()["status"]) == (200, "degraded")
-    api.store.report_worker(worker_report())
+    api.store.workers.report(worker_report())
     body = client.get("/api/v2/system/health").json()
     assert body["status"] == "healthy"
     assert set(body["services"]) == SERVICES
@@ -75,7 +75,7 @@ def test_metrics_equal_the_records(client: httpx.Client, hands: Hands, api: Api)
     hands.finish(hands.take(), b"12345")
     hands.fail(hands.take(), NotMedia("no"))
     hands.take()
-    api.store.report_worker(worker_report())
+    api.store.workers.report(worker_report())
     found = metrics_of(client)
 
     def value(name: str, **labels: str) -> float:

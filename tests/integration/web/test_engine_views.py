@@ -66,7 +66,7 @@ def test_a_file_that_was_given_up_is_gone_for_good(
     artifact = hands.finish(hands.take())
     url = f"/api/v2/artifacts/{artifact.id}"
     assert client.get(url).status_code == 200
-    assert api.store.expire_artifact(artifact.id, time.time() - 60) is None  # just used
-    assert api.store.expire_artifact(artifact.id, time.time() + 60) is not None
+    assert api.store.artifacts.expire(artifact.id, time.time() - 60) is None  # just used
+    assert api.store.artifacts.expire(artifact.id, time.time() + 60) is not None
     gone = client.get(url)
     assert (gone.status_code, gone.json()["code"]) == (410, "artifact_expired")

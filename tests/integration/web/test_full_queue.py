@@ -31,4 +31,4 @@ def test_two_processes_together_never_take_more_than_the_queue_holds(
             return clients[number % 2].post(JOBS, json=DOWNLOAD).status_code
 
         assert Counter(at_once(ask, 40)) == {202: 10, 503: 30}
-        assert apis[0].store.queued_total() == 10
+        assert apis[0].store.counters.queued_total() == 10

@@ -46,7 +46,7 @@ def post(api: Api, body: dict[str, Any], key: str | None, path: str = "/api/v2/j
 
 
 def job_count(api: Api, kind: str) -> int:
-    return int(api.store.redis.zcard(f"clipmill:index:kind:{kind}"))
+    return int(api.store.connection.redis.zcard(f"clipmill:index:kind:{kind}"))
 
 
 @pytest.mark.parametrize("body", [EXTRACT, CLIP], ids=["extract", "clip"])
@@ -99,9 +99,9 @@ def test_without_a_key_equal_requests_are_jobs_of_their_own(apis: list[Api]) -> 
 
 def test_a_key_is_kept_for_a_day(apis: list[Api]) -> None:
     post(apis[0], EXTRACT, "key")
-    (name,) = apis[0].store.redis.keys("clipmill:once:*")
-    assert 86_390 < apis[0].store.redis.ttl(name) <= 86_400
-    apis[0].store.redis.pexpire(name, 1)
+    (name,) = apis[0].store.connection.redis.keys("clipmill:once:*")
+    assert 86_390 < apis[0].store.connection.redis.ttl(name) <= 86_400
+    apis[0].store.connection.redis.pexpire(name, 1)
     time.sleep(0.05)
     assert "Idempotency-Replayed" not in post(apis[0], EXTRACT, "key").headers
 

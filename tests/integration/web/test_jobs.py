@@ -69,7 +69,7 @@ def test_a_poll_is_one_read_of_the_store(client: httpx.Client, api: Api) -> None
 
 
 def commands_of(api: Api) -> dict[str, int]:
-    found = api.store.redis.info("commandstats")
+    found = api.store.connection.redis.info("commandstats")
     return {name.removeprefix("cmdstat_"): row["calls"] for name, row in found.items()}
 
 

@@ -79,9 +79,9 @@ def test_a_worker_that_fell_silent_is_down_and_one_that_took_leave_is_not_there(
     client: httpx.Client, api: Api
 ) -> None:
     for name in ("w1", "w2", "w3"):
-        api.store.report_worker(replace(worker_report(), id=name))
-    api.store.redis.delete(key("worker", "w2"))  # as when it expires
-    api.store.forget_worker("w3")
+        api.store.workers.report(replace(worker_report(), id=name))
+    api.store.connection.redis.delete(key("worker", "w2"))  # as when it expires
+    api.store.workers.forget("w3")
     found = metrics_of(client)
     up = {dict(row)["worker"]: value for (name, row), value in found.items() if "worker_up" in name}
     assert up == {"w1": 1, "w2": 0}
@@ -91,7 +91,7 @@ def test_a_worker_that_fell_silent_is_down_and_one_that_took_leave_is_not_there(
 def test_the_age_of_the_last_housekeeping_is_told(client: httpx.Client, api: Api) -> None:
     age = ("clipmill_housekeeper_age_seconds", frozenset[Any]())
     assert metrics_of(client)[age] == float("inf")
-    api.store.note_housekeeping()
+    api.store.counters.note_housekeeping()
     found = metrics_of(client)
     assert 0 <= found[age] < 10
     assert found["clipmill_housekeeper_rounds_total", frozenset()] == 1
@@ -120,9 +120,9 @@ def test_a_scrape_asks_the_store_the_same_however_many_records_there_are(
 ) -> None:
     def commands() -> int:
         metrics_of(client)  # hands over what was gathered
-        before = api.store.redis.info("stats")["total_commands_processed"]
+        before = api.store.connection.redis.info("stats")["total_commands_processed"]
         metrics_of(client)
-        return int(api.store.redis.info("stats")["total_commands_processed"] - before)
+        return int(api.store.connection.redis.info("stats")["total_commands_processed"] - before)
 
     few = [commands() for _ in range(3)]
     for number in range(100):
@@ -141,7 +141,7 @@ def test_the_bottleneck_is_told_with_its_evidence_and_as_a_metric(
             worker_report(), id=name, jobs_waiting_for_memory=waiting, limit="memory",
             limit_since=1e9, throttled_sites=("video.example",),
         )  # fmt: skip
-        api.store.report_worker(report)
+        api.store.workers.report(report)
     found = client.get("/api/v2/system/bottleneck").json()
     assert (found["limit"], found["since"]) == ("memory", "2001-09-09T01:46:40.000Z")
     assert found["evidence"]["jobs_waiting_for_memory"] == 3

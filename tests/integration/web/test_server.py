@@ -220,11 +220,11 @@ def test_a_full_queue_takes_no_more_and_leaves_no_record(
     with Api(tmp_path, valkey.url, max_queued_jobs="2") as api, api.client() as client:
         for number in range(2):
             submitted(client, source={"url": f"https://example.org/{number}"})
-        before = set(api.store.redis.keys("*"))
+        before = set(api.store.connection.redis.keys("*"))
         answer = client.post(JOBS, json={**DOWNLOAD, "source": {"url": "https://example.org/3"}})
         refused(answer, 503, "queue_full")
         assert int(answer.headers["retry-after"]) > 0
-        assert set(api.store.redis.keys("*")) - before <= {COUNTERS.encode()}
+        assert set(api.store.connection.redis.keys("*")) - before <= {COUNTERS.encode()}
 
 
 @pytest.fixture

@@ -40,7 +40,7 @@ def pointers(answer: httpx.Response) -> list[str]:
 
 def keys_in(api: Api) -> list[bytes]:
     """Every key but the numbers: that a request came is counted a little later."""
-    return sorted(set(api.store.redis.keys("*")) - {COUNTERS.encode()})
+    return sorted(set(api.store.connection.redis.keys("*")) - {COUNTERS.encode()})
 
 
 @pytest.fixture

@@ -32,7 +32,7 @@ def small_api(
 @pytest.fixture
 def long_file(small_api: Api) -> str:
     """The path of a file that no buffer holds."""
-    small_api.store.redis.flushall()
+    small_api.store.connection.redis.flushall()
     with small_api.client() as client:
         submitted(client)
     hands = Hands(small_api)
@@ -124,7 +124,7 @@ def test_a_client_that_takes_nothing_for_long_loses_its_place(
         Api(tmp_path, shared_valkey.url, max_transfers="1", client_silence="1s") as api,
         api.client() as client,
     ):
-        api.store.redis.flushall()
+        api.store.connection.redis.flushall()
         submitted(client)
         hands = Hands(api)
         path = f"/api/v2/artifacts/{hands.finish(hands.take(), bytes(100 * MB)).id}"

@@ -23,8 +23,8 @@ def throttled(_: Attempt) -> None:
 
 def make_due(engine: Engine) -> None:
     """Every waiting job's time has come."""
-    for job_id in engine.store.redis.zrange("clipmill:delayed", 0, -1):
-        engine.store.redis.zadd("clipmill:delayed", {job_id: 0})
+    for job_id in engine.store.connection.redis.zrange("clipmill:delayed", 0, -1):
+        engine.store.connection.redis.zadd("clipmill:delayed", {job_id: 0})
     engine.housekeeper.round()
 
 
@@ -36,11 +36,11 @@ def test_after_a_refusal_nobody_asks_that_site_and_no_attempt_is_counted(engine:
     engine.work = lambda attempt: None
     engine.run_all()
     assert engine.attempts == [jobs[0], other]
-    assert engine.store.job(other).state is JobState.SUCCEEDED
-    waiting = [engine.store.job(job_id) for job_id in jobs]
+    assert engine.store.jobs.get(other).state is JobState.SUCCEEDED
+    waiting = [engine.store.jobs.get(job_id) for job_id in jobs]
     assert {job.wait_reason for job in waiting} == {WaitReason.RETRY}
     assert [job.attempt for job in waiting] == [1] + [0] * 19
-    assert engine.store.timeline(jobs[5])[-1]["why"] == "site_throttled"
+    assert engine.store.jobs.timeline(jobs[5])[-1]["why"] == "site_throttled"
 
 
 def test_after_the_pause_one_job_tries_and_opens_the_way_for_the_others(
@@ -55,14 +55,14 @@ def test_after_the_pause_one_job_tries_and_opens_the_way_for_the_others(
     asked: list[float] = []
 
     def probe(attempt: Attempt) -> None:
-        asked.append(engine.store.site_pause("busy.example"))
+        asked.append(engine.store.sites.pause("busy.example"))
 
     engine.work = probe
     make_due(engine)
     engine.runner.run_next("extract")
     assert asked[0] > 10  # while one tries, the others keep away
     engine.run_all()
-    assert {engine.store.job(job_id).state for job_id in jobs} == {JobState.SUCCEEDED}
+    assert {engine.store.jobs.get(job_id).state for job_id in jobs} == {JobState.SUCCEEDED}
 
 
 def test_each_refusal_in_a_row_doubles_the_pause(
@@ -71,27 +71,27 @@ def test_each_refusal_in_a_row_doubles_the_pause(
     monkeypatch.setattr(sites, "FIRST_PAUSE_SECONDS", 0.1)
     pauses = []
     for _ in range(3):
-        engine.store.site_refused("busy.example")
-        engine.store.site_refused("busy.example")  # side by side with the first: it does not count
-        pauses.append(engine.store.site_pause("busy.example"))
+        engine.store.sites.refused("busy.example")
+        engine.store.sites.refused("busy.example")  # side by side with the first: it does not count
+        pauses.append(engine.store.sites.pause("busy.example"))
         time.sleep(pauses[-1] + 0.02)
-        assert engine.store.site_pause("busy.example") == 0
+        assert engine.store.sites.pause("busy.example") == 0
     assert pauses[0] < pauses[1] < pauses[2] < 0.41
-    engine.store.site_served("busy.example")
-    assert engine.store.site_pause("busy.example") == 0
+    engine.store.sites.served("busy.example")
+    assert engine.store.sites.pause("busy.example") == 0
 
 
 def test_while_the_disk_is_nearly_full_nothing_starts_and_nothing_fails(engine: Engine) -> None:
     engine.free_bytes = 10
     job_id = engine.submit_download()
     engine.run_all("download")
-    job = engine.store.job(job_id)
+    job = engine.store.jobs.get(job_id)
     assert (job.state, job.attempt, engine.attempts) == (JobState.QUEUED, 0, [])
-    assert engine.store.timeline(job_id)[-1]["why"] == "storage_full"
+    assert engine.store.jobs.timeline(job_id)[-1]["why"] == "storage_full"
     engine.free_bytes = 10**12
     make_due(engine)
     engine.run_all("download")
-    assert engine.store.job(job_id).state is JobState.SUCCEEDED
+    assert engine.store.jobs.get(job_id).state is JobState.SUCCEEDED
 
 
 def test_a_disk_that_runs_full_puts_the_job_off(engine: Engine) -> None:
@@ -105,7 +105,7 @@ def test_a_disk_that_runs_full_puts_the_job_off(engine: Engine) -> None:
 
     engine.work = work
     engine.runner.run_next("download")
-    job = engine.store.job(job_id)
+    job = engine.store.jobs.get(job_id)
     assert (job.state, job.attempt, job.wait_reason) == (JobState.QUEUED, 1, WaitReason.RETRY)
     assert engine.files() == []
 
@@ -115,6 +115,6 @@ def test_a_cancel_reaches_a_job_that_was_put_off(engine: Engine) -> None:
     job_id = engine.submit_download()
     engine.run_all("download")
     engine.dispatcher.cancel(job_id, "ann")
-    assert engine.store.job(job_id).state is JobState.CANCELLED
+    assert engine.store.jobs.get(job_id).state is JobState.CANCELLED
     engine.free_bytes = 10**12
     assert eventually(lambda: engine.run_all("download") == 0)

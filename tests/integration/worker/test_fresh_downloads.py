@@ -30,7 +30,7 @@ def downloaded(engine: Engine) -> str:
 
 
 def deduplicated(engine: Engine, job_id: str) -> bool:
-    result = engine.store.job(job_id).result
+    result = engine.store.jobs.get(job_id).result
     assert result is not None
     return bool(result["deduplicated"])
 
@@ -38,9 +38,9 @@ def deduplicated(engine: Engine, job_id: str) -> bool:
 def let_pass(engine: Engine, job_id: str, seconds: float) -> None:
     """The job has ended so much earlier; its file was used just now."""
     name = f"clipmill:job:{job_id}"
-    record = json.loads(engine.store.redis.hget(name, "record"))
+    record = json.loads(engine.store.connection.redis.hget(name, "record"))
     record["finished_at"] -= seconds
-    engine.store.redis.hset(name, "record", json.dumps(record))
+    engine.store.connection.redis.hset(name, "record", json.dumps(record))
 
 
 def clip(start: float = 0.0) -> JobRequest:
@@ -48,7 +48,7 @@ def clip(start: float = 0.0) -> JobRequest:
 
 
 def source_of_clip(engine: Engine) -> str | None:
-    return engine.store.job(engine.dispatcher.submit(clip(), "ann").id).depends_on
+    return engine.store.jobs.get(engine.dispatcher.submit(clip(), "ann").id).depends_on
 
 
 def test_within_a_day_a_download_answers_others_and_after_it_none(engine: Engine) -> None:
@@ -95,7 +95,7 @@ def test_the_clips_of_a_batch_share_one_download_however_short_the_time(impatien
     downloaded(impatient)
     requests = [clip(start) for start in range(4)]
     batch = impatient.dispatcher.submit_batch(requests, "ann")
-    jobs = [impatient.store.job(job_id) for job_id in impatient.store.batch_job_ids(batch)]
+    jobs = [impatient.store.jobs.get(job_id) for job_id in impatient.store.batches.job_ids(batch)]
     assert len({job.depends_on for job in jobs}) == 1
     impatient.run_all("download")
     assert len(impatient.attempts) == 2

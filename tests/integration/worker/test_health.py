@@ -42,7 +42,7 @@ def look(folder: Path, redis_url: str) -> subprocess.CompletedProcess[str]:
 def test_a_worker_that_reports_from_this_host_is_healthy(
     valkey: ValkeyServer, store: Store, tmp_path: Path
 ) -> None:
-    store.report_worker(replace(REPORT, seen_at=time.time()))
+    store.workers.report(replace(REPORT, seen_at=time.time()))
     seen = look(tmp_path, valkey.url)
     assert (seen.returncode, seen.stderr) == (0, "")
 
@@ -51,15 +51,15 @@ def test_a_worker_that_reports_from_this_host_is_healthy(
 def test_a_worker_whose_clock_is_wrong_is_there_all_the_same(
     store: Store, wrong_by_seconds: int
 ) -> None:
-    store.report_worker(replace(REPORT, seen_at=time.time() + wrong_by_seconds))
-    present, silent = store.roll_call()
+    store.workers.report(replace(REPORT, seen_at=time.time() + wrong_by_seconds))
+    present, silent = store.workers.roll_call()
     assert ([report.id for report in present], silent) == ([REPORT.id], [])
 
 
 def test_a_worker_of_another_host_does_not_make_this_one_healthy(
     valkey: ValkeyServer, store: Store, tmp_path: Path
 ) -> None:
-    store.report_worker(replace(REPORT, host="elsewhere", seen_at=time.time()))
+    store.workers.report(replace(REPORT, host="elsewhere", seen_at=time.time()))
     seen = look(tmp_path, valkey.url)
     assert seen.returncode == 1
     assert "no worker on" in seen.stderr
@@ -68,8 +68,8 @@ def test_a_worker_of_another_host_does_not_make_this_one_healthy(
 def test_a_worker_that_said_good_bye_is_not_healthy(
     valkey: ValkeyServer, store: Store, tmp_path: Path
 ) -> None:
-    store.report_worker(replace(REPORT, seen_at=time.time()))
-    store.forget_worker(REPORT.id)
+    store.workers.report(replace(REPORT, seen_at=time.time()))
+    store.workers.forget(REPORT.id)
     assert look(tmp_path, valkey.url).returncode == 1
 
 

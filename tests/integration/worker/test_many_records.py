@@ -40,7 +40,7 @@ def crowded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ValkeyServer]:
             jobs = [
                 make_job(id=new_id(), batch_id=batch_id, owner=owner) for _ in range(QUEUED // 20)
             ]
-            store.add_batch(batch_id, owner, time.time(), jobs)
+            store.batches.add(batch_id, owner, time.time(), jobs)
         later = time.time() + 1000
         for _ in range(DELAYED // 500):
             batch_id = new_id()
@@ -50,7 +50,7 @@ def crowded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ValkeyServer]:
                 )
                 for _ in range(500)
             ]
-            store.add_batch(batch_id, "ann", time.time(), jobs)
+            store.batches.add(batch_id, "ann", time.time(), jobs)
         yield server
 
 
@@ -88,7 +88,7 @@ def cost_of(server: ValkeyServer, work: Callable[[], object]) -> tuple[int, int]
 def test_a_page_costs_no_more_than_a_page(
     crowded: ValkeyServer, engine: Engine, query: JobQuery
 ) -> None:
-    commands, _ = cost_of(crowded, lambda: engine.store.list_snapshots(query, None))
+    commands, _ = cost_of(crowded, lambda: engine.store.queries.page(query, None))
     assert commands < MOST_COMMANDS
 
 
@@ -119,10 +119,10 @@ def test_the_first_due_of_ten_thousand_comes_first(crowded: ValkeyServer, engine
         first = [item.decode() for item in client.zrange("clipmill:delayed", 0, 2)]
         for due, job_id in enumerate(reversed(first), start=1):
             client.zadd("clipmill:delayed", {job_id: due})
-    assert engine.store.due_retries() == list(reversed(first))
+    assert engine.store.leases.due_retries() == list(reversed(first))
     commands, _ = cost_of(crowded, engine.housekeeper.keep_house)
     assert commands < MOST_COMMANDS
-    assert engine.store.due_retries() == []
+    assert engine.store.leases.due_retries() == []
 
 
 @contextmanager
@@ -147,7 +147,7 @@ def lonely(tmp_path: Path) -> Iterator[ValkeyServer]:
     with ValkeyServer(tmp_path / "v") as server:
         batch_id, new_id = IdMaker()(), IdMaker()
         jobs = [make_job(id=new_id(), batch_id=batch_id) for _ in range(60)]
-        Store.at(server.url).add_batch(batch_id, "ann", time.time(), jobs)
+        Store.at(server.url).batches.add(batch_id, "ann", time.time(), jobs)
         yield server
 
 

@@ -23,10 +23,10 @@ SECONDS = 20.0
 
 def run_now(engine: Engine, job_id: str) -> Job:
     """Run the job without its back-off; how it stands then."""
-    engine.store.redis.zadd("clipmill:delayed", {job_id: 0}, xx=True)
+    engine.store.connection.redis.zadd("clipmill:delayed", {job_id: 0}, xx=True)
     engine.housekeeper.round()
-    engine.runner.run_next(engine.store.job(job_id).kind)
-    return engine.store.job(job_id)
+    engine.runner.run_next(engine.store.jobs.get(job_id).kind)
+    return engine.store.jobs.get(job_id)
 
 
 def takes_too_much(reserved: list[int], engine: Engine) -> Callable[[Attempt], None]:
@@ -71,10 +71,10 @@ def test_a_job_of_two_attempts_has_all_there_is_in_its_second(engine: Engine) ->
     reserved: list[int] = []
     engine.work = takes_too_much(reserved, engine)
     job_id = engine.submit()
-    lease = engine.store.take("extract")
+    lease = engine.store.leases.take("extract")
     assert lease is not None
     # (as if a worker had been lost in the first)
-    engine.store.release(lease, lease.job.started(1.0).requeued(2.0))
+    engine.store.jobs.release(lease, lease.job.started(1.0).requeued(2.0))
     for _ in range(2):
         run_now(engine, job_id)
     assert reserved == [MIB, BUDGET]
@@ -104,7 +104,7 @@ def test_a_client_who_tries_again_begins_with_the_estimate(engine: Engine) -> No
 def test_a_result_tells_what_was_expected_and_what_was_used(engine: Engine) -> None:
     job_id = engine.submit_download()
     engine.runner.run_next("download")
-    result = engine.store.job(job_id).result
+    result = engine.store.jobs.get(job_id).result
     assert result is not None
     assert result["peak_memory_bytes"] == 2 * MIB
     assert result["estimated_memory_bytes"] == MIB
@@ -116,7 +116,7 @@ def test_an_answer_from_storage_used_nothing(engine: Engine) -> None:
     engine.runner.run_next("download")
     again = engine.submit_download()
     engine.runner.run_next("download")
-    result = engine.store.job(again).result
+    result = engine.store.jobs.get(again).result
     assert result is not None
     assert result["deduplicated"] is True
     assert (result["peak_memory_bytes"], result["estimated_memory_bytes"]) == (0, 0)
@@ -138,12 +138,12 @@ def test_an_attempt_that_needs_more_waits_for_it_with_nothing_in_its_hands(
     job_id = engine.submit()
     with engine.budget.reserve(200 * MIB, wait=Wait(0)):
         thread = in_thread(lambda: engine.runner.run_next("extract"))
-        assert eventually(lambda: engine.store.job(job_id).wait_reason is WaitReason.MEMORY)
-        assert engine.store.job(job_id).state is JobState.RUNNING
+        assert eventually(lambda: engine.store.jobs.get(job_id).wait_reason is WaitReason.MEMORY)
+        assert engine.store.jobs.get(job_id).state is JobState.RUNNING
         assert engine.budget.reserved_bytes == 200 * MIB
         engine.heartbeat.round()
     thread.join(20)
-    job = engine.store.job(job_id)
+    job = engine.store.jobs.get(job_id)
     assert (job.state, job.attempt, seen) == (JobState.SUCCEEDED, 1, [400 * MIB])
     assert engine.budget.reserved_bytes == 0
 
@@ -152,7 +152,7 @@ def test_what_can_never_fit_ends_when_that_is_known(engine: Engine) -> None:
     engine.work = growing(ResourceNeed(600 * MIB), lambda attempt: None)
     job_id = engine.submit()
     engine.runner.run_next("extract")
-    job = engine.store.job(job_id)
+    job = engine.store.jobs.get(job_id)
     assert (job.state, job.error and job.error.code) == (JobState.FAILED, "exceeds_memory_budget")
     assert engine.budget.reserved_bytes == 0
 
@@ -164,7 +164,7 @@ def test_who_waits_for_more_hears_that_it_is_to_end(engine: Engine, end: str) ->
     job_id = engine.submit()
     with engine.budget.reserve(200 * MIB, wait=Wait(0)):
         thread = in_thread(lambda: engine.runner.run_next("extract"))
-        assert eventually(lambda: engine.store.job(job_id).wait_reason is WaitReason.MEMORY)
+        assert eventually(lambda: engine.store.jobs.get(job_id).wait_reason is WaitReason.MEMORY)
         if end == "cancelled":
             engine.dispatcher.cancel(job_id, "ann")
             engine.heartbeat.round()
@@ -173,7 +173,7 @@ def test_who_waits_for_more_hears_that_it_is_to_end(engine: Engine, end: str) ->
         thread.join(5)
         assert not thread.is_alive()
         assert engine.budget.reserved_bytes == 200 * MIB
-    job = engine.store.job(job_id)
+    job = engine.store.jobs.get(job_id)
     if end == "cancelled":
         assert job.state is JobState.CANCELLED
     else:
@@ -194,7 +194,7 @@ def test_two_that_grow_at_once_both_come_to_their_end(engine: Engine) -> None:
     threads = [in_thread(lambda: engine.runner.run_next("download")) for _ in jobs]
     for thread in threads:
         thread.join(SECONDS)
-    assert {engine.store.job(job).state for job in jobs} == {JobState.SUCCEEDED}
+    assert {engine.store.jobs.get(job).state for job in jobs} == {JobState.SUCCEEDED}
 
 
 def test_other_failures_change_nothing_of_what_is_reserved(engine: Engine) -> None:
@@ -205,4 +205,4 @@ def test_other_failures_change_nothing_of_what_is_reserved(engine: Engine) -> No
     engine.work = fail
     job_id = engine.submit()
     engine.runner.run_next("extract")
-    assert engine.store.job(job_id).memory_floor_bytes == 0
+    assert engine.store.jobs.get(job_id).memory_floor_bytes == 0

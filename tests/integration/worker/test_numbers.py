@@ -32,7 +32,7 @@ def test_what_an_attempt_took_is_counted_whether_it_succeeds_fails_or_is_tried_a
     engine.work = work
     engine.submit()
     engine.runner.run_next("extract")
-    found = engine.store.counters()
+    found = engine.store.counters.read()
     assert (found[PEAK], found[WAIT]) == (1, 1)
     assert found.get("job_retries_total{code=network_error,kind=extract}", 0) == (
         1 if isinstance(error, NetworkError) else 0
@@ -42,30 +42,30 @@ def test_what_an_attempt_took_is_counted_whether_it_succeeds_fails_or_is_tried_a
 def test_an_attempt_that_lost_its_lease_is_counted_by_nobody(engine: Engine) -> None:
     def work(attempt: Attempt) -> None:
         run_a_tool(attempt)
-        engine.store.redis.hset(key("job", attempt.job.id), "token", "another")
+        engine.store.connection.redis.hset(key("job", attempt.job.id), "token", "another")
 
     engine.work = work
     job_id = engine.submit()
     engine.runner.run_next("extract")
-    assert PEAK not in engine.store.counters()
-    engine.store.redis.hset(key("job", job_id), "lease_until", 0)  # as when it expires
+    assert PEAK not in engine.store.counters.read()
+    engine.store.connection.redis.hset(key("job", job_id), "lease_until", 0)  # as when it expires
 
 
 def test_a_lost_worker_is_counted_as_a_recovery_and_as_a_retry(engine: Engine) -> None:
     engine.submit()
-    lease = engine.store.take("extract")
+    lease = engine.store.leases.take("extract")
     assert lease is not None
-    engine.store.hold(lease, lease.job.started(1.0), 0.0)
+    engine.store.jobs.hold(lease, lease.job.started(1.0), 0.0)
     engine.housekeeper.round()
-    found = engine.store.counters()
+    found = engine.store.counters.read()
     assert found["recovered_jobs_total{reason=lease}"] == 1
     assert found["job_retries_total{code=worker_lost,kind=extract}"] == 1
-    assert engine.store.gauges().housekeeper_age_seconds < 10
+    assert engine.store.counters.gauges().housekeeper_age_seconds < 10
 
 
 def test_a_site_that_throttles_is_told_until_it_answers(engine: Engine) -> None:
     engine.submit()
-    lease = engine.store.take("extract")
+    lease = engine.store.leases.take("extract")
     assert lease is not None
     preconditions = Preconditions(engine.store, engine.disk)
     preconditions.failed(lease.job, NetworkError("no"))
@@ -75,16 +75,16 @@ def test_a_site_that_throttles_is_told_until_it_answers(engine: Engine) -> None:
     preconditions.succeeded(lease.job)
     assert preconditions.throttled_sites == ()
     failed = lease.job.started(1.0).failed(2.0, Failure("x", URL))
-    engine.store.release(lease, failed)
+    engine.store.jobs.release(lease, failed)
 
 
 def test_adding_nothing_makes_no_number(engine: Engine) -> None:
     store: Store = engine.store
-    store.count({})
-    assert store.counters() == {}
+    store.counters.add({})
+    assert store.counters.read() == {}
 
 
 def test_a_number_that_the_catalogue_lacks_is_not_kept(engine: Engine) -> None:
     with pytest.raises(ValueError, match="surprises_total"):
-        engine.store.count({"stray_files_total": 1, "surprises_total{kind=clip}": 1})
-    assert engine.store.counters() == {}
+        engine.store.counters.add({"stray_files_total": 1, "surprises_total{kind=clip}": 1})
+    assert engine.store.counters.read() == {}

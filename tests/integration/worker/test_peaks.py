@@ -108,7 +108,7 @@ def test_only_an_attempt_that_was_stopped_for_its_weight_teaches_that_it_needs_m
         peaks = Peaks(engine.store, fresh_seconds=0)
         toolbox = Toolbox(engine.settings, engine.store, engine.storage, lambda: 1, peaks=peaks)
         engine.submit(said)
-        lease = engine.store.take("extract")
+        lease = engine.store.leases.take("extract")
         assert lease is not None
         usual = toolbox.need_of(lease.job)
         scant = replace(usual, memory_bytes=usual.model_bytes // 2 + GUARD_BYTES, model_bytes=MIB)
@@ -157,33 +157,33 @@ def test_peaks_noted_at_the_same_moment_are_all_counted(store: Store) -> None:
 
 def test_no_more_shapes_are_kept_than_fit(store: Store) -> None:
     for number in range(SHAPES_KEPT + 20):
-        store.note_peak(f"shape {number}", 2.0)
+        store.peaks.note(f"shape {number}", 2.0)
 
-    found = store.peak_factors()
+    found = store.peaks.factors()
     assert len(found) == SHAPES_KEPT
     assert f"shape {SHAPES_KEPT + 19}" in found
 
 
 def test_what_nobody_has_run_for_days_is_forgotten(store: Store) -> None:
-    now = int(store.now())
-    store.note_peak("new", 2.0)
-    store.redis.hset(PEAKS, "old", f"3.0 0 {now - KEPT_SECONDS - 1}")
-    store.redis.hset(PEAKS, "recent", f"3.0 0 {now - KEPT_SECONDS + 60}")
-    assert store.peak_factors() == {"new": 2.0, "recent": 3.0}
+    now = int(store.server.now())
+    store.peaks.note("new", 2.0)
+    store.connection.redis.hset(PEAKS, "old", f"3.0 0 {now - KEPT_SECONDS - 1}")
+    store.connection.redis.hset(PEAKS, "recent", f"3.0 0 {now - KEPT_SECONDS + 60}")
+    assert store.peaks.factors() == {"new": 2.0, "recent": 3.0}
 
-    assert store.note_peak("old", 1.5) == 1.5
-    assert store.note_peak("recent", 1.5) == 3.0
-    assert store.peak_factors() == {"new": 2.0, "recent": 3.0, "old": 1.5}
+    assert store.peaks.note("old", 1.5) == 1.5
+    assert store.peaks.note("recent", 1.5) == 3.0
+    assert store.peaks.factors() == {"new": 2.0, "recent": 3.0, "old": 1.5}
 
 
 def test_what_is_forgotten_makes_room_before_anything_else_does(store: Store) -> None:
-    old = int(store.now()) - KEPT_SECONDS - 1
+    old = int(store.server.now()) - KEPT_SECONDS - 1
     for number in range(SHAPES_KEPT - 10):
-        store.redis.hset(PEAKS, f"old {number}", f"3.0 0 {old}")
+        store.connection.redis.hset(PEAKS, f"old {number}", f"3.0 0 {old}")
     new = [f"new {number}" for number in range(30)]
     for name in new:
-        store.note_peak(name, 2.0)
-    assert store.peak_factors() == dict.fromkeys(new, 2.0)
+        store.peaks.note(name, 2.0)
+    assert store.peaks.factors() == dict.fromkeys(new, 2.0)
 
 
 def test_what_was_learned_beside_one_table_says_nothing_beside_another(store: Store) -> None:

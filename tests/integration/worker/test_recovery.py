@@ -22,14 +22,14 @@ from worker.upkeep.housekeeper import UNNEEDED_SECONDS
 
 def start(engine: Engine, kind: str = "extract") -> Lease:
     """A job in the hands of a worker that will never be heard of again."""
-    lease = engine.store.take(kind)
+    lease = engine.store.leases.take(kind)
     assert lease is not None
-    return engine.store.hold(lease, lease.job.started(time.time()), 30)
+    return engine.store.jobs.hold(lease, lease.job.started(time.time()), 30)
 
 
 def let_expire(engine: Engine, job_id: str) -> None:
-    engine.store.redis.zadd("clipmill:leases", {job_id: 0})
-    engine.store.redis.hset(f"clipmill:job:{job_id}", "lease_until", 0)
+    engine.store.connection.redis.zadd("clipmill:leases", {job_id: 0})
+    engine.store.connection.redis.hset(f"clipmill:job:{job_id}", "lease_until", 0)
 
 
 def messages(engine: Engine, kind: str = "extract") -> int:
@@ -50,10 +50,10 @@ def test_a_job_whose_worker_is_lost_is_queued_again_and_announced(
     clear_messages(valkey)
     let_expire(engine, job_id)
     engine.housekeeper.round()
-    job = engine.store.job(job_id)
+    job = engine.store.jobs.get(job_id)
     assert (job.state, job.attempt) == (JobState.QUEUED, 1)
     assert messages(engine) == 1
-    assert engine.store.counters()["recovered_jobs_total{reason=lease}"] == 1
+    assert engine.store.counters.read()["recovered_jobs_total{reason=lease}"] == 1
 
 
 def test_a_job_that_loses_its_worker_each_time_fails(engine: Engine) -> None:
@@ -62,7 +62,7 @@ def test_a_job_that_loses_its_worker_each_time_fails(engine: Engine) -> None:
         start(engine)
         let_expire(engine, job_id)
         engine.housekeeper.round()
-    job = engine.store.job(job_id)
+    job = engine.store.jobs.get(job_id)
     assert (job.state, job.attempt) == (JobState.FAILED, 3)
     assert job.error is not None
     assert job.error.code == "worker_lost"
@@ -70,21 +70,24 @@ def test_a_job_that_loses_its_worker_each_time_fails(engine: Engine) -> None:
 
 def test_a_job_taken_but_not_begun_loses_no_attempt(engine: Engine) -> None:
     job_id = engine.submit()
-    engine.store.take("extract")
+    engine.store.leases.take("extract")
     let_expire(engine, job_id)
     engine.housekeeper.round()
-    assert engine.store.job(job_id).attempt == 0
+    assert engine.store.jobs.get(job_id).attempt == 0
     assert engine.runner.run_next("extract")
 
 
 def unneeded_for(engine: Engine, job_id: str, seconds: float) -> None:
-    since = engine.store.now() - seconds
-    assert engine.store.redis.zadd("clipmill:unneeded", {job_id: since}, xx=True, ch=True) == 1
+    since = engine.store.server.now() - seconds
+    assert (
+        engine.store.connection.redis.zadd("clipmill:unneeded", {job_id: since}, xx=True, ch=True)
+        == 1
+    )
 
 
 def submit_clip(engine: Engine) -> Job:
     spec = ClipSpec(Source(url=URL), 0.0, 1.0)
-    return engine.store.job(engine.dispatcher.submit(JobRequest(spec), "ann").id)
+    return engine.store.jobs.get(engine.dispatcher.submit(JobRequest(spec), "ann").id)
 
 
 @pytest.mark.parametrize("runs", [False, True])
@@ -94,25 +97,25 @@ def test_a_download_whose_last_clip_was_cancelled_by_one_who_died_then_is_stoppe
     clip = submit_clip(engine)
     download = str(clip.depends_on)
     lease = start(engine, "download") if runs else None
-    engine.store.replace(clip, clip.cancelled(time.time()), 1)  # and no word to the download
+    engine.store.jobs.replace(clip, clip.cancelled(time.time()), 1)  # and no word to the download
     unneeded_for(engine, download, UNNEEDED_SECONDS - 5)
     engine.housekeeper.round()
-    assert not engine.store.cancel_requested(download)
-    assert not engine.store.job(download).state.final
+    assert not engine.store.jobs.cancel_requested(download)
+    assert not engine.store.jobs.get(download).state.final
     unneeded_for(engine, download, UNNEEDED_SECONDS + 1)
     engine.housekeeper.round()
     if lease is not None:
-        assert engine.store.renew([lease]) == ["cancel"]
-        engine.store.release(lease, lease.job.cancelled(time.time()))
-    assert engine.store.job(download).state is JobState.CANCELLED
-    assert engine.store.unneeded_downloads(0) == []
+        assert engine.store.leases.renew([lease]) == ["cancel"]
+        engine.store.jobs.release(lease, lease.job.cancelled(time.time()))
+    assert engine.store.jobs.get(download).state is JobState.CANCELLED
+    assert engine.store.dependents.unneeded_downloads(0) == []
 
 
 def test_downloads_of_a_batch_that_never_was_recorded_are_stopped(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     requests = [JobRequest(ClipSpec(Source(url=f"{URL}/{n}"), 0.0, 1.0)) for n in range(4)]
-    leader, asked = engine.store.leader, []
+    leader, asked = engine.store.equal_work.leader, []
 
     def leader_until_it_is_gone(flight: str) -> Job | None:
         asked.append(flight)
@@ -120,28 +123,30 @@ def test_downloads_of_a_batch_that_never_was_recorded_are_stopped(
             raise StoreUnavailable("the store went away in the middle of the plan")
         return leader(flight)
 
-    monkeypatch.setattr(engine.dispatcher._planner._store, "leader", leader_until_it_is_gone)
+    monkeypatch.setattr(
+        engine.dispatcher._planner._store.equal_work, "leader", leader_until_it_is_gone
+    )
     with pytest.raises(StoreUnavailable):
         engine.dispatcher.submit_batch(requests, "ann")
-    left = engine.store.unneeded_downloads(0)
+    left = engine.store.dependents.unneeded_downloads(0)
     assert len(left) == len(requests) - 1
     for job_id in left:
         unneeded_for(engine, job_id, UNNEEDED_SECONDS + 1)
     engine.housekeeper.round()
-    assert {engine.store.job(job_id).state for job_id in left} == {JobState.CANCELLED}
-    assert engine.store.queued_total() == 0
+    assert {engine.store.jobs.get(job_id).state for job_id in left} == {JobState.CANCELLED}
+    assert engine.store.counters.queued_total() == 0
 
 
 def test_a_download_that_a_clip_needs_or_a_client_retries_is_not_stopped(engine: Engine) -> None:
     download = str(submit_clip(engine).depends_on)
-    assert engine.store.unneeded_downloads(0) == []
+    assert engine.store.dependents.unneeded_downloads(0) == []
     lease = start(engine, "download")
     failed = lease.job.failed(time.time(), Failure("unavailable", "gone"))
-    engine.store.release(lease, failed)
+    engine.store.jobs.release(lease, failed)
     engine.dependents.settle(failed)
     engine.dispatcher.retry(download, "ann")
-    assert engine.store.unneeded_downloads(0) == []
-    assert engine.store.job(download).state is JobState.QUEUED
+    assert engine.store.dependents.unneeded_downloads(0) == []
+    assert engine.store.jobs.get(download).state is JobState.QUEUED
 
 
 def test_a_cancel_outlives_the_worker_that_should_have_heard_it(engine: Engine) -> None:
@@ -150,15 +155,15 @@ def test_a_cancel_outlives_the_worker_that_should_have_heard_it(engine: Engine) 
     engine.dispatcher.cancel(job_id, "ann")
     let_expire(engine, job_id)
     engine.housekeeper.round()
-    assert engine.store.job(job_id).state is JobState.CANCELLED
+    assert engine.store.jobs.get(job_id).state is JobState.CANCELLED
 
 
 def test_a_due_retry_becomes_ready(engine: Engine) -> None:
     job_id = engine.submit()
     lease = start(engine)
-    engine.store.release(lease, lease.job.requeued(time.time(), not_before=time.time() - 1))
+    engine.store.jobs.release(lease, lease.job.requeued(time.time(), not_before=time.time() - 1))
     engine.housekeeper.round()
-    job = engine.store.job(job_id)
+    job = engine.store.jobs.get(job_id)
     assert (job.wait_reason, job.not_before) == (None, None)
     assert engine.runner.run_next("extract")
 
@@ -169,15 +174,15 @@ def test_a_housekeeper_that_hung_leaves_alone_what_another_has_promoted_since(
 ) -> None:
     job_id = engine.submit()
     lease = start(engine)
-    engine.store.release(lease, lease.job.requeued(time.time(), not_before=time.time() - 1))
+    engine.store.jobs.release(lease, lease.job.requeued(time.time(), not_before=time.time() - 1))
     engine.housekeeper.round()
-    lease = start(engine) if claimed else engine.store.take("extract")
+    lease = start(engine) if claimed else engine.store.leases.take("extract")
     # What the one that hung, for longer than its lock lasts, had read before.
-    monkeypatch.setattr(engine.store, "due_retries", lambda: [job_id])
+    monkeypatch.setattr(engine.store.leases, "due_retries", lambda: [job_id])
     engine.housekeeper.round()
     assert lease is not None
-    assert engine.store.renew([lease]) == ["held"]
-    assert engine.store.ready_count("extract") == 0
+    assert engine.store.leases.renew([lease]) == ["held"]
+    assert engine.store.leases.ready_count("extract") == 0
 
 
 def test_ten_housekeepers_at_once_queue_a_job_once(engine: Engine) -> None:
@@ -186,8 +191,8 @@ def test_ten_housekeepers_at_once_queue_a_job_once(engine: Engine) -> None:
         start(engine)
         let_expire(engine, job_id)
     at_once(lambda _: engine.housekeeper.round(), 10)
-    assert {engine.store.job(job_id).attempt for job_id in jobs} == {1}
-    assert engine.store.counters()["recovered_jobs_total{reason=lease}"] == 20
+    assert {engine.store.jobs.get(job_id).attempt for job_id in jobs} == {1}
+    assert engine.store.counters.read()["recovered_jobs_total{reason=lease}"] == 20
     assert engine.run_all() == 20
     assert Counter(engine.attempts) == Counter(jobs)
 
@@ -208,12 +213,12 @@ def test_a_hundred_lost_messages_are_sent_again(engine: Engine, valkey: ValkeySe
 def test_clips_whose_downloads_end_nobody_carried_over_go_on(engine: Engine) -> None:
     job_id = engine.submit_download()
     follower = engine.submit_download()
-    assert engine.store.job(follower).wait_reason is WaitReason.DEPENDENCY
+    assert engine.store.jobs.get(follower).wait_reason is WaitReason.DEPENDENCY
     lease = start(engine, "download")
-    engine.store.release(lease, lease.job.cancelled(time.time()))
-    assert engine.store.job(job_id).state is JobState.CANCELLED
+    engine.store.jobs.release(lease, lease.job.cancelled(time.time()))
+    assert engine.store.jobs.get(job_id).state is JobState.CANCELLED
     engine.housekeeper.round()
-    assert engine.store.job(follower).wait_reason is None
+    assert engine.store.jobs.get(follower).wait_reason is None
     assert engine.run_all("download") == 1
 
 
@@ -222,13 +227,13 @@ def test_one_job_that_cannot_be_helped_does_not_keep_others_from_it(engine: Engi
     for job_id in (bad, good):
         start(engine)
         let_expire(engine, job_id)
-    record = engine.store.redis.hget(f"clipmill:job:{bad}", "record")
-    engine.store.redis.hset(f"clipmill:job:{bad}", "record", b"{}")
+    record = engine.store.connection.redis.hget(f"clipmill:job:{bad}", "record")
+    engine.store.connection.redis.hset(f"clipmill:job:{bad}", "record", b"{}")
     engine.housekeeper.round()
-    assert engine.store.job(good).state is JobState.QUEUED
-    engine.store.redis.hset(f"clipmill:job:{bad}", "record", record)
+    assert engine.store.jobs.get(good).state is JobState.QUEUED
+    engine.store.connection.redis.hset(f"clipmill:job:{bad}", "record", record)
     engine.housekeeper.round()
-    assert engine.store.job(bad).state is JobState.QUEUED
+    assert engine.store.jobs.get(bad).state is JobState.QUEUED
     assert json.loads(record)["id"] == bad
 
 
@@ -239,7 +244,7 @@ def test_after_an_outage_the_living_renew_before_anyone_is_declared_lost(
     job_id = engine.submit()
     start(engine)
     let_expire(engine, job_id)
-    lock, rounds = engine.store.lock, []
+    lock, rounds = engine.store.server.lock, []
 
     def away_at_first(*arguments: object) -> bool:
         rounds.append(1)
@@ -247,11 +252,11 @@ def test_after_an_outage_the_living_renew_before_anyone_is_declared_lost(
             raise StoreUnavailable("gone")
         return lock(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(engine.store, "lock", away_at_first)
+    monkeypatch.setattr(engine.store.server, "lock", away_at_first)
     engine.housekeeper.start()
     try:
         assert eventually(lambda: len(rounds) > 5)
-        assert engine.store.job(job_id).state is JobState.RUNNING
+        assert engine.store.jobs.get(job_id).state is JobState.RUNNING
     finally:
         engine.housekeeper.stop()
 
@@ -264,28 +269,28 @@ def test_a_full_store_does_not_keep_lost_jobs_from_their_end(
     for _ in range(3):
         start(engine)
         let_expire(engine, job_id)
-        if engine.store.job(job_id).attempt < 3:
+        if engine.store.jobs.get(job_id).attempt < 3:
             engine.housekeeper.keep_house()
     with valkey.client() as client:
         client.config_set("maxmemory", "1mb")
-        assert engine.store.lock("housekeeper", "me", 5)
-        assert not engine.store.lock("housekeeper", "another", 5)
+        assert engine.store.server.lock("housekeeper", "me", 5)
+        assert not engine.store.server.lock("housekeeper", "another", 5)
         engine.housekeeper.keep_house()
-        engine.store.count({"stray_files_total": 2, "stream_bytes_total": 0.5})
+        engine.store.counters.add({"stray_files_total": 2, "stream_bytes_total": 0.5})
         client.config_set("maxmemory", "0")
-    assert engine.store.job(job_id).state is JobState.FAILED
-    assert engine.store.counters()["stray_files_total"] == 2
+    assert engine.store.jobs.get(job_id).state is JobState.FAILED
+    assert engine.store.counters.read()["stray_files_total"] == 2
 
 
 def test_a_housekeeper_that_goes_leaves_the_house_to_the_next_at_once(engine: Engine) -> None:
     engine.housekeeper.period_seconds = 0.02
     engine.housekeeper.start()
     try:
-        assert eventually(lambda: engine.store.redis.exists("clipmill:lock:housekeeper"))
-        assert not engine.store.lock("housekeeper", "next", 5)
+        assert eventually(lambda: engine.store.connection.redis.exists("clipmill:lock:housekeeper"))
+        assert not engine.store.server.lock("housekeeper", "next", 5)
     finally:
         engine.housekeeper.stop()
-    assert eventually(lambda: engine.store.lock("housekeeper", "next", 5), 1)
+    assert eventually(lambda: engine.store.server.lock("housekeeper", "next", 5), 1)
 
 
 def test_an_unforeseen_fault_does_not_end_the_housekeeper(
@@ -299,7 +304,7 @@ def test_an_unforeseen_fault_does_not_end_the_housekeeper(
         raise RuntimeError("unforeseen")
 
     with monkeypatch.context() as patch:
-        patch.setattr(engine.store, "due_retries", fail)
+        patch.setattr(engine.store.leases, "due_retries", fail)
         engine.housekeeper.start()
         try:
             assert eventually(lambda: len(faults) > 2)

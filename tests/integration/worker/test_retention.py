@@ -24,18 +24,20 @@ def download(engine: Engine, name: str, size_bytes: int = 100) -> tuple[str, str
     engine.work = lambda attempt: attempt.produce(b"x" * size_bytes)
     job_id = engine.submit_download(f"{URL}/{name}")
     engine.run_all("download")
-    result = engine.store.job(job_id).result
+    result = engine.store.jobs.get(job_id).result
     assert result is not None
     return job_id, result["artifacts"][0]["id"]
 
 
 def used_ago(engine: Engine, artifact_id: str, seconds: float) -> None:
-    engine.store.redis.zadd("clipmill:artifacts", {artifact_id: engine.store.now() - seconds})
+    engine.store.connection.redis.zadd(
+        "clipmill:artifacts", {artifact_id: engine.store.server.now() - seconds}
+    )
 
 
 def is_there(engine: Engine, artifact_id: str) -> bool:
     try:
-        return engine.storage.has(engine.store.artifact(artifact_id).storage_key)
+        return engine.storage.has(engine.store.artifacts.get(artifact_id).storage_key)
     except ArtifactExpired:
         return False
 
@@ -83,7 +85,9 @@ def test_the_time_of_a_result_begins_when_it_is_there(
         slow, _ = download(engine, "slow")
         again = engine.submit(f"{URL}/again")
     engine.dispatcher.cancel(again, "ann")
-    engine.store.redis.zadd("clipmill:final", {again: engine.store.now() - 5 * 3600})
+    engine.store.connection.redis.zadd(
+        "clipmill:final", {again: engine.store.server.now() - 5 * 3600}
+    )
     engine.dispatcher.retry(again, "ann")
     an_hour(engine).forget()
     assert engine.run_all() == 1
@@ -101,16 +105,16 @@ def test_sources_that_are_still_in_use_keep_nobody_behind_them_from_being_forgot
         engine.dispatcher.submit(JobRequest(ClipSpec(Source(job_id=source), 0.0, 1.0)), "ann")
     behind, _ = download(engine, "behind")
     old = {job_id: number for number, job_id in enumerate([*sources, behind])}
-    engine.store.redis.zadd("clipmill:final", old)
+    engine.store.connection.redis.zadd("clipmill:final", old)
     an_hour(engine).forget()
     assert not known(engine, behind)
     assert all(known(engine, source) for source in sources)
-    assert engine.store.final_before(engine.store.now(), limit=1000) == sources
+    assert engine.store.queries.final_before(engine.store.server.now(), limit=1000) == sources
 
 
 def known(engine: Engine, job_id: str) -> bool:
     try:
-        engine.store.job(job_id)
+        engine.store.jobs.get(job_id)
     except NotFound:
         return False
     return True
@@ -124,18 +128,18 @@ def test_what_nobody_used_for_long_goes_and_says_so(engine: Engine) -> None:
     engine.retention.expire()
     assert is_there(engine, young)
     with pytest.raises(ArtifactExpired):
-        engine.store.artifact(old)
+        engine.store.artifacts.get(old)
     assert len(engine.files()) == 1
-    assert engine.store.artifact_bytes() == 100
-    assert engine.store.job(old_job).state is JobState.SUCCEEDED
+    assert engine.store.artifacts.total_bytes() == 100
+    assert engine.store.jobs.get(old_job).state is JobState.SUCCEEDED
     engine.dispatcher.delete(old_job, "ann")
-    assert engine.store.artifact_bytes() == 100
+    assert engine.store.artifacts.total_bytes() == 100
 
 
 def test_a_use_prolongs_its_time(engine: Engine) -> None:
     _, artifact = download(engine, "one")
     used_ago(engine, artifact, 8 * DAY)
-    engine.store.artifact_used(artifact)
+    engine.store.artifacts.used(artifact)
     engine.retention.expire()
     assert is_there(engine, artifact)
 
@@ -152,7 +156,7 @@ def test_over_the_limit_the_longest_unused_go_first(engine: Engine) -> None:
         True,
         True,
     ]
-    assert engine.store.artifact_bytes() == 300
+    assert engine.store.artifacts.total_bytes() == 300
 
 
 def test_what_was_used_just_now_stays_however_little_room_there_is(engine: Engine) -> None:
@@ -184,12 +188,12 @@ def test_work_whose_result_was_given_up_is_done_anew(engine: Engine) -> None:
     assert second != first
     assert engine.attempts == [first, second]
     assert is_there(engine, fresh)
-    assert engine.store.job(second).depends_on is None
+    assert engine.store.jobs.get(second).depends_on is None
 
 
 def test_files_that_no_record_tells_of_go_after_their_grace(engine: Engine) -> None:
     _, artifact = download(engine, "known")
-    known = engine.storage.path(engine.store.artifact(artifact).storage_key)
+    known = engine.storage.path(engine.store.artifacts.get(artifact).storage_key)
     strays = []
     for name in (f"{new_id()}.mp4", f"{new_id()}.part"):
         stray = engine.storage.root / name[24:26] / name
@@ -206,7 +210,7 @@ def test_files_that_no_record_tells_of_go_after_their_grace(engine: Engine) -> N
     assert not any(stray.exists() for stray in strays)
     assert known.exists()
     assert foreign.exists()
-    assert engine.store.counters()["stray_files_total"] == 2
+    assert engine.store.counters.read()["stray_files_total"] == 2
 
 
 def test_a_housekeeper_that_died_between_record_and_file_leaves_it_to_the_sweep(

@@ -39,18 +39,18 @@ def too_deep(attempt: Attempt) -> None:
 
 def take_over(engine: Engine, job_id: str) -> None:
     """What happens when the lease ran out: the housekeeper queues the job again."""
-    engine.store.redis.zadd("clipmill:leases", {job_id: 0})
-    engine.store.redis.hset(f"clipmill:job:{job_id}", "lease_until", 0)
+    engine.store.connection.redis.zadd("clipmill:leases", {job_id: 0})
+    engine.store.connection.redis.hset(f"clipmill:job:{job_id}", "lease_until", 0)
     engine.housekeeper.round()
 
 
 def test_a_job_runs_once_and_delivers_its_file(engine: Engine) -> None:
     job_id = engine.submit_download()
     assert engine.runner.run_next("download")
-    job = engine.store.job(job_id)
+    job = engine.store.jobs.get(job_id)
     assert (job.state, job.attempt) == (JobState.SUCCEEDED, 1)
     assert job.result is not None
-    artifact = engine.store.artifact(job.result["artifacts"][0]["id"])
+    artifact = engine.store.artifacts.get(job.result["artifacts"][0]["id"])
     assert engine.files() == [engine.storage.path(artifact.storage_key)]
     assert not engine.runner.run_next("download")
 
@@ -72,7 +72,7 @@ def test_whatever_a_job_raises_is_its_own_end(engine: Engine, error: BaseExcepti
     job_id = engine.submit()
     engine.work = raising(error)
     assert engine.runner.run_next("extract")
-    job = engine.store.job(job_id)
+    job = engine.store.jobs.get(job_id)
     assert (job.state, job.error and job.error.code) == (JobState.FAILED, "internal_error")
     assert job.error is not None
     assert "secret" not in f"{job.error}"
@@ -83,14 +83,14 @@ def test_a_job_that_calls_itself_without_end_fails(engine: Engine) -> None:
     job_id = engine.submit()
     engine.work = too_deep
     engine.runner.run_next("extract")
-    assert engine.store.job(job_id).state is JobState.FAILED
+    assert engine.store.jobs.get(job_id).state is JobState.FAILED
 
 
 def test_what_can_be_tried_again_waits_and_keeps_count(engine: Engine) -> None:
     job_id = engine.submit()
     engine.work = raising(NetworkError("reset"))
     engine.runner.run_next("extract")
-    job = engine.store.job(job_id)
+    job = engine.store.jobs.get(job_id)
     assert (job.state, job.attempt, job.wait_reason) == (JobState.QUEUED, 1, WaitReason.RETRY)
     assert job.not_before is not None
     assert job.not_before > time.time()
@@ -100,10 +100,10 @@ def test_after_its_last_attempt_a_job_fails_with_the_reason(engine: Engine) -> N
     job_id = engine.submit()
     engine.work = raising(StorageFull("full"))
     for _ in range(3):
-        engine.store.redis.zadd("clipmill:delayed", {job_id: 0}, xx=True)
+        engine.store.connection.redis.zadd("clipmill:delayed", {job_id: 0}, xx=True)
         engine.housekeeper.round()
         engine.runner.run_next("extract")
-    job = engine.store.job(job_id)
+    job = engine.store.jobs.get(job_id)
     assert (job.state, job.attempt) == (JobState.FAILED, 3)
     assert job.error is not None
     assert (job.error.code, job.error.retryable) == ("storage_full", True)
@@ -113,15 +113,15 @@ def test_what_trying_cannot_mend_is_not_tried_again(engine: Engine) -> None:
     job_id = engine.submit()
     engine.work = raising(Unavailable("gone"))
     engine.runner.run_next("extract")
-    assert engine.store.job(job_id).attempt == 1
-    assert engine.store.job(job_id).state is JobState.FAILED
+    assert engine.store.jobs.get(job_id).attempt == 1
+    assert engine.store.jobs.get(job_id).state is JobState.FAILED
 
 
 def test_a_job_that_can_never_fit_fails_before_it_starts(engine: Engine) -> None:
     job_id = engine.submit()
     engine.need_bytes = 600 * MIB
     engine.runner.run_next("extract")
-    job = engine.store.job(job_id)
+    job = engine.store.jobs.get(job_id)
     assert (job.state, job.attempt, engine.attempts) == (JobState.FAILED, 0, [])
     assert job.error is not None
     assert job.error.code == "exceeds_memory_budget"
@@ -138,14 +138,14 @@ def test_a_job_that_waits_for_memory_says_so_and_runs_when_there_is_some(engine:
     threads = [in_thread(lambda: engine.runner.run_next("extract")) for _ in jobs]
 
     def waiting() -> list[str]:
-        return [job for job in jobs if engine.store.job(job).wait_reason is WaitReason.MEMORY]
+        return [job for job in jobs if engine.store.jobs.get(job).wait_reason is WaitReason.MEMORY]
 
     assert eventually(waiting)
     assert engine.budget.reserved_bytes == 400 * MIB
     go_on.set()
     for thread in threads:
         thread.join(20)
-    assert {engine.store.job(job).state for job in jobs} == {JobState.SUCCEEDED}
+    assert {engine.store.jobs.get(job).state for job in jobs} == {JobState.SUCCEEDED}
     assert engine.budget.reserved_bytes == 0
 
 
@@ -158,12 +158,12 @@ def test_whoever_lost_the_lease_removes_what_it_made_and_changes_nothing(engine:
 
     engine.work = work
     engine.runner.run_next("download")
-    job = engine.store.job(job_id)
+    job = engine.store.jobs.get(job_id)
     assert (job.state, job.attempt, job.result) == (JobState.QUEUED, 1, None)
     assert engine.files() == []
     engine.work = lambda attempt: None
     engine.runner.run_next("download")
-    assert engine.store.job(job_id).attempt == 2
+    assert engine.store.jobs.get(job_id).attempt == 2
     assert len(engine.files()) == 1
 
 
@@ -180,7 +180,7 @@ def test_a_lease_lost_between_the_file_and_the_record_leaves_no_file(
 
     monkeypatch.setattr(engine.storage, "put", put_and_lose)
     engine.runner.run_next("download")
-    assert engine.store.job(job_id).state is JobState.QUEUED
+    assert engine.store.jobs.get(job_id).state is JobState.QUEUED
     assert engine.files() == []
 
 
@@ -197,7 +197,7 @@ def test_a_worker_that_dies_while_it_publishes_leaves_one_file_in_the_end(
         raise Death
 
     with monkeypatch.context() as patch:
-        patch.setattr(engine.store, "release", die)
+        patch.setattr(engine.store.jobs, "release", die)
         if where == "in the middle of the file":
             patch.setattr(Path, "replace", lambda path, target: die(path.rename(target)))
         # Nobody tidies up after a kill -9.
@@ -208,7 +208,7 @@ def test_a_worker_that_dies_while_it_publishes_leaves_one_file_in_the_end(
     take_over(engine, job_id)
     assert engine.files() == []
     engine.runner.run_next("download")
-    job = engine.store.job(job_id)
+    job = engine.store.jobs.get(job_id)
     assert (job.state, job.attempt, len(engine.files())) == (JobState.SUCCEEDED, 2, 1)
 
 
@@ -223,7 +223,7 @@ def test_a_cancel_ends_the_run_and_its_files(engine: Engine) -> None:
 
     engine.work = work
     engine.runner.run_next("download")
-    assert engine.store.job(job_id).state is JobState.CANCELLED
+    assert engine.store.jobs.get(job_id).state is JobState.CANCELLED
     assert engine.files() == []
 
 
@@ -247,7 +247,7 @@ def test_a_cancel_that_meets_the_finish_gives_one_end_and_files_that_agree(
         canceller.join(20)
         runner.join(20)
         engine.run_all("download")  # a job taken and cancelled meanwhile
-        job = engine.store.job(job_id)
+        job = engine.store.jobs.get(job_id)
         ends.add(job.state)
         assert job.state is (JobState.SUCCEEDED if refused.is_set() else JobState.CANCELLED)
         if job.state is JobState.SUCCEEDED:
@@ -265,7 +265,7 @@ def test_a_drain_gives_the_job_back_with_its_attempt(engine: Engine) -> None:
 
     engine.work = work
     engine.runner.run_next("extract")
-    job = engine.store.job(job_id)
+    job = engine.store.jobs.get(job_id)
     assert (job.state, job.attempt, job.started_at) == (JobState.QUEUED, 0, None)
 
 
@@ -294,7 +294,7 @@ def test_an_outage_of_the_store_at_the_last_write_loses_no_result(
 
         engine.storage.put = put_then_outage  # type: ignore[method-assign]
         engine.runner.run_next("download")
-        job = engine.store.job(job_id)
+        job = engine.store.jobs.get(job_id)
         assert (job.state, job.attempt, len(engine.files())) == (JobState.SUCCEEDED, 1, 1)
         with own_valkey.client() as client:
             Records(client).check(engine.store)
@@ -304,7 +304,7 @@ def test_an_outage_of_the_store_at_the_last_write_loses_no_result(
 def test_a_result_whose_answer_was_lost_keeps_its_file(engine: Engine, hurry: bool) -> None:
     """The write came through, the word of it did not: whoever deletes now loses a result."""
     job_id = engine.submit_download()
-    run, lost = engine.store.run, []
+    run, lost = engine.store.connection.run, []
 
     def answer_lost(script: str, *arguments: Any, **named: Any) -> Any:
         answer = run(script, *arguments, **named)
@@ -315,13 +315,13 @@ def test_a_result_whose_answer_was_lost_keeps_its_file(engine: Engine, hurry: bo
             raise StoreUnavailable("the connection was reset")
         return answer
 
-    engine.store.run = answer_lost  # type: ignore[method-assign]
+    engine.store.connection.run = answer_lost  # type: ignore[method-assign]
     if hurry:
         with pytest.raises(StoreUnavailable):
             engine.runner.run_next("download")
     else:
         engine.runner.run_next("download")
-    assert engine.store.job(job_id).state is JobState.SUCCEEDED
+    assert engine.store.jobs.get(job_id).state is JobState.SUCCEEDED
     assert len(engine.files()) == 1
     assert lost == ["change"]
 
@@ -333,7 +333,7 @@ def test_a_clip_whose_source_is_gone_fails_before_it_starts(engine: Engine) -> N
     engine.need_of = gone  # type: ignore[method-assign]
     job_id = engine.submit()
     engine.runner.run_next("extract")
-    job = engine.store.job(job_id)
+    job = engine.store.jobs.get(job_id)
     assert (job.state, job.error and job.error.code) == (JobState.FAILED, "source_failed")
 
 
@@ -343,8 +343,8 @@ def test_the_lease_is_renewed_long_before_it_ends(engine: Engine) -> None:
 
     def work(attempt: Attempt) -> None:
         engine.heartbeat.round()
-        ends = engine.store.redis.zscore("clipmill:leases", attempt.job.id)
-        left.append(ends - engine.store.now())
+        ends = engine.store.connection.redis.zscore("clipmill:leases", attempt.job.id)
+        left.append(ends - engine.store.server.now())
 
     engine.work = work
     engine.runner.run_next("extract")

@@ -43,7 +43,7 @@ def test_a_source_that_is_lost_each_time_is_fetched_a_bounded_number_of_times(
 ) -> None:
     clip = submit_clip(losing)
     run_everything(losing)
-    job = losing.store.job(clip)
+    job = losing.store.jobs.get(clip)
     assert (job.state, job.attempt) == (JobState.FAILED, 3)
     assert job.error is not None
     assert (job.error.code, job.error.retryable) == ("source_failed", False)
@@ -55,15 +55,15 @@ def test_who_finds_the_source_lost_waits_for_a_download_that_a_worker_is_told_of
 ) -> None:
     clip = submit_clip(losing)
     losing.run_all("download")
-    first, waiting = losing.store.job(clip).depends_on, losing.broker.waiting("download")
+    first, waiting = losing.store.jobs.get(clip).depends_on, losing.broker.waiting("download")
     assert losing.runner.run_next("clip")
-    job = losing.store.job(clip)
+    job = losing.store.jobs.get(clip)
     assert (job.state, job.wait_reason) == (JobState.QUEUED, WaitReason.DEPENDENCY)
     assert job.depends_on not in {None, first}
     assert losing.broker.waiting("download") == waiting + 1
     assert first is not None
-    assert not losing.store.has_dependents(first)
-    assert losing.store.timeline(clip)[-1]["why"] == "source_failed"
+    assert not losing.store.dependents.any_of(first)
+    assert losing.store.jobs.timeline(clip)[-1]["why"] == "source_failed"
 
 
 def test_clips_that_find_the_same_source_lost_wait_for_the_same_download(losing: Engine) -> None:
@@ -71,7 +71,7 @@ def test_clips_that_find_the_same_source_lost_wait_for_the_same_download(losing:
     losing.run_all("download")
     for _ in clips:
         assert losing.runner.run_next("clip")
-    assert len({losing.store.job(clip).depends_on for clip in clips}) == 1
+    assert len({losing.store.jobs.get(clip).depends_on for clip in clips}) == 1
     losing.run_all("download")
     assert len(losing.attempts) == 2
 
@@ -81,8 +81,8 @@ def test_a_clip_of_a_named_job_is_not_sent_to_its_url(losing: Engine) -> None:
     losing.run_all("download")
     clip = submit_clip(losing, source=Source(job_id=download))
     run_everything(losing)
-    job = losing.store.job(clip)
+    job = losing.store.jobs.get(clip)
     assert (job.state, job.attempt, job.depends_on) == (JobState.FAILED, 0, download)
-    kept = losing.store.job(download).result
+    kept = losing.store.jobs.get(download).result
     assert kept is not None
-    losing.store.artifact(kept["artifacts"][0]["id"])
+    losing.store.artifacts.get(kept["artifacts"][0]["id"])

@@ -15,10 +15,10 @@ from tests.support.engine import Attempt, Engine
 
 def try_again(engine: Engine, job_id: str, kind: str = "download") -> Job:
     """The job after what it waits for has come."""
-    engine.store.redis.zadd("clipmill:delayed", {job_id: 0}, xx=True)
+    engine.store.connection.redis.zadd("clipmill:delayed", {job_id: 0}, xx=True)
     engine.housekeeper.round()
     engine.run_all(kind)
-    return engine.store.job(job_id)
+    return engine.store.jobs.get(job_id)
 
 
 def asked_again(engine: Engine) -> str:
@@ -29,12 +29,12 @@ def asked_again(engine: Engine) -> str:
 
 
 def assert_waits(engine: Engine, job_id: str, attempt: int = 0) -> None:
-    job = engine.store.job(job_id)
+    job = engine.store.jobs.get(job_id)
     assert (job.state, job.attempt) == (JobState.QUEUED, attempt)
     assert job.wait_reason is WaitReason.RETRY
     assert job.not_before is not None
-    assert engine.store.now() < job.not_before < engine.store.now() + 60
-    assert engine.store.timeline(job_id)[-1]["why"] == "storage_full"
+    assert engine.store.server.now() < job.not_before < engine.store.server.now() + 60
+    assert engine.store.jobs.timeline(job_id)[-1]["why"] == "storage_full"
 
 
 def assert_answered(engine: Engine, job_id: str) -> None:
@@ -112,6 +112,6 @@ def test_a_file_that_was_altered_answers_no_job(engine: Engine, content: bytes) 
     (altered,) = engine.files()
     altered.write_bytes(content)
     engine.run_all("download")
-    job = engine.store.job(job_id)
+    job = engine.store.jobs.get(job_id)
     assert job.result is not None
     assert job.result["deduplicated"] is False

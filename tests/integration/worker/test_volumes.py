@@ -36,10 +36,10 @@ def engine(valkey: ValkeyServer, tmp_path: Path, volume: Volume) -> Iterator[Eng
 
 
 def try_again(engine: Engine, job_id: str) -> Job:
-    engine.store.redis.zadd("clipmill:delayed", {job_id: 0}, xx=True)
+    engine.store.connection.redis.zadd("clipmill:delayed", {job_id: 0}, xx=True)
     engine.housekeeper.round()
     engine.run_all("download")
-    return engine.store.job(job_id)
+    return engine.store.jobs.get(job_id)
 
 
 def files_in(volume: Volume) -> list[Path]:
@@ -53,7 +53,7 @@ def test_a_result_that_does_not_fit_waits_and_is_stored_when_there_is_room(
     engine.work = lambda attempt: attempt.produce(b"x" * 100_000)
     job_id = engine.submit_download()
     engine.run_all("download")
-    job = engine.store.job(job_id)
+    job = engine.store.jobs.get(job_id)
     assert (job.state, job.attempt) == (JobState.QUEUED, 1)
     assert files_in(volume) == []
     assert list(engine.work_folder.path.iterdir()) == []
@@ -85,7 +85,7 @@ def test_a_disk_that_turns_read_only_holds_jobs_up_and_readiness_says_so(
         assert client.get("/readyz").status_code == 503
         job_id = engine.submit_download()
         engine.run_all("download")
-        job = engine.store.job(job_id)
+        job = engine.store.jobs.get(job_id)
         assert (job.state, job.attempt) == (JobState.QUEUED, 1)
         volume.set_read_only(False)
         assert try_again(engine, job_id).state is JobState.SUCCEEDED
@@ -122,7 +122,7 @@ def test_a_part_of_a_result_on_a_disk_that_closed_goes_when_it_is_open_again(
     with monkeypatch.context() as patch:
         patch.setattr(storage, "_move", move_and_close)
         engine.run_all("download")
-    assert engine.store.timeline(job_id)[-1]["why"] == "storage_full"
+    assert engine.store.jobs.timeline(job_id)[-1]["why"] == "storage_full"
     assert [path.suffix for path in files_in(volume)] == [".part"]
     volume.set_read_only(False)
     assert eventually(lambda: files_in(volume) == [])
@@ -143,9 +143,9 @@ def test_a_folder_that_is_gone_holds_jobs_up_until_it_is_back(
         assert reason == "artifacts cannot be stored: No such file or directory"
         job_id = engine.submit_download()
         engine.run_all("download")
-        job = engine.store.job(job_id)
+        job = engine.store.jobs.get(job_id)
         assert (job.state, job.attempt) == (JobState.QUEUED, 1)
-        assert engine.store.timeline(job_id)[-1]["why"] == "storage_full"
+        assert engine.store.jobs.timeline(job_id)[-1]["why"] == "storage_full"
         assert not root.exists()
         root.mkdir()
         assert try_again(engine, job_id).state is JobState.SUCCEEDED
@@ -171,9 +171,9 @@ def test_a_work_disk_that_loses_what_was_written_makes_no_result(
         engine.work = work
         job_id = engine.submit_download()
         engine.run_all("download")
-        job = engine.store.job(job_id)
+        job = engine.store.jobs.get(job_id)
         assert (job.state, job.attempt) == (JobState.QUEUED, 1)
-        assert engine.store.timeline(job_id)[-1]["why"] == "storage_full"
+        assert engine.store.jobs.timeline(job_id)[-1]["why"] == "storage_full"
         assert [path for path in engine.storage.root.rglob("*") if path.is_file()] == []
         engine.work = lambda attempt: attempt.produce()
         assert try_again(engine, job_id).state is JobState.SUCCEEDED
@@ -191,7 +191,7 @@ def test_a_work_disk_that_cannot_be_written_costs_no_attempt(
         for _ in range(4):
             job = try_again(engine, job_id)
             assert (job.state, job.attempt) == (JobState.QUEUED, 0)
-            assert engine.store.timeline(job_id)[-1]["why"] == "storage_full"
+            assert engine.store.jobs.timeline(job_id)[-1]["why"] == "storage_full"
         work_disk.set_read_only(False)
         assert try_again(engine, job_id).state is JobState.SUCCEEDED
 
@@ -216,7 +216,7 @@ def test_a_work_disk_without_an_inode_holds_jobs_up(valkey: ValkeyServer, tmp_pa
             (work_disk.path / "one too many").touch()
         job_id = engine.submit_download()
         engine.run_all("download")
-        assert engine.store.timeline(job_id)[-1]["why"] == "storage_full"
+        assert engine.store.jobs.timeline(job_id)[-1]["why"] == "storage_full"
         for taken in work_disk.path.glob("taken*"):
             taken.unlink()
         assert try_again(engine, job_id).state is JobState.SUCCEEDED
@@ -235,7 +235,7 @@ def test_a_disk_that_fails_in_the_middle_of_a_move_leaves_no_part(
     with monkeypatch.context() as patch:
         patch.setattr("tasks.storage.os.fsync", fail)
         engine.run_all("download")
-    assert engine.store.timeline(job_id)[-1]["why"] == "storage_full"
+    assert engine.store.jobs.timeline(job_id)[-1]["why"] == "storage_full"
     assert files_in(volume) == []
     assert try_again(engine, job_id).state is JobState.SUCCEEDED
 
@@ -259,6 +259,6 @@ def test_what_this_machine_lacks_now_it_may_have_later(
     engine.work = work
     job_id = engine.submit_download()
     engine.run_all("download")
-    job = engine.store.job(job_id)
+    job = engine.store.jobs.get(job_id)
     assert (job.state, job.attempt) == (JobState.QUEUED, 1)
-    assert engine.store.timeline(job_id)[-1]["why"] == code
+    assert engine.store.jobs.timeline(job_id)[-1]["why"] == code

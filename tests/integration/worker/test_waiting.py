@@ -31,19 +31,19 @@ def there_is(engine: Engine, budget_mib: int, **told: Any) -> None:
         "memory_budget_bytes": budget_mib * MIB, "memory_reserved_bytes": 0,
         "memory_used_bytes": 0, "disk_free_bytes": 10**12, "kinds": ("extract",),
     }  # fmt: skip
-    engine.store.report_worker(WorkerReport(**values | told))
+    engine.store.workers.report(WorkerReport(**values | told))
 
 
 def make_due(engine: Engine, job_id: str) -> Job:
     """The time of a job that was put off comes."""
-    engine.store.redis.zadd("clipmill:delayed", {job_id: 0}, xx=True)
+    engine.store.connection.redis.zadd("clipmill:delayed", {job_id: 0}, xx=True)
     engine.housekeeper.round()
-    return engine.store.job(job_id)
+    return engine.store.jobs.get(job_id)
 
 
 def story(engine: Engine, job_id: str) -> list[str]:
     """What happened to a job."""
-    return [line["event"] for line in engine.store.timeline(job_id)]
+    return [line["event"] for line in engine.store.jobs.timeline(job_id)]
 
 
 @contextmanager
@@ -94,12 +94,12 @@ def test_small_jobs_that_stream_for_longer_than_the_patience_hold_a_large_one_up
     with workers_of(engine, places=4):
         assert eventually(lambda: len(engine.attempts) >= 4)
         large.append(engine.submit(priority=9))
-        assert eventually(lambda: engine.store.job(large[0]).wait_reason is WaitReason.MEMORY)
+        assert eventually(lambda: engine.store.jobs.get(large[0]).wait_reason is WaitReason.MEMORY)
         before = len(engine.attempts)
         assert eventually(lambda: large[0] in engine.attempts, SECONDS)
         # (so many may pass; two more may have begun while we looked)
         assert engine.attempts.index(large[0]) - before <= OVERTAKES + 2
-        assert eventually(lambda: engine.store.job(large[0]).state is JobState.SUCCEEDED)
+        assert eventually(lambda: engine.store.jobs.get(large[0]).state is JobState.SUCCEEDED)
     assert story(engine, large[0])[:3] == ["queued", "waiting", "running"]
 
 
@@ -133,7 +133,7 @@ def test_of_two_workers_that_each_seem_to_have_room_for_it_one_begins_the_large_
             # (at most so often sent away, and eight small jobs may begin each time)
             passed = len(engine.attempts + second.attempts) - begun
             assert passed <= OVERTAKES + 8 * MOST_OVERTAKES
-            assert eventually(lambda: engine.store.job(large[0]).state is JobState.SUCCEEDED)
+            assert eventually(lambda: engine.store.jobs.get(large[0]).state is JobState.SUCCEEDED)
     assert story(engine, large[0]).count("ready") <= MOST_OVERTAKES
 
 
@@ -144,11 +144,11 @@ def test_a_job_that_waits_long_goes_back_when_another_worker_has_room(engine: En
     engine.need_bytes = 300 * MIB
     with engine.budget.reserve(300 * MIB, wait=Wait(0)):
         engine.runner.run_next("extract")
-    job = engine.store.job(job_id)
+    job = engine.store.jobs.get(job_id)
     assert (job.state, job.attempt, job.wait_reason) == (JobState.QUEUED, 0, None)
     assert job.times_bypassed == 1
     assert engine.runner.run_next("extract")
-    assert engine.store.job(job_id).state is JobState.SUCCEEDED
+    assert engine.store.jobs.get(job_id).state is JobState.SUCCEEDED
 
 
 @pytest.mark.usefixtures("impatient")
@@ -171,10 +171,10 @@ def test_it_keeps_its_place_when_no_other_could_begin_it(
         thread = in_thread(lambda: engine.runner.run_next("extract"))
         thread.join(1)
         assert thread.is_alive()
-        assert engine.store.job(job_id).wait_reason is WaitReason.MEMORY
+        assert engine.store.jobs.get(job_id).wait_reason is WaitReason.MEMORY
         engine.heartbeat.round()
     thread.join(SECONDS)
-    assert engine.store.job(job_id).state is JobState.SUCCEEDED
+    assert engine.store.jobs.get(job_id).state is JobState.SUCCEEDED
     assert story(engine, job_id)[:3] == ["queued", "waiting", "running"]
 
 
@@ -194,7 +194,7 @@ def test_a_cancel_and_a_drain_end_a_wait_that_lasts(engine: Engine, end: str) ->
             engine.heartbeat.stop_all(ProcessEnd.SHUTDOWN)
         thread.join(5)
         assert not thread.is_alive()
-    job = engine.store.job(job_id)
+    job = engine.store.jobs.get(job_id)
     state = JobState.CANCELLED if end == "cancelled" else JobState.QUEUED
     assert (job.state, job.attempt, engine.attempts) == (state, 0, [])
 
@@ -208,10 +208,10 @@ def test_a_site_that_was_closed_during_the_wait_is_not_asked(
     engine.need_bytes = 300 * MIB
     with engine.budget.reserve(300 * MIB, wait=Wait(0)):
         thread = in_thread(lambda: engine.runner.run_next("extract"))
-        assert eventually(lambda: engine.store.job(job_id).wait_reason is WaitReason.MEMORY)
-        engine.store.site_refused("media.example")
+        assert eventually(lambda: engine.store.jobs.get(job_id).wait_reason is WaitReason.MEMORY)
+        engine.store.sites.refused("media.example")
     thread.join(SECONDS)
-    job = engine.store.job(job_id)
+    job = engine.store.jobs.get(job_id)
     assert (job.wait_reason, job.attempt, engine.attempts) == (WaitReason.RETRY, 0, [])
 
 
@@ -227,7 +227,7 @@ def test_a_job_that_only_a_larger_worker_can_hold_waits_for_it(engine: Engine) -
     assert story(engine, job_id) == ["queued", "waiting"]
     engine.budget.total_bytes = 1024 * MIB  # as the larger one has
     engine.runner.run_next("extract")
-    assert engine.store.job(job_id).state is JobState.SUCCEEDED
+    assert engine.store.jobs.get(job_id).state is JobState.SUCCEEDED
 
 
 @pytest.mark.parametrize("told", [None, {"memory_budget_bytes": 512 * MIB}, {"kinds": ("clip",)}])
@@ -238,7 +238,7 @@ def test_it_fails_when_nobody_has_more(engine: Engine, told: dict[str, Any] | No
     engine.need_bytes = 600 * MIB
     job_id = engine.submit()
     engine.runner.run_next("extract")
-    job = engine.store.job(job_id)
+    job = engine.store.jobs.get(job_id)
     assert job.state is JobState.FAILED
     assert job.error is not None
     assert job.error.code == "exceeds_memory_budget"
@@ -252,10 +252,10 @@ def test_an_attempt_that_turns_out_to_need_a_larger_worker_goes_back_and_begins_
     engine.work = lambda attempt: attempt.exchange(ResourceNeed(600 * MIB), SECONDS)
     job_id = engine.submit()
     engine.runner.run_next("extract")
-    job = engine.store.job(job_id)
+    job = engine.store.jobs.get(job_id)
     assert (job.state, job.attempt, job.memory_floor_bytes) == (JobState.QUEUED, 0, 600 * MIB)
     engine.runner.run_next("extract")
-    job = engine.store.job(job_id)
+    job = engine.store.jobs.get(job_id)
     assert (job.wait_reason, len(engine.attempts)) == (WaitReason.MEMORY, 1)
 
 
@@ -269,13 +269,13 @@ def test_who_waited_for_more_too_long_goes_back_with_its_attempt_and_asks_for_it
     job_id = engine.submit()
     with engine.budget.reserve(200 * MIB, wait=Wait(0)):
         engine.runner.run_next("extract")
-        job = engine.store.job(job_id)
+        job = engine.store.jobs.get(job_id)
         assert (job.state, job.attempt) == (JobState.QUEUED, 0)
         assert (job.memory_floor_bytes, job.wait_reason) == (400 * MIB, None)
         engine.runner.run_next("extract")
         assert len(engine.attempts) == 1  # it did not begin what it cannot end
     engine.runner.run_next("extract")
-    assert engine.store.job(job_id).state is JobState.SUCCEEDED
+    assert engine.store.jobs.get(job_id).state is JobState.SUCCEEDED
 
 
 def test_who_waits_for_more_goes_back_when_its_time_is_over(engine: Engine) -> None:
@@ -284,5 +284,5 @@ def test_who_waits_for_more_goes_back_when_its_time_is_over(engine: Engine) -> N
     job_id = engine.submit()
     with engine.budget.reserve(200 * MIB, wait=Wait(0)):
         engine.runner.run_next("extract")
-    job = engine.store.job(job_id)
+    job = engine.store.jobs.get(job_id)
     assert (job.state, job.attempt, job.memory_floor_bytes) == (JobState.QUEUED, 0, 400 * MIB)

@@ -19,37 +19,37 @@ NOW = time.time()
 def add_batch(store: Store, size: int = 3, owner: str = "ann") -> tuple[str, list[Job]]:
     batch_id = new_id()
     jobs = [make_job(batch_id=batch_id, owner=owner) for _ in range(size)]
-    assert store.add_batch(batch_id, owner, NOW, jobs) == ["ready"] * size
+    assert store.batches.add(batch_id, owner, NOW, jobs) == ["ready"] * size
     return batch_id, jobs
 
 
 def finish(store: Store, end: JobState) -> None:
-    lease = store.take("extract")
+    lease = store.leases.take("extract")
     assert lease is not None
-    lease = store.hold(lease, lease.job.started(time.time()), 30)
+    lease = store.jobs.hold(lease, lease.job.started(time.time()), 30)
     job = lease.job.progressed(1 / 3)
     ends = {
         JobState.SUCCEEDED: lambda: job.succeeded(time.time(), {}),
         JobState.FAILED: lambda: job.failed(time.time(), Failure("x", "y")),
         JobState.CANCELLED: lambda: job.cancelled(time.time()),
     }
-    store.release(lease, ends[end]())
+    store.jobs.release(lease, ends[end]())
 
 
 def test_a_batch_keeps_the_order_in_which_it_was_submitted(store: Store) -> None:
     batch_id, jobs = add_batch(store, 100)
-    assert store.batch_job_ids(batch_id) == [job.id for job in jobs]
-    assert [item.id for item in store.batch_snapshots(batch_id)] == [job.id for job in jobs]
-    assert store.batch(batch_id).state == "running"
+    assert store.batches.job_ids(batch_id) == [job.id for job in jobs]
+    assert [item.id for item in store.batches.snapshots(batch_id)] == [job.id for job in jobs]
+    assert store.batches.get(batch_id).state == "running"
 
 
 def test_a_batch_whose_begin_is_sent_again_after_a_lost_answer_is_begun_once(store: Store) -> None:
     batch_id, _ = add_batch(store)
     finish(store, JobState.SUCCEEDED)
-    before = store.batch(batch_id)
-    again = store.run("open_batch", [f"clipmill:batch:{batch_id}"], "{}", 3, 0, new_id())
+    before = store.batches.get(batch_id)
+    again = store.connection.run("open_batch", [f"clipmill:batch:{batch_id}"], "{}", 3, 0, new_id())
     assert again == b"ok"  # though it would find neither room nor its source by now
-    assert store.batch(batch_id) == before
+    assert store.batches.get(batch_id) == before
 
 
 S, F, C = JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED
@@ -68,19 +68,19 @@ def test_a_batch_ends_as_its_jobs_do(store: Store, ends: tuple[JobState, ...], s
     batch_id, _ = add_batch(store)
     for end in ends[:-1]:
         finish(store, end)
-        assert store.batch(batch_id).state == "running"
-        assert store.batch(batch_id).finished_at is None
+        assert store.batches.get(batch_id).state == "running"
+        assert store.batches.get(batch_id).finished_at is None
     finish(store, ends[-1])
-    batch = store.batch(batch_id)
+    batch = store.batches.get(batch_id)
     assert (batch.state, batch.final) == (state, True)
-    assert batch.finished_at == pytest.approx(store.now(), abs=5)
+    assert batch.finished_at == pytest.approx(store.server.now(), abs=5)
 
 
 def test_a_batch_that_succeeded_is_exactly_done(store: Store) -> None:
     batch_id, _ = add_batch(store, 7)
     for _ in range(7):
         finish(store, JobState.SUCCEEDED)
-    assert store.batch(batch_id).progress == 1.0
+    assert store.batches.get(batch_id).progress == 1.0
 
 
 def test_a_batch_is_open_again_when_one_of_its_jobs_is_retried(
@@ -88,31 +88,33 @@ def test_a_batch_is_open_again_when_one_of_its_jobs_is_retried(
 ) -> None:
     batch_id, jobs = add_batch(store, 1)
     finish(store, JobState.FAILED)
-    job, revision = store.job_and_revision(jobs[0].id)
-    store.replace(job, job.retried(time.time()), revision)
-    assert store.batch(batch_id).state == "running"
-    assert store.batch(batch_id).finished_at is None
+    job, revision = store.jobs.get_with_revision(jobs[0].id)
+    store.jobs.replace(job, job.retried(time.time()), revision)
+    assert store.batches.get(batch_id).state == "running"
+    assert store.batches.get(batch_id).finished_at is None
     with valkey.client() as client:
         Records(client).check(store)
 
 
 def test_another_owners_batch_is_not_there(store: Store) -> None:
     batch_id, _ = add_batch(store)
-    assert store.batch(batch_id, "ann").size == 3
+    assert store.batches.get(batch_id, "ann").size == 3
     for name in (batch_id, new_id(), "../x", "*", "x" * 10_000):
         with pytest.raises(NotFound):
-            store.batch(name, "bob")
+            store.batches.get(name, "bob")
 
 
 def test_equal_downloads_in_one_batch_wait_for_the_first(store: Store) -> None:
     batch_id = new_id()
     jobs = [make_download("f" * 64, batch_id=batch_id) for _ in range(3)]
-    assert store.add_batch(batch_id, "ann", NOW, jobs) == ["ready", "waiting", "waiting"]
+    assert store.batches.add(batch_id, "ann", NOW, jobs) == ["ready", "waiting", "waiting"]
     for follower in jobs[1:]:
-        found = store.job(follower.id)
+        found = store.jobs.get(follower.id)
         assert (found.depends_on, found.wait_reason) == (jobs[0].id, WaitReason.DEPENDENCY)
-        assert f'"depends_on":"{jobs[0].id}"'.encode() in store.snapshot(follower.id, None).body
-    assert store.dependents(jobs[0].id) == [job.id for job in jobs[1:]]
+        assert (
+            f'"depends_on":"{jobs[0].id}"'.encode() in store.jobs.snapshot(follower.id, None).body
+        )
+    assert store.dependents.of(jobs[0].id) == [job.id for job in jobs[1:]]
 
 
 def test_a_store_that_fills_up_takes_no_part_of_a_batch(store: Store, valkey: ValkeyServer) -> None:
@@ -124,7 +126,7 @@ def test_a_store_that_fills_up_takes_no_part_of_a_batch(store: Store, valkey: Va
         before = every_key(client)
         client.config_set("maxmemory", "1")
         with pytest.raises(StoreUnavailable):
-            store.add(make_job())
+            store.jobs.add(make_job())
         assert every_key(client) == before
         assert {name for name in before if name.startswith("clipmill:batch:")} == {
             f"clipmill:batch:{batch_id}" for batch_id in taken
@@ -136,20 +138,20 @@ def test_what_a_full_store_holds_comes_to_its_end_and_makes_room(
     store: Store, valkey: ValkeyServer
 ) -> None:
     _, jobs = add_batch(store, 3)
-    lease = store.take("extract")
+    lease = store.leases.take("extract")
     assert lease is not None
-    lease = store.hold(lease, lease.job.started(time.time()), 30)
+    lease = store.jobs.hold(lease, lease.job.started(time.time()), 30)
     with valkey.client() as client:
         client.config_set("maxmemory", "1")
         with pytest.raises(redis.OutOfMemoryError):
             client.set("x", "y")
-        assert store.renew([lease]) == ["held"]
-        lease = store.hold(lease, lease.job.progressed(0.5), 30)
-        store.release(lease, lease.job.succeeded(time.time(), {"artifacts": []}))
+        assert store.leases.renew([lease]) == ["held"]
+        lease = store.jobs.hold(lease, lease.job.progressed(0.5), 30)
+        store.jobs.release(lease, lease.job.succeeded(time.time(), {"artifacts": []}))
         finish(store, JobState.FAILED)
-        job, revision = store.job_and_revision(jobs[2].id)
-        store.replace(job, job.cancelled(time.time()), revision)
-        store.delete(jobs[0].id)
+        job, revision = store.jobs.get_with_revision(jobs[2].id)
+        store.jobs.replace(job, job.cancelled(time.time()), revision)
+        store.jobs.delete(jobs[0].id)
         Records(client).check(store)
 
 
@@ -160,7 +162,7 @@ def test_a_batch_that_the_store_forgot_the_scripts_for_is_still_whole(
     with valkey.client() as client:
         client.script_flush()
         batch_id, _ = add_batch(store, 20)
-        assert store.batch(batch_id).counts["queued"] == 20
+        assert store.batches.get(batch_id).counts["queued"] == 20
         client.script_flush()
-        store.add(make_job())
+        store.jobs.add(make_job())
         Records(client).check(store)

@@ -17,38 +17,38 @@ NUMBERS_THAT_STAY = {"clipmill:counters", "clipmill:totals"}
 
 
 def run(store: Store, kind: str = "download") -> Lease:
-    lease = store.take(kind)
+    lease = store.leases.take(kind)
     assert lease is not None
-    return store.hold(lease, lease.job.started(time.time()), 30)
+    return store.jobs.hold(lease, lease.job.started(time.time()), 30)
 
 
 def succeed(store: Store, lease: Lease, *artifacts: tuple[StoredArtifact, bool]) -> Job:
     result = {"artifacts": [{"id": item.id} for item, _ in artifacts]}
     job = lease.job.succeeded(time.time(), result)
-    store.release(lease, job, Extras(artifacts=artifacts, cache_key="clip:x"))
+    store.jobs.release(lease, job, Extras(artifacts=artifacts, cache_key="clip:x"))
     return job
 
 
 def test_of_fifty_equal_jobs_one_is_ready(valkey: ValkeyServer) -> None:
     stores = [Store.at(valkey.url) for _ in range(2)]
     jobs = [make_download(FLIGHT) for _ in range(50)]
-    places = at_once(lambda number: stores[number % 2].add(jobs[number], or_follow=True), 50)
+    places = at_once(lambda number: stores[number % 2].jobs.add(jobs[number], or_follow=True), 50)
     assert sorted(places) == ["ready"] + ["waiting"] * 49
     leader = jobs[places.index("ready")]
-    assert stores[0].leader(FLIGHT) == leader
+    assert stores[0].equal_work.leader(FLIGHT) == leader
     for job in jobs:
         if job is not leader:
-            found = stores[0].job(job.id)
+            found = stores[0].jobs.get(job.id)
             assert (found.depends_on, found.wait_reason) == (leader.id, WaitReason.DEPENDENCY)
 
 
 def test_without_leave_to_follow_nothing_is_recorded(store: Store, valkey: ValkeyServer) -> None:
     leader = make_download(FLIGHT)
-    store.add(leader)
+    store.jobs.add(leader)
     with valkey.client() as client:
         before = every_key(client)
         with pytest.raises(Follows) as caught:
-            store.add(make_download(FLIGHT))
+            store.jobs.add(make_download(FLIGHT))
         assert caught.value.leader == leader.id
         assert every_key(client) == before
 
@@ -56,151 +56,151 @@ def test_without_leave_to_follow_nothing_is_recorded(store: Store, valkey: Valke
 @pytest.mark.parametrize("end", ["failed", "cancelled"])
 def test_who_comes_after_an_end_without_result_leads(store: Store, end: str) -> None:
     leader = make_download(FLIGHT)
-    store.add(leader)
+    store.jobs.add(leader)
     now = time.time()
     after = leader.cancelled(now) if end == "cancelled" else leader.failed(now, Failure("x", "y"))
-    store.replace(leader, after, 1)
-    assert store.add(make_download(FLIGHT), or_follow=True) == "ready"
+    store.jobs.replace(leader, after, 1)
+    assert store.jobs.add(make_download(FLIGHT), or_follow=True) == "ready"
 
 
 def test_who_comes_after_the_success_is_ready_and_knows_where_the_file_is(store: Store) -> None:
     leader = make_download(FLIGHT)
-    store.add(leader)
+    store.jobs.add(leader)
     succeed(store, run(store))
     follower = make_download(FLIGHT)
-    assert store.add(follower, or_follow=True) == "ready"
-    assert store.job(follower.id).depends_on == leader.id
+    assert store.jobs.add(follower, or_follow=True) == "ready"
+    assert store.jobs.get(follower.id).depends_on == leader.id
 
 
 def test_who_changes_its_source_no_longer_holds_the_old_one(store: Store) -> None:
     first, second = make_download(), make_download()
     child = make_job(depends_on=first.id, wait_reason=WaitReason.DEPENDENCY)
     for job in (first, second, child):
-        store.add(job)
-    store.replace(child, child.depending_on(second.id, WaitReason.DEPENDENCY), 1)
-    assert store.dependents(first.id) == []
-    assert store.dependents(second.id) == [child.id]
-    store.replace(first, first.cancelled(time.time()), 1)
-    store.delete(first.id)
+        store.jobs.add(job)
+    store.jobs.replace(child, child.depending_on(second.id, WaitReason.DEPENDENCY), 1)
+    assert store.dependents.of(first.id) == []
+    assert store.dependents.of(second.id) == [child.id]
+    store.jobs.replace(first, first.cancelled(time.time()), 1)
+    store.jobs.delete(first.id)
 
 
 def test_the_end_of_a_source_is_remembered_until_it_is_settled(store: Store) -> None:
     parent = make_download()
     child = make_job(depends_on=parent.id, wait_reason=WaitReason.DEPENDENCY)
-    store.add(parent)
-    assert store.add(child) == "waiting"
-    store.replace(parent, parent.cancelled(time.time()), 1)
-    assert store.ended_jobs() == [parent.id]
-    store.dependents_released(parent.id)
-    assert store.ended_jobs() == [parent.id]  # the child still waits
-    store.replace(child, child.failed(time.time(), Failure("source_failed", "")), 1)
-    store.dependents_released(parent.id)
-    assert store.ended_jobs() == []
+    store.jobs.add(parent)
+    assert store.jobs.add(child) == "waiting"
+    store.jobs.replace(parent, parent.cancelled(time.time()), 1)
+    assert store.dependents.to_release() == [parent.id]
+    store.dependents.released(parent.id)
+    assert store.dependents.to_release() == [parent.id]  # the child still waits
+    store.jobs.replace(child, child.failed(time.time(), Failure("source_failed", "")), 1)
+    store.dependents.released(parent.id)
+    assert store.dependents.to_release() == []
 
 
 def test_who_comes_to_a_source_that_has_just_failed_is_told_of_it(store: Store) -> None:
     parent = make_download()
-    store.add(parent)
-    store.replace(parent, parent.cancelled(time.time()), 1)
+    store.jobs.add(parent)
+    store.jobs.replace(parent, parent.cancelled(time.time()), 1)
     child = make_job(depends_on=parent.id, wait_reason=WaitReason.DEPENDENCY)
-    assert store.add(child) == "waiting"
-    assert store.ended_jobs() == [parent.id]
-    job, revision = store.job_and_revision(parent.id)
-    store.replace(job, job.retried(time.time()), revision)
-    assert store.ended_jobs() == []
+    assert store.jobs.add(child) == "waiting"
+    assert store.dependents.to_release() == [parent.id]
+    job, revision = store.jobs.get_with_revision(parent.id)
+    store.jobs.replace(job, job.retried(time.time()), revision)
+    assert store.dependents.to_release() == []
 
 
 def test_deleting_the_last_job_leaves_only_numbers(store: Store, valkey: ValkeyServer) -> None:
     batch_id = new_id()
     parent = make_download(FLIGHT, batch_id=batch_id, external_id="é")
-    store.add_batch(batch_id, "ann", time.time(), [parent])
+    store.batches.add(batch_id, "ann", time.time(), [parent])
     lease = run(store)
     artifacts = [(make_artifact(lease.job), True), (make_artifact(lease.job), True)]
     child = make_job(depends_on=parent.id, wait_reason=WaitReason.DEPENDENCY)
-    store.add(child)
-    store.lock("x", "y", 0.01)
+    store.jobs.add(child)
+    store.server.lock("x", "y", 0.01)
     succeed(store, lease, *artifacts)
-    assert store.gauges().artifact_bytes == 200
+    assert store.counters.gauges().artifact_bytes == 200
     with pytest.raises(JobNotFinal):
-        store.delete(parent.id)
-    job, revision = store.job_and_revision(child.id)
-    store.replace(job, job.cancelled(time.time()), revision)
-    assert store.delete(child.id) == []
-    assert store.delete(parent.id) == [item for item, _ in artifacts]
+        store.jobs.delete(parent.id)
+    job, revision = store.jobs.get_with_revision(child.id)
+    store.jobs.replace(job, job.cancelled(time.time()), revision)
+    assert store.jobs.delete(child.id) == []
+    assert store.jobs.delete(parent.id) == [item for item, _ in artifacts]
     for look in (
-        lambda: store.job(parent.id),
-        lambda: store.batch(batch_id),
-        lambda: store.artifact(artifacts[0][0].id),
-        lambda: store.delete(parent.id),
+        lambda: store.jobs.get(parent.id),
+        lambda: store.batches.get(batch_id),
+        lambda: store.artifacts.get(artifacts[0][0].id),
+        lambda: store.jobs.delete(parent.id),
     ):
         with pytest.raises(NotFound):
             look()
-    assert store.gauges().artifact_bytes == 0
+    assert store.counters.gauges().artifact_bytes == 0
     time.sleep(0.02)
-    assert store.take("download") is None
+    assert store.leases.take("download") is None
     with valkey.client() as client:
         assert every_key(client) <= NUMBERS_THAT_STAY
 
 
 def test_a_job_that_is_not_final_is_not_deleted(store: Store) -> None:
-    store.add(make_download())
+    store.jobs.add(make_download())
     lease = run(store)
     queued = make_job()
-    store.add(queued)
+    store.jobs.add(queued)
     for job_id in (lease.job.id, queued.id):
         with pytest.raises(JobNotFinal):
-            store.delete(job_id)
+            store.jobs.delete(job_id)
 
 
 def test_a_deleted_job_leaves_its_batch_right(store: Store) -> None:
     batch_id = new_id()
     jobs = [make_job(batch_id=batch_id) for _ in range(3)]
-    store.add_batch(batch_id, "ann", time.time(), jobs)
+    store.batches.add(batch_id, "ann", time.time(), jobs)
     for job in jobs[:2]:
-        store.replace(job, job.cancelled(time.time()), 1)
+        store.jobs.replace(job, job.cancelled(time.time()), 1)
     succeed(store, run(store, "extract"))
-    assert store.batch(batch_id).state == "partial"
-    store.delete(jobs[0].id)
-    batch = store.batch(batch_id)
+    assert store.batches.get(batch_id).state == "partial"
+    store.jobs.delete(jobs[0].id)
+    batch = store.batches.get(batch_id)
     assert (batch.size, batch.counts["cancelled"], batch.progress) == (2, 1, 1.0)
 
 
 def test_a_shared_artifact_goes_with_the_last_job_that_shows_it(store: Store) -> None:
     jobs = [make_download(), make_download()]
     for job in jobs:
-        store.add(job)
+        store.jobs.add(job)
     first = run(store)
     artifact = make_artifact(first.job)
     succeed(store, first, (artifact, True))
     succeed(store, run(store), (artifact, False))
-    assert store.gauges().artifact_bytes == 100
-    assert store.delete(first.job.id) == []
-    assert store.artifact(artifact.id) == artifact
+    assert store.counters.gauges().artifact_bytes == 100
+    assert store.jobs.delete(first.job.id) == []
+    assert store.artifacts.get(artifact.id) == artifact
     other = next(job for job in jobs if job.id != first.job.id)
-    assert store.delete(other.id) == [artifact]
-    assert store.gauges().artifact_bytes == 0
+    assert store.jobs.delete(other.id) == [artifact]
+    assert store.counters.gauges().artifact_bytes == 0
 
 
 def test_an_artifact_that_went_meanwhile_cannot_be_shown(store: Store) -> None:
     for _ in range(2):
-        store.add(make_download())
+        store.jobs.add(make_download())
     first, second = run(store), run(store)
     artifact = make_artifact(first.job)
     succeed(store, first, (artifact, True))
-    store.delete(first.job.id)
+    store.jobs.delete(first.job.id)
     with pytest.raises(ArtifactGone):
         succeed(store, second, (artifact, False))
-    assert store.job(second.job.id).state is JobState.RUNNING
+    assert store.jobs.get(second.job.id).state is JobState.RUNNING
 
 
 def test_another_owners_artifact_is_not_there(store: Store) -> None:
-    store.add(make_download())
+    store.jobs.add(make_download())
     lease = run(store)
     artifact = make_artifact(lease.job)
     succeed(store, lease, (artifact, True))
-    assert store.artifact(artifact.id, "ann") == artifact
+    assert store.artifacts.get(artifact.id, "ann") == artifact
     with pytest.raises(NotFound):
-        store.artifact(artifact.id, "bob")
+        store.artifacts.get(artifact.id, "bob")
     for name in ("*", "../x", "", "a" * 10_000):
         with pytest.raises(NotFound):
-            store.artifact(name)
+            store.artifacts.get(name)

@@ -29,48 +29,48 @@ def changes(own_valkey: ValkeyServer) -> Iterator[Changes]:
 def refused_within(seconds: float, store: Store) -> None:
     begin = time.monotonic()
     with pytest.raises(StoreUnavailable):
-        store.ping()
+        store.server.ping()
     assert time.monotonic() - begin < seconds
 
 
 def test_a_store_that_is_gone_is_told_at_once_and_found_again(own_valkey: ValkeyServer) -> None:
     store = Store.at(own_valkey.url)
     job = make_job()
-    store.add(job)
-    lease = store.take("extract")
+    store.jobs.add(job)
+    lease = store.leases.take("extract")
     assert lease is not None
     time.sleep(1.1)  # the log reaches the disk each second
     own_valkey.kill()
     refused_within(2, store)
     for call in (
-        lambda: store.snapshot(job.id, None),
-        lambda: store.add(make_job()),
-        lambda: store.add_batch(new_id(), "ann", 0.0, [make_job()]),
-        lambda: store.take("extract"),
-        lambda: store.renew([lease]),
-        lambda: store.list_snapshots(JobQuery(), None),
-        lambda: store.expired_leases(),
-        lambda: store.delete(job.id),
-        lambda: store.workers(),
-        lambda: store.gauges(),
-        lambda: store.lock("x", "y", 1),
+        lambda: store.jobs.snapshot(job.id, None),
+        lambda: store.jobs.add(make_job()),
+        lambda: store.batches.add(new_id(), "ann", 0.0, [make_job()]),
+        lambda: store.leases.take("extract"),
+        lambda: store.leases.renew([lease]),
+        lambda: store.queries.page(JobQuery(), None),
+        lambda: store.leases.expired(),
+        lambda: store.jobs.delete(job.id),
+        lambda: store.workers.present(),
+        lambda: store.counters.gauges(),
+        lambda: store.server.lock("x", "y", 1),
     ):
         with pytest.raises(StoreUnavailable):
             call()
     own_valkey.start()
-    assert store.renew([lease]) == ["held"]
-    lease = store.hold(lease, lease.job.started(time.time()), 30)
-    assert store.job(job.id).state is JobState.RUNNING
+    assert store.leases.renew([lease]) == ["held"]
+    lease = store.jobs.hold(lease, lease.job.started(time.time()), 30)
+    assert store.jobs.get(job.id).state is JobState.RUNNING
 
 
 def test_a_store_that_hangs_is_given_up_in_three_seconds(own_valkey: ValkeyServer) -> None:
     store = Store.at(own_valkey.url)
-    store.ping()
+    store.server.ping()
     os.kill(own_valkey.pid, signal.SIGSTOP)
     refused_within(3, store)
     refused_within(3, Store.at(own_valkey.url))
     os.kill(own_valkey.pid, signal.SIGCONT)
-    store.ping()
+    store.server.ping()
 
 
 def test_resets_of_the_connection_are_not_noticed(own_valkey: ValkeyServer) -> None:
@@ -89,7 +89,7 @@ def test_resets_of_the_connection_are_not_noticed(own_valkey: ValkeyServer) -> N
         while not stop.is_set():
             job = make_job()
             try:
-                store.add(job)
+                store.jobs.add(job)
             except StoreUnavailable:
                 continue  # hit twice in a row
             made.append(job.id)
@@ -98,7 +98,9 @@ def test_resets_of_the_connection_are_not_noticed(own_valkey: ValkeyServer) -> N
     _, *parts = at_once(lambda number: (reset if number == 0 else work)(number), 5)
     made = {job_id for part in parts for job_id in part or ()}
     assert len(made) > 20
-    assert made <= {item.decode() for item in store.redis.zrange("clipmill:index:all", 0, -1)}
+    assert made <= {
+        item.decode() for item in store.connection.redis.zrange("clipmill:index:all", 0, -1)
+    }
 
 
 def test_every_change_wakes_those_who_watch_it(own_valkey: ValkeyServer, changes: Changes) -> None:
@@ -109,10 +111,10 @@ def test_every_change_wakes_those_who_watch_it(own_valkey: ValkeyServer, changes
             pass
         mine.wait(0)
         all_.wait(0)
-        store.add(other)
+        store.jobs.add(other)
         assert all_.wait(5)
         assert not mine.wait(0.05)
-        store.add(job)
+        store.jobs.add(job)
         assert mine.wait(5)
         assert all_.changed() >= {job.id, other.id}
         assert not none.wait(0)
@@ -124,19 +126,19 @@ def test_no_wake_up_is_lost_between_reading_and_waiting(
     """Each waiter reads, then waits for as long as it takes: one lost change and it hangs."""
     store = Store.at(own_valkey.url)
     job = make_job()
-    store.add(job)
+    store.jobs.add(job)
     last = 200
 
     def follow(_: int) -> int:
         with changes.watch(job.id) as watcher:
-            while (revision := store.snapshot(job.id, None).revision) < last:
+            while (revision := store.jobs.snapshot(job.id, None).revision) < last:
                 assert watcher.wait(20)
         return revision
 
     def change(_: int) -> int:
         for _ in range(last - 1):
-            current, revision = store.job_and_revision(job.id)
-            store.replace(current, current, revision)
+            current, revision = store.jobs.get_with_revision(job.id)
+            store.jobs.replace(current, current, revision)
         return last
 
     assert at_once(lambda number: (change if number == 0 else follow)(number), 9) == [last] * 9
@@ -173,7 +175,7 @@ def test_after_a_restart_everyone_looks_again_and_hears_again(
             pass
         everything.changed()
         job = make_job()
-        store.add(job)
+        store.jobs.add(job)
         assert everything.wait(5)
         assert job.id in everything.changed()
 

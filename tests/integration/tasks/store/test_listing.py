@@ -20,7 +20,7 @@ def walk(store: Store, owner: str | None = None, limit: int = 100, **query: str)
     items: list[Snapshot] = []
     cursor = None
     for _ in range(100):
-        page = store.list_snapshots(JobQuery(limit=limit, cursor=cursor, **query), owner)
+        page = store.queries.page(JobQuery(limit=limit, cursor=cursor, **query), owner)
         assert len(page.items) <= limit
         items += page.items
         cursor = page.next_cursor
@@ -37,13 +37,13 @@ def thousand(store: Store) -> list[Job]:
         values = {"owner": "ab"[number % 2], "external_id": f"café/{number % 7}"}
         make = (make_job, make_download, lambda **v: make_job(CLIP, **v))[number % 3]
         jobs.append(make(**values))
-    pipeline = store.redis.pipeline(transaction=False)
+    pipeline = store.connection.redis.pipeline(transaction=False)
     for job in jobs:
-        store.add(job, pipeline=pipeline)
+        store.jobs.add(job, pipeline=pipeline)
     pipeline.execute()
     for index in range(0, 1000, 10):
         cancelled = jobs[index].cancelled(time.time())
-        store.replace(jobs[index], cancelled, 1)
+        store.jobs.replace(jobs[index], cancelled, 1)
         jobs[index] = cancelled
     return jobs
 
@@ -71,19 +71,19 @@ def test_pages_show_every_match_once_and_newest_first(store: Store, thousand: li
 
 
 def test_one_request_does_not_read_the_whole_index(store: Store, thousand: list[Job]) -> None:
-    store.redis.config_resetstat()
-    page = store.list_snapshots(JobQuery(limit=10), None)
+    store.connection.redis.config_resetstat()
+    page = store.queries.page(JobQuery(limit=10), None)
     assert len(page.items) == 10
-    assert store.redis.info("commandstats")["cmdstat_hmget"]["calls"] == 11
+    assert store.connection.redis.info("commandstats")["cmdstat_hmget"]["calls"] == 11
 
 
 def test_a_job_that_is_added_meanwhile_does_not_shift_the_pages(store: Store) -> None:
     jobs = [make_job() for _ in range(4)]
     for job in jobs:
-        store.add(job)
-    first = store.list_snapshots(JobQuery(limit=2), None)
-    store.add(make_job())
-    second = store.list_snapshots(JobQuery(limit=2, cursor=first.next_cursor), None)
+        store.jobs.add(job)
+    first = store.queries.page(JobQuery(limit=2), None)
+    store.jobs.add(make_job())
+    second = store.queries.page(JobQuery(limit=2, cursor=first.next_cursor), None)
     assert [item.id for item in second.items] == [jobs[1].id, jobs[0].id]
     assert second.next_cursor is None
 
@@ -91,30 +91,30 @@ def test_a_job_that_is_added_meanwhile_does_not_shift_the_pages(store: Store) ->
 @pytest.mark.parametrize("cursor", ["", "x", "*", "../..", "0" * 25, "0" * 10_000, "é" * 26, "[+"])
 def test_a_forged_cursor_is_refused(store: Store, cursor: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
-        store.list_snapshots(JobQuery(cursor=cursor), None)
+        store.queries.page(JobQuery(cursor=cursor), None)
     assert caught.value.faults[0].pointer == "/cursor"
 
 
 def test_a_cursor_of_no_job_is_only_a_place_in_the_list(store: Store) -> None:
-    store.add(make_job())
-    assert store.list_snapshots(JobQuery(cursor="z" * 26), "ann").items
-    assert not store.list_snapshots(JobQuery(cursor="0" * 26), "ann").items
-    assert not store.list_snapshots(JobQuery(cursor=new_id()), "bob").items
+    store.jobs.add(make_job())
+    assert store.queries.page(JobQuery(cursor="z" * 26), "ann").items
+    assert not store.queries.page(JobQuery(cursor="0" * 26), "ann").items
+    assert not store.queries.page(JobQuery(cursor=new_id()), "bob").items
 
 
 def test_a_snapshot_says_its_state_and_owner_sees_only_his(store: Store) -> None:
     job = make_job()
-    store.add(job)
-    assert store.snapshot(job.id, "ann").state is JobState.QUEUED
-    assert b'"state":"queued"' in store.snapshot(job.id, None).body
+    store.jobs.add(job)
+    assert store.jobs.snapshot(job.id, "ann").state is JobState.QUEUED
+    assert b'"state":"queued"' in store.jobs.snapshot(job.id, None).body
 
 
 def test_a_poll_is_one_read(store: Store) -> None:
     job = make_job()
-    store.add(job)
-    store.redis.config_resetstat()
-    store.snapshot(job.id, "ann")
-    done = store.redis.info("commandstats")
+    store.jobs.add(job)
+    store.connection.redis.config_resetstat()
+    store.jobs.snapshot(job.id, "ann")
+    done = store.connection.redis.info("commandstats")
     assert {
         name: values["calls"] for name, values in done.items() if name != "cmdstat_config|resetstat"
     } == {"cmdstat_hmget": 1}

@@ -51,38 +51,39 @@ def test_the_table_alone_says_which_moves_there_are(source: JobState, target: Jo
 
 def test_of_sixteen_writers_with_one_revision_one_writes(store: Store) -> None:
     job = make_job()
-    store.add(job)
+    store.jobs.add(job)
 
     def write(number: int) -> bool:
         other = replace(job, external_id=str(number))
         try:
-            store.replace(job, other, 1)
+            store.jobs.replace(job, other, 1)
         except Conflict:
             return False
         return True
 
     assert sum(at_once(write, 16)) == 1
-    assert store.job_and_revision(job.id)[1] == 2
+    assert store.jobs.get_with_revision(job.id)[1] == 2
 
 
 def test_a_record_keeps_every_value_to_the_last_digit(store: Store) -> None:
     job = make_job(created_at=1763712000.1234567, metadata={"ü": "\U0001f600 \ud800"})
-    store.add(job)
-    assert store.job(job.id) == job
+    store.jobs.add(job)
+    assert store.jobs.get(job.id) == job
 
 
 def test_times_in_the_store_keep_their_microseconds(store: Store) -> None:
     queued_at = 1763712000.123457
-    store.add(make_job(queued_at=queued_at, priority=0))
+    store.jobs.add(make_job(queued_at=queued_at, priority=0))
     assert (
-        store.redis.zrange("clipmill:ready:extract:ann:-", 0, 0, withscores=True)[0][1] == queued_at
+        store.connection.redis.zrange("clipmill:ready:extract:ann:-", 0, 0, withscores=True)[0][1]
+        == queued_at
     )
-    before = store.now()
-    lease = store.take("extract", 10)
+    before = store.server.now()
+    lease = store.leases.take("extract", 10)
     assert lease is not None
-    until = float(store.redis.hget(f"clipmill:job:{lease.job.id}", "lease_until"))
-    assert before + 10 <= until <= store.now() + 10
-    assert store.redis.zscore("clipmill:leases", lease.job.id) == until
+    until = float(store.connection.redis.hget(f"clipmill:job:{lease.job.id}", "lease_until"))
+    assert before + 10 <= until <= store.server.now() + 10
+    assert store.connection.redis.zscore("clipmill:leases", lease.job.id) == until
 
 
 class Player:
@@ -105,10 +106,10 @@ class Player:
                 continue
 
     def add(self) -> None:
-        self.store.add(make_job(owner=self.random.choice(["ann", "bob"])))
+        self.store.jobs.add(make_job(owner=self.random.choice(["ann", "bob"])))
 
     def take(self) -> bool:
-        lease = self.store.take("extract", self.random.choice([0.001, 30]))
+        lease = self.store.leases.take("extract", self.random.choice([0.001, 30]))
         if lease is not None:
             self.leases.append(lease)
         return lease is not None
@@ -122,7 +123,7 @@ class Player:
         try:
             if job.state is JobState.QUEUED:
                 if job.attempt < job.max_attempts:
-                    self.leases.append(self.store.hold(lease, job.started(now), 30))
+                    self.leases.append(self.store.jobs.hold(lease, job.started(now), 30))
                 return
             ends = [
                 lambda: job.succeeded(now, {"artifacts": []}),
@@ -134,38 +135,38 @@ class Player:
             ]
             after = self.random.choice(ends)()
             if after.state is JobState.RUNNING:
-                self.leases.append(self.store.hold(lease, after, 30))
+                self.leases.append(self.store.jobs.hold(lease, after, 30))
             else:
-                self.store.release(lease, after)
+                self.store.jobs.release(lease, after)
         except CancelRequested:
-            self.store.release(lease, job.cancelled(now))
+            self.store.jobs.release(lease, job.cancelled(now))
 
     def any_job(self) -> tuple[Job, int]:
-        ids = self.store.redis.zrange("clipmill:index:all", 0, -1)
-        return self.store.job_and_revision(self.random.choice(ids).decode())
+        ids = self.store.connection.redis.zrange("clipmill:index:all", 0, -1)
+        return self.store.jobs.get_with_revision(self.random.choice(ids).decode())
 
     def cancel(self) -> bool:
         job, revision = self.any_job()
         if job.state is JobState.RUNNING:
-            return self.store.request_cancel(job.id)
-        self.store.replace(job, job.cancelled(time.time()), revision)
+            return self.store.jobs.request_cancel(job.id)
+        self.store.jobs.replace(job, job.cancelled(time.time()), revision)
         return True
 
     def retry(self) -> None:
         job, revision = self.any_job()
-        self.store.replace(job, job.retried(time.time()), revision)
+        self.store.jobs.replace(job, job.retried(time.time()), revision)
 
     def recover(self) -> None:
-        for job_id in self.store.expired_leases():
-            job, revision = self.store.job_and_revision(job_id)
+        for job_id in self.store.leases.expired():
+            job, revision = self.store.jobs.get_with_revision(job_id)
             running = job.state is JobState.RUNNING
             after = job.requeued(time.time()) if running else job.waiting_for(None)
-            self.store.replace(job, after, revision, lease_expired=True)
+            self.store.jobs.replace(job, after, revision, lease_expired=True)
 
     def promote(self) -> None:
-        for job_id in self.store.due_retries():
-            job, revision = self.store.job_and_revision(job_id)
-            self.store.replace(job, job.due(), revision)
+        for job_id in self.store.leases.due_retries():
+            job, revision = self.store.jobs.get_with_revision(job_id)
+            self.store.jobs.replace(job, job.due(), revision)
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
@@ -173,7 +174,7 @@ def test_no_sequence_of_moves_by_many_reaches_an_unsound_state(
     store: Store, valkey: ValkeyServer, seed: int
 ) -> None:
     batch_id = new_id()
-    store.add_batch(batch_id, "ann", NOW, [make_job(batch_id=batch_id) for _ in range(20)])
+    store.batches.add(batch_id, "ann", NOW, [make_job(batch_id=batch_id) for _ in range(20)])
     players = [Player(store, 100 * seed + number, batch_id) for number in range(6)]
     at_once(lambda number: players[number].play(150), len(players))
     assert sum(player.done for player in players) > 300
@@ -186,19 +187,19 @@ def test_no_sequence_of_moves_by_many_reaches_an_unsound_state(
 
 def test_counters_equal_the_final_records(store: Store) -> None:
     for end in ("succeeded", "succeeded", "failed", "cancelled"):
-        store.add(make_job())
-        lease = store.take("extract")
+        store.jobs.add(make_job())
+        lease = store.leases.take("extract")
         assert lease is not None
         if end == "cancelled":
-            store.release(lease, lease.job.cancelled(time.time()))
+            store.jobs.release(lease, lease.job.cancelled(time.time()))
             continue
-        lease = store.hold(lease, lease.job.started(time.time()), 30)
+        lease = store.jobs.hold(lease, lease.job.started(time.time()), 30)
         after = (
             lease.job.succeeded(time.time(), {}) if end == "succeeded"
             else lease.job.failed(time.time(), FAILURE)
         )  # fmt: skip
-        store.release(lease, after)
-    counted = store.counters()
+        store.jobs.release(lease, after)
+    counted = store.counters.read()
     assert counted["jobs_total{kind=extract,state=succeeded}"] == 2
     assert counted["jobs_total{kind=extract,state=failed}"] == 1
     assert counted["jobs_total{kind=extract,state=cancelled}"] == 1
@@ -209,32 +210,32 @@ def test_counters_equal_the_final_records(store: Store) -> None:
 
 def test_a_write_that_is_sent_again_after_a_lost_answer_changes_nothing(store: Store) -> None:
     """The client library repeats a command when the connection broke under it."""
-    once = store._scripts["change"]
+    once = store.connection._scripts["change"]
     twice = lambda **arguments: (once(**arguments), once(**arguments))[1]  # noqa: E731
-    store.add(make_job())
-    lease = store.take("extract")
+    store.jobs.add(make_job())
+    lease = store.leases.take("extract")
     assert lease is not None
-    store._scripts["change"] = twice  # type: ignore[assignment]
-    lease = store.hold(lease, lease.job.started(time.time()), 30)
-    store.release(lease, lease.job.succeeded(time.time(), {}))
-    assert store.job_and_revision(lease.job.id)[1] == 3
-    assert store.counters()["jobs_total{kind=extract,state=succeeded}"] == 1
+    store.connection._scripts["change"] = twice  # type: ignore[assignment]
+    lease = store.jobs.hold(lease, lease.job.started(time.time()), 30)
+    store.jobs.release(lease, lease.job.succeeded(time.time(), {}))
+    assert store.jobs.get_with_revision(lease.job.id)[1] == 3
+    assert store.counters.read()["jobs_total{kind=extract,state=succeeded}"] == 1
 
 
 def test_a_stale_revision_never_brings_a_cancelled_job_back(store: Store) -> None:
     job = make_job()
-    store.add(job)
-    store.replace(job, job.cancelled(NOW), 1)
+    store.jobs.add(job)
+    store.jobs.replace(job, job.cancelled(NOW), 1)
     with pytest.raises(Conflict):
-        store.replace(job, job.waiting_for(None), 1)
-    assert store.job(job.id).state is JobState.CANCELLED
+        store.jobs.replace(job, job.waiting_for(None), 1)
+    assert store.jobs.get(job.id).state is JobState.CANCELLED
 
 
 def test_nothing_is_written_for_a_job_that_is_not_there(store: Store, valkey: ValkeyServer) -> None:
     job = make_job()
     with pytest.raises(Conflict):
-        store.replace(job, job.cancelled(NOW), 1)
+        store.jobs.replace(job, job.cancelled(NOW), 1)
     with pytest.raises(LeaseLost):
-        store.hold(Lease(job, "token"), job.started(NOW), 30)
+        store.jobs.hold(Lease(job, "token"), job.started(NOW), 30)
     with valkey.client() as client:
         assert client.dbsize() == 0

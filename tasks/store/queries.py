@@ -18,10 +18,10 @@ _READ_AT_MOST = 2000
 _CHUNK = 200
 
 
-class Listing(StorePart):
+class Queries(StorePart):
     """Reading many jobs."""
 
-    def list_snapshots(self, query: JobQuery, owner: str | None) -> Page:
+    def page(self, query: JobQuery, owner: str | None) -> Page:
         """The jobs that match, newest first. Raises InvalidRequest for a cursor not of ours.
 
         With filters that match rarely a page may be short, or empty, and still have a cursor.
@@ -48,7 +48,7 @@ class Listing(StorePart):
         groups: dict[tuple[str, str], FailureGroup] = {}
         query = JobQuery(state=JobState.FAILED, limit=_CHUNK)
         for _ in range(_READ_AT_MOST // _CHUNK):
-            page = self.list_snapshots(query, owner)
+            page = self.page(query, owner)
             for item in page.items:
                 job = json.loads(item.body)
                 named = job["kind"], job["error"]["code"]
@@ -64,13 +64,13 @@ class Listing(StorePart):
         """Jobs that ended before a moment of the store's clock, the longest ago first."""
         bound = f"({seconds!r}"
         with translated():
-            found = self.redis.zrangebyscore(FINAL, "-inf", bound, start=offset, num=limit)
+            found = self._redis.zrangebyscore(FINAL, "-inf", bound, start=offset, num=limit)
         return [item.decode() for item in found]
 
     def _ids_after(self, index: str, cursor: str | None, count: int) -> list[str]:
         newest = f"({cursor}" if cursor else "+"
         with translated():
-            found = self.redis.zrevrangebylex(index, newest, "-", start=0, num=count)
+            found = self._redis.zrevrangebylex(index, newest, "-", start=0, num=count)
         return [item.decode() for item in found]
 
     def _snapshots(
@@ -85,7 +85,7 @@ class Listing(StorePart):
             "owner": owner,
         }
         with translated():
-            pipeline = self.redis.pipeline(transaction=False)
+            pipeline = self._redis.pipeline(transaction=False)
             for job_id in ids:
                 pipeline.hmget(key("job", job_id), "doc", "revision", *wanted)
             rows = pipeline.execute()

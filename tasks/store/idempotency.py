@@ -41,18 +41,16 @@ class IdempotencyKey:
         return cls(sha256(named.encode()).hexdigest(), sha256(text.encode()).hexdigest())
 
 
-class Once(StorePart):
+class IdempotencyKeys(StorePart):
     """Writing what is accepted together with the key that named it."""
 
-    def check_idempotency_key(self, once: IdempotencyKey) -> None:
+    def check(self, once: IdempotencyKey) -> None:
         """Raises Replayed, or IdempotencyKeyReused when the key named something else."""
         with translated():
-            found = self.redis.get(key("once", once.name))
+            found = self._redis.get(key("once", once.name))
         _refuse(found, once)
 
-    def write_idempotently(
-        self, once: IdempotencyKey, record: str, write: Callable[[Any], object]
-    ) -> list[Any]:
+    def write(self, once: IdempotencyKey, record: str, write: Callable[[Any], object]) -> list[Any]:
         """What the commands that `write` puts into a pipeline answer; all are done, or none.
 
         The key is kept when they have made the record (a job or batch) of that name. Raises as
@@ -60,14 +58,14 @@ class Once(StorePart):
         """
         name = key("once", once.name)
         kept = json.dumps([once.digest, record.rpartition(":")[2]])
-        with translated(), self.redis.pipeline(transaction=True) as pipeline:
+        with translated(), self._redis.pipeline(transaction=True) as pipeline:
             while True:
                 try:
                     pipeline.watch(name)
                     _refuse(pipeline.get(name), once)
                     pipeline.multi()
                     write(pipeline)
-                    self.run("once", [name, record], kept, KEPT_SECONDS, client=pipeline)
+                    self._run("once", [name, record], kept, KEPT_SECONDS, client=pipeline)
                     return list(pipeline.execute()[:-1])
                 except redis.WatchError:
                     continue  # someone else used the key this moment: see what for
@@ -75,12 +73,12 @@ class Once(StorePart):
     def keep_answer(self, id: str, answer: bytes) -> None:
         """Remember what the submission that made this was answered, as long as its key."""
         with translated():
-            self.redis.set(key("answer", id), zlib.compress(answer), ex=KEPT_SECONDS)
+            self._redis.set(key("answer", id), zlib.compress(answer), ex=KEPT_SECONDS)
 
     def first_answer(self, id: str) -> bytes | None:
         """What `keep_answer` has kept; None when whoever should have kept it died before."""
         with translated():
-            packed = self.redis.get(key("answer", id))
+            packed = self._redis.get(key("answer", id))
         return zlib.decompress(packed) if packed else None
 
 

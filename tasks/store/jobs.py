@@ -11,7 +11,8 @@ from tasks.errors import JobNotFinal, NotFound
 from tasks.ids import is_id
 from tasks.job import Job, JobState, WaitReason
 from tasks.rendering import render_job
-from tasks.store.connection import translated
+from tasks.store.connection import Connection, StorePart, translated
+from tasks.store.idempotency import IdempotencyKey, IdempotencyKeys
 from tasks.store.keys import key
 from tasks.store.moves import (
     NOTHING_ELSE,
@@ -21,15 +22,18 @@ from tasks.store.moves import (
     change_of,
     checked,
 )
-from tasks.store.once import IdempotencyKey, Once
 from tasks.store.retry_for import NO_RETRY, RetryFor
 from tasks.store.values import Lease, Snapshot, StoredArtifact
 
 ANY_NUMBER: Mapping[str, Any] = {}  # of jobs may be queued
 
 
-class Records(Once):
+class JobRecords(StorePart):
     """Writing and reading single jobs."""
+
+    def __init__(self, connection: Connection, idempotency: IdempotencyKeys) -> None:
+        super().__init__(connection)
+        self._idempotency = idempotency
 
     def _write(
         self,
@@ -46,7 +50,7 @@ class Records(Once):
         script = "create" if "create" in change else "change"
         keys, told = [key("job", job.id)], json.dumps(change)
         # The same words each time: the script knows a write that it has done already.
-        answer = retry_for.run(lambda: self.run(script, keys, told, *documents, client=client))
+        answer = retry_for.run(lambda: self._run(script, keys, told, *documents, client=client))
         if client is not None:
             return "queued"
         return checked(answer, lost=LeaseLost if "expect_token" in change else Conflict)
@@ -60,7 +64,7 @@ class Records(Once):
         room = {"most_queued": most_queued}
         if once is None:
             return self.add(job, or_follow=True, room=room)
-        answers = self.write_idempotently(
+        answers = self._idempotency.write(
             once,
             key("job", job.id),
             lambda pipeline: self.add(job, or_follow=True, room=room, pipeline=pipeline),
@@ -138,46 +142,46 @@ class Records(Once):
 
     def request_cancel(self, job_id: str) -> bool:
         """Ask the worker that runs the job to stop it; False when it does not run."""
-        return bool(self.run("request_cancel", [key("job", job_id)]))
+        return bool(self._run("request_cancel", [key("job", job_id)]))
 
     def cancel_requested(self, job_id: str) -> bool:
         """Whether the client has asked to stop the running job."""
         with translated():
-            return bool(self.redis.hget(key("job", job_id), "cancel") == b"1")
+            return bool(self._redis.hget(key("job", job_id), "cancel") == b"1")
 
     def snapshot(self, job_id: str, owner: str | None) -> Snapshot:
         """The public JSON of a job in one read; `owner` None sees all. Raises NotFound."""
         if is_id(job_id):
             with translated():
-                got = self.redis.hmget(key("job", job_id), "doc", "revision", "state", "owner")
+                got = self._redis.hmget(key("job", job_id), "doc", "revision", "state", "owner")
             if got[0] is not None and owner in (None, got[3].decode()):
                 return Snapshot(job_id, got[0], int(got[1]), JobState(got[2].decode()))
         raise NotFound("there is no such job")
 
-    def job_and_revision(self, job_id: str, owner: str | None = None) -> tuple[Job, int]:
+    def get_with_revision(self, job_id: str, owner: str | None = None) -> tuple[Job, int]:
         """The record, and the revision to change it by. Raises NotFound."""
         if is_id(job_id):
             with translated():
-                got = self.redis.hmget(key("job", job_id), "record", "revision")
+                got = self._redis.hmget(key("job", job_id), "record", "revision")
             if got[0] is not None:
                 job = Job.from_dict(json.loads(got[0]))
                 if owner in (None, job.owner):
                     return job, int(got[1])
         raise NotFound("there is no such job")
 
-    def job(self, job_id: str, owner: str | None = None) -> Job:
+    def get(self, job_id: str, owner: str | None = None) -> Job:
         """The record. Raises NotFound."""
-        return self.job_and_revision(job_id, owner)[0]
+        return self.get_with_revision(job_id, owner)[0]
 
     def timeline(self, job_id: str, owner: str | None = None) -> list[dict[str, Any]]:
         """What happened to a job, in order; `at` in seconds since 1970. Raises NotFound."""
         self.snapshot(job_id, owner)
         with translated():
-            return [json.loads(line) for line in self.redis.lrange(key("timeline", job_id), 0, -1)]
+            return [json.loads(line) for line in self._redis.lrange(key("timeline", job_id), 0, -1)]
 
     def delete(self, job_id: str) -> list[StoredArtifact]:
         """Remove a final job; answers the artifacts that nothing refers to any more."""
-        status, *metas = self.run("delete", [key("job", job_id)], job_id)
+        status, *metas = self._run("delete", [key("job", job_id)], job_id)
         if status == b"absent":
             raise NotFound("there is no such job")
         if status == b"open":
@@ -185,35 +189,3 @@ class Records(Once):
         if status == b"in use":
             raise JobNotFinal("other jobs still take this job's artifact as their source")
         return [StoredArtifact(**json.loads(meta)) for meta in metas]
-
-    def leader(self, flight: str) -> Job | None:
-        """The job that does, or has done, the work of this name."""
-        return self._pointed("flight", flight)
-
-    def end_flight(self, flight: str, job_id: str) -> None:
-        """Let equal work be done anew from now on, if it is this job that it would follow."""
-        self.run("end_flight", [key("flight", flight)], job_id)
-
-    def cached(self, cache_key: str) -> Job | None:
-        """The job whose artifacts answer this work."""
-        return self._pointed("cache", cache_key)
-
-    def _pointed(self, space: str, name: str) -> Job | None:
-        with translated():
-            job_id = self.redis.get(key(space, name))
-        if job_id is None:
-            return None
-        try:
-            return self.job(job_id.decode())
-        except NotFound:
-            return None
-
-    def has_dependents(self, job_id: str) -> bool:
-        """Whether a job that is not final takes this one as its source."""
-        with translated():
-            return bool(self.redis.exists(key("dependents", job_id)))
-
-    def dependents(self, job_id: str) -> list[str]:
-        """Jobs, not final, whose source is this job."""
-        with translated():
-            return sorted(item.decode() for item in self.redis.smembers(key("dependents", job_id)))
