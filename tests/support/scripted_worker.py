@@ -29,7 +29,7 @@ from urllib.parse import parse_qs, urlsplit
 from tasks.errors import NetworkError, ToolFailed, job_error_codes
 from tasks.media import MediaFacts, VideoFacts
 from tasks.specs import ClipSpec, DownloadSpec
-from tasks.store import statistics
+from tasks.store import workers as statistics
 from tasks.store.leases import Leases
 from worker import app
 from worker.engine import lease as watch
