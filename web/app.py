@@ -11,18 +11,20 @@ from flask import Flask, Response, g, request
 
 from config.logs import log_context
 from config.settings import Settings
-from tasks.broker import Broker, make_celery
 from tasks.dispatch import Dispatcher
-from tasks.policy import check_policy
+from tasks.dispatch.broker import Broker, make_celery
 from tasks.storage import Storage
 from tasks.store import Changes, Store
+from tasks.store.durability import check_durability
 from tasks.tracing.start import make_tracing
-from web.auth import Authenticator
 from web.fast_poll import FastPolls
+from web.http.auth import Authenticator
 from web.http.headers import add_headers, request_id
 from web.http.openapi import make_api
 from web.http.problems import register_problems
+from web.http.services import EXTENSION, Services, TransferRoom
 from web.http.tracing import trace_requests
+from web.http.version import VERSION
 from web.metrics.exposition import Metrics, observe_requests
 from web.routes import (
     artifacts,
@@ -37,8 +39,6 @@ from web.routes import (
     root,
 )
 from web.schemas.documents import describe_requests
-from web.services import EXTENSION, Services, TransferRoom
-from web.version import VERSION
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +65,7 @@ def create_app(
             "CLIPMILL_REDIS_URL is not set: `clipmill up` starts an embedded server and sets it"
         )
     store = store or Store.for_requests(settings.redis_url)
-    check_policy(store, settings.redis_policy)
+    check_durability(store.server, settings.redis_policy)
     storage = storage or Storage.at(settings.storage_url)
     broker = Broker(make_celery(settings.broker_url))
     services = Services(

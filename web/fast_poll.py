@@ -17,8 +17,8 @@ from tasks.rendering import API_BASE
 from tasks.store import Snapshot
 from web.http.headers import REQUEST_ID_HEADER, SECURITY_HEADERS, request_id
 from web.http.responses import JSON, job_etag
+from web.http.services import Services
 from web.metrics.exposition import Metrics
-from web.services import Services
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication

@@ -3,7 +3,7 @@
 from config.logs import configure_logging
 from config.settings import load_settings
 from web.app import create_app
-from web.services import services_of
+from web.http.services import services_of
 
 settings = load_settings()
 configure_logging(settings.log_format, settings.log_level)

@@ -22,11 +22,11 @@ from celery import Celery, signals
 from config.logs import configure_logging
 from config.machine import cpu_count
 from config.settings import Settings, SettingsError, load_settings
-from tasks.broker import Broker, make_celery
-from tasks.dependents import Dependents
-from tasks.policy import UnsafeStore, check_policy
+from tasks.dispatch.broker import Broker, make_celery
+from tasks.dispatch.dependents import Dependents
 from tasks.storage import Storage
 from tasks.store import Store
+from tasks.store.durability import UnsafeStore, check_durability
 from tasks.tracing.context import Tracing
 from tasks.tracing.start import make_tracing
 from worker.celery_app import LoopTicker, drain, make_worker, register_task, start_all_threads
@@ -36,13 +36,13 @@ from worker.engine.budget import Budget
 from worker.engine.disk import Disk
 from worker.engine.lease import Heartbeat
 from worker.engine.peers import Peers
+from worker.engine.periodic import PeriodicThread
 from worker.engine.preconditions import Preconditions
 from worker.engine.publishing import Publisher
 from worker.engine.runner import Runner
 from worker.engine.workspace import WorkFolder
 from worker.memory.peaks import Peaks
 from worker.memory.table import BadTable, table_for
-from worker.periodic import PeriodicThread
 from worker.process.orphans import become_subreaper
 from worker.startup import clean_work_folder, find_clean_groups
 from worker.upkeep.housekeeper import Housekeeper
@@ -92,7 +92,7 @@ def build(settings: Settings, celery: Celery) -> Worker:
     worker_id = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
     work_folder = clean_work_folder(settings.data_dir / "work", worker_id)
     store = Store.at(settings.redis_url)
-    check_policy(store, settings.redis_policy)
+    check_durability(store.server, settings.redis_policy)
     storage = Storage.at(settings.storage_url)
     broker = Broker(celery)
     dependents = Dependents(store, broker)

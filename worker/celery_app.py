@@ -14,7 +14,7 @@ from celery.exceptions import SecurityWarning
 from celery.worker import state as celery_state
 
 from config.settings import Settings
-from tasks.broker import TASK_NAME, queue_name
+from tasks.dispatch.broker import TASK_NAME, queue_name
 from tasks.errors import StoreUnavailable
 from worker.process.limits import ProcessEnd
 

@@ -12,7 +12,8 @@ from collections.abc import Iterable
 
 from config.settings import SettingsError, load_settings
 from tasks.errors import StoreUnavailable
-from tasks.store import Store, WorkerReport
+from tasks.metrics.report import WorkerReport
+from tasks.store import Store
 
 
 def reports_from(host: str, reports: Iterable[WorkerReport]) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from tasks.store.values import WorkerReport
+from tasks.metrics.report import WorkerReport
 
 
 class Limit(StrEnum):

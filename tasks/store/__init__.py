@@ -36,8 +36,6 @@ from tasks.store.values import (
     Lease,
     Page,
     Snapshot,
-    StoredArtifact,
-    WorkerReport,
 )
 from tasks.store.workers import Workers
 
@@ -62,8 +60,6 @@ __all__ = [
     "Snapshot",
     "SourceGone",
     "Store",
-    "StoredArtifact",
-    "WorkerReport",
 ]
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
+from tasks.artifact import StoredArtifact
 from tasks.errors import ArtifactExpired, NotFound
 from tasks.ids import is_id
 from tasks.store.connection import StorePart, translated
 from tasks.store.keys import ARTIFACTS, TOTALS, key
-from tasks.store.values import StoredArtifact
 
 
 class Artifacts(StorePart):

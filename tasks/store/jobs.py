@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Mapping
 from typing import Any
 
+from tasks.artifact import StoredArtifact
 from tasks.errors import JobNotFinal, NotFound
 from tasks.ids import is_id
 from tasks.job import Job, JobState, WaitReason
@@ -23,7 +24,7 @@ from tasks.store.moves import (
     checked,
 )
 from tasks.store.retry_for import NO_RETRY, RetryFor
-from tasks.store.values import Lease, Snapshot, StoredArtifact
+from tasks.store.values import Lease, Snapshot
 
 ANY_NUMBER: Mapping[str, Any] = {}  # of jobs may be queued
 

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
+from tasks.artifact import StoredArtifact
 from tasks.errors import ClipmillError, QueueFull
 from tasks.job import Job, WaitReason
 from tasks.metrics.counters import counters_of_move
-from tasks.store.values import StoredArtifact
 
 # One step of priority is worth this much waiting: high goes first, low is never starved.
 PRIORITY_SECONDS = 60.0

@@ -24,7 +24,7 @@ class Server(StorePart):
         """Take or keep a lock that expires; False while another holds it."""
         return bool(self._run("lock", [key("lock", name)], holder, int(seconds * 1000)))
 
-    def policy_faults(self) -> list[str]:
+    def durability_faults(self) -> list[str]:
         """What in the server's configuration may lose jobs. Raises StoreUnavailable."""
         with translated():
             persistence, memory = self._redis.info("persistence"), self._redis.info("memory")

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 
+from tasks.metrics.report import WorkerReport
 from tasks.store.connection import Connection, StorePart, translated
 from tasks.store.keys import WORKERS, key
 from tasks.store.server import Server
-from tasks.store.values import WorkerReport
 
 # A worker that has said nothing for this long is not there.
 WORKER_TTL_SECONDS = 20

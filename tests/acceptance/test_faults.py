@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from config.settings import load_settings
-from tasks.broker import Broker, make_celery
 from tasks.dispatch import Dispatcher, JobRequest
+from tasks.dispatch.broker import Broker, make_celery
 from tasks.specs import ExtractSpec, Source
 from tasks.storage import Storage
 from tasks.store import Store

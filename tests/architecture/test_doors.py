@@ -18,8 +18,8 @@ DOORS = {
     "marshmallow": ["web/*"],
     "werkzeug": ["web/*"],
     "granian": ["web/*"],
-    "celery": ["tasks/broker.py", "worker/app.py", "worker/celery_app.py"],
-    "kombu": ["tasks/broker.py"],
+    "celery": ["tasks/dispatch/broker.py", "worker/app.py", "worker/celery_app.py"],
+    "kombu": ["tasks/dispatch/broker.py"],
     "redis": ["tasks/store/*"],
     "prometheus_client": ["web/metrics/*"],
     "subprocess": ["worker/process/run.py", "clipmill/stack/*"],
@@ -79,7 +79,7 @@ def test_a_key_of_the_record_store_is_named_in_one_room() -> None:
         module.name
         for module in modules()
         if '"clipmill:' in module.text
-        and not module.name.startswith(("tasks/store/", "tasks/broker"))
+        and not module.name.startswith(("tasks/store/", "tasks/dispatch/broker"))
     ]
     assert users == []
 

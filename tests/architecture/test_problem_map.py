@@ -8,7 +8,7 @@ import pytest
 from flask import Flask
 from werkzeug.exceptions import default_exceptions
 
-import web.errors  # noqa: F401 - its classes count too
+import web.http.errors  # noqa: F401 - its classes count too
 from tasks.errors import InvalidRequest, JobError, RequestError, StorageFull
 from web.http.problems import PROBLEMS, RETRY_AFTER_SECONDS, register_problems
 

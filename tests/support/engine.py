@@ -17,9 +17,9 @@ from types import TracebackType
 from typing import Any, Self
 
 from config.settings import load_settings
-from tasks.broker import Broker, make_celery
-from tasks.dependents import Dependents
 from tasks.dispatch import Dispatcher, JobRequest
+from tasks.dispatch.broker import Broker, make_celery
+from tasks.dispatch.dependents import Dependents
 from tasks.job import Job
 from tasks.media import MediaFacts
 from tasks.specs import DownloadSpec, ExtractSpec, Source

@@ -11,10 +11,11 @@ from typing import Any, TypeVar
 
 import redis
 
+from tasks.artifact import StoredArtifact
 from tasks.ids import IdMaker
 from tasks.job import Job, JobState, WaitReason
 from tasks.specs import DownloadSpec, ExtractSpec, Source, Spec
-from tasks.store import Store, StoredArtifact
+from tasks.store import Store
 
 new_id = IdMaker()
 URL = "https://media.example/video"

@@ -17,12 +17,13 @@ from typing import Any, Self
 import httpx
 import psutil
 
+from tasks.artifact import StoredArtifact
 from tasks.errors import JobError
 from tasks.ids import IdMaker
 from tasks.job import Failure
 from tasks.rendering import API_BASE
 from tasks.storage import Storage
-from tasks.store import Extras, Lease, Store, StoredArtifact
+from tasks.store import Extras, Lease, Store
 
 PATIENCE_SECONDS = 30.0
 ROOT = Path(__file__).parents[2]

@@ -13,8 +13,8 @@ from typing import Any
 from flask import Request, g
 from werkzeug.exceptions import RequestEntityTooLarge
 
-from web.errors import MalformedJson, TooManyTransfers, UnsupportedMediaType
-from web.services import Services
+from web.http.errors import MalformedJson, TooManyTransfers, UnsupportedMediaType
+from web.http.services import Services
 
 # No request has nearly as many; naming a hundred thousand unknown ones would take seconds.
 _MOST_KEYS = 100

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from web.services import Services
+from web.http.services import Services
 
 Seen = TypeVar("Seen")
 

@@ -13,10 +13,10 @@ from webargs.flaskparser import FlaskParser
 
 from web.http import problems
 from web.http.json_body import allow_long_body, read_json
+from web.http.services import current_services
 from web.schemas.answers import ProblemSchema
 from web.schemas.batches import BatchRequestSchema
 from web.schemas.faults import invalid, messages_of
-from web.services import current_services
 
 _DESCRIPTION = (
     "Extract, download and clip video. A request only records what is to be done; workers do it. "

@@ -26,7 +26,7 @@ from tasks.errors import (
     StorageFull,
     StoreUnavailable,
 )
-from web.errors import (
+from web.http.errors import (
     Forbidden,
     MalformedJson,
     MissingCredentials,

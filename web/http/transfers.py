@@ -12,7 +12,7 @@ from typing import Any, Self
 
 from flask import Response, request
 
-from web.services import Services
+from web.http.services import Services
 
 # Up to five of them are in memory for one client: with the reader, in the queue, in the server's
 # own buffer. Werkzeug's 8 KiB would cost a change of thread for each.

@@ -24,7 +24,8 @@ from prometheus_client.registry import Collector
 from tasks.errors import StoreUnavailable
 from tasks.metrics.bottleneck import Limit, bottleneck_of
 from tasks.metrics.catalogue import FAMILIES, Family
-from tasks.store import Gauges, Store, WorkerReport
+from tasks.metrics.report import WorkerReport
+from tasks.store import Gauges, Store
 from web.metrics.families import Distribution, families
 from web.metrics.requests import METRIC as REQUEST_METRIC
 from web.metrics.requests import Traffic

@@ -14,12 +14,13 @@ from zipfile import ZIP_STORED
 from flask import Response
 from zipstream import ZipStream
 
+from tasks.artifact import StoredArtifact
 from tasks.errors import ArtifactExpired, NotFound, StorageFull, StoreUnavailable
 from tasks.job import JobState
-from tasks.store import Batch, StoredArtifact
-from web.filenames import unique_names
+from tasks.store import Batch
+from web.http.services import Services
 from web.http.transfers import BLOCK_BYTES, begin_transfer
-from web.services import Services
+from web.schemas.filenames import unique_names
 
 log = logging.getLogger(__name__)
 

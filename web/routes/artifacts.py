@@ -9,15 +9,15 @@ from typing import Any
 from flask import Response, request, send_file
 from werkzeug.wsgi import FileWrapper
 
+from tasks.artifact import StoredArtifact
 from tasks.errors import ArtifactExpired
 from tasks.rendering import API_BASE
-from tasks.store import StoredArtifact
-from web.filenames import safe_name
 from web.http.openapi import Blueprint
 from web.http.responses import settle_preconditions
+from web.http.services import caller, current_services
 from web.http.transfers import BLOCK_BYTES, begin_transfer
+from web.schemas.filenames import safe_name
 from web.schemas.queries import DownloadFlagSchema
-from web.services import caller, current_services
 
 blueprint = Blueprint(
     "artifacts", __name__, url_prefix=f"{API_BASE}/artifacts", description="Finished files."

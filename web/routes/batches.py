@@ -14,12 +14,12 @@ from web.http.idempotency import PARAMETER, idempotency_key, keep, replayed
 from web.http.long_poll import wait_until
 from web.http.openapi import Blueprint
 from web.http.responses import json_answer, json_bytes, json_with_etag, spliced
+from web.http.services import Services, caller, current_services
 from web.routes.archive import archive_answer
 from web.routes.events import MEDIA_TYPE, Event, event_stream
 from web.schemas.answers import BatchSchema
 from web.schemas.batches import BatchRequestSchema
 from web.schemas.queries import BatchQuerySchema
-from web.services import Services, caller, current_services
 
 blueprint = Blueprint(
     "batches", __name__, url_prefix=f"{API_BASE}/batches", description="Up to 1,000 jobs at once."

@@ -9,12 +9,12 @@ from typing import Any
 from flask import Response
 
 from tasks.metrics.bottleneck import Limit, bottleneck_of
+from tasks.metrics.report import WorkerReport
 from tasks.rendering import API_BASE, rfc3339
-from tasks.store import WorkerReport
 from web.http.openapi import Blueprint
 from web.http.responses import json_answer, json_bytes
+from web.http.services import caller, current_services
 from web.schemas.answers import BottleneckSchema
-from web.services import caller, current_services
 
 blueprint = Blueprint("bottleneck", __name__, description="What limits throughput.")
 

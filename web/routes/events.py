@@ -12,7 +12,7 @@ from flask import Response, request
 from tasks.errors import NotFound, StoreUnavailable
 from tasks.store import Snapshot
 from web.http.openapi import Blueprint
-from web.services import Services, caller, current_services
+from web.http.services import Services, caller, current_services
 
 log = logging.getLogger(__name__)
 blueprint = Blueprint("events", __name__, url_prefix="/api/v2", description="All changes, live.")

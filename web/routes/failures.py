@@ -10,9 +10,9 @@ from tasks.rendering import API_BASE
 from tasks.store import JobQuery
 from web.http.openapi import Blueprint
 from web.http.responses import json_answer, json_bytes
+from web.http.services import caller, current_services
 from web.schemas.answers import FailuresSchema, RetriedSchema
 from web.schemas.queries import RetrySchema
-from web.services import caller, current_services
 
 blueprint = Blueprint(
     "failures", __name__, url_prefix=f"{API_BASE}/failures", description="Failed jobs as a whole."

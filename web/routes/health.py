@@ -10,12 +10,12 @@ from typing import Any
 from flask import Response
 
 from tasks.errors import StoreUnavailable
-from tasks.store import WorkerReport
+from tasks.metrics.report import WorkerReport
 from web.http.openapi import Blueprint
 from web.http.responses import json_answer, json_bytes
+from web.http.services import Services, current_services
+from web.http.version import VERSION
 from web.schemas.answers import HealthSchema
-from web.services import Services, current_services
-from web.version import VERSION
 
 log = logging.getLogger(__name__)
 

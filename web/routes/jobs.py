@@ -13,11 +13,11 @@ from web.http.idempotency import PARAMETER, idempotency_key, keep, replayed
 from web.http.long_poll import wait_until
 from web.http.openapi import Blueprint
 from web.http.responses import job_accepted, job_answer, json_answer, json_bytes, spliced
+from web.http.services import caller, current_services
 from web.routes.events import MEDIA_TYPE, event_stream, job_event
 from web.schemas.answers import JobPageSchema, JobSchema, TimelineSchema
 from web.schemas.queries import JobListSchema, WaitSchema
 from web.schemas.requests import JobRequestSchema
-from web.services import caller, current_services
 
 blueprint = Blueprint(
     "jobs", __name__, url_prefix=f"{API_BASE}/jobs", description="One piece of work each."

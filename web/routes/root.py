@@ -7,7 +7,7 @@ from flask import Response
 from tasks.rendering import API_BASE
 from web.http.openapi import Blueprint
 from web.http.responses import json_answer, json_bytes
-from web.version import VERSION
+from web.http.version import VERSION
 
 blueprint = Blueprint("root", __name__, description="The front door.")
 

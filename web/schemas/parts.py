@@ -16,8 +16,8 @@ from marshmallow import (
 
 from tasks.addresses import MAX_URL_LENGTH
 from tasks.specs import AUDIO_CHOICES, CLIP_CONTAINERS, CLIP_QUALITIES, FITS, Output, Source
-from web.filenames import LONGEST_NAME, fault_of_name
 from web.schemas.fields import StrictBoolean, StrictInteger, StrictNumber, StrictString, choice
+from web.schemas.filenames import LONGEST_NAME, fault_of_name
 
 # 8K is the largest picture that any mode can make; below 16 no encoder works.
 _PIXELS = validate.Range(min=16, max=7680)

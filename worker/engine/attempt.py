@@ -10,12 +10,13 @@ from typing import Any
 from config.machine import cpu_count
 from config.settings import Settings
 from tasks.addresses import resolve_and_check
+from tasks.artifact import StoredArtifact
 from tasks.errors import ArtifactExpired, SourceFailed, TooLong
 from tasks.job import Job
 from tasks.media import MediaFacts
 from tasks.specs import ClipSpec, DownloadSpec
 from tasks.storage import Storage
-from tasks.store import Store, StoredArtifact
+from tasks.store import Store
 from tasks.tracing.context import NO_TRACING, Tracing
 from worker import ytdlp
 from worker.cutting import make_clip, make_thumbnail

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Self
 
 from tasks.storage import Storage
-from worker.periodic import PeriodicThread
+from worker.engine.periodic import PeriodicThread
 from worker.process.limits import ProcessEnd, Stop
 
 log = logging.getLogger(__name__)

@@ -20,7 +20,7 @@ from tasks.store import (
     RetryFor,
     Store,
 )
-from worker.periodic import PeriodicThread
+from worker.engine.periodic import PeriodicThread
 from worker.process.limits import ProcessEnd, Stop
 
 log = logging.getLogger(__name__)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 
-from tasks.dependents import Dependents
+from tasks.dispatch.dependents import Dependents
 from tasks.job import JobState
 from tasks.specs import ClipSpec
 from tasks.store import Extras, Store

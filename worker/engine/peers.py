@@ -6,7 +6,8 @@ import logging
 from collections.abc import Iterator
 
 from tasks.errors import StoreUnavailable
-from tasks.store import Store, WorkerReport
+from tasks.metrics.report import WorkerReport
+from tasks.store import Store
 
 log = logging.getLogger(__name__)
 

@@ -11,16 +11,17 @@ from functools import partial
 from hashlib import sha256
 from typing import Any
 
+from tasks.artifact import StoredArtifact
+from tasks.dispatch.planning import new_enough
 from tasks.errors import ArtifactExpired, JobError, NotFound, StoreUnavailable
 from tasks.ids import IdMaker
 from tasks.job import Job, JobState
 from tasks.media import MediaFacts
 from tasks.metrics.counters import counter_name
-from tasks.planning import new_enough
 from tasks.rendering import API_BASE
 from tasks.specs import ClipSpec, spec_to_dict
 from tasks.storage import Storage
-from tasks.store import Extras, Store, StoredArtifact
+from tasks.store import Extras, Store
 from worker.engine.cleanup import remove_in_the_end
 from worker.engine.lease import LeasedJob
 from worker.engine.usage import NOTHING_USED, Usage

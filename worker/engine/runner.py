@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 from functools import partial
 
 from config.logs import log_context
-from tasks.dependents import Dependents
+from tasks.dispatch.dependents import Dependents
 from tasks.errors import JobError, MemoryExceeded, SourceFailed, StoreUnavailable
 from tasks.job import Failure, Job, JobState
 from tasks.store import ArtifactGone, CancelRequested, Extras, LeaseLost, Store

@@ -14,15 +14,15 @@ from collections.abc import Callable, Iterable
 from functools import partial
 
 from config.values import KINDS
-from tasks.broker import Broker
-from tasks.dependents import Dependents
+from tasks.dispatch.broker import Broker
+from tasks.dispatch.dependents import Dependents
 from tasks.errors import NotFound, StoreUnavailable, WorkerLost
 from tasks.job import Failure, Job, JobState, WaitReason
 from tasks.metrics.counters import counter_name
 from tasks.storage import Storage
 from tasks.store import CancelRequested, Conflict, Extras, Follows, Store
 from worker.engine.cleanup import remove_in_the_end
-from worker.periodic import PeriodicThread
+from worker.engine.periodic import PeriodicThread
 from worker.upkeep.retention import Retention
 
 log = logging.getLogger(__name__)

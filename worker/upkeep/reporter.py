@@ -16,12 +16,13 @@ from config.settings import Settings
 from tasks.errors import StoreUnavailable
 from tasks.job import WaitReason
 from tasks.metrics.bottleneck import Limit, limit_of
-from tasks.store import Store, WorkerReport
+from tasks.metrics.report import WorkerReport
+from tasks.store import Store
 from worker.engine.budget import Budget
 from worker.engine.disk import Disk
 from worker.engine.lease import Heartbeat
+from worker.engine.periodic import PeriodicThread
 from worker.engine.preconditions import Preconditions
-from worker.periodic import PeriodicThread
 from worker.upkeep.load import LoadMeter, tools_bytes
 
 log = logging.getLogger(__name__)

@@ -9,10 +9,10 @@ import logging
 import os
 from collections.abc import Callable, Mapping
 
-from tasks.broker import Broker
+from tasks.dispatch.broker import Broker
 from tasks.errors import StoreUnavailable
 from tasks.store import Store
-from worker.periodic import PeriodicThread
+from worker.engine.periodic import PeriodicThread
 
 log = logging.getLogger(__name__)
 

@@ -15,9 +15,9 @@ import pytest
 import redis
 
 from config.settings import load_settings
-from tasks.broker import Broker, broker_url, make_celery
-from tasks.dependents import Dependents
 from tasks.dispatch import Dispatcher, JobRequest
+from tasks.dispatch.broker import Broker, broker_url, make_celery
+from tasks.dispatch.dependents import Dependents
 from tasks.errors import (
     InvalidRequest,
     JobAlreadyFinal,

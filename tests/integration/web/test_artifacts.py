@@ -10,7 +10,7 @@ import httpx
 import pytest
 from werkzeug.http import parse_options_header
 
-from tasks.store import StoredArtifact
+from tasks.artifact import StoredArtifact
 from tests.integration.web.test_jobs import submitted
 from tests.integration.web.test_submission import refused
 from tests.support.stack import Api, Hands

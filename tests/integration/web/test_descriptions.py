@@ -13,7 +13,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tasks.errors import NotMedia
-from tasks.store import WorkerReport
+from tasks.metrics.report import WorkerReport
 from tests.integration.web.test_jobs import submitted
 from tests.integration.web.test_submission import JOBS, URL
 from tests.support.stack import Api, Hands

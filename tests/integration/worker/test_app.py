@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.broker import Broker, make_celery
+from tasks.dispatch.broker import Broker, make_celery
 from tests.support.processes import eventually
 from tests.support.scripted_worker import read_effects
 from tests.support.stack import Api

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tasks.store import Store, WorkerReport
+from tasks.metrics.report import WorkerReport
+from tasks.store import Store
 from tests.support.valkey import ValkeyServer
 
 REPORT = WorkerReport(

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tasks.job import Job, JobState, WaitReason
-from tasks.store import WorkerReport
+from tasks.metrics.report import WorkerReport
 from tests.support.engine import MIB, Attempt, Engine, in_thread
 from tests.support.processes import eventually
 from tests.support.valkey import ValkeyServer

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from clipmill.keys import KeyRefused, make_key, read_keys, remove_key
-from web.api_keys import parse_keys
+from web.http.api_keys import parse_keys
 
 
 def test_the_file_holds_the_hash_and_never_the_key(tmp_path: Path) -> None:

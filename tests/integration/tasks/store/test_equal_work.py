@@ -6,9 +6,10 @@ import time
 
 import pytest
 
+from tasks.artifact import StoredArtifact
 from tasks.errors import JobNotFinal, NotFound
 from tasks.job import Failure, Job, JobState, WaitReason
-from tasks.store import ArtifactGone, Extras, Follows, Lease, Store, StoredArtifact
+from tasks.store import ArtifactGone, Extras, Follows, Lease, Store
 from tests.support.records import at_once, every_key, make_artifact, make_download, make_job, new_id
 from tests.support.valkey import ValkeyServer
 

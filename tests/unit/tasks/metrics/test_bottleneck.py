@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tasks.metrics.bottleneck import Limit, bottleneck_of, limit_of
-from tasks.store import WorkerReport
+from tasks.metrics.report import WorkerReport
 
 GIB = 1024**3
 IDLE = WorkerReport(

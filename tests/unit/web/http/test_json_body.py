@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from web.errors import MalformedJson
+from web.http.errors import MalformedJson
 from web.http.json_body import parse_json
 
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 import logging
 import time
 
-from tasks.broker import Broker
+from tasks.dispatch.broker import Broker
+from tasks.dispatch.planning import Planner
 from tasks.errors import NotFound, SourceFailed, StoreUnavailable
 from tasks.job import Failure, Job, JobState, WaitReason
-from tasks.planning import Planner
 from tasks.store import Conflict, Follows, Store
 
 log = logging.getLogger(__name__)

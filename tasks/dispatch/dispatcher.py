@@ -10,8 +10,9 @@ from dataclasses import replace
 from typing import Any
 
 from config.settings import Settings
-from tasks.broker import Broker
-from tasks.dependents import Dependents
+from tasks.dispatch.broker import Broker
+from tasks.dispatch.dependents import Dependents
+from tasks.dispatch.planning import JobRequest, Planner
 from tasks.errors import (
     IdempotencyKeyReused,
     InvalidRequest,
@@ -23,7 +24,6 @@ from tasks.errors import (
     StoreUnavailable,
 )
 from tasks.job import Job, JobState
-from tasks.planning import JobRequest, Planner
 from tasks.specs import Source
 from tasks.storage import Storage
 from tasks.store import (
@@ -36,8 +36,6 @@ from tasks.store import (
     SourceGone,
     Store,
 )
-
-__all__ = ["Dispatcher", "JobRequest"]
 
 log = logging.getLogger(__name__)
 

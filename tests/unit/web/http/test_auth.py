@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from config.settings import Settings, load_settings
-from web.api_keys import KeyFile, KeyFileError, parse_keys
-from web.auth import LOCAL_CALLER, Authenticator
-from web.errors import Forbidden, MissingCredentials
+from web.http.api_keys import KeyFile, KeyFileError, parse_keys
+from web.http.auth import LOCAL_CALLER, Authenticator
+from web.http.errors import Forbidden, MissingCredentials
 
 
 def line(name: str, scopes: str, key: str) -> str:

@@ -8,8 +8,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from config.settings import Settings, is_loopback
-from web.api_keys import LOCAL, SCOPES, KeyFile
-from web.errors import Forbidden, MissingCredentials
+from web.http.api_keys import LOCAL, SCOPES, KeyFile
+from web.http.errors import Forbidden, MissingCredentials
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 # Answered to anyone: probes, the page, and what describes the API.

@@ -12,13 +12,13 @@ from flask import Flask, current_app, g
 
 from config.memory import MOST_WAITING
 from config.settings import Settings
-from tasks.broker import Broker
 from tasks.dispatch import Dispatcher
+from tasks.dispatch.broker import Broker
 from tasks.errors import RequestError
 from tasks.storage import Storage
 from tasks.store import Changes, Store
-from web.auth import Authenticator, Caller
-from web.errors import TooManyTransfers, TooManyWaiting
+from web.http.auth import Authenticator, Caller
+from web.http.errors import TooManyTransfers, TooManyWaiting
 
 EXTENSION = "clipmill"
 

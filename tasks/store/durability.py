@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from tasks.errors import ClipmillError, StoreUnavailable
-from tasks.store import Store
+from tasks.store.server import Server
 
 log = logging.getLogger(__name__)
 
@@ -14,13 +14,13 @@ class UnsafeStore(ClipmillError):
     """The server is set up so that accepted jobs can be lost, and the settings refuse that."""
 
 
-def check_policy(store: Store, policy: str) -> None:
+def check_durability(server: Server, policy: str) -> None:
     """Warn of a server that may lose jobs; raises UnsafeStore when `policy` is `refuse`.
 
     A server that does not answer yet cannot be judged, and is waited for as always.
     """
     try:
-        faults = store.server.policy_faults()
+        faults = server.durability_faults()
     except StoreUnavailable:
         log.warning("the store does not answer yet, so its policy could not be checked")
         return

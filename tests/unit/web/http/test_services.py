@@ -6,9 +6,9 @@ import pytest
 
 from config.memory import MOST_WAITING
 from config.settings import load_settings
-from web.errors import TooManyTransfers, TooManyWaiting
+from web.http.errors import TooManyTransfers, TooManyWaiting
+from web.http.services import TransferRoom, WaitingRoom
 from web.server import threads_for
-from web.services import TransferRoom, WaitingRoom
 
 
 def test_who_finds_no_place_is_refused_until_one_is_free() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from web.filenames import LONGEST_NAME, fault_of_name, safe_name, unique_names
+from web.schemas.filenames import LONGEST_NAME, fault_of_name, safe_name, unique_names
 
 HOSTILE = [
     "../../x", "/etc/x", "..\\x", "a/b", "x" * 5000, "CON", "con.mp4", "LPT1.txt", "a\u202egpj.exe",

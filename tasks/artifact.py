@@ -1,0 +1,26 @@
+"""A published file as its record has it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class StoredArtifact:
+    """A published file. `storage_key` is its place in storage, `filename` what a client sees."""
+
+    id: str
+    job_id: str
+    owner: str
+    storage_key: str
+    filename: str
+    media_type: str
+    size_bytes: int
+    sha256: str
+    role: str
+    facts: dict[str, Any] | None = None  # MediaFacts, where it is media
+
+    def to_dict(self) -> dict[str, Any]:
+        """Ready for JSON."""
+        return asdict(self)
