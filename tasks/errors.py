@@ -5,7 +5,8 @@ ClipmillError
 │   ├── UnsupportedUrl · Unavailable · LoginRequired · BlockedAddress
 │   ├── NetworkError* · SiteThrottled*
 │   ├── TooLarge · TooLong · NotMedia · CorruptMedia · RangeOutsideMedia · NoSuchStream
-│   ├── ExceedsMemoryBudget · MemoryExceeded* · DeadlineExceeded · ToolFailed* · StorageFull*
+│   ├── ExceedsMemoryBudget · MemoryExceeded* · DeadlineExceeded · ToolFailed*
+│   ├── StorageFull* · StorageUnavailable*
 │   └── SourceFailed · WorkerLost* · InternalError
 └── RequestError          a request cannot be granted; becomes a problem document in `web`
     ├── NotFound · InvalidRequest · IdempotencyKeyReused
@@ -18,9 +19,13 @@ ClipmillError
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
+
+# How the operating system says that a disk has no room for bytes or for names, or a user's quota.
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 class ClipmillError(Exception):
@@ -114,7 +119,16 @@ class ToolFailed(JobError):
 
 
 class StorageFull(JobError):
+    """A disk has no room left, for bytes or for names."""
+
     code = "storage_full"
+    retryable = True
+
+
+class StorageUnavailable(JobError):
+    """A disk or storage does not work now: not there, broken, read-only or closed to us."""
+
+    code = "storage_unavailable"
     retryable = True
 
 

@@ -14,9 +14,8 @@ from hashlib import file_digest
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from tasks.errors import ArtifactExpired, StorageFull, TooLarge
+from tasks.errors import NO_ROOM, ArtifactExpired, StorageFull, StorageUnavailable, TooLarge
 
-_NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
 # A disk that has come loose may be there again at the next attempt.
 _NOT_NOW = {errno.EROFS, errno.EIO, errno.ESTALE, errno.EACCES, errno.EPERM}
 _ABSENT = {errno.ENOENT, errno.ENOTDIR}
@@ -53,7 +52,7 @@ class Storage:
     def put(self, source: Path, artifact_id: str, suffix: str) -> StoredFile:
         """Move a finished file in. It appears under its key only when it is whole and on disk.
 
-        Raises StorageFull or TooLarge.
+        Raises StorageFull, StorageUnavailable or TooLarge.
         """
         key = self.key_for(artifact_id, suffix)
         target = self._checked(key)
@@ -67,24 +66,30 @@ class Storage:
             _sync_folder(target.parent)
         except OSError as error:
             _forget(partial)
-            if error.errno in _NO_ROOM:
+            if error.errno in NO_ROOM:
                 raise StorageFull("there is no room for the result") from error
             if error.errno == errno.EFBIG:
                 raise TooLarge("the result is larger than a file may be here") from error
             if error.errno in _NOT_NOW or not self.root.is_dir():
-                raise StorageFull("the storage cannot be written") from error
+                raise StorageUnavailable("the storage cannot be written") from error
             raise
         return StoredFile(key, target.stat().st_size, digest)
 
     def path(self, key: str) -> Path:
-        """The local file of a key. Raises ArtifactExpired when it is gone, or StorageFull."""
+        """The local file of a key.
+
+        Raises ArtifactExpired when it is gone, or StorageUnavailable.
+        """
         path = self._checked(key)
         if self._size_of(path) is None:
             raise ArtifactExpired("the file is no longer kept")
         return path
 
     def has(self, key: str, size_bytes: int | None = None) -> bool:
-        """Whether the file is there, and of that size if one is named. Raises StorageFull."""
+        """Whether the file is there, and of that size if one is named.
+
+        Raises StorageUnavailable.
+        """
         found = self._size_of(self._checked(key))
         return found is not None and size_bytes in (None, found)
 
@@ -131,7 +136,7 @@ class Storage:
             found = path.stat()
         except OSError as error:
             if error.errno in _NOT_NOW or not self.root.is_dir():
-                raise StorageFull("the storage cannot be read") from error
+                raise StorageUnavailable("the storage cannot be read") from error
             if error.errno in _ABSENT:
                 return None
             raise

@@ -32,13 +32,15 @@ _NO_WORKER = {
     "drain_a_worker",
     "stop_a_worker_for_a_while",
 }
-_NO_ROOM = {"fill_the_disk", "close_a_folder"}
+_NO_ROOM = {"fill_the_disk"}
+_NO_DISK = {"close_a_folder"}
 _NO_TOOL = {"kill_a_guard", "kill_a_tool", "kill_a_worker_with_its_guards"}
 # Which faults can end an attempt so.
 CAUSES = {
     "worker_lost": _NO_WORKER | _NO_WORD,
-    "tool_failed": _NO_TOOL | _NO_ROOM,
+    "tool_failed": _NO_TOOL | _NO_ROOM | _NO_DISK,
     "storage_full": _NO_ROOM,
+    "storage_unavailable": _NO_DISK,
 }
 
 

@@ -13,6 +13,7 @@ from werkzeug.exceptions import HTTPException
 
 from tasks.errors import (
     ArtifactExpired,
+    ClipmillError,
     Fault,
     IdempotencyKeyReused,
     InvalidRequest,
@@ -23,7 +24,7 @@ from tasks.errors import (
     NotFound,
     QueueFull,
     RequestError,
-    StorageFull,
+    StorageUnavailable,
     StoreUnavailable,
 )
 from web.http.errors import (
@@ -43,8 +44,9 @@ TYPE_PREFIX = "urn:clipmill:problem:"
 MOST_FAULTS = 50
 _LONGEST_TEXT = 300
 
-# What each refusal looks like from outside. A test proves that none is missing.
-PROBLEMS: Mapping[type[RequestError], tuple[HTTPStatus, str]] = {
+# What each refusal looks like from outside. A test proves that none is missing. An error without a
+# row of its own looks like its nearest base.
+PROBLEMS: Mapping[type[ClipmillError], tuple[HTTPStatus, str]] = {
     MalformedJson: (HTTPStatus.BAD_REQUEST, "The body is not valid JSON"),
     MissingCredentials: (HTTPStatus.UNAUTHORIZED, "A valid API key is needed"),
     Forbidden: (HTTPStatus.FORBIDDEN, "This is not allowed"),
@@ -56,6 +58,10 @@ PROBLEMS: Mapping[type[RequestError], tuple[HTTPStatus, str]] = {
     UnsupportedMediaType: (HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "The body must be JSON"),
     InvalidRequest: (HTTPStatus.UNPROCESSABLE_ENTITY, "The request cannot be accepted"),
     IdempotencyKeyReused: (HTTPStatus.UNPROCESSABLE_ENTITY, "The key named another request"),
+    # What would fail the job is known before it is accepted, as with a blocked address.
+    JobError: (HTTPStatus.UNPROCESSABLE_ENTITY, "The request cannot be accepted"),
+    # Whether a file is there cannot be said now: nothing is wrong with what was asked.
+    StorageUnavailable: (HTTPStatus.SERVICE_UNAVAILABLE, "Artifacts cannot be read now"),
     QueueFull: (HTTPStatus.SERVICE_UNAVAILABLE, "The queue is full"),
     StoreUnavailable: (HTTPStatus.SERVICE_UNAVAILABLE, "The record store does not answer"),
     TooManyWaiting: (HTTPStatus.SERVICE_UNAVAILABLE, "Too many requests wait already"),
@@ -63,7 +69,8 @@ PROBLEMS: Mapping[type[RequestError], tuple[HTTPStatus, str]] = {
 }
 
 # When a client may try again, in seconds.
-RETRY_AFTER_SECONDS: Mapping[type[RequestError], int] = {
+RETRY_AFTER_SECONDS: Mapping[type[ClipmillError], int] = {
+    StorageUnavailable: 10,
     QueueFull: 10,
     StoreUnavailable: 2,
     TooManyWaiting: 5,
@@ -83,8 +90,7 @@ _CODES = {
 def register_problems(app: Flask) -> None:
     """Make every error of the application a problem document."""
     app.register_error_handler(RequestError, _refused)
-    app.register_error_handler(JobError, _refused_source)
-    app.register_error_handler(StorageFull, _storage_away)
+    app.register_error_handler(JobError, _refused)
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(Exception, _unexpected)
 
@@ -121,27 +127,16 @@ def _short(text: str) -> str:
     return text if len(text) <= _LONGEST_TEXT else text[:_LONGEST_TEXT] + "…"
 
 
-def _refused(error: RequestError) -> Response:
-    status, title = PROBLEMS[type(error)]
+def _refused(error: RequestError | JobError) -> Response:
+    row = next(kind for kind in type(error).__mro__ if kind in PROBLEMS)
+    status, title = PROBLEMS[row]
     headers = {}
-    if type(error) in RETRY_AFTER_SECONDS:
-        headers["Retry-After"] = str(RETRY_AFTER_SECONDS[type(error)])
+    if row in RETRY_AFTER_SECONDS:
+        headers["Retry-After"] = str(RETRY_AFTER_SECONDS[row])
     if status is HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = 'Bearer realm="clipmill"'
     faults = error.faults if isinstance(error, InvalidRequest) else ()
     return problem(status, error.code, title, error.message, faults=faults, headers=headers)
-
-
-def _refused_source(error: JobError) -> Response:
-    """What would have failed the job is known before it is accepted, as with a blocked address."""
-    _, title = PROBLEMS[InvalidRequest]
-    return problem(HTTPStatus.UNPROCESSABLE_ENTITY, error.code, title, error.message)
-
-
-def _storage_away(error: StorageFull) -> Response:
-    """Whether a file is there cannot be told now: it is not gone, and nobody asked wrongly."""
-    status, title = HTTPStatus.SERVICE_UNAVAILABLE, "Artifacts cannot be read now"
-    return problem(status, error.code, title, error.message, headers={"Retry-After": "10"})
 
 
 def _http_error(error: HTTPException) -> Response:

@@ -15,7 +15,7 @@ from flask import Response
 from zipstream import ZipStream
 
 from tasks.artifact import StoredArtifact
-from tasks.errors import ArtifactExpired, NotFound, StorageFull, StoreUnavailable
+from tasks.errors import ArtifactExpired, NotFound, StorageUnavailable, StoreUnavailable
 from tasks.job import JobState
 from tasks.store import Batch
 from web.http.services import Services
@@ -88,7 +88,7 @@ class _Sending:
         self.size_bytes = 0
 
     def add(self, artifact: StoredArtifact) -> None:
-        """Take a file in. Raises ArtifactExpired when it is gone, or StorageFull."""
+        """Take a file in. Raises ArtifactExpired when it is gone, or StorageUnavailable."""
         self._services.store.artifacts.used(artifact.id)
         path = self._services.storage.path(artifact.storage_key)
         if len(self.files) < _MOST_OPEN:
@@ -143,7 +143,7 @@ class _Sending:
     def __next__(self) -> bytes:
         try:
             return next(self._blocks)
-        except (OSError, ArtifactExpired, StorageFull) as error:
+        except (OSError, ArtifactExpired, StorageUnavailable) as error:
             # The client sees it by the length, which this does not reach.
             log.warning("an archive ends early, a file of it cannot be read: %s", error)
             raise StopIteration from error

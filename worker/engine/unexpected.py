@@ -6,11 +6,18 @@ import errno
 import logging
 import secrets
 
-from tasks.errors import InternalError, JobError, StorageFull, ToolFailed
+from tasks.errors import (
+    NO_ROOM,
+    InternalError,
+    JobError,
+    StorageFull,
+    StorageUnavailable,
+    ToolFailed,
+)
 
 log = logging.getLogger(__name__)
 
-_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE}
+_BROKEN_DISK = {errno.EROFS, errno.EIO, errno.ESTALE}
 # Processes, descriptors, memory: when others have ended there will be some again.
 _MACHINE = {errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 
@@ -24,8 +31,10 @@ def as_job_error(error: BaseException) -> JobError:
     log.error("unexpected error", exc_info=error, extra={"values": {"reference": reference}})
     detail = {"reference": reference}
     number = error.errno if isinstance(error, OSError) else None
-    if number in _DISK:
-        return StorageFull("this machine's disk could not be written", detail)
+    if number in NO_ROOM:
+        return StorageFull("this machine's disk has no room left", detail)
+    if number in _BROKEN_DISK:
+        return StorageUnavailable("this machine's disk could not be read or written", detail)
     if number in _MACHINE or _no_thread(error):
         return ToolFailed("this machine could start nothing more", detail)
     return InternalError("something went wrong inside", detail)

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-from tasks.errors import StorageFull
+from tasks.errors import NO_ROOM, StorageFull, StorageUnavailable
 from worker.engine.cleanup import remove_in_the_end
 
 log = logging.getLogger(__name__)
@@ -33,14 +33,17 @@ class WorkFolder:
     def workspace(self, job_id: str, token: str) -> Iterator[Path]:
         """An empty folder for one attempt, gone when the block ends.
 
-        Raises StorageFull when none can be made: whatever the reason, it is not the job's.
+        Raises StorageFull or StorageUnavailable when no folder can be made, which is not the job's
+        fault.
         """
         folder = self.path / f"{job_id}-{token}"
         try:
             folder.mkdir(mode=0o700)
         except OSError as error:
             log.exception("the work folder cannot be used")
-            raise StorageFull("the work folder of this machine cannot be used") from error
+            if error.errno in NO_ROOM:
+                raise StorageFull("the work folder of this machine has no room") from error
+            raise StorageUnavailable("the work folder of this machine cannot be used") from error
         try:
             yield folder
         finally:

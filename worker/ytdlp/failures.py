@@ -14,6 +14,7 @@ from tasks.errors import (
     NotMedia,
     SiteThrottled,
     StorageFull,
+    StorageUnavailable,
     TooLarge,
     ToolFailed,
     Unavailable,
@@ -31,6 +32,11 @@ _THROTTLED = "the site asks for fewer requests"
 # The first that matches wins, so the special stand before the general.
 _TEXTS: tuple[tuple[type[JobError], str, str], ...] = (
     (StorageFull, "this machine has no room left", r"\[Errno (28|122)\]"),
+    (
+        StorageUnavailable,
+        "this machine's disk could not be written",
+        r"unable to (write|open for writing).*\[Errno (5|13|30|116)\]",
+    ),
     (TooLarge, "the source is larger than allowed", r"\[Errno 27\]"),
     (
         MemoryExceeded,

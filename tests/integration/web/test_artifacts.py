@@ -204,7 +204,7 @@ def test_a_file_in_a_storage_that_is_away_is_not_said_to_be_gone(
 ) -> None:
     elsewhere = api.storage.root.with_name("elsewhere")
     api.storage.root.rename(elsewhere)
-    refused(client.get(path), 503, "storage_full")
+    refused(client.get(path), 503, "storage_unavailable")
     elsewhere.rename(api.storage.root)
     assert client.get(path).status_code == 200
 

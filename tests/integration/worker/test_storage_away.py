@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tasks.errors import ExceedsMemoryBudget, NetworkError, StorageFull
+from tasks.errors import ExceedsMemoryBudget, NetworkError, StorageUnavailable
 from tasks.job import Job, JobState, WaitReason
 from tests.support.engine import Attempt, Engine
 
@@ -34,7 +34,7 @@ def assert_waits(engine: Engine, job_id: str, attempt: int = 0) -> None:
     assert job.wait_reason is WaitReason.RETRY
     assert job.not_before is not None
     assert engine.store.server.now() < job.not_before < engine.store.server.now() + 60
-    assert engine.store.jobs.timeline(job_id)[-1]["why"] == "storage_full"
+    assert engine.store.jobs.timeline(job_id)[-1]["why"] == "storage_unavailable"
 
 
 def assert_answered(engine: Engine, job_id: str) -> None:
@@ -79,7 +79,7 @@ def test_a_job_that_was_tried_before_waits_as_well(engine: Engine) -> None:
         raise NetworkError("reset")
 
     def away(_: Job) -> Any:
-        raise StorageFull("the storage cannot be read")
+        raise StorageUnavailable("the storage cannot be read")
 
     job_id, engine.work = engine.submit(), fail
     engine.run_all()

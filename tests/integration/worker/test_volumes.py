@@ -122,7 +122,7 @@ def test_a_part_of_a_result_on_a_disk_that_closed_goes_when_it_is_open_again(
     with monkeypatch.context() as patch:
         patch.setattr(storage, "_move", move_and_close)
         engine.run_all("download")
-    assert engine.store.jobs.timeline(job_id)[-1]["why"] == "storage_full"
+    assert engine.store.jobs.timeline(job_id)[-1]["why"] == "storage_unavailable"
     assert [path.suffix for path in files_in(volume)] == [".part"]
     volume.set_read_only(False)
     assert eventually(lambda: files_in(volume) == [])
@@ -145,7 +145,7 @@ def test_a_folder_that_is_gone_holds_jobs_up_until_it_is_back(
         engine.run_all("download")
         job = engine.store.jobs.get(job_id)
         assert (job.state, job.attempt) == (JobState.QUEUED, 1)
-        assert engine.store.jobs.timeline(job_id)[-1]["why"] == "storage_full"
+        assert engine.store.jobs.timeline(job_id)[-1]["why"] == "storage_unavailable"
         assert not root.exists()
         root.mkdir()
         assert try_again(engine, job_id).state is JobState.SUCCEEDED
@@ -173,7 +173,7 @@ def test_a_work_disk_that_loses_what_was_written_makes_no_result(
         engine.run_all("download")
         job = engine.store.jobs.get(job_id)
         assert (job.state, job.attempt) == (JobState.QUEUED, 1)
-        assert engine.store.jobs.timeline(job_id)[-1]["why"] == "storage_full"
+        assert engine.store.jobs.timeline(job_id)[-1]["why"] == "storage_unavailable"
         assert [path for path in engine.storage.root.rglob("*") if path.is_file()] == []
         engine.work = lambda attempt: attempt.produce()
         assert try_again(engine, job_id).state is JobState.SUCCEEDED
@@ -191,7 +191,7 @@ def test_a_work_disk_that_cannot_be_written_costs_no_attempt(
         for _ in range(4):
             job = try_again(engine, job_id)
             assert (job.state, job.attempt) == (JobState.QUEUED, 0)
-            assert engine.store.jobs.timeline(job_id)[-1]["why"] == "storage_full"
+            assert engine.store.jobs.timeline(job_id)[-1]["why"] == "storage_unavailable"
         work_disk.set_read_only(False)
         assert try_again(engine, job_id).state is JobState.SUCCEEDED
 
@@ -222,9 +222,16 @@ def test_a_work_disk_without_an_inode_holds_jobs_up(valkey: ValkeyServer, tmp_pa
         assert try_again(engine, job_id).state is JobState.SUCCEEDED
 
 
-@pytest.mark.parametrize("number", [errno.ESTALE, errno.EIO, errno.EDQUOT])
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [
+        (errno.ESTALE, "storage_unavailable"),
+        (errno.EIO, "storage_unavailable"),
+        (errno.EDQUOT, "storage_full"),
+    ],
+)
 def test_a_disk_that_fails_in_the_middle_of_a_move_leaves_no_part(
-    engine: Engine, volume: Volume, monkeypatch: pytest.MonkeyPatch, number: int
+    engine: Engine, volume: Volume, monkeypatch: pytest.MonkeyPatch, number: int, code: str
 ) -> None:
     """The error stands in for a file server's, which cannot be had here."""
 
@@ -235,7 +242,7 @@ def test_a_disk_that_fails_in_the_middle_of_a_move_leaves_no_part(
     with monkeypatch.context() as patch:
         patch.setattr("tasks.storage.os.fsync", fail)
         engine.run_all("download")
-    assert engine.store.jobs.timeline(job_id)[-1]["why"] == "storage_full"
+    assert engine.store.jobs.timeline(job_id)[-1]["why"] == code
     assert files_in(volume) == []
     assert try_again(engine, job_id).state is JobState.SUCCEEDED
 
@@ -244,11 +251,12 @@ def test_a_disk_that_fails_in_the_middle_of_a_move_leaves_no_part(
     ("error", "code"),
     [
         (OSError(errno.ENOSPC, "full"), "storage_full"),
+        (OSError(errno.EROFS, "read-only"), "storage_unavailable"),
         (OSError(errno.EAGAIN, "no process"), "tool_failed"),
         (OSError(errno.EMFILE, "no descriptor"), "tool_failed"),
         (RuntimeError("can't start new thread"), "tool_failed"),
     ],
-    ids=["disk", "processes", "descriptors", "threads"],
+    ids=["full disk", "read-only disk", "processes", "descriptors", "threads"],
 )
 def test_what_this_machine_lacks_now_it_may_have_later(
     engine: Engine, error: Exception, code: str

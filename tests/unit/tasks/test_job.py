@@ -160,7 +160,7 @@ def ours(parent: type) -> list[type]:
 CODES = """unsupported_url, unavailable, login_required, blocked_address, network_error*,
 site_throttled*, too_large, too_long, not_media, corrupt_media, range_outside_media, no_such_stream,
 exceeds_memory_budget, memory_exceeded*, deadline_exceeded, tool_failed*, storage_full*,
-source_failed, worker_lost*, internal_error"""
+storage_unavailable*, source_failed, worker_lost*, internal_error"""
 
 
 def test_the_error_codes_are_those_of_the_contract() -> None:
