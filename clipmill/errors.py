@@ -63,7 +63,7 @@ class JobNotSucceeded(ClientError):
     def __init__(self, job: Job) -> None:
         self.job = job
         reason = f"{job.error.message} ({job.error.code})" if job.error else job.state
-        super().__init__(f"Job {job.id}: {reason}")
+        super().__init__(f"job {job.id}: {reason}")
 
 
 class StillRunning(ClientError):

@@ -42,9 +42,9 @@ def make_key(path: Path, name: str, scopes: tuple[str, ...]) -> str:
     if not _NAME.fullmatch(name) or name == _TAKEN_NAME:
         raise KeyRefused(f"{name!r} is not 1 to 64 letters, digits, dots and dashes, or is taken")
     if not scopes or not set(scopes) <= set(SCOPES):
-        raise KeyRefused(f"The scopes are one or more of {', '.join(SCOPES)}")
+        raise KeyRefused(f"the scopes are one or more of {', '.join(SCOPES)}")
     if any(line.name == name for line in read_keys(path)):
-        raise KeyRefused(f"There is a key named {name} already; remove it first")
+        raise KeyRefused(f"there is a key named {name} already: remove it first")
     key = PREFIX + secrets.token_urlsafe(32)
     line = KeyLine(name, tuple(dict.fromkeys(scopes)), hashlib.sha256(key.encode()).hexdigest())
     _replace(path, [*_lines(path), str(line)])
@@ -56,7 +56,7 @@ def remove_key(path: Path, name: str) -> None:
     lines = _lines(path)
     kept = [line for line in lines if line.split(":")[0].strip() != name]
     if len(kept) == len(lines):
-        raise KeyRefused(f"There is no key named {name} in {path}")
+        raise KeyRefused(f"there is no key named {name} in {path}")
     _replace(path, kept)
 
 
@@ -69,7 +69,7 @@ def _parse(line: str) -> KeyLine:
     name, _, rest = line.strip().partition(":")
     scopes, _, digest = rest.partition(":")
     if not digest:
-        raise KeyRefused("The file has a line that is not name:scopes:sha256hex")
+        raise KeyRefused("the file has a line that is not name:scopes:sha256hex")
     return KeyLine(name, tuple(scopes.split(",")), digest)
 
 

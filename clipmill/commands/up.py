@@ -34,7 +34,7 @@ def up(ready_file: Path | None) -> None:
     try:
         settings = load_settings(environ)
     except SettingsError as error:
-        raise click.ClickException(f"The settings cannot be used.\n{error}") from error
+        raise click.ClickException(f"the settings cannot be used:\n{error}") from error
     configure_logging(settings.log_format, settings.log_level)
     try:
         with stop_signals_interrupt(), running_stack(settings, environ) as stack:

@@ -141,8 +141,8 @@ def folder_lock(folder: Path) -> Iterator[IO[str]]:
         except BlockingIOError:
             file.seek(0)
             raise AlreadyRunning(
-                f"Another stack already works in {folder} (process {file.read().strip()}). "
-                "Stop it, or choose another CLIPMILL_DATA_DIR."
+                f"another stack already works in {folder} (process {file.read().strip()}): "
+                "stop it, or choose another CLIPMILL_DATA_DIR"
             ) from None
         file.truncate(0)
         file.write(f"{os.getpid()}\n")

@@ -25,17 +25,17 @@ class BatchRequestSchema(StrictSchema):
     def merge_defaults(self, data: Any, **_: Any) -> Any:
         """`defaults` under each job. What is no object stays, for its field to refuse."""
         if not isinstance(data, dict):
-            raise ValidationError("Must be an object.")
+            raise ValidationError("must be an object")
         rest = dict(data)
         defaults = rest.pop("defaults", {})
         if not isinstance(defaults, dict):
-            raise ValidationError("Must be an object.", "defaults")
+            raise ValidationError("must be an object", "defaults")
         if len(json.dumps(defaults, ensure_ascii=False)) > _LONGEST_DEFAULTS:
-            raise ValidationError(f"Longer than {_LONGEST_DEFAULTS} characters.", "defaults")
+            raise ValidationError(f"longer than {_LONGEST_DEFAULTS} characters", "defaults")
         jobs = data.get("jobs")
         if isinstance(jobs, list):
             if not 1 <= len(jobs) <= MOST_JOBS:
-                raise ValidationError(f"Must hold 1 to {MOST_JOBS} jobs.", "jobs")
+                raise ValidationError(f"must hold 1 to {MOST_JOBS} jobs", "jobs")
             rest["jobs"] = [_merged(defaults, job) for job in jobs]
         return rest
 

@@ -36,7 +36,12 @@ def _faults(messages: Any, pointer: str) -> Iterator[Fault]:
         for message in messages:
             yield from _faults(message, pointer)
     else:
-        yield Fault(pointer, str(messages))
+        yield Fault(pointer, in_one_voice(str(messages)))
+
+
+def in_one_voice(message: str) -> str:
+    """marshmallow's own sentences as our messages read: lower case, no full stop."""
+    return message[:1].lower() + message[1:].removesuffix(".")
 
 
 def escaped(name: Any) -> str:

@@ -23,7 +23,7 @@ class StrictString(fields.String):
     ) -> str:
         text = super()._deserialize(value, attr, data, **kwargs)
         if any(unicodedata.category(character) == "Cc" for character in text):
-            raise ValidationError("Must not hold control characters.")
+            raise ValidationError("must not hold control characters")
         return text
 
 
@@ -73,27 +73,27 @@ class MediaTime(fields.Field[float]):
     ) -> float:
         seconds = _clock(value) if isinstance(value, str) else finite(value)
         if not 0 <= seconds <= MAX_MEDIA_SECONDS:
-            raise ValidationError(f"Must be from 0 to {MAX_MEDIA_SECONDS} seconds.")
+            raise ValidationError(f"must be from 0 to {MAX_MEDIA_SECONDS} seconds")
         return seconds
 
 
 def finite(value: Any) -> float:
     """The number. Raises ValidationError for anything else, NaN and infinities among it."""
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValidationError("Not a valid number.")
+        raise ValidationError("not a valid number")
     try:
         number = float(value)
     except OverflowError as error:
-        raise ValidationError("Too large a number.") from error
+        raise ValidationError("too large a number") from error
     if not math.isfinite(number):
-        raise ValidationError("Must be a finite number.")
+        raise ValidationError("must be a finite number")
     return number
 
 
 def _clock(text: str) -> float:
     match = _CLOCK.fullmatch(text)
     if match is None:
-        raise ValidationError("Must be seconds, or HH:MM:SS.mmm with minutes and seconds below 60.")
+        raise ValidationError("must be seconds, or HH:MM:SS.mmm with minutes and seconds below 60")
     hours, minutes, seconds = match.groups()
     return round(int(hours) * 3600 + int(minutes) * 60 + float(seconds), 9)
 

@@ -20,15 +20,15 @@ _JOINERS = frozenset("\u200c\u200d")
 def fault_of_name(name: str) -> str | None:
     """What is wrong with a file name that a client asks for; None when nothing is."""
     if not name.strip():
-        return "Must not be blank."
+        return "must not be blank"
     if len(name) > LONGEST_NAME:
-        return f"Must not be longer than {LONGEST_NAME} characters."
+        return f"must not be longer than {LONGEST_NAME} characters"
     if any(character in _SEPARATORS for character in name):
-        return "Must be a file name without a folder."
+        return "must be a file name without a folder"
     if any(_is_unwanted(character) for character in name):
-        return "Must not hold control, formatting or direction characters."
+        return "must not hold control, formatting or direction characters"
     if name.startswith(".") or name != name.strip() or name.endswith("."):
-        return "Must not begin with a dot or space, or end with one."
+        return "must not begin with a dot or space, or end with one"
     if _RESERVED.fullmatch(name):
         return "This name is reserved on some systems."
     return None

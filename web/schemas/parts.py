@@ -68,7 +68,7 @@ class SourceSchema(StrictSchema):
     @validates_schema
     def exactly_one(self, values: dict[str, Any], **_: Any) -> None:
         if len(values) != 1:
-            raise ValidationError("Give exactly one of url, job_id and upload_id.")
+            raise ValidationError("give exactly one of url, job_id and upload_id")
 
     @post_load
     def to_value(self, values: dict[str, Any], **_: Any) -> Source:
@@ -101,7 +101,7 @@ class OutputSchema(StrictSchema):
         if values.get("container") in SOUND_CONTAINERS:
             for name in (*_PICTURE_FIELDS, "thumbnail"):
                 if values.get(name):
-                    raise ValidationError("A container for sound alone has no picture.", name)
+                    raise ValidationError("a container for sound alone has no picture", name)
 
     @post_load
     def to_value(self, values: dict[str, Any], **_: Any) -> Output:
@@ -133,7 +133,7 @@ class StringMap(fields.Dict):
         super().__init__(
             keys=StrictString(validate=validate.Length(min=1, max=64)),
             values=StrictString(validate=validate.Length(max=512)),
-            validate=validate.Length(max=MOST_METADATA, error=f"At most {MOST_METADATA} entries."),
+            validate=validate.Length(max=MOST_METADATA, error=f"at most {MOST_METADATA} entries"),
             metadata={"description": description, "maxProperties": MOST_METADATA},
         )
 

@@ -91,8 +91,8 @@ class DownloadFlagSchema(StrictSchema):
 def _limit(text: str) -> int:
     # Not `int`, which takes spaces, underscores and the digits of every script.
     if not (text.isascii() and text.isdigit() and len(text) <= 4):
-        raise ValidationError("Not a valid integer.", "limit")
+        raise ValidationError("not a valid integer", "limit")
     number = int(text)
     if not 1 <= number <= MOST_LISTED:
-        raise ValidationError(f"Must be from 1 to {MOST_LISTED}.", "limit")
+        raise ValidationError(f"must be from 1 to {MOST_LISTED}", "limit")
     return number

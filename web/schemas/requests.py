@@ -94,14 +94,14 @@ class ClipRequestSchema(RequestSchema):
     @validates_schema
     def range_is_one(self, values: dict[str, Any], **_: Any) -> None:
         if ("end" in values) == ("duration" in values):
-            raise ValidationError("Give exactly one of end and duration.", "end")
+            raise ValidationError("give exactly one of end and duration", "end")
         if "end" in values and values["start"] >= values["end"]:
-            raise ValidationError("Must be after start.", "end")
+            raise ValidationError("must be after start", "end")
         if (
             "duration" in values
             and _end_after(values["start"], values["duration"]) == values["start"]
         ):
-            raise ValidationError("Must be above 0.", "duration")
+            raise ValidationError("must be above 0", "duration")
 
     @validates_schema
     def copy_changes_nothing(self, values: dict[str, Any], **_: Any) -> None:
@@ -109,7 +109,7 @@ class ClipRequestSchema(RequestSchema):
         if values.get("mode") != "copy" or output is None:
             return
         if output.changes_picture or output.container == "gif":
-            raise ValidationError("A copy cannot change the picture.", "mode")
+            raise ValidationError("a copy cannot change the picture", "mode")
 
     def spec_of(self, values: dict[str, Any]) -> Spec:
         duration = values.pop("duration", None)
@@ -140,8 +140,8 @@ class JobRequestSchema(OneOfSchema):
     def _load(self, data: Any, **kwargs: Any) -> Any:
         # The base's own messages repeat the client's data, however large or deep it is.
         if not isinstance(data, dict):
-            raise ValidationError("Must be an object.")
+            raise ValidationError("must be an object")
         kind = data.get("kind")
         if not isinstance(kind, str) or kind not in REQUEST_SCHEMAS:
-            raise ValidationError({"kind": [f"Must be one of: {', '.join(REQUEST_SCHEMAS)}."]})
+            raise ValidationError({"kind": [f"must be one of: {', '.join(REQUEST_SCHEMAS)}"]})
         return super()._load(data, **kwargs)  # type: ignore[no-untyped-call]  # the library's gap

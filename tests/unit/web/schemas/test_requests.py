@@ -122,7 +122,7 @@ def test_a_range_or_mode_that_contradicts_itself_is_refused(
     ],
 )
 def test_an_unknown_field_is_refused_by_name(change: dict[str, Any], pointer: str) -> None:
-    assert faults({**CLIP, **change}) == {pointer: "Unknown field."}
+    assert faults({**CLIP, **change}) == {pointer: "unknown field"}
 
 
 @pytest.mark.parametrize(
@@ -175,7 +175,7 @@ def test_only_a_clip_takes_another_job_as_its_source(kind: str) -> None:
 
 @pytest.mark.parametrize("body", [[], "x", 1, None, True])
 def test_a_body_that_is_no_object_is_refused_as_a_whole(body: Any) -> None:
-    assert faults(body) == {"": "Must be an object."}
+    assert faults(body) == {"": "must be an object"}
 
 
 @pytest.mark.parametrize("kind", [None, "", "Clip", "upload", 5, [], {}])
