@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from config.memory import (
     too_little,
 )
 from config.values import (
+    ALL,
     Network,
     above_zero,
     one_of,
@@ -183,8 +184,14 @@ class Settings:
             raise SettingsError([too_little(memory_limit_bytes(), self.beside_tools_bytes)])
 
 
-def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
-    """The settings of this process. Raises SettingsError that names every fault together."""
+def load_settings(
+    environ: Mapping[str, str] | None = None, *, kinds: Collection[str] = ()
+) -> Settings:
+    """The settings of this process. Raises SettingsError that names every fault together.
+
+    `kinds` are all that there are, for those who run or take jobs: QUEUES is checked against them,
+    and `all` stands for them. For others it stays as it was written.
+    """
     environ = os.environ if environ is None else environ
     known = {PREFIX + item.metadata["name"]: item for item in fields(Settings)}
     faults = [
@@ -200,7 +207,8 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         except ValueError as fault:
             faults.append(f"{name}={_CREDENTIALS.sub('//***@', text)!r} {fault}")
             values[item.name] = _value(item, "")  # so that contradictions are found as well
-    settings = Settings(**_with_computed_defaults(values))
+    settings = Settings(**_with_computed_defaults(values, tuple(kinds)))
+    faults += _unknown_kinds(settings, kinds)
     faults += _contradictions(settings, budget_is_set=bool(values["memory_budget_bytes"]))
     if faults:
         raise SettingsError(faults)
@@ -217,12 +225,13 @@ def process_environment() -> dict[str, str]:
     return dict(os.environ)
 
 
-def _with_computed_defaults(values: dict[str, Any]) -> dict[str, Any]:
+def _with_computed_defaults(values: dict[str, Any], kinds: tuple[str, ...]) -> dict[str, Any]:
     data_dir = values["data_dir"].resolve()
     beside = _beside_tools_bytes(values["redis_url"])
     budget = default_budget_bytes(memory_limit_bytes(), beside)
     return values | {
         "data_dir": data_dir,
+        "queues": kinds if kinds and values["queues"] == ALL else values["queues"],
         "broker_url": values["broker_url"] or values["redis_url"],
         "allowed_networks": values["allowed_networks"] or (),
         "storage_url": values["storage_url"] or (data_dir / "artifacts").as_uri(),
@@ -235,6 +244,13 @@ def _with_computed_defaults(values: dict[str, Any]) -> dict[str, Any]:
 def _beside_tools_bytes(redis_url: str | None) -> int:
     """A worker alone is always told its server; without one it is the whole stack that starts."""
     return WORKER_BYTES if redis_url else STACK_BYTES
+
+
+def _unknown_kinds(settings: Settings, kinds: Collection[str]) -> list[str]:
+    if not kinds or set(settings.queues) <= set(kinds):
+        return []
+    written = ",".join(settings.queues)
+    return [f"{PREFIX}QUEUES={written!r} is not `all` or a list of {', '.join(kinds)}"]
 
 
 def _contradictions(settings: Settings, *, budget_is_set: bool) -> list[str]:

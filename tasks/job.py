@@ -9,7 +9,8 @@ from math import isfinite
 from typing import Any, Self
 
 from tasks.errors import JobError
-from tasks.specs import ClipSpec, DownloadSpec, ExtractSpec, Spec, spec_to_dict
+from tasks.kinds import KINDS
+from tasks.specs import Spec
 
 
 class JobState(StrEnum):
@@ -105,7 +106,7 @@ class Job:
 
     @property
     def kind(self) -> str:
-        """What the job does: extract, download or clip."""
+        """What the job does: a name of `tasks.kinds.KINDS`."""
         return self.spec.kind
 
     def _moved(self, state: JobState, **changes: Any) -> Job:
@@ -206,13 +207,13 @@ class Job:
     def to_dict(self) -> dict[str, Any]:
         """The whole record, ready for JSON."""
         error = self.error and vars(self.error)
-        return {**vars(self), "kind": self.kind, "spec": spec_to_dict(self.spec), "error": error}
+        return {**vars(self), "kind": self.kind, "spec": self.spec.to_dict(), "error": error}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """The record that `to_dict` wrote."""
         rest = dict(values)
-        spec = SPEC_TYPES[rest.pop("kind")].from_dict(rest.pop("spec"))
+        spec = KINDS[rest.pop("kind")].spec_type.from_dict(rest.pop("spec"))
         error = rest.pop("error")
         reason = rest.pop("wait_reason")
         return cls(
@@ -236,8 +237,4 @@ _AT_REST: dict[str, Any] = {
     "speed": None,
     "eta_seconds": None,
     "publishing": [],
-}
-
-SPEC_TYPES: Mapping[str, type[ExtractSpec] | type[DownloadSpec] | type[ClipSpec]] = {
-    spec_type.kind: spec_type for spec_type in (ExtractSpec, DownloadSpec, ClipSpec)
 }

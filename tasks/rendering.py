@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tasks.job import Job
-from tasks.specs import spec_to_dict
 
 API_BASE = "/api/v2"
 
@@ -49,7 +48,7 @@ def public_job(job: Job) -> dict[str, Any]:
         "depends_on": job.depends_on,
         "external_id": job.external_id,
         "metadata": job.metadata,
-        "spec": {"kind": job.kind, **spec_to_dict(job.spec)},
+        "spec": {"kind": job.kind, **job.spec.to_dict()},
         "created_at": rfc3339(job.created_at),
         "started_at": rfc3339(job.started_at),
         "finished_at": rfc3339(job.finished_at),

@@ -1,14 +1,11 @@
-"""What was asked: one frozen value a kind, as accepted, with defaults filled in."""
+"""What was asked of a job, as accepted, with defaults filled in: the parts that kinds share."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, Self
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
 
-Quality = Literal[
-    "best", "2160p", "1440p", "1080p", "720p", "480p", "360p", "worst", "audio"
-]  # fmt: skip
 QUALITIES: tuple[str, ...] = (
     "best", "2160p", "1440p", "1080p", "720p", "480p", "360p", "worst", "audio",
 )  # fmt: skip
@@ -34,32 +31,24 @@ class Source:
 
 
 @dataclass(frozen=True)
-class ExtractSpec:
-    """Read a page's metadata; `playlist_items` is how many entries of a playlist to list."""
+class Spec:
+    """What every kind is asked. The specs of the kinds are in `tasks.kinds`."""
 
-    kind: ClassVar[str] = "extract"
+    kind: ClassVar[str]
     source: Source
-    playlist_items: int = 0
+
+    def fingerprint(self, owner: str) -> str | None:
+        """Equal for jobs of one owner that would do the same; None where each is done."""
+        return None
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """The spec that `spec_to_dict` wrote."""
+        """The spec that `to_dict` wrote."""
         return cls(**{**values, "source": Source(**values["source"])})
 
-
-@dataclass(frozen=True)
-class DownloadSpec:
-    """Fetch the media behind a URL as one file."""
-
-    kind: ClassVar[str] = "download"
-    source: Source
-    quality: str = "best"
-    container: str = "mp4"
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """The spec that `spec_to_dict` wrote."""
-        return cls(**{**values, "source": Source(**values["source"])})
+    def to_dict(self) -> dict[str, Any]:
+        """The spec as it is stored and shown."""
+        return {**vars(self), "source": self.source.to_dict()}
 
 
 @dataclass(frozen=True)
@@ -80,38 +69,3 @@ class Output:
     def changes_picture(self) -> bool:
         """Whether the frames themselves must change, so that none can be copied."""
         return any(value is not None for value in (self.width, self.height, self.fps))
-
-
-@dataclass(frozen=True)
-class ClipSpec:
-    """Keep the range from `start` to `end`, in seconds from where a player starts to count."""
-
-    kind: ClassVar[str] = "clip"
-    source: Source
-    start: float
-    end: float
-    mode: str = "auto"
-    output: Output = field(default_factory=Output)
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """The spec that `spec_to_dict` wrote."""
-        return cls(
-            **{
-                **values,
-                "source": Source(**values["source"]),
-                "output": Output(**values.get("output", {})),
-            }
-        )
-
-
-Spec = ExtractSpec | DownloadSpec | ClipSpec
-
-
-def spec_to_dict(spec: Spec) -> dict[str, Any]:
-    """The spec as it is stored and shown; what is unset is left out of `source` and `output`."""
-    values = {**vars(spec), "source": spec.source.to_dict()}
-    if isinstance(spec, ClipSpec):
-        output = vars(spec.output).items()
-        values["output"] = {key: value for key, value in output if value is not None}
-    return values

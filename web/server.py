@@ -30,6 +30,7 @@ from granian.server.mp import MPServer
 from config.logs import configure_logging
 from config.memory import MOST_WAITING
 from config.settings import Settings, SettingsError, load_settings
+from tasks.kinds import KINDS
 from web.idle_clients import set_send_timeout
 
 log = logging.getLogger(__name__)
@@ -57,7 +58,7 @@ _LOGGING = {
 def main(ready_file: Path | None) -> None:
     """Serve the API. READY_FILE gets its URL once it answers."""
     try:
-        settings = load_settings()
+        settings = load_settings(kinds=KINDS)
     except SettingsError as error:
         sys.exit(str(error))
     configure_logging(settings.log_format, settings.log_level)

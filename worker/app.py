@@ -24,6 +24,7 @@ from config.machine import cpu_count
 from config.settings import Settings, SettingsError, load_settings
 from tasks.dispatch.broker import Broker, make_celery
 from tasks.dispatch.dependents import Dependents
+from tasks.kinds import KINDS
 from tasks.storage import Storage
 from tasks.store import Store
 from tasks.store.durability import UnsafeStore, check_durability
@@ -172,7 +173,7 @@ def _watchdog(
 def main() -> int:
     """Run the worker until it is told to stop; the exit status."""
     try:
-        settings = load_settings()
+        settings = load_settings(kinds=KINDS)
         settings.require_budget()
     except SettingsError as error:
         print(error, file=sys.stderr)

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 
 from config.settings import SettingsError, load_settings
 from tasks.errors import StoreUnavailable
+from tasks.kinds import KINDS
 from tasks.metrics.report import WorkerReport
 from tasks.store import Store
 
@@ -24,7 +25,7 @@ def reports_from(host: str, reports: Iterable[WorkerReport]) -> bool:
 def main() -> int:
     """Look once; the exit status."""
     try:
-        settings = load_settings()
+        settings = load_settings(kinds=KINDS)
     except SettingsError as error:
         print(error, file=sys.stderr)
         return 2

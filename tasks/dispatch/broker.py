@@ -18,6 +18,7 @@ from kombu import pools
 from kombu.exceptions import KombuError
 
 from tasks.errors import StoreUnavailable
+from tasks.kinds import KINDS
 from tasks.store.connection import translated
 
 log = logging.getLogger(__name__)
@@ -51,7 +52,7 @@ def make_celery(redis_url: str) -> Celery:
         task_ignore_result=True,
         task_serializer="json",
         accept_content=["json"],
-        task_default_queue=queue_name("extract"),
+        task_default_queue=queue_name(next(iter(KINDS))),
         task_create_missing_queues=True,
         worker_disable_prefetch=True,
         worker_prefetch_multiplier=1,

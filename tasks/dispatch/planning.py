@@ -6,16 +6,15 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from hashlib import sha256
 from typing import Any
-from urllib.parse import urldefrag
 
 from config.values import Network
 from tasks.addresses import check_url
 from tasks.errors import Fault, InvalidRequest, JobError, NotFound, StoreUnavailable
 from tasks.ids import IdMaker
 from tasks.job import Job, JobState, WaitReason
-from tasks.specs import ClipSpec, DownloadSpec, Source, Spec, spec_to_dict
+from tasks.kinds import KINDS, DownloadSpec
+from tasks.specs import Source, Spec
 from tasks.store import Follows, Store
 from tasks.tracing.context import current_trace
 
@@ -35,15 +34,8 @@ class JobRequest:
 
     def to_dict(self) -> dict[str, Any]:
         """All that was asked, ready for JSON."""
-        spec = {"kind": self.spec.kind, **spec_to_dict(self.spec)}
+        spec = {"kind": self.spec.kind, **self.spec.to_dict()}
         return {**vars(self), "metadata": dict(self.metadata), "spec": spec}
-
-
-def download_fingerprint(spec: DownloadSpec, owner: str) -> str:
-    """Equal for downloads of one owner that would fetch the same; owners never share."""
-    url, _ = urldefrag(spec.source.url or "")
-    parts = "\0".join((owner, url, spec.quality, spec.container))
-    return sha256(parts.encode()).hexdigest()
 
 
 def new_enough(download: Job, asked: Job, reuse_seconds: float) -> bool:
@@ -93,13 +85,13 @@ class Planner:
             raise InvalidRequest(error.message, faults, error.code) from error
 
     def _check_source_job(self, spec: Spec, job_id: str, owner: str) -> None:
-        if not isinstance(spec, ClipSpec):
+        if KINDS[spec.kind].reads_site:
             raise _fault("/source/job_id", f"a job of kind {spec.kind} needs a url")
         try:
             job = self._store.jobs.get(job_id, owner)
         except NotFound as error:
             raise _fault("/source/job_id", "there is no such job") from error
-        if job.kind not in {"download", "clip"}:
+        if not KINDS[job.kind].gives_media:
             raise _fault("/source/job_id", f"a job of kind {job.kind} gives no media")
         if job.state in {JobState.FAILED, JobState.CANCELLED}:
             raise _fault("/source/job_id", f"that job is {job.state}")
@@ -112,7 +104,7 @@ class Planner:
         """The records of a batch, not yet stored; a source that many share is looked up once."""
         parents: dict[Source, Job | None] = {}
         records = [self._record(request, owner, batch_id) for request in requests]
-        clips = [job for job in records if isinstance(job.spec, ClipSpec)]
+        clips = [job for job in records if not KINDS[job.kind].reads_site]
         for clip in sorted(clips, key=lambda clip: -clip.priority):
             self._parent_of(clip, parents)  # the most urgent says how urgent their download is
         return [self._after(job, self._parent_of(job, parents)) for job in records]
@@ -132,9 +124,7 @@ class Planner:
             metadata=dict(request.metadata),
             webhook=request.webhook,
             trace=current_trace.get(),
-            fingerprint=(
-                download_fingerprint(spec, owner) if isinstance(spec, DownloadSpec) else None
-            ),
+            fingerprint=spec.fingerprint(owner),
         )
 
     def with_source(self, job: Job) -> Job:
@@ -148,7 +138,7 @@ class Planner:
         return job.depending_on(parent.id, waits)
 
     def _parent_of(self, job: Job, parents: dict[Source, Job | None]) -> Job | None:
-        if isinstance(job.spec, ClipSpec):
+        if not KINDS[job.kind].reads_site:
             source = job.spec.source
             if source not in parents:
                 parents[source] = self._deliverer(source, job)
@@ -182,7 +172,7 @@ class Planner:
     def _download_for(self, url: str, clip: Job) -> Job:
         """The download of this URL: one that is there already, or a new one."""
         spec = DownloadSpec(Source(url=url))
-        fingerprint = download_fingerprint(spec, clip.owner)
+        fingerprint = spec.fingerprint(clip.owner)
         for _ in range(_TRIES):
             leader = self._leader(fingerprint, clip)
             if leader is not None:

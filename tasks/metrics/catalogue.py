@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import product
 
-from config.values import KINDS, MIB
+from config.values import MIB
 from tasks.errors import job_error_codes
 from tasks.job import FINAL
+from tasks.kinds import KINDS as ROWS
 
 SECONDS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600)
 REQUEST_SECONDS = (
@@ -28,7 +29,8 @@ RATIOS = (
 CODES = tuple(sorted(job_error_codes()))
 RETRIED = tuple(sorted(code for code, error in job_error_codes().items() if error.retryable))
 TOOLS = ("yt-dlp", "ffmpeg", "probe", "check", "cut", "keyframe")
-CACHES = ("download", "clip")
+KINDS = tuple(ROWS)
+CACHES = tuple(name for name, kind in ROWS.items() if kind.cached)
 PARTS = ("bucket", "sum", "count")  # of a histogram
 
 

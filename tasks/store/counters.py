@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Mapping
 
-from config.values import KINDS
+from tasks.kinds import KINDS
 from tasks.metrics.catalogue import check_name
 from tasks.store.connection import StorePart, translated
 from tasks.store.keys import COUNTERS, TOTALS, key

@@ -15,7 +15,8 @@ import pytest
 from config.settings import load_settings
 from tasks.dispatch import Dispatcher, JobRequest
 from tasks.dispatch.broker import Broker, make_celery
-from tasks.specs import ExtractSpec, Source
+from tasks.kinds import ExtractSpec
+from tasks.specs import Source
 from tasks.storage import Storage
 from tasks.store import Store
 from tests.chaos.link import Link

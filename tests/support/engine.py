@@ -21,8 +21,9 @@ from tasks.dispatch import Dispatcher, JobRequest
 from tasks.dispatch.broker import Broker, make_celery
 from tasks.dispatch.dependents import Dependents
 from tasks.job import Job
+from tasks.kinds import KINDS, DownloadSpec, ExtractSpec
 from tasks.media import MediaFacts
-from tasks.specs import DownloadSpec, ExtractSpec, Source
+from tasks.specs import Source
 from tasks.storage import Storage
 from tasks.store import Store
 from worker.engine.admission import Admission
@@ -92,7 +93,7 @@ class Engine:
         self, url: str, folder: Path, *, budget_bytes: int = 512 * MIB, **settings: str
     ) -> None:
         names = {f"CLIPMILL_{name.upper()}": value for name, value in settings.items()}
-        self.settings = load_settings(names | {"CLIPMILL_DATA_DIR": str(folder)})
+        self.settings = load_settings(names | {"CLIPMILL_DATA_DIR": str(folder)}, kinds=KINDS)
         self.store = Store.at(url)
         self.broker = Broker(make_celery(url))
         self.storage = Storage.at((folder / "artifacts").as_uri())

@@ -14,7 +14,8 @@ import redis
 from tasks.artifact import StoredArtifact
 from tasks.ids import IdMaker
 from tasks.job import Job, JobState, WaitReason
-from tasks.specs import DownloadSpec, ExtractSpec, Source, Spec
+from tasks.kinds import DownloadSpec, ExtractSpec
+from tasks.specs import Source, Spec
 from tasks.store import Store
 
 new_id = IdMaker()

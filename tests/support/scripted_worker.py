@@ -27,8 +27,8 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from tasks.errors import NetworkError, ToolFailed, job_error_codes
+from tasks.kinds import ClipSpec, DownloadSpec
 from tasks.media import MediaFacts, VideoFacts
-from tasks.specs import ClipSpec, DownloadSpec
 from tasks.store import workers as statistics
 from tasks.store.leases import Leases
 from worker import app

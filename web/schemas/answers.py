@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from itertools import chain
+
 from marshmallow import Schema, fields, validate
 
-from config.values import KINDS
 from tasks.job import JobState, WaitReason
+from tasks.kinds import KINDS
 from tasks.metrics.bottleneck import Limit
 
 _STATES = validate.OneOf(tuple(JobState))
-_PHASES = ("extracting", "downloading", "cutting", "encoding", "storing")
+_PHASES = (*chain.from_iterable(kind.phases for kind in KINDS.values()), "storing")
 _BATCH_STATES = ("running", "succeeded", "failed", "partial", "cancelled")
 
 
@@ -90,7 +92,7 @@ class JobSchema(Schema):
     """One job, wherever it appears."""
 
     id = fields.String()
-    kind = fields.String(validate=validate.OneOf(KINDS))
+    kind = fields.String(validate=validate.OneOf(tuple(KINDS)))
     state = fields.String(validate=_STATES)
     phase = fields.String(allow_none=True, metadata={"enum": [*_PHASES, None]})
     wait_reason = fields.String(allow_none=True, metadata={"enum": [*WaitReason, None]})
@@ -139,7 +141,7 @@ class TimelineSchema(Schema):
 class FailureGroupSchema(Schema):
     """Failed jobs of one kind and code."""
 
-    kind = fields.String(validate=validate.OneOf(KINDS))
+    kind = fields.String(validate=validate.OneOf(tuple(KINDS)))
     code = fields.String()
     count = fields.Integer()
     newest_id = fields.String()

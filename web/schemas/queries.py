@@ -6,9 +6,9 @@ from typing import Any
 
 from marshmallow import ValidationError, fields, post_load, validate
 
-from config.values import KINDS
 from tasks.errors import job_error_codes
 from tasks.job import JobState
+from tasks.kinds import KINDS
 from tasks.store import JobQuery
 from web.schemas.fields import StrictInteger, StrictString, choice
 from web.schemas.parts import StrictSchema
@@ -47,7 +47,7 @@ class JobListSchema(StrictSchema):
     """Which jobs to list."""
 
     state = choice(tuple(JobState), "Only jobs in this state.")
-    kind = choice(KINDS, "Only jobs of this kind.")
+    kind = choice(tuple(KINDS), "Only jobs of this kind.")
     batch_id = StrictString(validate=validate.Length(min=1, max=64))
     error_code = choice(tuple(job_error_codes()), "Only jobs that failed with this code.")
     external_id = StrictString(validate=validate.Length(min=1, max=LONGEST_EXTERNAL_ID))
@@ -68,7 +68,7 @@ class JobListSchema(StrictSchema):
 class RetrySchema(StrictSchema):
     """Which failed jobs to run again."""
 
-    kind = choice(KINDS, "Only jobs of this kind.")
+    kind = choice(tuple(KINDS), "Only jobs of this kind.")
     error_code = choice(tuple(job_error_codes()), "Only jobs that failed with this code.")
     batch_id = StrictString(validate=validate.Length(min=1, max=64))
     limit = StrictInteger(

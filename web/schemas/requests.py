@@ -9,15 +9,8 @@ from marshmallow import Schema, ValidationError, fields, post_load, validate, va
 from marshmallow_oneofschema.one_of_schema import OneOfSchema
 
 from tasks.dispatch import JobRequest
-from tasks.specs import (
-    CLIP_MODES,
-    DOWNLOAD_CONTAINERS,
-    QUALITIES,
-    ClipSpec,
-    DownloadSpec,
-    ExtractSpec,
-    Spec,
-)
+from tasks.kinds import ClipSpec, DownloadSpec, ExtractSpec
+from tasks.specs import CLIP_MODES, DOWNLOAD_CONTAINERS, QUALITIES, Spec
 from web.schemas.fields import MediaTime, StrictInteger, StrictString, choice
 from web.schemas.parts import (
     OutputSchema,

@@ -21,6 +21,7 @@ from pathlib import Path
 from config.machine import cpu_count
 from config.settings import SettingsError, load_settings
 from tasks.errors import JobError
+from tasks.kinds import KINDS
 from worker.calibration.fitting import Peak, fitted, margin_of
 from worker.calibration.site_trial import site_peaks
 from worker.calibration.trial import Trial, made_sample, run_trial
@@ -83,7 +84,7 @@ def main(arguments: Sequence[str]) -> int:
     full = parser.parse_args(arguments).full
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        data_dir = load_settings().data_dir
+        data_dir = load_settings(kinds=KINDS).data_dir
         data_dir.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix="calibrate-", dir=data_dir) as name:
             table, rows = calibrated(full_trials() if full else quick_trials(), Path(name))

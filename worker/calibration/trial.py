@@ -9,8 +9,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tasks.errors import ToolFailed
+from tasks.kinds import ClipSpec
 from tasks.media import MediaFacts
-from tasks.specs import ClipSpec, Output, Source
+from tasks.specs import Output, Source
 from worker.calibration.samples import Sample, repeated_argv, sample_argv
 from worker.cutting import make_clip, make_thumbnail, way_of
 from worker.kinds.interface import SourceMedia

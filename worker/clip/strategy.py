@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from tasks.errors import NoSuchStream
+from tasks.kinds import ClipSpec
 from tasks.media import MediaFacts
-from tasks.specs import ClipSpec
 from worker import ffmpeg
 
 SOUND_CONTAINERS = frozenset({"m4a", "mp3"})

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from tasks.errors import RangeOutsideMedia, ToolFailed
+from tasks.kinds import ClipSpec
 from tasks.media import MediaFacts
-from tasks.specs import ClipSpec
 from worker import ffmpeg
 from worker.clip import size_limit
 from worker.clip.strategy import Tool, Way, way_of

@@ -13,8 +13,8 @@ from tasks.addresses import resolve_and_check
 from tasks.artifact import StoredArtifact
 from tasks.errors import ArtifactExpired, SourceFailed, TooLong
 from tasks.job import Job
+from tasks.kinds import ClipSpec, DownloadSpec
 from tasks.media import MediaFacts
-from tasks.specs import ClipSpec, DownloadSpec
 from tasks.storage import Storage
 from tasks.store import Store
 from tasks.tracing.context import NO_TRACING, Tracing

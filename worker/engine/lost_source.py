@@ -7,7 +7,7 @@ import time
 
 from tasks.dispatch.dependents import Dependents
 from tasks.job import JobState
-from tasks.specs import ClipSpec
+from tasks.kinds import ClipSpec
 from tasks.store import Extras, Store
 from worker.engine.lease import LeasedJob
 from worker.engine.publishing import main_artifact_of

@@ -16,10 +16,11 @@ from tasks.dispatch.planning import new_enough
 from tasks.errors import ArtifactExpired, JobError, NotFound, StoreUnavailable
 from tasks.ids import IdMaker
 from tasks.job import Job, JobState
+from tasks.kinds import ClipSpec
 from tasks.media import MediaFacts
 from tasks.metrics.counters import counter_name
 from tasks.rendering import API_BASE
-from tasks.specs import ClipSpec, spec_to_dict
+from tasks.specs import Source
 from tasks.storage import Storage
 from tasks.store import Extras, Store
 from worker.engine.cleanup import remove_in_the_end
@@ -147,7 +148,7 @@ class Publisher:
         source = main_artifact_of(self._store, job.depends_on)
         if source is None:
             return None
-        asked = spec_to_dict(replace(job.spec, source=type(job.spec.source)()))
+        asked = replace(job.spec, source=Source()).to_dict()
         text = json.dumps([job.owner, source.sha256, source.filename, asked], sort_keys=True)
         return f"clip:{sha256(text.encode()).hexdigest()}"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tasks.specs import ClipSpec
+from tasks.kinds import ClipSpec
 from worker.kinds.file_names import file_name
 from worker.kinds.interface import Machine, Outcome, ProducedFile
 

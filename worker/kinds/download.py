@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tasks.specs import DownloadSpec
+from tasks.kinds import DownloadSpec
 from worker.kinds.file_names import file_name
 from worker.kinds.interface import Machine, Outcome, ProducedFile
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tasks.specs import ExtractSpec
+from tasks.kinds import ExtractSpec
 from worker.kinds.interface import Machine, Outcome
 
 

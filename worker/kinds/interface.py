@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from tasks.kinds import ClipSpec, DownloadSpec
 from tasks.media import MediaFacts
-from tasks.specs import ClipSpec, DownloadSpec
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from config.machine import cpu_count
+from tasks.kinds import ClipSpec
 from tasks.media import MediaFacts, VideoFacts
-from tasks.specs import ClipSpec, Spec
+from tasks.specs import Spec
 from worker.clip.strategy import Tool, Way, way_of
 from worker.ffmpeg import CutPlan
 from worker.ffmpeg.encoders import leanest

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from tasks.kinds import ClipSpec
 from tasks.media import MediaFacts, VideoFacts
-from tasks.specs import ClipSpec
 from worker.clip.strategy import Tool, Way, way_of
 from worker.ffmpeg import CutPlan
 from worker.memory.model import (

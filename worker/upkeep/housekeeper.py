@@ -13,11 +13,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from functools import partial
 
-from config.values import KINDS
 from tasks.dispatch.broker import Broker
 from tasks.dispatch.dependents import Dependents
 from tasks.errors import NotFound, StoreUnavailable, WorkerLost
 from tasks.job import Failure, Job, JobState, WaitReason
+from tasks.kinds import KINDS
 from tasks.metrics.counters import counter_name
 from tasks.storage import Storage
 from tasks.store import CancelRequested, Conflict, Extras, Follows, Store

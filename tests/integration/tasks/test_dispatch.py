@@ -28,7 +28,8 @@ from tasks.errors import (
     StoreUnavailable,
 )
 from tasks.job import Failure, Job, JobState, WaitReason
-from tasks.specs import ClipSpec, DownloadSpec, ExtractSpec, Source, Spec
+from tasks.kinds import ClipSpec, DownloadSpec, ExtractSpec
+from tasks.specs import Source, Spec
 from tasks.storage import Storage
 from tasks.store import CancelRequested, Extras, JobQuery, Lease, LeaseLost, Store
 from tests.support.records import Records, at_once, every_key, make_artifact, new_id

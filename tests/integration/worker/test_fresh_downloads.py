@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from tasks.dispatch import JobRequest
-from tasks.specs import ClipSpec, Source
+from tasks.kinds import ClipSpec
+from tasks.specs import Source
 from tests.support.engine import URL, Engine
 from tests.support.valkey import ValkeyServer
 

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from tasks.errors import ExceedsMemoryBudget
+from tasks.kinds import ClipSpec
 from tasks.media import MediaFacts, VideoFacts
-from tasks.specs import ClipSpec, Output, Source
+from tasks.specs import Output, Source
 from tests.support.exactness import decode, luma_psnr
 from tests.support.media import ffmpeg
 from worker.calibration.samples import Sample

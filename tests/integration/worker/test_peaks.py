@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from tasks.errors import MemoryExceeded, UnsupportedUrl
+from tasks.kinds import ClipSpec, DownloadSpec, ExtractSpec
 from tasks.media import MediaFacts, VideoFacts
-from tasks.specs import ClipSpec, DownloadSpec, ExtractSpec, Output, Source, Spec
+from tasks.specs import Output, Source, Spec
 from tasks.store import Store
 from tasks.store.keys import PEAKS
 from tasks.store.peaks import KEPT_SECONDS, LEAST, MOST, PATIENCE, SHAPES_KEPT

@@ -11,7 +11,8 @@ import pytest
 from tasks.dispatch import JobRequest
 from tasks.errors import StoreUnavailable
 from tasks.job import Failure, Job, JobState, WaitReason
-from tasks.specs import ClipSpec, Source
+from tasks.kinds import ClipSpec
+from tasks.specs import Source
 from tasks.store import Lease
 from tests.support.engine import URL, Engine
 from tests.support.processes import eventually

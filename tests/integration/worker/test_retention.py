@@ -11,7 +11,8 @@ import pytest
 from tasks.dispatch import JobRequest
 from tasks.errors import ArtifactExpired, NotFound
 from tasks.job import JobState
-from tasks.specs import ClipSpec, Source
+from tasks.kinds import ClipSpec
+from tasks.specs import Source
 from tests.support.engine import URL, Engine
 from tests.support.records import new_id
 from worker.upkeep.retention import LEAST_SECONDS, STRAYS_GRACE_SECONDS, Retention

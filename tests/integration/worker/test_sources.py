@@ -9,7 +9,8 @@ import pytest
 from tasks.dispatch import JobRequest
 from tasks.errors import SourceFailed
 from tasks.job import Job, JobState, WaitReason
-from tasks.specs import ClipSpec, Source
+from tasks.kinds import ClipSpec
+from tasks.specs import Source
 from tests.support.engine import URL, Engine
 
 

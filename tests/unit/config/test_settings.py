@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import fields
 from ipaddress import ip_network
 from pathlib import Path
@@ -22,9 +23,9 @@ EXAMPLE = Path(__file__).parents[3] / "config" / "example.env"
 MIB = 1024**2
 
 
-def faults_of(**values: str) -> list[str]:
+def faults_of(kinds: Sequence[str] = (), **values: str) -> list[str]:
     with pytest.raises(SettingsError) as caught:
-        load_settings({PREFIX + name: value for name, value in values.items()})
+        load_settings({PREFIX + name: value for name, value in values.items()}, kinds=kinds)
     return caught.value.faults
 
 
@@ -36,9 +37,23 @@ def test_with_nothing_set_everything_has_its_default(monkeypatch: pytest.MonkeyP
     assert settings.storage_url == (settings.data_dir / "artifacts").as_uri()
     assert settings.memory_budget_bytes == 512 * MIB
     assert settings.worker_concurrency >= 4
-    assert settings.queues == ("extract", "download", "clip")
     assert (settings.allowed_networks, settings.api_keys_file) == ((), None)
     assert not settings.auth_required
+
+
+def test_all_queues_are_all_the_kinds_that_there_are() -> None:
+    kinds = ("paint", "frame")
+    assert load_settings({}, kinds=kinds).queues == kinds
+    assert load_settings({PREFIX + "QUEUES": "frame"}, kinds=kinds).queues == ("frame",)
+    (fault,) = faults_of(kinds, QUEUES="frame,pant")
+    assert fault == "CLIPMILL_QUEUES='frame,pant' is not `all` or a list of paint, frame"
+
+
+def test_who_does_not_know_the_kinds_leaves_them_as_they_are_written() -> None:
+    assert load_settings({}).queues == ("all",)
+    assert load_settings({PREFIX + "QUEUES": "frame, pant"}).queues == ("frame", "pant")
+    assert faults_of(QUEUES=",")
+    assert faults_of(QUEUES="all,frame")
 
 
 def test_an_empty_value_is_no_value() -> None:
@@ -71,12 +86,13 @@ def test_all_faults_are_told_together() -> None:
         PORT="70000", MEMORY_BUDGET="lots", MAX_DURATION_SECONDS="1 year", QUEUES="clip,paint",
         REDIS_URL="http://x", LOG_LEVEL="loud", HOST="0.0.0.0", ALLOWED_NETWORKS="10.0.0.1/8",
         WORKER_CONCURRENCY="0", INSECURE_NO_AUTH="maybe", STORAGE_URL="ftp://x", PROT="1",
+        kinds=("extract", "clip"),
     )  # fmt: skip
     assert [fault.split("=")[0].split()[0] for fault in faults] == [
         "CLIPMILL_PROT", "CLIPMILL_PORT", "CLIPMILL_REDIS_URL", "CLIPMILL_STORAGE_URL",
-        "CLIPMILL_MEMORY_BUDGET", "CLIPMILL_WORKER_CONCURRENCY", "CLIPMILL_QUEUES",
-        "CLIPMILL_ALLOWED_NETWORKS", "CLIPMILL_INSECURE_NO_AUTH", "CLIPMILL_MAX_DURATION_SECONDS",
-        "CLIPMILL_LOG_LEVEL", "CLIPMILL_HOST",
+        "CLIPMILL_MEMORY_BUDGET", "CLIPMILL_WORKER_CONCURRENCY", "CLIPMILL_ALLOWED_NETWORKS",
+        "CLIPMILL_INSECURE_NO_AUTH", "CLIPMILL_MAX_DURATION_SECONDS",
+        "CLIPMILL_LOG_LEVEL", "CLIPMILL_QUEUES", "CLIPMILL_HOST",
     ]  # fmt: skip
 
 

@@ -12,8 +12,9 @@ import pytest
 from tasks.errors import JobError, RequestError, ToolFailed, job_error_codes
 from tasks.ids import IdMaker, is_id
 from tasks.job import Failure, Job, WaitReason
+from tasks.kinds import ClipSpec, DownloadSpec, ExtractSpec
 from tasks.rendering import public_job, render_job, rfc3339
-from tasks.specs import ClipSpec, DownloadSpec, ExtractSpec, Output, Source, Spec, spec_to_dict
+from tasks.specs import Output, Source, Spec
 
 NOW = 1763712000.25
 URL = "https://media.example/v"
@@ -130,8 +131,8 @@ def test_a_client_sees_what_the_contract_names() -> None:
 
 
 def test_a_spec_says_only_what_was_asked() -> None:
-    assert spec_to_dict(SPECS[2])["source"] == {"job_id": "x"}
-    assert spec_to_dict(SPECS[2])["output"] == {
+    assert SPECS[2].to_dict()["source"] == {"job_id": "x"}
+    assert SPECS[2].to_dict()["output"] == {
         "fit": "contain", "quality": "standard", "audio": "keep", "thumbnail": False,
     }  # fmt: skip
 

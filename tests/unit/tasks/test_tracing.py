@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 
 from tasks.job import Job
+from tasks.kinds import ExtractSpec
 from tasks.rendering import public_job
-from tasks.specs import ExtractSpec, Source
+from tasks.specs import Source
 from tasks.tracing.context import NO_TRACING, current_trace
 from tasks.tracing.start import make_tracing
 

@@ -8,7 +8,8 @@ import pytest
 
 from tasks.errors import InvalidRequest
 from tasks.job import Job, JobState
-from tasks.specs import ClipSpec, Source
+from tasks.kinds import ClipSpec
+from tasks.specs import Source
 from tasks.store import JobQuery, Snapshot, Store
 from tests.support.records import make_download, make_job, new_id
 

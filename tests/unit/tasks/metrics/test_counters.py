@@ -9,8 +9,9 @@ import pytest
 
 from tasks.errors import NetworkError, SiteThrottled, TooLarge
 from tasks.job import Failure, Job
+from tasks.kinds import ExtractSpec
 from tasks.metrics.counters import counter_name, counters_of_move, observed
-from tasks.specs import ExtractSpec, Source
+from tasks.specs import Source
 from worker.engine.retry import delay_before_retry
 
 JOB = Job("1" * 26, ExtractSpec(Source(url="https://x.example")), "ann", 100.0, 100.0)

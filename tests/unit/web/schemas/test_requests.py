@@ -9,7 +9,8 @@ import pytest
 from marshmallow import ValidationError
 
 from tasks.dispatch import JobRequest
-from tasks.specs import ClipSpec, DownloadSpec, ExtractSpec, Output, Source
+from tasks.kinds import ClipSpec, DownloadSpec, ExtractSpec
+from tasks.specs import Output, Source
 from web.schemas.batches import BatchRequestSchema
 from web.schemas.faults import invalid
 from web.schemas.requests import JobRequestSchema

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from tasks.errors import NoSuchStream
+from tasks.kinds import ClipSpec
 from tasks.media import AudioFacts, MediaFacts, VideoFacts
-from tasks.specs import ClipSpec, Output, Source
+from tasks.specs import Output, Source
 from worker.clip.strategy import Tool, way_of
 
 URL = Source(url="https://example.org/v")

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
+from tasks.kinds import ClipSpec, DownloadSpec, ExtractSpec
 from tasks.media import AudioFacts, MediaFacts, VideoFacts
-from tasks.specs import ClipSpec, DownloadSpec, ExtractSpec, Output, Source
+from tasks.specs import Output, Source
 from worker.memory.estimate import GUARD_BYTES, LEAST_BYTES, need_of
 from worker.memory.model import thumbnail_terms
 from worker.memory.need import ResourceNeed

@@ -1,0 +1,83 @@
+"""The kinds of job: what may be asked of each, and one row a kind with what others must know of it.
+
+A new kind is a spec and a row here, a file of that name in `worker/kinds/`, and its schema in
+`web/schemas/requests.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Any, ClassVar, Self
+from urllib.parse import urldefrag
+
+from tasks.specs import Output, Spec
+
+
+@dataclass(frozen=True)
+class ExtractSpec(Spec):
+    """Read a page's metadata; `playlist_items` is how many entries of a playlist to list."""
+
+    kind: ClassVar[str] = "extract"
+    playlist_items: int = 0
+
+
+@dataclass(frozen=True)
+class DownloadSpec(Spec):
+    """Fetch the media behind a URL as one file."""
+
+    kind: ClassVar[str] = "download"
+    quality: str = "best"
+    container: str = "mp4"
+
+    def fingerprint(self, owner: str) -> str:
+        """Equal for downloads of one owner that would fetch the same; owners never share."""
+        url, _ = urldefrag(self.source.url or "")
+        parts = "\0".join((owner, url, self.quality, self.container))
+        return sha256(parts.encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class ClipSpec(Spec):
+    """Keep the range from `start` to `end`, in seconds from where a player starts to count."""
+
+    kind: ClassVar[str] = "clip"
+    start: float
+    end: float
+    mode: str = "auto"
+    output: Output = field(default_factory=Output)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """The spec that `to_dict` wrote."""
+        return super().from_dict({**values, "output": Output(**values.get("output", {}))})
+
+    def to_dict(self) -> dict[str, Any]:
+        """The spec as it is stored and shown; what is unset is left out of `output`."""
+        output = {name: value for name, value in vars(self.output).items() if value is not None}
+        return {**super().to_dict(), "output": output}
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What all rooms must know of one kind of job."""
+
+    spec_type: type[Spec]
+    phases: tuple[str, ...]  # what its attempts do, before they store their files
+    gives_media: bool  # other jobs may take its main artifact as their source
+    reads_site: bool  # it asks the site of its URL itself; else its source is another job's file
+    cached: bool  # an equal job is answered with what the first one made
+
+    @property
+    def name(self) -> str:
+        """Its name in URLs, queues, metrics and files."""
+        return self.spec_type.kind
+
+
+_ROWS = (
+    Kind(ExtractSpec, ("extracting",), gives_media=False, reads_site=True, cached=False),
+    Kind(DownloadSpec, ("downloading",), gives_media=True, reads_site=True, cached=True),
+    Kind(ClipSpec, ("cutting", "encoding"), gives_media=True, reads_site=False, cached=True),
+)
+KINDS: Mapping[str, Kind] = {kind.name: kind for kind in _ROWS}
