@@ -88,8 +88,8 @@ class Job:
     max_attempts: int = 3
     batch_id: str | None = None
     depends_on: str | None = None
-    lane: str | None = None  # the batch in whose turns it runs, if it is of no batch itself
-    implied: bool = False  # made by us for a clip, not asked for by a client
+    fairness_group: str | None = None  # of no batch itself, it runs in turn with this one
+    internal: bool = False  # made by us for a clip, not asked for by a client
     fingerprint: str | None = None  # equal for jobs that would do the same
     external_id: str | None = None
     metadata: dict[str, str] = field(default_factory=dict)

@@ -69,10 +69,10 @@ class Dependents:
                 return None
             released = self._after(job, parent)
             try:
-                place = self._store.jobs.replace(job, released, revision)
+                stage = self._store.jobs.replace(job, released, revision)
             except (Conflict, Follows):
                 continue  # it was changed, or others began the same work: look again
-            if place == "ready":
+            if stage == "ready":
                 self.publish(released)
             return released
         raise StoreUnavailable("the job changes too fast")
@@ -96,15 +96,15 @@ class Dependents:
             job, revision = self._store.jobs.get_with_revision(download_id)
         except NotFound:
             return False
-        return job.implied and not job.state.final and self.cancel(job, revision)
+        return job.internal and not job.state.final and self.cancel(job, revision)
 
     def sourced_anew(self, job: Job) -> Job:
         """The job as it waits for its source once more, after what was there is lost."""
         return self._planner.with_source(job)
 
-    def wake(self, job: Job, place: str) -> None:
+    def wake(self, job: Job, stage: str) -> None:
         """Wake a worker for a job that is ready, or else for the download that it waits for."""
-        if place == "ready":
+        if stage == "ready":
             self.publish(job)
         elif job.depends_on is not None:
             self._send([("download", job.depends_on)])

@@ -63,12 +63,12 @@ class Dispatcher:
         With a key that was used before: Replayed, whose id is the job's, when the request is the
         same, else IdempotencyKeyReused.
         """
-        once = self._once(idempotency_key, owner, ["job", request.to_dict()])
+        idempotency = self._idempotency(idempotency_key, owner, ["job", request.to_dict()])
         self._planner.check(request, owner)
         self._check_room(1)
         (job,) = self._accepted(
             lambda: [self._planner.plan(request, owner)],
-            lambda jobs: [self._store.jobs.accept(jobs[0], once, self._max_queued)],
+            lambda jobs: [self._store.jobs.accept(jobs[0], idempotency, self._max_queued)],
         )
         return self._store.jobs.snapshot(job.id, owner)
 
@@ -77,14 +77,14 @@ class Dispatcher:
     ) -> str:
         """Accept all jobs or none; answers the batch's id. Raises as `submit`."""
         asked = ["batch", *(request.to_dict() for request in requests)]
-        once = self._once(idempotency_key, owner, asked)
+        idempotency = self._idempotency(idempotency_key, owner, asked)
         self._check_all(requests, owner)
         self._check_room(len(requests))
         batch_id = self._planner.new_id()
         self._accepted(
             lambda: self._planner.plan_batch(requests, owner, batch_id),
             lambda jobs: self._store.batches.add(
-                batch_id, owner, time.time(), jobs, once, self._max_queued
+                batch_id, owner, time.time(), jobs, idempotency, self._max_queued
             ),
         )
         return batch_id
@@ -97,10 +97,10 @@ class Dispatcher:
             jobs = plan()
             try:
                 with self._no_needless_downloads(jobs):
-                    places = write(jobs)
+                    stages = write(jobs)
             except SourceGone:
                 continue
-            self._wake(jobs, places)
+            self._wake(jobs, stages)
             return jobs
         raise StoreUnavailable("the jobs that deliver the sources change too fast")
 
@@ -121,15 +121,15 @@ class Dispatcher:
         except (JobNotFinal, NotFound):
             return  # a worker has it in hand, and will find that it is cancelled
 
-    def _once(
+    def _idempotency(
         self, idempotency_key: str | None, owner: str, asked: list[Any]
     ) -> IdempotencyKey | None:
         """The key with what it names, looked up before anything is planned."""
         if idempotency_key is None:
             return None
-        once = IdempotencyKey.of(owner, idempotency_key, asked)
-        self._store.idempotency.check(once)
-        return once
+        named = IdempotencyKey.of(owner, idempotency_key, asked)
+        self._store.idempotency.check(named)
+        return named
 
     def cancel(self, job_id: str, owner: str | None) -> Snapshot:
         """Stop a job. Raises NotFound or JobAlreadyFinal."""
@@ -149,17 +149,17 @@ class Dispatcher:
                 raise JobNotRetryable(f"the job is {job.state}")
             self._check_room(1)
             # A download that we made for a clip is the client's own from now on.
-            asked = replace(job.retried(time.time()), implied=False)
+            asked = replace(job.retried(time.time()), internal=False)
             again = self._planner.with_source(asked)
             room = {"most_queued": self._max_queued}
             try:
                 with self._no_needless_downloads([again]):
-                    place = self._store.jobs.replace(job, again, revision, room=room)
+                    stage = self._store.jobs.replace(job, again, revision, room=room)
             except Conflict:
                 continue
             except Follows:
                 continue  # someone else began the same work: the next plan finds it
-            self._wake([again], [place])
+            self._wake([again], [stage])
             return self._store.jobs.snapshot(job_id, owner)
         raise StoreUnavailable("the job changes too fast")
 
@@ -229,10 +229,10 @@ class Dispatcher:
         if self._store.counters.queued_total() + count > self._max_queued:
             raise QueueFull("too many jobs wait already")
 
-    def _wake(self, jobs: Sequence[Job], places: Sequence[str]) -> None:
+    def _wake(self, jobs: Sequence[Job], stages: Sequence[str]) -> None:
         """Send a message for each job that can run, and for the downloads they wait for."""
         ready = {
-            job.id: job.kind for job, place in zip(jobs, places, strict=True) if place == "ready"
+            job.id: job.kind for job, stage in zip(jobs, stages, strict=True) if stage == "ready"
         }
         waited_for = {
             job.depends_on for job in jobs if job.depends_on and job.wait_reason is not None

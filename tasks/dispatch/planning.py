@@ -187,8 +187,8 @@ class Planner:
         now = time.time()
         download = Job(
             id=self._new_id(), spec=spec, owner=clip.owner, created_at=now, queued_at=now,
-            priority=clip.priority, lane=clip.batch_id, implied=True, fingerprint=fingerprint,
-            trace=clip.trace,
+            priority=clip.priority, fairness_group=clip.batch_id, internal=True,
+            fingerprint=fingerprint, trace=clip.trace,
         )  # fmt: skip
         self._store.jobs.add(download)
         return download

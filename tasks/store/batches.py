@@ -13,7 +13,7 @@ from tasks.store.connection import Connection, StorePart, translated
 from tasks.store.idempotency import IdempotencyKey, IdempotencyKeys
 from tasks.store.jobs import JobRecords
 from tasks.store.keys import key
-from tasks.store.moves import Conflict, checked
+from tasks.store.moves import Conflict, raise_refusal
 from tasks.store.values import Batch, Snapshot
 
 
@@ -33,10 +33,10 @@ class BatchRecords(StorePart):
         owner: str,
         now: float,
         jobs: Sequence[Job],
-        once: IdempotencyKey | None = None,
+        idempotency: IdempotencyKey | None = None,
         most_queued: int | None = None,
     ) -> list[str]:
-        """Record a batch and all of its jobs, or nothing; answers the place of each.
+        """Record a batch and all of its jobs, or nothing; answers the stage of each.
 
         A job whose work another one does already waits for that one. Raises QueueFull when more
         than `most_queued` would be queued then, SourceGone when a job that others wait for is gone,
@@ -53,10 +53,12 @@ class BatchRecords(StorePart):
                 self._jobs.add(job, or_follow=True, room={"in_batch": True}, pipeline=pipeline)
 
         opened, *answers = (
-            self._idempotency.write(once, name, write) if once else self._at_once(write)
+            self._idempotency.write(idempotency, name, write)
+            if idempotency
+            else self._at_once(write)
         )
-        checked([opened], lost=Conflict)
-        return [checked(answer, lost=Conflict) for answer in answers]
+        raise_refusal([opened], lost=Conflict)
+        return [raise_refusal(answer, lost=Conflict) for answer in answers]
 
     def _at_once(self, write: Callable[[Any], None]) -> list[Any]:
         with translated(), self._redis.pipeline(transaction=True) as pipeline:

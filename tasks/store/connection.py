@@ -6,7 +6,6 @@ import math
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from importlib.resources import files
 from queue import Empty, LifoQueue
 from typing import Any
 
@@ -21,37 +20,14 @@ from redis.retry import Retry
 
 from tasks.errors import StoreUnavailable
 from tasks.store.keys import PREFIX
+from tasks.store.scripts import SCRIPTS, source_of
 
-# Each script's file. Only what adds jobs is refused when the store is full: what is there must
-# be able to come to its end, and so to make room.
-_SCRIPTS = {
-    "open_batch": "open_batch",
-    "once": "once",
-    "create": "write",
-    "change": "write",
-    "take": "take",
-    "renew": "renew",
-    "request_cancel": "request_cancel",
-    "delete": "delete",
-    "expire": "expire",
-    "end_flight": "end_flight",
-    "settled": "settled",
-    "site": "site",
-    "peak": "peak",
-    "lock": "lock",
-    "count": "count",
-    "use": "use",
-    "report": "report",
-    "kept_house": "kept_house",
-}
-_REFUSED_WHEN_FULL = {"open_batch", "once", "create"}
 _CONNECTIONS = 32
 # A request is answered within two seconds, also when its store is silent; a worker has time.
 REQUEST_SECONDS = 1.5
 _WORKER_SECONDS = 2.5
 # For so long after a silence nobody waits for the same store again.
 _SILENT_SECONDS = 0.25
-_ALLOWED_WHEN_FULL = "#!lua flags=allow-oom\n"
 
 
 class _Line(LifoQueue[Any]):
@@ -117,18 +93,13 @@ def translated(server: str = "the record store") -> Iterator[None]:
         raise StoreUnavailable(f"{server} does not answer") from error
 
 
-def _source(name: str, file: str) -> str:
-    text = (files("tasks.store") / "lua" / f"{file}.lua").read_text()
-    return text if name in _REFUSED_WHEN_FULL else _ALLOWED_WHEN_FULL + text
-
-
 class Connection:
     """A client, and the scripts by name. Shared by all parts of one store."""
 
     def __init__(self, client: redis.Redis) -> None:
         self.redis: Any = client  # its methods are typed for sync and async at once
         self._scripts: dict[str, Script] = {
-            name: client.register_script(_source(name, file)) for name, file in _SCRIPTS.items()
+            name: client.register_script(source_of(name)) for name in SCRIPTS
         }
 
     def close(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tasks.store.connection import Connection, StorePart, translated
-from tasks.store.keys import ENDED, UNNEEDED, key
+from tasks.store.keys import TO_RELEASE, UNNEEDED, key
 from tasks.store.server import Server
 
 
@@ -27,7 +27,7 @@ class Dependents(StorePart):
     def to_release(self, limit: int = 100) -> list[str]:
         """Final jobs whose dependents are still to be released."""
         with translated():
-            return [item.decode() for item in self._redis.srandmember(ENDED, limit)]
+            return [item.decode() for item in self._redis.srandmember(TO_RELEASE, limit)]
 
     def unneeded_downloads(self, for_seconds: float, limit: int = 100) -> list[str]:
         """Downloads that we made for clips, and that no clip has needed for so long."""
@@ -38,4 +38,4 @@ class Dependents(StorePart):
 
     def released(self, job_id: str) -> None:
         """Forget that dependents are to be released, unless more have come meanwhile."""
-        self._run("settled", [key("job", job_id)], job_id)
+        self._run("dependents_released", [key("job", job_id)], job_id)

@@ -44,28 +44,30 @@ class IdempotencyKey:
 class IdempotencyKeys(StorePart):
     """Writing what is accepted together with the key that named it."""
 
-    def check(self, once: IdempotencyKey) -> None:
+    def check(self, named: IdempotencyKey) -> None:
         """Raises Replayed, or IdempotencyKeyReused when the key named something else."""
         with translated():
-            found = self._redis.get(key("once", once.name))
-        _refuse(found, once)
+            found = self._redis.get(key("idempotency", named.name))
+        _refuse(found, named)
 
-    def write(self, once: IdempotencyKey, record: str, write: Callable[[Any], object]) -> list[Any]:
+    def write(
+        self, named: IdempotencyKey, record: str, write: Callable[[Any], object]
+    ) -> list[Any]:
         """What the commands that `write` puts into a pipeline answer; all are done, or none.
 
         The key is kept when they have made the record (a job or batch) of that name. Raises as
-        `check_once`, then nothing was written.
+        `check`, then nothing was written.
         """
-        name = key("once", once.name)
-        kept = json.dumps([once.digest, record.rpartition(":")[2]])
+        name = key("idempotency", named.name)
+        kept = json.dumps([named.digest, record.rpartition(":")[2]])
         with translated(), self._redis.pipeline(transaction=True) as pipeline:
             while True:
                 try:
                     pipeline.watch(name)
-                    _refuse(pipeline.get(name), once)
+                    _refuse(pipeline.get(name), named)
                     pipeline.multi()
                     write(pipeline)
-                    self._run("once", [name, record], kept, KEPT_SECONDS, client=pipeline)
+                    self._run("idempotency", [name, record], kept, KEPT_SECONDS, client=pipeline)
                     return list(pipeline.execute()[:-1])
                 except redis.WatchError:
                     continue  # someone else used the key this moment: see what for
@@ -82,10 +84,10 @@ class IdempotencyKeys(StorePart):
         return zlib.decompress(packed) if packed else None
 
 
-def _refuse(found: bytes | None, once: IdempotencyKey) -> None:
+def _refuse(found: bytes | None, named: IdempotencyKey) -> None:
     if found is None:
         return
     digest, id = json.loads(found)
-    if digest != once.digest:
+    if digest != named.digest:
         raise IdempotencyKeyReused("this Idempotency-Key named another request before")
     raise Replayed(id)

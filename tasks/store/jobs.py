@@ -21,7 +21,7 @@ from tasks.store.moves import (
     Extras,
     LeaseLost,
     change_of,
-    checked,
+    raise_refusal,
 )
 from tasks.store.retry_for import NO_RETRY, RetryFor
 from tasks.store.values import Lease, Snapshot
@@ -54,23 +54,23 @@ class JobRecords(StorePart):
         answer = retry_for.run(lambda: self._run(script, keys, told, *documents, client=client))
         if client is not None:
             return "queued"
-        return checked(answer, lost=LeaseLost if "expect_token" in change else Conflict)
+        return raise_refusal(answer, lost=LeaseLost if "expect_token" in change else Conflict)
 
-    def accept(self, job: Job, once: IdempotencyKey | None, most_queued: int) -> str:
+    def accept(self, job: Job, idempotency: IdempotencyKey | None, most_queued: int) -> str:
         """`add` with `or_follow`, for a submission, which its client may have named.
 
         Raises QueueFull when so many are queued already, SourceGone when the job that it waits for
         is gone, Replayed or IdempotencyKeyReused.
         """
         room = {"most_queued": most_queued}
-        if once is None:
+        if idempotency is None:
             return self.add(job, or_follow=True, room=room)
         answers = self._idempotency.write(
-            once,
+            idempotency,
             key("job", job.id),
             lambda pipeline: self.add(job, or_follow=True, room=room, pipeline=pipeline),
         )
-        return checked(answers[0], lost=Conflict)
+        return raise_refusal(answers[0], lost=Conflict)
 
     def add(
         self,
@@ -80,7 +80,7 @@ class JobRecords(StorePart):
         room: Mapping[str, Any] = ANY_NUMBER,
         pipeline: Any = None,
     ) -> str:
-        """Record a new job; answers its place (ready or waiting).
+        """Record a new job; answers its stage (ready or waiting).
 
         When another job already does the work that the job's fingerprint names, the new one
         waits for it with `or_follow`; without, Follows is raised and nothing is written.
@@ -104,7 +104,7 @@ class JobRecords(StorePart):
         extras: Extras = NOTHING_ELSE,
         room: Mapping[str, Any] = ANY_NUMBER,
     ) -> str:
-        """Change a job that nobody holds, or whose lease has expired; answers its place.
+        """Change a job that nobody holds, or whose lease has expired; answers its stage.
 
         Raises Conflict when the record is no longer at `revision`, Follows and QueueFull as `add`
         does, the latter only for a final job that shall run again.
@@ -121,7 +121,7 @@ class JobRecords(StorePart):
     ) -> Lease:
         """Change a job and keep it. Raises LeaseLost or CancelRequested."""
         change = change_of(job, lease.job, NOTHING_ELSE) | {
-            "place": "leased",
+            "stage": "leased",
             "expect_token": lease.token,
             "token": lease.token,
             "lease_seconds": lease_seconds,

@@ -49,10 +49,10 @@ class Leases(StorePart):
     def ready_count(self, kind: str) -> int:
         """How many jobs of a kind a worker could take now."""
         with translated():
-            owners = [item.decode() for item in self._redis.zrange(key("lanes", kind), 0, -1)]
+            owners = [item.decode() for item in self._redis.zrange(key("turns", kind), 0, -1)]
             pipeline = self._redis.pipeline(transaction=False)
             for owner in owners:
-                pipeline.zrange(key("lanes", kind, owner), 0, -1)
+                pipeline.zrange(key("turns", kind, owner), 0, -1)
             for owner, batches in zip(owners, pipeline.execute(), strict=True):
                 for batch in batches:
                     pipeline.zcard(key("ready", kind, owner, batch.decode()))

@@ -65,8 +65,8 @@ def external_index(external_id: str) -> str:
     return sha256(external_id.encode()).hexdigest()[:32]
 
 
-def place_of(job: Job) -> str:
-    """Where a job belongs when no worker holds it: ready, delayed, waiting or final."""
+def stage_of(job: Job) -> str:
+    """The stage of a job that no worker holds: ready, delayed, waiting or final."""
     if job.state.final:
         return "final"
     if job.wait_reason is WaitReason.DEPENDENCY:
@@ -103,11 +103,11 @@ def change_of(job: Job, before: Job | None, extras: Extras) -> dict[str, Any]:
         "kind": job.kind,
         "owner": job.owner,
         "batch": job.batch_id,
-        "lane": job.batch_id or job.lane,
-        "implied": job.implied or None,
+        "fairness_group": job.batch_id or job.fairness_group,
+        "internal": job.internal or None,
         "external": job.external_id and external_index(job.external_id),
         "state": job.state,
-        "place": place_of(job),
+        "stage": stage_of(job),
         "flight": None if job.state.final else job.fingerprint,
         # Of a batch: an end is an end, so that a final batch is at 1 whatever became of its jobs.
         "progress": 1.0 if job.state.final else job.progress,
@@ -132,8 +132,8 @@ def change_of(job: Job, before: Job | None, extras: Extras) -> dict[str, Any]:
     return {name: value for name, value in change.items() if value is not None}
 
 
-def checked(answer: list[bytes], *, lost: type[Conflict]) -> str:
-    """The place of the job; raises what the script refused."""
+def raise_refusal(answer: list[bytes], *, lost: type[Conflict]) -> str:
+    """The stage of the job; raises what the script refused."""
     status = answer[0].decode()
     if status == "full":
         raise QueueFull("too many jobs wait already")

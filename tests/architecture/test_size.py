@@ -31,6 +31,17 @@ def test_no_file_is_long() -> None:
     assert names == []
 
 
+def test_no_script_of_the_store_is_long() -> None:
+    scripts = sorted((ROOT / "tasks/store/lua").rglob("*.lua"))
+    assert scripts
+    long = [
+        script.name
+        for script in scripts
+        if script.read_text(encoding="utf-8").count("\n") > MOST_LINES_OF_A_SCRIPT
+    ]
+    assert long == []
+
+
 def test_no_room_is_crowded() -> None:
     rooms = Counter(module.path.parent for module in modules())
     assert [str(room) for room, files in rooms.items() if files > MOST_FILES_OF_A_ROOM] == []

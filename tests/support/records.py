@@ -60,7 +60,7 @@ def at_once(work: Callable[[int], Answer], threads: int) -> list[Answer]:
         return list(pool.map(work, range(threads)))
 
 
-def place_of(job: Job) -> str:
+def stage_of(job: Job) -> str:
     """Where a job belongs that no worker holds and that has nothing left to wait for."""
     if job.state.final:
         return "final"
@@ -83,13 +83,13 @@ class Records:
     def __init__(self, client: redis.Redis) -> None:
         self._client = client
         self.jobs: dict[str, Job] = {}
-        self.places: dict[str, str] = {}
+        self.stages: dict[str, str] = {}
         for name in every_key(client):
             if name.startswith("clipmill:job:"):
                 held = client.hgetall(name)
                 job = Job.from_dict(json.loads(held[b"record"]))
                 self.jobs[job.id] = job
-                self.places[job.id] = held[b"place"].decode()
+                self.stages[job.id] = held[b"stage"].decode()
                 assert held[b"state"].decode() == job.state
                 assert json.loads(held[b"doc"])["state"] == job.state
                 assert float(held[b"progress"]) == share_of(job)
@@ -104,9 +104,9 @@ class Records:
         return {job.id for job in self.jobs.values() if holds(job)}
 
     def check(self, store: Store) -> None:
-        """Every index, place, count and counter agrees with the records."""
+        """Every index, stage, count and counter agrees with the records."""
         self._check_indexes()
-        self._check_places()
+        self._check_stages()
         self._check_batches(store)
         self._check_counters(store)
 
@@ -127,32 +127,33 @@ class Records:
                 lambda j, o=owner: j.owner == o
             )
 
-    def _check_places(self) -> None:
+    def _check_stages(self) -> None:
         ready: dict[str, set[str]] = defaultdict(set)
         for job in self.jobs.values():
-            place = self.places[job.id]
+            stage = self.stages[job.id]
             assert job.attempt <= job.max_attempts
-            assert (place == "final") == job.state.final
+            assert (stage == "final") == job.state.final
             if job.state is JobState.RUNNING:
-                assert place == "leased"
-            if place == "ready":
-                ready[f"ready:{job.kind}:{job.owner}:{job.batch_id or job.lane or '-'}"].add(job.id)
-            if place not in {"leased", "ready"}:
-                assert place == place_of(job)
-        for lane in every_key(self._client):
-            if lane.startswith("clipmill:ready:"):
-                name = lane.removeprefix("clipmill:")
+                assert stage == "leased"
+            if stage == "ready":
+                group = job.batch_id or job.fairness_group or "-"
+                ready[f"ready:{job.kind}:{job.owner}:{group}"].add(job.id)
+            if stage not in {"leased", "ready"}:
+                assert stage == stage_of(job)
+        for queue in every_key(self._client):
+            if queue.startswith("clipmill:ready:"):
+                name = queue.removeprefix("clipmill:")
                 assert self.members(name) == ready.pop(name)
-                kind, owner, batch = name.split(":")[1:]
-                best = self._client.zrange(lane, 0, 0, withscores=True)[0][1]
-                assert self._client.zscore(f"clipmill:oldest:{kind}:{owner}", batch) == best
+                kind, owner, group = name.split(":")[1:]
+                best = self._client.zrange(queue, 0, 0, withscores=True)[0][1]
+                assert self._client.zscore(f"clipmill:oldest:{kind}:{owner}", group) == best
         assert not ready
         needed = {job.depends_on for job in self.jobs.values() if not job.state.final}
         assert self.members("unneeded") == self._ids(
-            lambda job: job.implied and not job.state.final and job.id not in needed
+            lambda job: job.internal and not job.state.final and job.id not in needed
         )
-        for name, place in (("leases", "leased"), ("delayed", "delayed"), ("final", "final")):
-            assert self.members(name) == {id_ for id_, at in self.places.items() if at == place}
+        for name, stage in (("leases", "leased"), ("delayed", "delayed"), ("final", "final")):
+            assert self.members(name) == {id_ for id_, at in self.stages.items() if at == stage}
 
     def _check_batches(self, store: Store) -> None:
         for batch_id in {job.batch_id for job in self.jobs.values() if job.batch_id}:

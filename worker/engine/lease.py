@@ -72,10 +72,10 @@ class LeasedJob:
         """
         extras = replace(extras, counters=extras.counters + self.counters)
         with self._lock:
-            place = self._store.jobs.release(self._lease, job, extras, retry_for=self._retry_for)
+            stage = self._store.jobs.release(self._lease, job, extras, retry_for=self._retry_for)
             self._released = True
             self._lease = Lease(job, self._lease.token)
-            return place
+            return stage
 
     def progress(
         self, fraction: float, speed: float | None = None, eta_seconds: float | None = None

@@ -34,7 +34,7 @@ def source_again(leased: LeasedJob, store: Store, dependents: Dependents, extras
     if lost is not None:
         store.artifacts.lost(lost.id)
     again = dependents.sourced_anew(job.requeued(time.time()))
-    place = leased.release(again, extras)
-    dependents.wake(again, place)
+    stage = leased.release(again, extras)
+    dependents.wake(again, stage)
     log.warning("the source was lost and is fetched again")
     return True

@@ -1,15 +1,14 @@
 -- Remove a final job and what only it refers to.
 -- KEYS[1] the job   ARGV: key prefix, id
 -- Answer: {"ok", meta of each artifact that nothing refers to any more...} | {"open"} | {"in use"} | {"absent"}
-local prefix, id, job = ARGV[1], ARGV[2], KEYS[1]
-local function key(...) return prefix .. table.concat({...}, ':') end
+local id, job = ARGV[2], KEYS[1]
 local got = redis.call('HMGET', job, 'state', 'owner', 'kind', 'batch', 'external', 'cache_key', 'flight', 'progress', 'artifacts')
 local state, owner, kind, batch, external = got[1], got[2], got[3], got[4], got[5]
 if not state then return {'absent'} end
-if state == 'queued' or state == 'running' then return {'open'} end
+if not FINAL[state] then return {'open'} end
 if redis.call('SCARD', key('dependents', id)) > 0 then return {'in use'} end
 redis.call('DEL', job, key('dependents', id), key('timeline', id))
-redis.call('SREM', key('ended'), id)
+redis.call('SREM', key('to_release'), id)
 redis.call('ZREM', key('final'), id)
 for _, name in ipairs({key('index', 'all'), key('index', 'owner', owner), key('index', 'kind', kind), key('index', 'state', state)}) do
   redis.call('ZREM', name, id)
@@ -26,9 +25,7 @@ if batch and batch ~= '' then
   end
 end
 if external and external ~= '' then redis.call('ZREM', key('index', 'external', external), id) end
-for _, pointer in ipairs({got[6] and key('cache', got[6]) or '', got[7] and key('flight', got[7]) or ''}) do
-  if pointer ~= '' and redis.call('GET', pointer) == id then redis.call('DEL', pointer) end
-end
+drop_pointers(id, got[6], got[7])
 local answer = {'ok'}
 for artifact in string.gmatch(got[9] or '', '%S+') do
   local name = key('artifact', artifact)

@@ -1,8 +1,7 @@
 -- Give up an artifact that nobody has used since a moment; its record stays, to say so.
 -- ARGV: key prefix, artifact id, that moment, or instead of it "lost": its file is gone already
 -- Answer: {"ok", meta} | {"used"} | {"pinned"} (a job that is not final takes it as its source)
-local prefix, id, unused_since, lost = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[3] == 'lost'
-local function key(...) return prefix .. table.concat({...}, ':') end
+local id, unused_since, lost = ARGV[2], tonumber(ARGV[3]), ARGV[3] == 'lost'
 local used = redis.call('ZSCORE', key('artifacts'), id)
 if not used or not lost and tonumber(used) > unused_since then return {'used'} end
 local jobs = redis.call('SMEMBERS', key('artifact', id, 'jobs'))
@@ -12,9 +11,7 @@ end
 -- Equal work must be done anew from now on, and not wait for a file that is gone.
 for _, job in ipairs(jobs) do
   local got = redis.call('HMGET', key('job', job), 'cache_key', 'flight')
-  for _, pointer in ipairs({got[1] and key('cache', got[1]) or '', got[2] and key('flight', got[2]) or ''}) do
-    if pointer ~= '' and redis.call('GET', pointer) == job then redis.call('DEL', pointer) end
-  end
+  drop_pointers(job, got[1], got[2])
 end
 local held = redis.call('HMGET', key('artifact', id), 'meta', 'size')
 redis.call('HSET', key('artifact', id), 'expired', '1')

@@ -1,4 +1,3 @@
 -- A housekeeper has looked at everything.   KEYS[1] the totals, [2] the counters
-local time = redis.call('TIME')
-redis.call('HSET', KEYS[1], 'housekeeper_round_at', tonumber(time[1]) + tonumber(time[2]) / 1000000)
+redis.call('HSET', KEYS[1], 'housekeeper_round_at', clock())
 return redis.call('HINCRBYFLOAT', KEYS[2], 'housekeeper_rounds_total', 1)

@@ -4,10 +4,10 @@
 -- jobs that they wait for.   Answer: "ok", "full", or "no source" when one of those is gone
 -- A writer whose answer was lost on the way asks again: it is done already.
 if redis.call('HEXISTS', KEYS[1], 'record') == 1 then return 'ok' end
-local prefix, record, size, most = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
-if most and redis.call('ZCARD', prefix .. 'index:state:queued') + size > most then return 'full' end
+local record, size, most = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
+if most and redis.call('ZCARD', key('index', 'state', 'queued')) + size > most then return 'full' end
 for index = 5, #ARGV do
-  if redis.call('EXISTS', prefix .. 'job:' .. ARGV[index]) == 0 then return 'no source' end
+  if redis.call('EXISTS', key('job', ARGV[index])) == 0 then return 'no source' end
 end
 redis.call('HSET', KEYS[1], 'record', record, 'size', size, 'progress', 0)
 return 'ok'

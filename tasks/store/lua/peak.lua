@@ -6,7 +6,7 @@
 local shape, seen = ARGV[2], tonumber(ARGV[3])
 local patience, step = tonumber(ARGV[4]), tonumber(ARGV[5])
 local least, most, kept = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
-local now = tonumber(redis.call('TIME')[1])
+local now = math.floor(clock())
 local function read(text)
   local factor, below, at = string.match(text or '', '^(%S+) (%d+) (%d+)$')
   if not at or tonumber(at) <= now - tonumber(ARGV[9]) then return nil end

@@ -1,17 +1,15 @@
 -- Prolong leases.   ARGV: key prefix, lease seconds, then id and token of each.
 -- Answer: for each "held", "cancel" (the client asked to stop) or "lost" (it is another's now)
-local prefix, seconds = ARGV[1], tonumber(ARGV[2])
-local time = redis.call('TIME')
-local lease_until = tonumber(time[1]) + tonumber(time[2]) / 1000000 + seconds
+local lease_until = clock() + tonumber(ARGV[2])
 local answers = {}
 for index = 3, #ARGV, 2 do
-  local id, job = ARGV[index], prefix .. 'job:' .. ARGV[index]
+  local id, job = ARGV[index], key('job', ARGV[index])
   local held = redis.call('HMGET', job, 'token', 'cancel')
   if held[1] ~= ARGV[index + 1] then
     table.insert(answers, 'lost')
   else
     redis.call('HSET', job, 'lease_until', lease_until)
-    redis.call('ZADD', prefix .. 'leases', lease_until, id)
+    redis.call('ZADD', key('leases'), lease_until, id)
     table.insert(answers, held[2] == '1' and 'cancel' or 'held')
   end
 end

@@ -1,5 +1,4 @@
 -- A worker is there, at this time of the store's clock: its own may be wrong.
 -- KEYS[1] its report, [2] the workers   ARGV: key prefix, id, report, seconds to keep it
-local time = redis.call('TIME')
 redis.call('SET', KEYS[1], ARGV[3], 'EX', ARGV[4])
-return redis.call('ZADD', KEYS[2], tonumber(time[1]) + tonumber(time[2]) / 1000000, ARGV[2])
+return redis.call('ZADD', KEYS[2], clock(), ARGV[2])

@@ -1,8 +1,7 @@
 -- How a site took our last requests.   KEYS[1] the site
 -- ARGV: prefix, "ask", probe seconds      Answer: seconds to wait, as text; "0" to go on
 --       prefix, "refused", first, longest seconds   It asked us to come less often
-local time = redis.call('TIME')
-local now = tonumber(time[1]) + tonumber(time[2]) / 1000000
+local now = clock()
 local got = redis.call('HMGET', KEYS[1], 'refusals', 'until', 'probing')
 local refusals, closed_until, probing = tonumber(got[1] or 0), tonumber(got[2] or 0), got[3] == '1'
 if ARGV[2] == 'ask' then

@@ -4,37 +4,27 @@
 -- Every fourth turn of an owner goes to his job that has waited longest, where a step of priority is
 -- worth a minute: else small batches that keep coming would hold up the older ones for ever.
 -- ARGV: key prefix, kind, lease token, lease seconds.   Answer: {record, revision} or nothing
-local prefix, kind, token, seconds = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
-local function key(...) return prefix .. table.concat({...}, ':') end
+local kind, token, seconds = ARGV[2], ARGV[3], tonumber(ARGV[4])
 local MOST_COMPARED, OLDEST_EACH = 32, 4
-local owners = key('lanes', kind)
 
-local function pop(owner, lane)
-  local ready, lanes, oldest = key('ready', kind, owner, lane), key('lanes', kind, owner), key('oldest', kind, owner)
-  local id = redis.call('ZPOPMIN', ready)[1]
-  local head = redis.call('ZRANGE', ready, 0, 0, 'WITHSCORES')
-  if head[2] then
-    redis.call('ZADD', oldest, head[2], lane)
-    redis.call('ZINCRBY', lanes, 1, lane)
-  else
-    redis.call('ZREM', oldest, lane)
-    redis.call('ZREM', lanes, lane)
-  end
+local function pop(owner, group)
+  local id = redis.call('ZPOPMIN', key('ready', kind, owner, group))[1]
+  if head_changed(kind, owner, group) then redis.call('ZINCRBY', key('turns', kind, owner), 1, group) end
   return id
 end
 
 local function next_of(owner, turn_of_owner)
-  local lanes = key('lanes', kind, owner)
+  local groups = key('turns', kind, owner)
   local oldest = redis.call('ZRANGE', key('oldest', kind, owner), 0, 0)[1]
   local longest = oldest and turn_of_owner % OLDEST_EACH == OLDEST_EACH - 1 and pop(owner, oldest)
   if longest then return longest end
   while true do
-    local turns = redis.call('ZRANGE', lanes, 0, MOST_COMPARED - 1, 'WITHSCORES')
+    local turns = redis.call('ZRANGE', groups, 0, MOST_COMPARED - 1, 'WITHSCORES')
     if #turns == 0 then return nil end
     local best, best_turn
     for index = 1, #turns, 2 do
       local head = redis.call('ZRANGE', key('ready', kind, owner, turns[index]), 0, 0)[1]
-      if not head then redis.call('ZREM', lanes, turns[index])
+      if not head then redis.call('ZREM', groups, turns[index])
       else
         local turn = tonumber(turns[index + 1]) - tonumber(redis.call('HGET', key('job', head), 'priority') or 5)
         if not best or turn < best_turn then best, best_turn = turns[index], turn end
@@ -45,18 +35,16 @@ local function next_of(owner, turn_of_owner)
 end
 
 while true do
-  local first = redis.call('ZRANGE', owners, 0, 0, 'WITHSCORES')
+  local first = redis.call('ZRANGE', key('turns', kind), 0, 0, 'WITHSCORES')
   local owner = first[1]
   if not owner then return false end
   local id = next_of(owner, tonumber(first[2]))
   if id then
-    redis.call('ZINCRBY', owners, 1, owner)
-    local time = redis.call('TIME')
-    local lease_until = tonumber(time[1]) + tonumber(time[2]) / 1000000 + seconds
-    local job = key('job', id)
-    redis.call('HSET', job, 'token', token, 'lease_until', lease_until, 'place', 'leased')
+    redis.call('ZINCRBY', key('turns', kind), 1, owner)
+    local job, lease_until = key('job', id), clock() + seconds
+    redis.call('HSET', job, 'token', token, 'lease_until', lease_until, 'stage', 'leased')
     redis.call('ZADD', key('leases'), lease_until, id)
     return {redis.call('HGET', job, 'record'), redis.call('HGET', job, 'revision')}
   end
-  redis.call('ZREM', owners, owner)
+  redis.call('ZREM', key('turns', kind), owner)
 end

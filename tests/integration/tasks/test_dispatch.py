@@ -203,9 +203,9 @@ def test_who_asks_side_by_side_never_fills_the_queue_beyond_its_limit(
     assert 17 <= house.store.counters.queued_total() <= 20  # what is left is too little for a batch
     with valkey.client() as client:
         Records(client).check(house.store)
-        keys = {name for name in every_key(client) if name.startswith("clipmill:once:")}
+        keys = {name for name in every_key(client) if name.startswith("clipmill:idempotency:")}
         named = [job for job in Records(client).jobs.values() if job.batch_id is None]
-        assert len(keys) == len([job for job in named if not job.implied])  # refused: key is free
+        assert len(keys) == len([job for job in named if not job.internal])  # refused: key is free
 
 
 # One download for all who ask
@@ -214,7 +214,7 @@ def test_who_asks_side_by_side_never_fills_the_queue_beyond_its_limit(
 def test_clips_of_one_url_wait_for_one_download(house: House) -> None:
     _, jobs = house.submit_batch([clip(start=n) for n in range(12)])
     (download,) = house.downloads()
-    assert download.implied
+    assert download.internal
     assert {job.depends_on for job in jobs} == {download.id}
     assert {job.wait_reason for job in jobs} == {WaitReason.DEPENDENCY}
     assert house.store.leases.take("clip") is None
@@ -682,7 +682,7 @@ def test_deleting_removes_files_and_every_key(house: House, valkey: ValkeyServer
         house.dispatcher.delete(job.id, "ann")
         assert not house.storage.has(artifact.storage_key)
         left = {name for name in every_key(client) if not name.startswith("clipmill:celery:")}
-        lanes = {name for name in left if name.startswith("clipmill:lanes:")}
+        lanes = {name for name in left if name.startswith("clipmill:turns:")}
         assert left <= {"clipmill:counters", "clipmill:totals"} | lanes
 
 

@@ -99,7 +99,7 @@ def test_without_a_key_equal_requests_are_jobs_of_their_own(apis: list[Api]) -> 
 
 def test_a_key_is_kept_for_a_day(apis: list[Api]) -> None:
     post(apis[0], EXTRACT, "key")
-    (name,) = apis[0].store.connection.redis.keys("clipmill:once:*")
+    (name,) = apis[0].store.connection.redis.keys("clipmill:idempotency:*")
     assert 86_390 < apis[0].store.connection.redis.ttl(name) <= 86_400
     apis[0].store.connection.redis.pexpire(name, 1)
     time.sleep(0.05)

@@ -179,7 +179,7 @@ def test_a_cancelled_job_leaves_nothing_in_the_lists_of_turns(store: Store) -> N
     for job in jobs:
         store.jobs.replace(job, job.cancelled(time.time()), 1)
     assert (
-        store.connection.redis.exists("clipmill:lanes:extract:ann", "clipmill:oldest:extract:ann")
+        store.connection.redis.exists("clipmill:turns:extract:ann", "clipmill:oldest:extract:ann")
         == 0
     )
     assert store.leases.take("extract") is None

@@ -1,0 +1,12 @@
+-- Numbers, the job's timeline, and word to those that watch.
+local function report_change(new, at)
+  for name, amount in pairs(new.counters or {}) do
+    redis.call('HINCRBYFLOAT', key('counters'), name, amount)
+  end
+  if new.event then
+    new.event.at = at
+    redis.call('RPUSH', key('timeline', new.id), cjson.encode(new.event))
+    redis.call('LTRIM', key('timeline', new.id), -200, -1)
+  end
+  redis.call('PUBLISH', key('changes'), new.id)
+end

@@ -1,0 +1,57 @@
+"""The scripts that run inside the store, each joined of short parts in `lua/`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib.resources import files
+
+_PRELUDE = "prelude"
+# In the order in which they are joined: a part may use what those before it define.
+_WRITE = (
+    "turns",
+    "write/record",
+    "write/guard",
+    "write/flight",
+    "write/stage",
+    "write/index",
+    "write/dependents",
+    "write/artifacts",
+    "write/batch",
+    "write/numbers",
+    "write",
+)
+
+SCRIPTS: Mapping[str, tuple[str, ...]] = {
+    "open_batch": ("open_batch",),
+    "idempotency": ("idempotency",),
+    "create": _WRITE,
+    "change": _WRITE,
+    "take": ("turns", "take"),
+    "renew": ("renew",),
+    "request_cancel": ("request_cancel",),
+    "delete": ("pointers", "delete"),
+    "expire": ("pointers", "expire"),
+    "end_flight": ("end_flight",),
+    "dependents_released": ("dependents_released",),
+    "site": ("site",),
+    "peak": ("peak",),
+    "lock": ("lock",),
+    "count": ("count",),
+    "use": ("use",),
+    "report": ("report",),
+    "kept_house": ("kept_house",),
+}
+# Only what adds jobs is refused when the store is full: what is there must be able to come to its
+# end, and so to make room.
+_REFUSED_WHEN_FULL = {"open_batch", "idempotency", "create"}
+_ALLOWED_WHEN_FULL = "#!lua flags=allow-oom\n"  # the server reads it in the first line only
+
+
+def source_of(script: str) -> str:
+    """The whole text of a script."""
+    text = "\n".join(_part(name) for name in (_PRELUDE, *SCRIPTS[script]))
+    return text if script in _REFUSED_WHEN_FULL else _ALLOWED_WHEN_FULL + text
+
+
+def _part(name: str) -> str:
+    return (files("tasks.store") / "lua" / f"{name}.lua").read_text(encoding="utf-8")
