@@ -1,4 +1,4 @@
-"""Imports that should find less than is installed."""
+"""Hides an installed module from an import."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def hidden(name: str) -> Iterator[None]:
-    """Inside the block, whoever imports the module `name` is told that it is not installed."""
+    """Inside the block an import of the module `name` fails as if it were not installed."""
     before = {name: sys.modules[name]} if name in sys.modules else {}
     sys.modules[name] = None  # type: ignore[assignment]  # as the import system documents it
     try:

@@ -42,12 +42,12 @@ class JsonFormatter(logging.Formatter):
         }
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        # In ASCII, since some readers take U+2028 and its like for the end of a line.
+        # In ASCII, since some log readers end a line at U+2028 and similar characters.
         return json.dumps(line, default=str)
 
 
 class TextFormatter(logging.Formatter):
-    """A line for a terminal, the context behind it."""
+    """A line for a terminal: the message, then the context."""
 
     def format(self, record: logging.LogRecord) -> str:
         context: dict[str, object] = getattr(record, "context", {})
@@ -66,6 +66,6 @@ def configure_logging(log_format: str, level: str) -> None:
     )
     logging.root.handlers[:] = [handler]
     logging.root.setLevel(level.upper())
-    # Their info lines repeat what ours say.
+    # The info lines of these libraries repeat what our own lines say.
     for name in ("celery", "kombu", "httpx", "amqp"):
         logging.getLogger(name).setLevel("WARNING")

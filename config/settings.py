@@ -1,4 +1,4 @@
-"""Every setting: its name in the environment, its default, what it means. All faults at once."""
+"""Every setting: its name in the environment, its default, its meaning, and all checks."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ from config.values import (
 )
 
 PREFIX = "CLIPMILL_"
-# What the command line needs to find and use an API; no setting of the server.
+# With these the command line finds and uses an API. They are no settings of the server.
 CLIENT_NAMES = frozenset({PREFIX + "API_URL", PREFIX + "API_KEY"})
-# A password in a URL must not reach the log with the fault of that URL.
+# The error message about a URL must not put the URL's password into the log.
 _CREDENTIALS = re.compile(r"//.*@")
 
 
 class SettingsError(Exception):
-    """The environment holds values that cannot be used; `faults` has one line for each."""
+    """The environment holds values that cannot be used; `faults` has one line for each value."""
 
     def __init__(self, faults: list[str]) -> None:
         super().__init__("\n".join(faults))
@@ -62,7 +62,7 @@ class Settings:
     """The whole configuration, checked. Build it with `load_settings`."""
 
     host: str = setting("HOST", "127.0.0.1", str, "address that the API listens on")
-    port: int = setting("PORT", "8000", parse_port, "its port; 0 takes a free one")
+    port: int = setting("PORT", "8000", parse_port, "port that the API listens on; 0: a free port")
     redis_url: str | None = setting(
         "REDIS_URL",
         "",
@@ -71,7 +71,7 @@ class Settings:
     )
     broker_url: str | None = setting(
         "BROKER_URL", "", parse_redis_url,
-        "server of the messages, which may forget them; unset: that of REDIS_URL",
+        "server of the Celery messages, which may lose them; unset: the server of REDIS_URL",
     )  # fmt: skip
     data_dir: Path = setting("DATA_DIR", "./data", parse_path, "broker data, artifacts, workspaces")
     storage_url: str = setting(
@@ -80,7 +80,7 @@ class Settings:
     memory_budget_bytes: int = setting(
         "MEMORY_BUDGET", "", above_zero(parse_size),
         "what all media subprocesses of one worker may use together; "
-        "unset: 512MiB, or what the container's own limit leaves for them if that is less",
+        "unset: 512MiB, or what the container's memory limit leaves for them if that is less",
     )  # fmt: skip
     worker_concurrency: int = setting(
         "WORKER_CONCURRENCY", "", parse_positive_int,
@@ -93,7 +93,7 @@ class Settings:
         "ALLOWED_NETWORKS",
         "",
         parse_networks,
-        "networks that sources may be in although not public",
+        "non-public networks that sources may be in",
     )
     api_keys_file: Path | None = setting(
         "API_KEYS_FILE", "", parse_path, "hashed API keys, one a line; unset: no key, loopback only"
@@ -130,42 +130,42 @@ class Settings:
     )  # fmt: skip
     client_silence_seconds: float = setting(
         "CLIENT_SILENCE", "120s", above_zero(parse_duration),
-        "how long a client may take nothing of what it is sent before it is cut off (Linux)",
+        "how long a client may read nothing of an answer before it is disconnected (Linux)",
     )  # fmt: skip
     min_free_disk_bytes: int = setting(
-        "MIN_FREE_DISK", "512MiB", parse_size, "free space below which nothing new is started"
+        "MIN_FREE_DISK", "512MiB", parse_size, "free disk space below which no job is started"
     )
     artifact_ttl_seconds: float = setting(
         "ARTIFACT_TTL", "7d", above_zero(parse_duration), "how long an artifact is kept unused"
     )
     reuse_downloads_seconds: float = setting(
         "REUSE_DOWNLOADS_FOR", "24h", parse_duration,
-        "how long a download answers others of its URL; 0s: what is asked later is fetched anew",
+        "how long a download is reused for later requests of its URL; 0s: never",
     )  # fmt: skip
     job_ttl_seconds: float = setting(
-        "JOB_TTL", "30d", above_zero(parse_duration), "how long a final job is remembered"
+        "JOB_TTL", "30d", above_zero(parse_duration), "how long the record of a final job is kept"
     )
     storage_limit_bytes: int | None = setting(
         "STORAGE_LIMIT", "", above_zero(parse_size),
-        "size of all artifacts beyond which the longest unused go; unset: no limit",
+        "largest size of all artifacts together; the longest unused are evicted; unset: no limit",
     )  # fmt: skip
     redis_policy: str = setting(
         "REDIS_POLICY", "warn", one_of("warn", "refuse"),
-        "at the start, about a Redis that may forget jobs (eviction, no append-only file)",
+        "warn or refuse to start when Redis may lose jobs (eviction, no append-only file)",
     )  # fmt: skip
     job_deadline_seconds: float = setting(
         "JOB_DEADLINE", "2h", above_zero(parse_duration), "longest run of one attempt of a job"
     )
     shutdown_grace_seconds: float = setting(
-        "SHUTDOWN_GRACE", "20s", parse_duration, "time that running jobs get on SIGTERM"
+        "SHUTDOWN_GRACE", "20s", parse_duration, "time that running jobs have to end after SIGTERM"
     )
     log_format: str = setting("LOG_FORMAT", "json", one_of("json", "text"), "form of a log line")
     log_level: str = setting(
-        "LOG_LEVEL", "info", one_of("debug", "info", "warning", "error"), "least level logged"
+        "LOG_LEVEL", "info", one_of("debug", "info", "warning", "error"), "lowest level logged"
     )
     otlp_endpoint: str | None = setting(
         "OTLP_ENDPOINT", "", parse_http_url,
-        "OpenTelemetry collector (OTLP over HTTP) that takes traces; unset: none are made",
+        "OpenTelemetry collector (OTLP over HTTP) that receives traces; unset: no traces",
     )  # fmt: skip
 
     @property
@@ -175,11 +175,11 @@ class Settings:
 
     @property
     def beside_tools_bytes(self) -> int:
-        """The memory to leave for what runs beside the media tools."""
+        """The memory that is kept free for what runs beside the media tools."""
         return _beside_tools_bytes(self.redis_url)
 
     def require_budget(self) -> None:
-        """For who runs the media tools. Raises SettingsError when the budget is too small."""
+        """For a process that runs media tools. Raises SettingsError for a budget too small."""
         if self.memory_budget_bytes < LEAST_BUDGET_BYTES:
             raise SettingsError([too_little(memory_limit_bytes(), self.beside_tools_bytes)])
 
@@ -187,10 +187,10 @@ class Settings:
 def load_settings(
     environ: Mapping[str, str] | None = None, *, kinds: Collection[str] = ()
 ) -> Settings:
-    """The settings of this process. Raises SettingsError that names every fault together.
+    """The settings of this process. Raises one SettingsError that names all faults.
 
-    `kinds` are all that there are, for those who run or take jobs: QUEUES is checked against them,
-    and `all` stands for them. For others it stays as it was written.
+    A process that runs or accepts jobs passes all `kinds` that exist: QUEUES is checked against
+    them, and `all` stands for them. Without `kinds`, QUEUES stays as it was written.
     """
     environ = os.environ if environ is None else environ
     known = {PREFIX + item.metadata["name"]: item for item in fields(Settings)}
@@ -206,7 +206,7 @@ def load_settings(
             values[item.name] = _value(item, text)
         except ValueError as fault:
             faults.append(f"{name}={_CREDENTIALS.sub('//***@', text)!r} {fault}")
-            values[item.name] = _value(item, "")  # so that contradictions are found as well
+            values[item.name] = _value(item, "")  # the default, so that the next check can run
     settings = Settings(**_with_computed_defaults(values, tuple(kinds)))
     faults += _unknown_kinds(settings, kinds)
     faults += _contradictions(settings, budget_is_set=bool(values["memory_budget_bytes"]))
@@ -242,7 +242,7 @@ def _with_computed_defaults(values: dict[str, Any], kinds: tuple[str, ...]) -> d
 
 
 def _beside_tools_bytes(redis_url: str | None) -> int:
-    """A worker alone is always told its server; without one it is the whole stack that starts."""
+    """A worker on its own always has a REDIS_URL. Without a URL the whole stack starts here."""
     return WORKER_BYTES if redis_url else STACK_BYTES
 
 
@@ -258,9 +258,9 @@ def _contradictions(settings: Settings, *, budget_is_set: bool) -> list[str]:
     if not is_loopback(settings.host) and not (settings.auth_required or settings.insecure_no_auth):
         faults.append(
             f"{PREFIX}HOST={settings.host!r} is not a loopback address: set {PREFIX}API_KEYS_FILE, "
-            f"or {PREFIX}INSECURE_NO_AUTH=yes to answer everyone"
+            f"or {PREFIX}INSECURE_NO_AUTH=yes to answer every client"
         )
-    # A default that is too small is a fault of those who run tools alone: `require_budget`.
+    # A default that is too small matters only to a process that runs tools: `require_budget`.
     if budget_is_set and settings.memory_budget_bytes < LEAST_BUDGET_BYTES:
         faults.append(f"{PREFIX}MEMORY_BUDGET is below 64MiB, which no media tool fits in")
     return faults

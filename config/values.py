@@ -1,4 +1,4 @@
-"""How the text of an environment variable becomes a value; a ValueError says what is wrong."""
+"""Turns the text of an environment variable into a value; a ValueError says what is wrong."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Number = TypeVar("Number", int, float)
 
 _SIZE = re.compile(r"(?ai)\s*(\d+(?:\.\d+)?)\s*(?:([KMGT])(i?))?B?\s*")
 _POWERS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
-_TOO_MUCH = 2**53  # beyond it, a float no longer tells neighbours apart
+_TOO_MUCH = 2**53  # above it a float cannot hold every whole number
 _DURATION = re.compile(r"(?ai)\s*(\d+(?:\.\d+)?)\s*([smhd]?)\s*")
 _WHOLE = re.compile(r"(?a)\s*\d{1,15}\s*")
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -49,7 +49,7 @@ def _bounded(number: float) -> float:
 
 
 def above_zero(parse: Callable[[str], Number]) -> Callable[[str], Number]:
-    """The same, but nothing is not enough."""
+    """The same parser, which also rejects 0."""
 
     def parse_above_zero(text: str) -> Number:
         number = parse(text)
@@ -65,7 +65,7 @@ def parse_path(text: str) -> Path:
     try:
         return Path(text).expanduser()
     except RuntimeError as fault:
-        raise ValueError("begins with the home folder of nobody") from fault
+        raise ValueError("begins with the home folder of an unknown user") from fault
 
 
 def parse_positive_int(text: str) -> int:
