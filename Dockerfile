@@ -1,4 +1,4 @@
-# One image for both roles; the command chooses:
+# One image for both roles; the command chooses the role:
 #   python -m web.server    the API
 #   python -m worker.app    a worker
 # Health checks are in docker-compose.yml, since each role has its own.
@@ -8,16 +8,16 @@ ARG BASE=python:3.11-slim-bookworm
 
 FROM ${BASE} AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_NO_INPUT=1
-# One environment installs, the other is shipped and has no pip.
+# The first environment installs; the second is shipped and has no pip.
 RUN python3 -m venv /build && python3 -m venv --without-pip /opt/clipmill
 WORKDIR /source
-# Wheels only, each checked against the lock: nothing foreign is run or built here. The lock is
-# complete, so that pip need not ask the index what else is wanted.
+# Wheels only, each checked against the lock file: no foreign code is run or built here. The lock
+# file is complete, so pip does not ask the index for more dependencies.
 COPY requirements.lock ./
 RUN /build/bin/pip --python /opt/clipmill/bin/python install \
     --require-hashes --no-deps --only-binary :all: -r requirements.lock
 COPY requirements-dev.lock ./
-# Hatchling and what it needs, with their hashes; pip refuses when one is missing here.
+# Hatchling and its dependencies, with their hashes; pip stops when one is missing here.
 RUN awk '/^[a-z]/ { wanted = /^(hatchling|packaging|pathspec|pluggy|tomlkit|trove-classifiers)==/ } wanted' \
     requirements-dev.lock > build.lock \
     && /build/bin/pip install --require-hashes --only-binary :all: -r build.lock
@@ -26,17 +26,17 @@ RUN /build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /wheels . \
     && /build/bin/pip --python /opt/clipmill/bin/python install --no-deps --no-index /wheels/*.whl
 
 FROM ${BASE}
-# tini passes SIGTERM on and reaps what nobody else does.
+# tini forwards SIGTERM and reaps processes whose parent has ended.
 RUN apt-get update \
     && apt-get install -y --no-install-recommends ca-certificates tini \
     && rm -rf /var/lib/apt/lists/*
-# A fixed number, so that folders of the host can be given to it. New volumes take over the
-# owner of the folders made here.
+# A fixed user id, so that folders of the host can be owned by this user. A new volume takes over
+# the owner of the folder made here.
 RUN groupadd --gid 10001 clipmill \
     && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /data --shell /usr/sbin/nologin clipmill \
     && install -d -o clipmill -g clipmill /data /data/artifacts /data/work /keys
 COPY --from=build /opt/clipmill /opt/clipmill
-# SAFEPATH: a folder named `web` or `config` in /data must not be taken for ours.
+# SAFEPATH: a folder named `web` or `config` in /data must not be imported instead of ours.
 ENV PATH=/opt/clipmill/bin:$PATH \
     LANG=C.UTF-8 \
     PYTHONDONTWRITEBYTECODE=1 \

@@ -1,4 +1,4 @@
-# Every command sets up what it needs; a second run installs nothing.
+# Every command installs what it needs; a second run installs nothing.
 # Paths are relative on purpose: the folder's own name may hold spaces.
 
 .DEFAULT_GOAL := help
@@ -9,7 +9,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 PYTEST := $(BIN)/python -m pytest
-# Two at once, since tests wait for processes more than they work; long ones first.
+# Two tests at once, since tests mostly wait for processes; long tests first.
 BESIDE := -n 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: help demo up test test-fast chaos check bench lock clean
@@ -17,7 +17,7 @@ BESIDE := -n 2 --dist loadfile --no-loadscope-reorder
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-10s %s\n' "$$name" "$$text"; done
 
-demo: $(READY) ## cut twelve clips with the whole stack and stop; URL=… takes your own source
+demo: $(READY) ## cut twelve clips with the whole stack and stop; URL=… cuts your own source
 	@$(BIN)/python -m clipmill demo $(if $(URL),--url "$$URL")
 
 up: $(READY) ## run the whole stack in the foreground; Ctrl-C stops it
@@ -25,8 +25,8 @@ up: $(READY) ## run the whole stack in the foreground; Ctrl-C stops it
 
 test: $(READY) ## run every test
 	@sh .ci/debian-packages
-	@# What fails beside others is run once more alone: there it has to pass. Not so what looks for
-	@# races: a fault that shows itself one time in ten must not get a second chance to hide.
+	@# A test that fails beside its peers is run once more alone and has to pass. Tests of races get no
+	@# second run, since it would hide a race that shows itself one time in ten.
 	$(PYTEST) -m "not race and not alone" $(BESIDE) || $(PYTEST) -m "not race and not alone" --last-failed --last-failed-no-failures none
 	$(PYTEST) -m "race and not alone" $(BESIDE)
 	$(PYTEST) -m alone
@@ -34,10 +34,10 @@ test: $(READY) ## run every test
 test-fast: $(READY) ## run the unit tests, in seconds
 	@exec $(BIN)/python -m pytest tests/unit tests/architecture
 
-sweep: $(READY) ## cut every kind of source at every kind of point, for a quarter of an hour
+sweep: $(READY) ## cut each kind of source at each kind of point, a quarter of an hour
 	@CLIPMILL_SWEEP=1 $(BIN)/python -m pytest --timeout 3600 tests/integration/worker/pyav/test_exactness.py
 
-chaos: $(READY) ## ten minutes of jobs under faults, then the invariants; SEED=… repeats one, REAL=1 cuts
+chaos: $(READY) ## ten minutes of jobs under faults, then check invariants; SEED=… repeats a run, REAL=1 cuts
 	@exec $(BIN)/python -m tests.chaos.run $(if $(SEED),--seed $(SEED)) $(if $(REAL),--real)
 
 check: $(READY) ## linters, formatting, types, direction of imports
@@ -46,18 +46,18 @@ check: $(READY) ## linters, formatting, types, direction of imports
 	$(BIN)/python -m mypy
 	$(BIN)/lint-imports
 
-bench: $(READY) ## run the benchmarks; PARTS="queue clips" chooses
+bench: $(READY) ## run the benchmarks; PARTS="queue clips" runs only these
 	@exec $(BIN)/python -m benchmarks $(PARTS)
 
 lock: $(READY) ## write the lock files anew from pyproject.toml
 	$(BIN)/python -m uv pip compile --quiet --universal --generate-hashes --upgrade --no-emit-package clipmill --custom-compile-command 'make lock' pyproject.toml -o requirements.lock
 	$(BIN)/python -m uv pip compile --quiet --universal --generate-hashes --upgrade --no-emit-package clipmill --custom-compile-command 'make lock' --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
 
-clean: ## remove the environment and what tools and demos left; never ./data
+clean: ## remove the environment and the output of tools and demos, never ./data
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache build dist demo-output
 	find . -name __pycache__ -type d -not -path './data/*' -prune -exec rm -rf {} +
 
-# The lock names every package with its hash; the project itself is linked, not copied.
+# The lock file has the hash of every package; the project itself is linked, not copied.
 $(READY): requirements-dev.lock pyproject.toml
 	@PYTHON='$(PYTHON)' sh .ci/environment
 	@touch $@
