@@ -13,7 +13,7 @@ from tasks.store.dependents import Dependents
 from tasks.store.equal_work import EqualWork
 from tasks.store.idempotency import IdempotencyKey, IdempotencyKeys, Replayed
 from tasks.store.jobs import JobRecords
-from tasks.store.leases import LEASE_SECONDS, Leases
+from tasks.store.leases import Leases
 from tasks.store.moves import (
     ArtifactGone,
     CancelRequested,
@@ -40,7 +40,6 @@ from tasks.store.values import (
 from tasks.store.workers import Workers
 
 __all__ = [
-    "LEASE_SECONDS",
     "ArtifactGone",
     "Batch",
     "CancelRequested",

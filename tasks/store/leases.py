@@ -7,13 +7,13 @@ import secrets
 from collections.abc import Sequence
 from typing import Literal, cast
 
+from config.timings import PRODUCTION
 from tasks.job import Job
 from tasks.store.connection import Connection, StorePart, translated
 from tasks.store.keys import DELAYED, LEASES, key
 from tasks.store.server import Server
 from tasks.store.values import Lease
 
-LEASE_SECONDS = 30.0
 Renewal = Literal["held", "cancel", "lost"]
 
 
@@ -24,13 +24,15 @@ class Leases(StorePart):
         super().__init__(connection)
         self._server = server
 
-    def take(self, kind: str, lease_seconds: float = LEASE_SECONDS) -> Lease | None:
+    def take(self, kind: str, lease_seconds: float = PRODUCTION.lease_seconds) -> Lease | None:
         """The next ready job of a kind, ours until the lease ends; None when there is none."""
         token = secrets.token_hex(8)
         answer = self._run("take", [], kind, token, lease_seconds)
         return None if answer is None else Lease(Job.from_dict(json.loads(answer[0])), token)
 
-    def renew(self, leases: Sequence[Lease], lease_seconds: float = LEASE_SECONDS) -> list[Renewal]:
+    def renew(
+        self, leases: Sequence[Lease], lease_seconds: float = PRODUCTION.lease_seconds
+    ) -> list[Renewal]:
         """Prolong leases in one round trip; says for each whether it is still held."""
         if not leases:
             return []

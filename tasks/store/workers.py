@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 
+from config.timings import PRODUCTION
 from tasks.metrics.report import WorkerReport
 from tasks.store.connection import Connection, StorePart, translated
 from tasks.store.keys import WORKERS, key
 from tasks.store.server import Server
 
-# A worker that has said nothing for this long is not there.
-WORKER_TTL_SECONDS = 20
+# How long the name of a worker that fell silent is remembered.
+REMEMBERED_SECONDS = 200
 
 
 class Workers(StorePart):
@@ -21,11 +22,13 @@ class Workers(StorePart):
         super().__init__(connection)
         self._server = server
 
-    def report(self, report: WorkerReport) -> None:
-        """Say that a worker is there and how it does."""
+    def report(
+        self, report: WorkerReport, ttl_seconds: int = PRODUCTION.report_ttl_seconds
+    ) -> None:
+        """Say that a worker is there and how it does. `ttl_seconds` later the report is gone."""
         told = json.dumps(asdict(report))
         keys = [key("worker", report.id), WORKERS]
-        self._run("report", keys, report.id, told, WORKER_TTL_SECONDS)
+        self._run("report", keys, report.id, told, ttl_seconds)
 
     def forget(self, worker_id: str) -> None:
         """A worker that says good-bye is gone at once."""
@@ -40,7 +43,7 @@ class Workers(StorePart):
     def roll_call(self) -> tuple[list[WorkerReport], list[str]]:
         """The workers that are there, and the ids of those that fell silent lately."""
         with translated():
-            forgotten = self._server.now() - 10 * WORKER_TTL_SECONDS
+            forgotten = self._server.now() - REMEMBERED_SECONDS
             self._redis.zremrangebyscore(WORKERS, "-inf", forgotten)
             ids = [item.decode() for item in self._redis.zrange(WORKERS, 0, -1)]
             if not ids:

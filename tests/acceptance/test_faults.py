@@ -33,7 +33,7 @@ pytestmark = pytest.mark.race
 
 SITE = "https://127.0.0.1/media"  # allowed here, and never asked
 RECOVERED_SECONDS = 45
-QUICK = {"scripted": True, "words": ["QUICK"], "worker_concurrency": "4"}
+QUICK = {"scripted": True, "options": ["--quick"], "worker_concurrency": "4"}
 
 Make = Callable[..., AbstractContextManager[System]]
 

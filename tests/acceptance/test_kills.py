@@ -118,7 +118,7 @@ def nothing_stray(system: System, jobs: int) -> None:
 
 def test_a_worker_killed_between_the_file_and_its_record_leaves_one_file(tmp_path: Path) -> None:
     with (
-        System(tmp_path / "s", scripted=True, words=["QUICK"]) as system,
+        System(tmp_path / "s", scripted=True, options=["--quick"]) as system,
         system.valkey.client() as client,
     ):
         for number in range(2):
@@ -142,7 +142,9 @@ def test_a_worker_killed_anywhere_around_that_moment_leaves_one_file_for_each_jo
     tmp_path: Path,
 ) -> None:
     attempts = set()
-    with System(tmp_path / "s", scripted=True, words=["QUICK"], worker_concurrency="6") as system:
+    with System(
+        tmp_path / "s", scripted=True, options=["--quick"], worker_concurrency="6"
+    ) as system:
         for number in range(2):
             jobs = [submit(system, f"{number}-{n}", bytes=BYTES // 10) for n in range(6)]
             first = len(stored(system)) + random.randint(1, 5)
@@ -159,7 +161,7 @@ def test_a_worker_killed_anywhere_around_that_moment_leaves_one_file_for_each_jo
 
 
 def test_a_worker_killed_while_it_drains_loses_nothing(tmp_path: Path) -> None:
-    with System(tmp_path / "s", scripted=True, words=["QUICK"], shutdown_grace="60s") as system:
+    with System(tmp_path / "s", scripted=True, options=["--quick"], shutdown_grace="60s") as system:
         job_id = submit(system, "long", seconds=3)
         assert eventually(lambda: system.tools("made.mp4"), 30)
         tools = system.tools("made.mp4")

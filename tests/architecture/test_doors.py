@@ -25,7 +25,8 @@ DOORS = {
     "subprocess": ["worker/process/run.py", "clipmill/stack/*"],
     "multiprocessing": ["web/server.py"],
     "signal": [
-        "worker/process/*", "worker/startup.py", "worker/app.py", "worker/calibration/__main__.py",
+        "worker/process/*", "worker/upkeep/startup.py", "worker/app.py",
+        "worker/calibration/__main__.py",
         "web/server.py",
         "clipmill/stack/*",
     ],

@@ -257,7 +257,7 @@ class World:
 
     def _start_worker(self, number: int) -> subprocess.Popen[bytes]:
         argv = ["-m", "tests.support.scripted_worker", str(self.effects)]
-        argv += ["QUICK"] * self._quick + ["REAL"] * self._real
+        argv += ["--quick"] * self._quick + ["--real"] * self._real
         return self._start(f"worker{number}", argv, self.links[2 + number].url)
 
     def _start(self, name: str, argv: list[str], redis_url: str) -> subprocess.Popen[bytes]:

@@ -17,30 +17,22 @@ from types import TracebackType
 from typing import Any, Self
 
 from config.settings import load_settings
+from config.timings import PRODUCTION, Timings
 from tasks.dispatch import Dispatcher, JobRequest
 from tasks.dispatch.broker import Broker, make_celery
-from tasks.dispatch.dependents import Dependents
 from tasks.job import Job
 from tasks.kinds import KINDS, DownloadSpec, ExtractSpec
 from tasks.media import MediaFacts
 from tasks.specs import Source
 from tasks.storage import Storage
-from tasks.store import Store
-from worker.engine.admission import Admission
+from worker.build import build
 from worker.engine.attempt import Exchange
-from worker.engine.budget import Budget
 from worker.engine.disk import Disk
-from worker.engine.lease import Heartbeat, LeasedJob
-from worker.engine.peers import Peers
-from worker.engine.preconditions import Preconditions
-from worker.engine.publishing import Publisher
-from worker.engine.runner import Runner
+from worker.engine.lease import LeasedJob
 from worker.engine.usage import Usage
 from worker.engine.workspace import WorkFolder
 from worker.kinds.interface import Fetched
 from worker.memory.need import ResourceNeed
-from worker.upkeep.housekeeper import Housekeeper
-from worker.upkeep.retention import Retention
 
 MIB = 1024**2
 URL = "https://media.example/video"
@@ -90,39 +82,36 @@ class Engine:
     """One worker's engine. Also what its jobs need of memory is the test's choice."""
 
     def __init__(
-        self, url: str, folder: Path, *, budget_bytes: int = 512 * MIB, **settings: str
+        self, url: str, folder: Path, *, timings: Timings = PRODUCTION, **settings: str
     ) -> None:
-        names = {f"CLIPMILL_{name.upper()}": value for name, value in settings.items()}
-        self.settings = load_settings(names | {"CLIPMILL_DATA_DIR": str(folder)}, kinds=KINDS)
-        self.store = Store.at(url)
-        self.broker = Broker(make_celery(url))
-        self.storage = Storage.at((folder / "artifacts").as_uri())
-        self.dispatcher = Dispatcher(self.store, self.broker, self.storage, self.settings)
-        self.dependents = Dependents(self.store, self.broker)
-        self.budget = Budget(budget_bytes)
-        self.heartbeat = Heartbeat(self.store)
+        names = {"redis_url": url, "data_dir": str(folder), "memory_budget": "512MiB", **settings}
+        self.settings = load_settings(
+            {f"CLIPMILL_{it.upper()}": names[it] for it in names}, kinds=KINDS
+        )
         self.free_bytes = self.storage_free_bytes = 10**12
-        self.disk = Disk(lambda: self.free_bytes, lambda: self.storage_free_bytes, 512 * MIB)
-        preconditions = Preconditions(self.store, self.disk)
-        self.work_folder = WorkFolder(folder / "work", f"worker-{id(self)}")
-        admission = Admission(self.budget, Peers(self.store, self.work_folder.path.name))
-        self.runner = Runner(
-            self.store, self.dependents,
-            Publisher(self.store, self.storage, self.settings.reuse_downloads_seconds),
-            admission, preconditions, self.heartbeat, self, self.work_folder,
-        )  # fmt: skip
-        self.retention = Retention(
-            self.store, self.storage, ttl_seconds=self.settings.artifact_ttl_seconds,
-            limit_bytes=self.settings.storage_limit_bytes,
-            job_ttl_seconds=self.settings.job_ttl_seconds,
-        )  # fmt: skip
-        self.housekeeper = Housekeeper(
-            self.store, self.broker, self.storage, self.dependents, self.retention,
-            f"keeper-{id(self)}",
-        )  # fmt: skip
         self.attempts: list[str] = []
         self.need_bytes = MIB
         self.work: Callable[[Attempt], Any] = lambda attempt: None
+        worker = build(
+            self.settings,
+            Broker(make_celery(url)),
+            timings=timings,
+            attempt_factory=lambda *_: self,
+            disk=self._disk,
+        )
+        self.store, self.storage = worker.services.store, worker.services.storage
+        self.broker, self.dependents = worker.services.broker, worker.services.dependents
+        self.work_folder = worker.services.work_folder
+        self.budget, self.disk, self.heartbeat = worker.budget, worker.disk, worker.heartbeat
+        self.runner, self.reporter = worker.runner, worker.reporter
+        self.retention, self.housekeeper = worker.retention, worker.housekeeper
+        self.dispatcher = Dispatcher(self.store, self.broker, self.storage, self.settings)
+
+    def _disk(
+        self, work_folder: WorkFolder, storage: Storage, least_bytes: int, timings: Timings
+    ) -> Disk:
+        """Disks that have as much room as the test says."""
+        return Disk(lambda: self.free_bytes, lambda: self.storage_free_bytes, least_bytes, timings)
 
     def __enter__(self) -> Self:
         return self

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
+from functools import partial
 
 from tasks.job import Job
 from worker import app
+from worker.build import build
 from worker.engine.attempt import Toolbox
 from worker.memory.need import ResourceNeed
 
@@ -30,8 +32,7 @@ class MisjudgingToolbox(Toolbox):
 
 def main() -> int:
     """Run the worker."""
-    sys.modules["worker.app"].Toolbox = MisjudgingToolbox  # type: ignore[attr-defined]
-    return app.main()
+    return app.main(partial(build, attempt_factory=MisjudgingToolbox))
 
 
 if __name__ == "__main__":

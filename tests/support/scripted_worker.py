@@ -6,13 +6,14 @@ real guard. The URL's query says what it does; the end of the path names it in t
     ?raise=MemoryError    in the worker's thread  ?fail=network_error   as the tool's own failure
     ?kill=worker          end the worker itself
 Each begin and end of such work, or its failure, is one line in the file that CLIPMILL_EFFECTS
-would name; the path comes as the first argument, since the settings refuse strange names. Words
-after it: [STUCK] makes the heartbeat hang after three seconds, [QUICK] makes leases and back-off
-short, [REAL] leaves the work to the real tools and only notes it.
+would name; the path comes as the first argument, since the settings refuse strange names. Options
+after it: --stuck makes the heartbeat hang after three seconds, --quick makes leases and back-off
+short, --real leaves the work to the real tools and only notes it.
 """
 
 from __future__ import annotations
 
+import argparse
 import builtins
 import json
 import os
@@ -20,27 +21,27 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from config.timings import PRODUCTION, Timings
 from tasks.errors import NetworkError, ToolFailed, job_error_codes
 from tasks.kinds import ClipSpec, DownloadSpec
 from tasks.media import MediaFacts, VideoFacts
-from tasks.store import workers as statistics
-from tasks.store.leases import Leases
+from tasks.store import Store
+from tests.support.timings import QUICK
 from worker import app
-from worker.engine import lease as watch
-from worker.engine import preconditions as preconditions
-from worker.engine import retry
-from worker.engine.attempt import JobMachine
+from worker.build import build
+from worker.engine.attempt import Exchange, JobMachine, Toolbox
 from worker.engine.lease import Heartbeat, LeasedJob
 from worker.kinds.interface import Cut, Fetched, SourceMedia
+from worker.memory.need import ResourceNeed
 from worker.process.tools import ended_error
-from worker.upkeep import housekeeper as recovery
-from worker.upkeep import watchdog
 
 TOOL = "import sys,time\nf=open('made.mp4','wb')\nn,s=int(sys.argv[1]),float(sys.argv[2])\n"
 TOOL += "e=time.monotonic()+s\nf.write(b'm'*n)\nf.flush()\n"
@@ -61,10 +62,16 @@ class Effects:
         os.write(self._descriptor, line.encode())
 
 
-class TracedMachine(JobMachine):
-    """Works as ever, and its work is noted."""
+class NotingMachine(JobMachine):
+    """A machine that notes what is done."""
 
-    effects: Effects
+    def __init__(self, effects: Effects, *of_every_machine: Any) -> None:
+        super().__init__(*of_every_machine)
+        self.effects = effects
+
+
+class TracedMachine(NotingMachine):
+    """Works as ever, and its work is noted."""
 
     def extract(self, url: str, playlist_items: int) -> Mapping[str, Any]:
         with noted(self.effects, self._leased):
@@ -93,10 +100,8 @@ def noted(effects: Effects, leased: LeasedJob) -> Iterator[None]:
     effects.note(event="end", **name)
 
 
-class ScriptedMachine(JobMachine):
+class ScriptedMachine(NotingMachine):
     """Does what the URL says."""
-
-    effects: Effects
 
     def extract(self, url: str, playlist_items: int) -> Mapping[str, Any]:
         self._enter("extracting")
@@ -144,39 +149,50 @@ class ScriptedMachine(JobMachine):
             raise job_error_codes()[asked["fail"]]("asked for")
 
 
-def get_stuck() -> None:
-    """Make the heartbeat hang, and the watchdog's patience short."""
-    watchdog.PATIENCE_LOOKS = 3
-    begun, beat = time.monotonic(), Heartbeat.round
+def toolbox_of(machine: type[NotingMachine], effects: Effects) -> type[Toolbox]:
+    """A toolbox whose attempts are run by such machines."""
 
-    def hang(self: Heartbeat) -> None:
-        if time.monotonic() > begun + 3:
+    class NotingToolbox(Toolbox):
+        def machine(
+            self, leased: LeasedJob, folder: Path, need: ResourceNeed, exchange: Exchange
+        ) -> NotingMachine:
+            return machine(effects, self, leased, folder, need, exchange)
+
+    return NotingToolbox
+
+
+class StuckHeartbeat(Heartbeat):
+    """Hangs three seconds after it was made."""
+
+    def __init__(self, store: Store, timings: Timings) -> None:
+        super().__init__(store, timings)
+        self._hangs_from = time.monotonic() + 3
+
+    def round(self) -> None:
+        if time.monotonic() > self._hangs_from:
             threading.Event().wait()
-        beat(self)
-
-    Heartbeat.round = hang  # type: ignore[method-assign]
+        super().round()
 
 
-def be_quick() -> None:
-    """Short leases, so that a storm of a minute sees many of them end."""
-    watch.LEASE_SECONDS = 4.0
-    Leases.take.__defaults__ = Leases.renew.__defaults__ = (4.0,)
-    recovery.PERIOD_SECONDS, recovery.LOCK_SECONDS, recovery.SETTLING_SECONDS = 0.5, 2.0, 1.5
-    retry.FIRST_DELAY_SECONDS = preconditions.DISK_PAUSE_SECONDS = 0.5
-    statistics.WORKER_TTL_SECONDS = 6
-
-
-def main() -> int:
+def main(arguments: Sequence[str]) -> int:
     """Run the worker."""
-    if "QUICK" in sys.argv:
-        be_quick()
-    machine = TracedMachine if "REAL" in sys.argv else ScriptedMachine
-    machine.effects = Effects(sys.argv[1])
-    # The toolbox builds the machine by its name in that module.
-    sys.modules["worker.engine.attempt"].JobMachine = machine  # type: ignore[attr-defined]
-    if "STUCK" in sys.argv:
-        get_stuck()
-    return app.main()
+    parser = argparse.ArgumentParser(prog="scripted_worker")
+    parser.add_argument("effects")
+    for option in ("--quick", "--stuck", "--real"):
+        parser.add_argument(option, action="store_true")
+    asked = parser.parse_args(arguments)
+    timings = QUICK if asked.quick else PRODUCTION
+    if asked.stuck:
+        timings = replace(timings, watchdog_patience_looks=3)
+    machine = TracedMachine if asked.real else ScriptedMachine
+    return app.main(
+        partial(
+            build,
+            timings=timings,
+            attempt_factory=toolbox_of(machine, Effects(asked.effects)),
+            heartbeat=StuckHeartbeat if asked.stuck else Heartbeat,
+        )
+    )
 
 
 def read_effects(path: Path) -> list[dict[str, Any]]:
@@ -185,4 +201,4 @@ def read_effects(path: Path) -> list[dict[str, Any]]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

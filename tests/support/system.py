@@ -33,14 +33,14 @@ class System:
         *,
         workers: int = 1,
         scripted: bool = False,
-        words: Sequence[str] = (),
+        options: Sequence[str] = (),
         prefix: Sequence[str] = (),
         **settings: str,
     ) -> None:
         self.folder = folder
         self.effects = folder / "effects"
         self._scripted = scripted
-        self._words = words
+        self._options = options
         self._prefix = prefix
         self.data = folder / "data"
         self.valkey = ValkeyServer(_made(folder / "valkey"))
@@ -70,9 +70,15 @@ class System:
         self.client.close()
         self._end()
 
-    def start_worker(self, *words: str, redis_url: str | None = None) -> subprocess.Popen[bytes]:
-        """One more worker; `words` for the scripted one, `redis_url` if it goes another way."""
-        scripted = ["-m", "tests.support.scripted_worker", str(self.effects), *self._words, *words]
+    def start_worker(self, *options: str, redis_url: str | None = None) -> subprocess.Popen[bytes]:
+        """One more worker; `options` for the scripted one, `redis_url` if it goes another way."""
+        scripted = [
+            "-m",
+            "tests.support.scripted_worker",
+            str(self.effects),
+            *self._options,
+            *options,
+        ]
         worker = self._start(
             "worker", scripted if self._scripted else ["-m", "worker.app"], redis_url
         )

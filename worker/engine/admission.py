@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
+from config.timings import PRODUCTION, Timings
 from tasks.errors import ExceedsMemoryBudget
 from tasks.job import Job, WaitReason
 from tasks.metrics.counters import observed
@@ -16,23 +17,21 @@ from worker.engine.peers import Peers
 from worker.engine.preconditions import Postpone
 from worker.memory.need import ResourceNeed
 
-# How long a job waits here before another worker gets the chance, if one has room.
-PATIENCE_SECONDS = 30.0
-# How long a job that only a larger worker can run is not to be taken here again.
-TOO_LARGE_SECONDS = 5.0
-
 
 class Admission:
     """Lets jobs into the budget, and tells them and their records what they wait for."""
 
-    def __init__(self, budget: Budget, others: Peers) -> None:
+    def __init__(self, budget: Budget, peers: Peers, timings: Timings = PRODUCTION) -> None:
         self.budget = budget
-        self._peers = others
+        self._peers = peers
+        self._timings = timings
 
     def leave_to_larger(self, job: Job, need: ResourceNeed) -> None:
         """Raises NotNow for a job that can never run here, while a larger worker may run it."""
         if self._is_for_larger(job, max(need.memory_bytes, job.memory_floor_bytes)):
-            raise Postpone(TOO_LARGE_SECONDS, ExceedsMemoryBudget.code, WaitReason.MEMORY)
+            raise Postpone(
+                self._timings.too_large_seconds, ExceedsMemoryBudget.code, WaitReason.MEMORY
+            )
 
     @contextmanager
     def room_for(self, leased: LeasedJob, need: ResourceNeed) -> Iterator[Reservation]:
@@ -74,7 +73,7 @@ class Admission:
     def _wait(self, leased: LeasedJob, need: ResourceNeed, most_seconds: float = math.inf) -> Wait:
         until = time.monotonic() + most_seconds
         return Wait(
-            PATIENCE_SECONDS,
+            self._timings.admission_patience_seconds,
             cancelled=lambda: leased.stop.reason is not None or time.monotonic() >= until,
             on_wait=lambda: self._tell_wait(leased, need),
             elsewhere=lambda: self._peers.could_begin(leased.job.kind, need.memory_bytes),

@@ -6,14 +6,15 @@ import logging
 import threading
 from collections.abc import Callable
 
+from config.timings import PRODUCTION
+
 log = logging.getLogger(__name__)
 
-# A disk that could not be written for a moment must not cost its room until the next sweep.
-AGAIN_SECONDS = 2.0
 
-
-def remove_in_the_end(remove: Callable[[], None]) -> None:
-    """Call it now, and again until it raises OSError no more.
+def remove_in_the_end(
+    remove: Callable[[], None], again_seconds: float = PRODUCTION.removal_retry_seconds
+) -> None:
+    """Call it now, and every `again_seconds` until it raises OSError no more.
 
     Should this process end before, the sweep at the next start, or that of the storage, comes by.
     """
@@ -21,6 +22,6 @@ def remove_in_the_end(remove: Callable[[], None]) -> None:
         remove()
     except OSError as error:
         log.warning("could not remove a leftover yet", extra={"values": {"why": str(error)}})
-        again = threading.Timer(AGAIN_SECONDS, remove_in_the_end, [remove])
+        again = threading.Timer(again_seconds, remove_in_the_end, [remove, again_seconds])
         again.daemon = True
         again.start()

@@ -11,16 +11,15 @@ import shutil
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Self
 
+from config.timings import PRODUCTION, Timings
 from tasks.storage import Storage
 from worker.engine.periodic import PeriodicThread
+from worker.engine.workspace import WorkFolder
 from worker.process.limits import ProcessEnd, Stop
 
 log = logging.getLogger(__name__)
-
-LOOK_SECONDS = 1.0
 
 
 class NoRoomOnDisk(Exception):
@@ -39,9 +38,13 @@ class Disk(PeriodicThread):
     """Lets jobs start while enough stays free, and stops the youngest when it does not."""
 
     def __init__(
-        self, work_bytes: Callable[[], int], storage_bytes: Callable[[], int], least_bytes: int
+        self,
+        work_bytes: Callable[[], int],
+        storage_bytes: Callable[[], int],
+        least_bytes: int,
+        timings: Timings = PRODUCTION,
     ) -> None:
-        super().__init__("disk watch", LOOK_SECONDS)
+        super().__init__("disk watch", timings.disk_look_seconds)
         self.work_bytes = work_bytes
         self.storage_bytes = storage_bytes
         self._least_bytes = least_bytes
@@ -50,12 +53,19 @@ class Disk(PeriodicThread):
         self._lock = threading.Lock()
 
     @classmethod
-    def under(cls, work_folder: Path, storage: Storage, least_bytes: int) -> Self:
+    def under(
+        cls,
+        work_folder: WorkFolder,
+        storage: Storage,
+        least_bytes: int,
+        timings: Timings = PRODUCTION,
+    ) -> Self:
         """The disks of a worker, asked anew each time."""
         return cls(
-            lambda: shutil.disk_usage(work_folder).free,
+            lambda: shutil.disk_usage(work_folder.path).free,
             lambda: free_bytes_in(storage),
             least_bytes,
+            timings,
         )
 
     @contextmanager

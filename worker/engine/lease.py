@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
+from config.timings import PRODUCTION, Timings
 from tasks.job import Job
 from tasks.store import (
-    LEASE_SECONDS,
     CancelRequested,
     Extras,
     Lease,
@@ -25,24 +25,24 @@ from worker.process.limits import ProcessEnd, Stop
 
 log = logging.getLogger(__name__)
 
-HEARTBEAT_SECONDS = 1.0
-# How long finished work waits for a store that is away, before it is given up.
-PATIENCE_SECONDS = 45.0
 NOTHING_ELSE = Extras()
 
 
 class LeasedJob:
     """A job in our hands. Its record changes only through here while the lease lasts."""
 
-    def __init__(self, store: Store, lease: Lease) -> None:
+    def __init__(self, store: Store, lease: Lease, timings: Timings = PRODUCTION) -> None:
         self._store = store
+        self._lease_seconds = timings.lease_seconds
         self._lease = lease
         self._lock = threading.Lock()
         self._pending: tuple[float, float | None, float | None] | None = None
         self._released = False
         self.stop = Stop()
         self.counters: Counter[str] = Counter()  # written with the release, however it ends
-        self._retry_for = RetryFor(PATIENCE_SECONDS, lambda: self.stop.reason is not None)
+        self._retry_for = RetryFor(
+            timings.store_patience_seconds, lambda: self.stop.reason is not None
+        )
 
     @property
     def job(self) -> Job:
@@ -61,7 +61,7 @@ class LeasedJob:
         """
         with self._lock:
             self._lease = self._store.jobs.hold(
-                self._lease, change(self._lease.job), LEASE_SECONDS, self._retry_for
+                self._lease, change(self._lease.job), self._lease_seconds, self._retry_for
             )
 
     def release(self, job: Job, extras: Extras = NOTHING_ELSE) -> str:
@@ -92,7 +92,7 @@ class LeasedJob:
             if pending is None or self._released:
                 return
             job = self._lease.job.progressed(*pending)
-            self._lease = self._store.jobs.hold(self._lease, job, LEASE_SECONDS)
+            self._lease = self._store.jobs.hold(self._lease, job, self._lease_seconds)
         finally:
             self._lock.release()
 
@@ -100,9 +100,10 @@ class LeasedJob:
 class Heartbeat(PeriodicThread):
     """Renews every lease of a worker in one round trip a second."""
 
-    def __init__(self, store: Store) -> None:
-        super().__init__("heartbeat", HEARTBEAT_SECONDS)
+    def __init__(self, store: Store, timings: Timings = PRODUCTION) -> None:
+        super().__init__("heartbeat", timings.heartbeat_seconds)
         self._store = store
+        self._timings = timings
         self._leased: set[LeasedJob] = set()
         self._lock = threading.Lock()
         self._stop_reason: ProcessEnd | None = None
@@ -111,7 +112,7 @@ class Heartbeat(PeriodicThread):
     @contextmanager
     def holding(self, lease: Lease) -> Iterator[LeasedJob]:
         """Keep a lease alive inside the block."""
-        leased = LeasedJob(self._store, lease)
+        leased = LeasedJob(self._store, lease, self._timings)
         with self._lock:
             self._leased.add(leased)
             if self._stop_reason is not None:
@@ -150,7 +151,8 @@ class Heartbeat(PeriodicThread):
         if not leased:
             self._store.server.ping()  # so that an idle worker, too, knows whether it is connected
         leases = [item.lease for item in leased]
-        for item, answer in zip(leased, self._store.leases.renew(leases), strict=True):
+        answers = self._store.leases.renew(leases, self._timings.lease_seconds)
+        for item, answer in zip(leased, answers, strict=True):
             if answer == "held":
                 self._write_progress(item)
             else:

@@ -13,15 +13,14 @@ from contextlib import contextmanager
 from functools import partial
 from urllib.parse import urlsplit
 
+from config.timings import PRODUCTION, Timings
 from tasks.errors import JobError, SiteThrottled
 from tasks.job import Job, WaitReason
 from tasks.store import Store
-from tasks.store.sites import FIRST_PAUSE_SECONDS, PROBE_SECONDS
 from worker.engine.disk import Disk, NoRoomOnDisk
 from worker.engine.lease import LeasedJob
 
 MIB = 1024**2
-DISK_PAUSE_SECONDS = 15.0
 # Nobody knows a download's size before it starts; the watch on the disk sees to the rest.
 _ROOM_BYTES = {"extract": 1 * MIB, "download": 64 * MIB, "clip": 32 * MIB}
 # How many sites a report names.
@@ -41,8 +40,9 @@ class Postpone(Exception):
 class Preconditions:
     """Asked before each attempt, and told how it ended."""
 
-    def __init__(self, store: Store, disk: Disk) -> None:
+    def __init__(self, store: Store, disk: Disk, timings: Timings = PRODUCTION) -> None:
         self._store = store
+        self._timings = timings
         self._disk = disk
         self._throttled = ThrottledSites()
 
@@ -64,17 +64,17 @@ class Preconditions:
                 self._ask_for_site(host)
                 yield partial(self._ask_again, host, time.monotonic())
         except NoRoomOnDisk:
-            raise Postpone(DISK_PAUSE_SECONDS, "storage_full") from None
+            raise Postpone(self._timings.disk_pause_seconds, "storage_full") from None
 
     def _ask_again(self, host: str | None, asked_at: float) -> None:
         # Who is the one to try after a pause is so for that long, and would wait for himself.
-        if time.monotonic() - asked_at > PROBE_SECONDS:
+        if time.monotonic() - asked_at > self._timings.site_probe_seconds:
             self._ask_for_site(host)
 
     def _ask_for_site(self, host: str | None) -> None:
-        pause = self._store.sites.pause(host) if host else 0.0
+        pause = self._store.sites.pause(host, self._timings) if host else 0.0
         if pause:
-            self._throttled.note(host or "", pause + PROBE_SECONDS)
+            self._throttled.note(host or "", pause + self._timings.site_probe_seconds)
             # Those who waited together must not come together.
             raise Postpone(pause + random.uniform(0.0, 3.0), "site_throttled")  # noqa: S311
 
@@ -82,8 +82,9 @@ class Preconditions:
         """An attempt has failed."""
         host = host_of(job)
         if host and isinstance(error, SiteThrottled):
-            self._throttled.note(host, FIRST_PAUSE_SECONDS + PROBE_SECONDS)
-            self._store.sites.refused(host)
+            times = self._timings
+            self._throttled.note(host, times.first_site_pause_seconds + times.site_probe_seconds)
+            self._store.sites.refused(host, times)
 
     def succeeded(self, job: Job) -> None:
         """A job has succeeded."""

@@ -11,6 +11,7 @@ from functools import partial
 from hashlib import sha256
 from typing import Any
 
+from config.timings import PRODUCTION, Timings
 from tasks.artifact import StoredArtifact
 from tasks.dispatch.planning import new_enough
 from tasks.errors import ArtifactExpired, JobError, NotFound, StoreUnavailable
@@ -65,7 +66,10 @@ class Publisher:
     A download answers others for `reuse_seconds`, however long its file is kept.
     """
 
-    def __init__(self, store: Store, storage: Storage, reuse_seconds: float) -> None:
+    def __init__(
+        self, store: Store, storage: Storage, reuse_seconds: float, timings: Timings = PRODUCTION
+    ) -> None:
+        self._removal_retry_seconds = timings.removal_retry_seconds
         self._store = store
         self._storage = storage
         self._reuse_seconds = reuse_seconds
@@ -95,7 +99,7 @@ class Publisher:
             raise
         except BaseException:
             for key in keys:
-                remove_in_the_end(partial(self._storage.delete, key))
+                remove_in_the_end(partial(self._storage.delete, key), self._removal_retry_seconds)
             raise
 
     def answer_for(self, job: Job) -> Artifacts | None:

@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager
 from functools import partial
 
 from config.logs import log_context
+from config.timings import PRODUCTION, Timings
 from tasks.dispatch.dependents import Dependents
 from tasks.errors import JobError, MemoryExceeded, SourceFailed, StoreUnavailable
 from tasks.job import Failure, Job, JobState
@@ -19,7 +20,7 @@ from worker.engine.attempt import JobMachine, Toolbox
 from worker.engine.budget import NoRoomYet, Reservation
 from worker.engine.lease import Heartbeat, LeasedJob
 from worker.engine.lost_source import source_again
-from worker.engine.preconditions import DISK_PAUSE_SECONDS, Postpone, Preconditions
+from worker.engine.preconditions import Postpone, Preconditions
 from worker.engine.publishing import Publisher
 from worker.engine.retry import delay_before_retry
 from worker.engine.unexpected import as_job_error
@@ -50,8 +51,10 @@ class Runner:
         toolbox: Toolbox,
         work_folder: WorkFolder,
         tracing: Tracing = NO_TRACING,
+        timings: Timings = PRODUCTION,
     ) -> None:
         self._store = store
+        self._timings = timings
         self._dependents = dependents
         self._publisher = publisher
         self._admission = admission
@@ -68,7 +71,7 @@ class Runner:
         Nothing but StoreUnavailable leaves here: the job then stays with its lease, and is
         found by the housekeeper when that has expired.
         """
-        lease = self._store.leases.take(kind)
+        lease = self._store.leases.take(kind, self._timings.lease_seconds)
         if lease is None:
             return False
         with log_context(job=lease.job.id, kind=kind), self._heartbeat.holding(lease) as leased:
@@ -179,9 +182,9 @@ class Runner:
         job = leased.job
         if job.state is JobState.QUEUED and error.retryable:
             # Nothing was tried yet, so nothing is counted: what is away now is waited for.
-            self._postpone(leased, Postpone(DISK_PAUSE_SECONDS, error.code))
+            self._postpone(leased, Postpone(self._timings.disk_pause_seconds, error.code))
             return
-        delay = delay_before_retry(error, job.attempt, job.max_attempts)
+        delay = delay_before_retry(error, job.attempt, job.max_attempts, self._timings)
         if delay is None:
             self._end(leased, lambda job, now: job.failed(now, Failure.of(error)))
             return

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
+from config.timings import PRODUCTION, Timings
 from tasks.errors import NO_ROOM, StorageFull, StorageUnavailable
 from worker.engine.cleanup import remove_in_the_end
 
@@ -24,7 +25,8 @@ class WorkFolder:
     can be locked has no owner any more.
     """
 
-    def __init__(self, root: Path, name: str) -> None:
+    def __init__(self, root: Path, name: str, timings: Timings = PRODUCTION) -> None:
+        self._removal_retry_seconds = timings.removal_retry_seconds
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.path = root / name
         self._descriptor = _made_and_locked(self.path)
@@ -47,7 +49,7 @@ class WorkFolder:
         try:
             yield folder
         finally:
-            remove_in_the_end(partial(_remove, folder))
+            remove_in_the_end(partial(_remove, folder), self._removal_retry_seconds)
 
     def close(self) -> None:
         """Remove the folder and let go of it."""

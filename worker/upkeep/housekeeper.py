@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from functools import partial
 
+from config.timings import PRODUCTION, Timings
 from tasks.dispatch.broker import Broker
 from tasks.dispatch.dependents import Dependents
 from tasks.errors import NotFound, StoreUnavailable, WorkerLost
@@ -27,15 +28,8 @@ from worker.upkeep.retention import Retention
 
 log = logging.getLogger(__name__)
 
-PERIOD_SECONDS = 2.0
-LOCK_SECONDS = 10.0
 # A message takes the next ready job, whichever it is: so many keep every worker busy.
 MOST_MESSAGES = 1000
-# After an outage of the store or a jump of its clock, what the heartbeats of living workers need to
-# come through.
-SETTLING_SECONDS = 5.0
-# How long a download may be there before the clips that it is for: many are planned first.
-UNNEEDED_SECONDS = 15.0
 
 
 class Housekeeper(PeriodicThread):
@@ -49,8 +43,10 @@ class Housekeeper(PeriodicThread):
         dependents: Dependents,
         retention: Retention,
         worker_id: str,
+        timings: Timings = PRODUCTION,
     ) -> None:
-        super().__init__("housekeeper", PERIOD_SECONDS)
+        super().__init__("housekeeper", timings.housekeeping_seconds)
+        self._timings = timings
         self._store = store
         self._broker = broker
         self._storage = storage
@@ -72,11 +68,13 @@ class Housekeeper(PeriodicThread):
     def round(self) -> None:
         """Look at everything, if no other worker does."""
         try:
-            if self._store.server.lock("housekeeper", self._worker_id, LOCK_SECONDS):
+            if self._store.server.lock(
+                "housekeeper", self._worker_id, self._timings.housekeeping_lock_seconds
+            ):
                 self.keep_house()
         except StoreUnavailable:
             # Nobody could renew a lease either: let the living do so first.
-            self._leases_count_from = time.monotonic() + SETTLING_SECONDS
+            self._leases_count_from = time.monotonic() + self._timings.settling_seconds
             raise
 
     def keep_house(self) -> None:
@@ -86,7 +84,10 @@ class Housekeeper(PeriodicThread):
             self._each(expired, self._recover)
         self._each(self._store.leases.due_retries(), self._promote)
         self._each(self._store.dependents.to_release(), self._settle)
-        self._each(self._store.dependents.unneeded_downloads(UNNEEDED_SECONDS), self._stop_unneeded)
+        unneeded = self._store.dependents.unneeded_downloads(
+            self._timings.unneeded_download_seconds
+        )
+        self._each(unneeded, self._stop_unneeded)
         self._look_after_messages()
         self._retention.round()
         self._store.counters.note_housekeeping()
@@ -97,17 +98,18 @@ class Housekeeper(PeriodicThread):
         Not when the store's clock has just run ahead of ours. Ours knows nothing of steps, and
         stands still while the machine sleeps; then nobody could renew anything.
         """
+        times = self._timings
         ahead = self._store.server.now() - time.monotonic()
         before, self._store_ahead = self._store_ahead, ahead
         if before is None:
             # We are new and have seen nothing; but whoever kept house before us wrote down when.
             unkept = self._store.counters.gauges().housekeeper_age_seconds
-            jumped = LOCK_SECONDS + SETTLING_SECONDS < unkept < math.inf
+            jumped = times.housekeeping_lock_seconds + times.settling_seconds < unkept < math.inf
         else:
-            jumped = ahead - before > SETTLING_SECONDS
+            jumped = ahead - before > times.settling_seconds
         if jumped:
             log.warning("the store's clock ran ahead: leases count when they could be renewed")
-            self._leases_count_from = time.monotonic() + SETTLING_SECONDS
+            self._leases_count_from = time.monotonic() + self._timings.settling_seconds
         return time.monotonic() >= self._leases_count_from
 
     def _each(self, job_ids: Iterable[str], look_after: Callable[[str], None]) -> None:
@@ -135,7 +137,9 @@ class Housekeeper(PeriodicThread):
             return  # renewed, ended, recovered or to be cancelled: the next round looks again
         log.warning("a worker was lost", extra={"values": {"job": job_id, "state": after.state}})
         for key in job.publishing:
-            remove_in_the_end(partial(self._storage.delete, key))
+            remove_in_the_end(
+                partial(self._storage.delete, key), self._timings.removal_retry_seconds
+            )
         self._go_on(after)
 
     def _promote(self, job_id: str) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 import imageio_ffmpeg
 
 from config.settings import Settings
+from config.timings import PRODUCTION, Timings
 from tasks.errors import StoreUnavailable
 from tasks.job import WaitReason
 from tasks.metrics.bottleneck import Limit, limit_of
@@ -27,8 +28,6 @@ from worker.upkeep.load import LoadMeter, tools_bytes
 
 log = logging.getLogger(__name__)
 
-PERIOD_SECONDS = 2.0
-
 
 class Reporter(PeriodicThread):
     """Keeps the worker's report fresh."""
@@ -42,8 +41,10 @@ class Reporter(PeriodicThread):
         preconditions: Preconditions,
         disk: Disk,
         worker_id: str,
+        timings: Timings = PRODUCTION,
     ) -> None:
-        super().__init__("reporter", PERIOD_SECONDS)
+        super().__init__("reporter", timings.report_seconds)
+        self._ttl_seconds = timings.report_ttl_seconds
         self._store = store
         self._settings = settings
         self._budget = budget
@@ -65,7 +66,7 @@ class Reporter(PeriodicThread):
 
     def round(self) -> None:
         """Report. Fails where a disk is gone or a process table cannot be read."""
-        self._store.workers.report(self.report())
+        self._store.workers.report(self.report(), self._ttl_seconds)
 
     def report(self) -> WorkerReport:
         """How this worker does now, and what limits it since when."""

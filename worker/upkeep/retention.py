@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 
+from config.timings import PRODUCTION, Timings
 from tasks.errors import JobNotFinal, NotFound
 from tasks.metrics.counters import counter_name
 from tasks.storage import Storage
@@ -12,12 +13,6 @@ from tasks.store import Store
 
 log = logging.getLogger(__name__)
 
-PERIOD_SECONDS = 10.0
-STRAYS_PERIOD_SECONDS = 600.0
-# A file comes before its record; after so long without one it has none.
-STRAYS_GRACE_SECONDS = 3600.0
-# However little room there is: who waited for a result must be able to fetch it.
-LEAST_SECONDS = 60.0
 _AT_ONCE = 100
 _PAGES = 10
 
@@ -33,7 +28,9 @@ class Retention:
         ttl_seconds: float,
         limit_bytes: int | None,
         job_ttl_seconds: float,
+        timings: Timings = PRODUCTION,
     ) -> None:
+        self._timings = timings
         self._store = store
         self._storage = storage
         self._ttl_seconds = ttl_seconds
@@ -46,13 +43,13 @@ class Retention:
         """Do what is due. Raises StoreUnavailable."""
         now = time.monotonic()
         if now >= self._next_round:
-            self._next_round = now + PERIOD_SECONDS
+            self._next_round = now + self._timings.retention_seconds
             self.expire()
             self.make_room()
             self.forget()
         if now >= self._next_sweep:
-            self._next_sweep = now + STRAYS_PERIOD_SECONDS
-            self.sweep()
+            self._next_sweep = now + self._timings.sweep_seconds
+            self.sweep(self._timings.sweep_grace_seconds)
 
     def expire(self) -> None:
         """Give up what nobody has used for long."""
@@ -64,7 +61,7 @@ class Retention:
         """Give up the longest unused until all fits into the limit; never what is in use."""
         if self._limit_bytes is None:
             return
-        since = self._store.server.now() - LEAST_SECONDS
+        since = self._store.server.now() - self._timings.least_kept_seconds
         pinned = 0
         while self._store.artifacts.total_bytes() > self._limit_bytes:
             found = self._store.artifacts.by_use(since, offset=pinned, limit=1)
@@ -92,8 +89,8 @@ class Retention:
             self._storage.delete(artifact.storage_key)
         return True
 
-    def sweep(self, grace_seconds: float = STRAYS_GRACE_SECONDS) -> None:
-        """Remove files in storage that no record tells of."""
+    def sweep(self, grace_seconds: float) -> None:
+        """Remove files in storage that no record tells of and that are older than the grace."""
         removed = self._storage.remove_strays(grace_seconds, self._store.artifacts.with_files)
         if removed:
             log.warning("files without a record", extra={"values": {"count": removed}})

@@ -9,6 +9,7 @@ import logging
 import os
 from collections.abc import Callable, Mapping
 
+from config.timings import PRODUCTION, Timings
 from tasks.dispatch.broker import Broker
 from tasks.errors import StoreUnavailable
 from tasks.store import Store
@@ -18,9 +19,6 @@ log = logging.getLogger(__name__)
 
 # What sysexits.h calls EX_SOFTWARE; a supervisor starts again whatever ends with a fault.
 EXIT_STATUS = 70
-PATIENCE_LOOKS = 60
-ASK_LOOKS = 10  # without a sign of life, from one question whether anyone can move to the next
-LOOK_SECONDS = 1.0
 
 Sign = Callable[[], float]  # a number that grows, or changes, with each proof of progress
 
@@ -56,8 +54,10 @@ class Watchdog(PeriodicThread):
         signs: Mapping[str, Sign],
         can_move: Callable[[], bool],
         give_up: Callable[[], None] = end_at_once,
+        timings: Timings = PRODUCTION,
     ) -> None:
-        super().__init__("watchdog", LOOK_SECONDS)
+        super().__init__("watchdog", timings.watchdog_look_seconds)
+        self._timings = timings
         self._signs = signs
         self._can_move = can_move
         self._give_up = give_up
@@ -70,9 +70,10 @@ class Watchdog(PeriodicThread):
             seen = sign()
             self._still[name] = 0 if seen != self._last[name] else self._still[name] + 1
             self._last[name] = seen
-        dead = [name for name, looks in self._still.items() if looks >= PATIENCE_LOOKS]
+        patience = self._timings.watchdog_patience_looks
+        dead = [name for name, looks in self._still.items() if looks >= patience]
         longest = max(self._still.values())
-        if not dead and (longest == 0 or longest % ASK_LOOKS):
+        if not dead and (longest == 0 or longest % self._timings.watchdog_ask_looks):
             return
         # Asked on the way too: after an outage the others get the whole time to come back.
         if not self._can_move():

@@ -7,15 +7,22 @@ from pathlib import Path
 
 import pytest
 
+from config.timings import PRODUCTION, Timings
 from tests.support.engine import Engine
 from tests.support.records import Records
 from tests.support.valkey import ValkeyServer
 
 
 @pytest.fixture
-def engine(valkey: ValkeyServer, tmp_path: Path) -> Iterator[Engine]:
+def timings() -> Timings:
+    """Those of production, unless a module or the parameters of a test say otherwise."""
+    return PRODUCTION
+
+
+@pytest.fixture
+def engine(valkey: ValkeyServer, tmp_path: Path, timings: Timings) -> Iterator[Engine]:
     """An engine whose records are checked when the test is over."""
-    with Engine(valkey.url, tmp_path) as engine:
+    with Engine(valkey.url, tmp_path, timings=timings) as engine:
         yield engine
         with valkey.client() as client:
             Records(client).check(engine.store)

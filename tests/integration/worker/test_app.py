@@ -138,7 +138,7 @@ def test_a_worker_that_cannot_prove_progress_ends_and_its_job_runs_elsewhere(
 ) -> None:
     system.workers[0].send_signal(signal.SIGTERM)
     assert system.workers[0].wait(10) == 0
-    stuck = system.start_worker("STUCK")
+    stuck = system.start_worker("--stuck")
     job_id = submit(system, "long", seconds=30)
     assert eventually(lambda: begun(system), 20)
     assert eventually(lambda: system.tools("made.mp4"), 10)

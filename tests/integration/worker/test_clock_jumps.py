@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from config.timings import Timings
 from tasks.job import JobState
 from tasks.store import Lease
 from tests.support.engine import Engine
@@ -15,9 +16,9 @@ HOUR = 3600.0
 SETTLING_SECONDS = 0.5
 
 
-@pytest.fixture(autouse=True)
-def short_settling(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("worker.upkeep.housekeeper.SETTLING_SECONDS", SETTLING_SECONDS)
+@pytest.fixture
+def timings() -> Timings:
+    return Timings(settling_seconds=SETTLING_SECONDS)
 
 
 def started(engine: Engine) -> Lease:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import pytest
 
 from tasks.errors import SiteThrottled, StorageFull
 from tasks.job import JobState, WaitReason
-from tasks.store import sites
 from tests.support.engine import Attempt, Engine
 from tests.support.processes import eventually
 from worker.process.limits import ProcessEnd
@@ -28,6 +26,11 @@ def make_due(engine: Engine) -> None:
     engine.housekeeper.round()
 
 
+def let_the_pause_pass(engine: Engine) -> None:
+    """The site may be tried again."""
+    engine.store.connection.redis.hset("clipmill:site:busy.example", "until", 0)
+
+
 def test_after_a_refusal_nobody_asks_that_site_and_no_attempt_is_counted(engine: Engine) -> None:
     engine.work = throttled
     jobs = [engine.submit(f"{SITE}/{number}") for number in range(20)]
@@ -43,15 +46,12 @@ def test_after_a_refusal_nobody_asks_that_site_and_no_attempt_is_counted(engine:
     assert engine.store.jobs.timeline(jobs[5])[-1]["why"] == "site_throttled"
 
 
-def test_after_the_pause_one_job_tries_and_opens_the_way_for_the_others(
-    engine: Engine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sites, "FIRST_PAUSE_SECONDS", 0.2)
+def test_after_the_pause_one_job_tries_and_opens_the_way_for_the_others(engine: Engine) -> None:
     engine.work = throttled
     jobs = [engine.submit(f"{SITE}/{number}") for number in range(5)]
     engine.run_all()
     assert len(engine.attempts) == 1
-    time.sleep(0.25)
+    let_the_pause_pass(engine)
     asked: list[float] = []
 
     def probe(attempt: Attempt) -> None:
@@ -65,18 +65,15 @@ def test_after_the_pause_one_job_tries_and_opens_the_way_for_the_others(
     assert {engine.store.jobs.get(job_id).state for job_id in jobs} == {JobState.SUCCEEDED}
 
 
-def test_each_refusal_in_a_row_doubles_the_pause(
-    engine: Engine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sites, "FIRST_PAUSE_SECONDS", 0.1)
+def test_each_refusal_in_a_row_doubles_the_pause(engine: Engine) -> None:
     pauses = []
     for _ in range(3):
         engine.store.sites.refused("busy.example")
-        engine.store.sites.refused("busy.example")  # side by side with the first: it does not count
+        engine.store.sites.refused("busy.example")  # beside the first: it does not count
         pauses.append(engine.store.sites.pause("busy.example"))
-        time.sleep(pauses[-1] + 0.02)
+        let_the_pause_pass(engine)
         assert engine.store.sites.pause("busy.example") == 0
-    assert pauses[0] < pauses[1] < pauses[2] < 0.41
+    assert pauses == pytest.approx([30.0, 60.0, 120.0], abs=5.0)
     engine.store.sites.served("busy.example")
     assert engine.store.sites.pause("busy.example") == 0
 

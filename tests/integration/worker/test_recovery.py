@@ -8,6 +8,7 @@ from collections import Counter
 
 import pytest
 
+from config.timings import PRODUCTION
 from tasks.dispatch import JobRequest
 from tasks.errors import StoreUnavailable
 from tasks.job import Failure, Job, JobState, WaitReason
@@ -18,7 +19,6 @@ from tests.support.engine import URL, Engine
 from tests.support.processes import eventually
 from tests.support.records import at_once
 from tests.support.valkey import ValkeyServer
-from worker.upkeep.housekeeper import UNNEEDED_SECONDS
 
 
 def start(engine: Engine, kind: str = "extract") -> Lease:
@@ -99,11 +99,11 @@ def test_a_download_whose_last_clip_was_cancelled_by_one_who_died_then_is_stoppe
     download = str(clip.depends_on)
     lease = start(engine, "download") if runs else None
     engine.store.jobs.replace(clip, clip.cancelled(time.time()), 1)  # and no word to the download
-    unneeded_for(engine, download, UNNEEDED_SECONDS - 5)
+    unneeded_for(engine, download, PRODUCTION.unneeded_download_seconds - 5)
     engine.housekeeper.round()
     assert not engine.store.jobs.cancel_requested(download)
     assert not engine.store.jobs.get(download).state.final
-    unneeded_for(engine, download, UNNEEDED_SECONDS + 1)
+    unneeded_for(engine, download, PRODUCTION.unneeded_download_seconds + 1)
     engine.housekeeper.round()
     if lease is not None:
         assert engine.store.leases.renew([lease]) == ["cancel"]
@@ -132,7 +132,7 @@ def test_downloads_of_a_batch_that_never_was_recorded_are_stopped(
     left = engine.store.dependents.unneeded_downloads(0)
     assert len(left) == len(requests) - 1
     for job_id in left:
-        unneeded_for(engine, job_id, UNNEEDED_SECONDS + 1)
+        unneeded_for(engine, job_id, PRODUCTION.unneeded_download_seconds + 1)
     engine.housekeeper.round()
     assert {engine.store.jobs.get(job_id).state for job_id in left} == {JobState.CANCELLED}
     assert engine.store.counters.queued_total() == 0

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
+from config.timings import PRODUCTION
 from tasks.dispatch import JobRequest
 from tasks.errors import ArtifactExpired, NotFound
 from tasks.job import JobState
@@ -15,7 +16,7 @@ from tasks.kinds import ClipSpec
 from tasks.specs import Source
 from tests.support.engine import URL, Engine
 from tests.support.records import new_id
-from worker.upkeep.retention import LEAST_SECONDS, STRAYS_GRACE_SECONDS, Retention
+from worker.upkeep.retention import Retention
 
 DAY = 24 * 3600.0
 
@@ -148,7 +149,7 @@ def test_a_use_prolongs_its_time(engine: Engine) -> None:
 def test_over_the_limit_the_longest_unused_go_first(engine: Engine) -> None:
     artifacts = [download(engine, str(number))[1] for number in range(5)]
     for number, artifact in enumerate(artifacts):
-        used_ago(engine, artifact, LEAST_SECONDS + 100 - number)
+        used_ago(engine, artifact, PRODUCTION.least_kept_seconds + 100 - number)
     limited_to(engine, 300).make_room()
     assert [is_there(engine, artifact) for artifact in artifacts] == [
         False,
@@ -204,7 +205,7 @@ def test_files_that_no_record_tells_of_go_after_their_grace(engine: Engine) -> N
         strays.append(stray)
     foreign = engine.storage.root / "README.txt"
     foreign.write_text("not ours")
-    engine.retention.sweep(STRAYS_GRACE_SECONDS)
+    engine.retention.sweep(PRODUCTION.sweep_grace_seconds)
     assert all(stray.exists() for stray in strays)
     time.sleep(0.05)
     engine.retention.sweep(0.01)

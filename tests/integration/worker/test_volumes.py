@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from config.timings import Timings
 from tasks import storage
 from tasks.job import Job, JobState
 from tasks.storage import Storage
@@ -16,7 +17,6 @@ from tests.support.processes import eventually
 from tests.support.stack import Api
 from tests.support.valkey import ValkeyServer
 from tests.support.volumes import Volume, bad_disk, small_volume
-from worker.engine import cleanup
 from worker.engine.disk import free_bytes_in
 from worker.engine.workspace import WorkFolder
 from worker.kinds.interface import Fetched
@@ -30,8 +30,15 @@ def volume(tmp_path: Path) -> Iterator[Volume]:
 
 
 @pytest.fixture
-def engine(valkey: ValkeyServer, tmp_path: Path, volume: Volume) -> Iterator[Engine]:
-    with Engine(valkey.url, tmp_path / "data") as engine:
+def timings() -> Timings:
+    return Timings(removal_retry_seconds=0.1)
+
+
+@pytest.fixture
+def engine(
+    valkey: ValkeyServer, tmp_path: Path, volume: Volume, timings: Timings
+) -> Iterator[Engine]:
+    with Engine(valkey.url, tmp_path / "data", timings=timings) as engine:
         yield engine
 
 
@@ -93,11 +100,10 @@ def test_a_disk_that_turns_read_only_holds_jobs_up_and_readiness_says_so(
 
 
 def test_a_folder_that_could_not_be_removed_goes_when_the_disk_can_be_written_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, timings: Timings
 ) -> None:
-    monkeypatch.setattr(cleanup, "AGAIN_SECONDS", 0.1)
     with small_volume(tmp_path / "work", "4m") as volume:
-        work_folder = WorkFolder(volume.path, "worker")
+        work_folder = WorkFolder(volume.path, "worker", timings)
         with work_folder.workspace("job", "token") as folder:
             (folder / "made.mp4").write_bytes(b"media")
             volume.set_read_only(True)
@@ -111,7 +117,6 @@ def test_a_part_of_a_result_on_a_disk_that_closed_goes_when_it_is_open_again(
     engine: Engine, volume: Volume, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The disk takes the bytes, and then neither their name nor their removal."""
-    monkeypatch.setattr(cleanup, "AGAIN_SECONDS", 0.1)
     move = storage._move
 
     def move_and_close(source: Path, target: Path) -> None:

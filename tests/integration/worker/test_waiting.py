@@ -6,17 +6,18 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from config.timings import Timings
 from tasks.job import Job, JobState, WaitReason
 from tasks.metrics.report import WorkerReport
 from tests.support.engine import MIB, Attempt, Engine, in_thread
 from tests.support.processes import eventually
 from tests.support.valkey import ValkeyServer
-from worker.engine import admission
 from worker.engine.budget import MOST_OVERTAKES, OVERTAKES, Wait
 from worker.memory.need import ResourceNeed
 from worker.process.limits import ProcessEnd
@@ -67,13 +68,12 @@ def workers_of(engine: Engine, places: int) -> Iterator[None]:
         assert not any(thread.is_alive() for thread in threads)
 
 
-@pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The patience ends before any of the jobs does."""
-    monkeypatch.setattr(admission, "PATIENCE_SECONDS", 0.1)
+# The patience ends before any of the jobs does.
+IMPATIENT = Timings(admission_patience_seconds=0.1)
+impatient = pytest.mark.parametrize("timings", [IMPATIENT], ids=["impatient"])
 
 
-@pytest.mark.usefixtures("impatient")
+@impatient
 def test_small_jobs_that_stream_for_longer_than_the_patience_hold_a_large_one_up_only_so_long(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -103,13 +103,17 @@ def test_small_jobs_that_stream_for_longer_than_the_patience_hold_a_large_one_up
     assert story(engine, large[0])[:3] == ["queued", "waiting", "running"]
 
 
-@pytest.mark.usefixtures("impatient")
+@impatient
 def test_of_two_workers_that_each_seem_to_have_room_for_it_one_begins_the_large_job_in_the_end(
-    engine: Engine, valkey: ValkeyServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    engine: Engine,
+    timings: Timings,
+    valkey: ValkeyServer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Their reports tell of room that small jobs take first, so that it is sent to and fro."""
     large: list[str] = []
-    with Engine(valkey.url, tmp_path / "second") as second:
+    with Engine(valkey.url, tmp_path / "second", timings=timings) as second:
 
         def need_of(job: Job) -> ResourceNeed:
             return ResourceNeed((480 if job.id in large else 150) * MIB)
@@ -137,7 +141,7 @@ def test_of_two_workers_that_each_seem_to_have_room_for_it_one_begins_the_large_
     assert story(engine, large[0]).count("ready") <= MOST_OVERTAKES
 
 
-@pytest.mark.usefixtures("impatient")
+@impatient
 def test_a_job_that_waits_long_goes_back_when_another_worker_has_room(engine: Engine) -> None:
     there_is(engine, 512)
     job_id = engine.submit()
@@ -151,7 +155,7 @@ def test_a_job_that_waits_long_goes_back_when_another_worker_has_room(engine: En
     assert engine.store.jobs.get(job_id).state is JobState.SUCCEEDED
 
 
-@pytest.mark.usefixtures("impatient")
+@impatient
 @pytest.mark.parametrize(
     "told",
     [
@@ -178,7 +182,7 @@ def test_it_keeps_its_place_when_no_other_could_begin_it(
     assert story(engine, job_id)[:3] == ["queued", "waiting", "running"]
 
 
-@pytest.mark.usefixtures("impatient")
+@impatient
 @pytest.mark.parametrize("end", ["cancelled", "drained"])
 def test_a_cancel_and_a_drain_end_a_wait_that_lasts(engine: Engine, end: str) -> None:
     job_id = engine.submit()
@@ -199,11 +203,8 @@ def test_a_cancel_and_a_drain_end_a_wait_that_lasts(engine: Engine, end: str) ->
     assert (job.state, job.attempt, engine.attempts) == (state, 0, [])
 
 
-@pytest.mark.usefixtures("impatient")
-def test_a_site_that_was_closed_during_the_wait_is_not_asked(
-    engine: Engine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("worker.engine.preconditions.PROBE_SECONDS", 0.0)
+@pytest.mark.parametrize("timings", [replace(IMPATIENT, site_probe_seconds=0.0)], ids=["impatient"])
+def test_a_site_that_was_closed_during_the_wait_is_not_asked(engine: Engine) -> None:
     job_id = engine.submit()
     engine.need_bytes = 300 * MIB
     with engine.budget.reserve(300 * MIB, wait=Wait(0)):
@@ -259,7 +260,7 @@ def test_an_attempt_that_turns_out_to_need_a_larger_worker_goes_back_and_begins_
     assert (job.wait_reason, len(engine.attempts)) == (WaitReason.MEMORY, 1)
 
 
-@pytest.mark.usefixtures("impatient")
+@impatient
 def test_who_waited_for_more_too_long_goes_back_with_its_attempt_and_asks_for_it_at_once(
     engine: Engine,
 ) -> None:

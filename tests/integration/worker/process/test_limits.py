@@ -24,7 +24,7 @@ from tests.support.processes import (
 )
 from worker.process.cgroups import Groups, find_groups
 from worker.process.run import Finished, Limits, ProcessEnd, Stop, run_process
-from worker.startup import find_clean_groups, lies_in_memory
+from worker.upkeep.startup import find_clean_groups, lies_in_memory
 
 MEGABYTE = 1024 * 1024
 KILLED = {"deadline_seconds": 30, "memory_bytes": 500 * MEGABYTE}

@@ -24,7 +24,7 @@ from tests.support.processes import (
     noted_pids,
 )
 from worker.process.run import ProcessEnd
-from worker.startup import sweep_leftovers
+from worker.upkeep.startup import sweep_leftovers
 
 
 def scattered(folder: Path, way: str = "scatter") -> bool:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from worker.upkeep.watchdog import ASK_LOOKS, PATIENCE_LOOKS, Watchdog
+from config.timings import PRODUCTION
+from worker.upkeep.watchdog import Watchdog
+
+PATIENCE_LOOKS = PRODUCTION.watchdog_patience_looks
 
 
 class Life:
@@ -70,6 +73,6 @@ def test_after_an_outage_that_ends_late_everyone_gets_the_time_to_come_back() ->
     for _ in range(PATIENCE_LOOKS - 1):
         life.dog.round()
     life.store_answers = True
-    for _ in range(PATIENCE_LOOKS - ASK_LOOKS):
+    for _ in range(PATIENCE_LOOKS - PRODUCTION.watchdog_ask_looks):
         life.dog.round()
     assert life.cancelled == 0

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import psutil
 
+from config.timings import PRODUCTION, Timings
 from worker.engine.workspace import WorkFolder, is_ownerless, remove_leftovers
 from worker.process import tree
 from worker.process.cgroups import Groups, find_groups
@@ -42,9 +43,9 @@ def sweep_leftovers(work_folder: Path) -> int:
     return len(killed)
 
 
-def clean_work_folder(root: Path, worker_id: str) -> WorkFolder:
+def clean_work_folder(root: Path, worker_id: str, timings: Timings = PRODUCTION) -> WorkFolder:
     """A folder of our own, after what dead workers left here was ended and removed."""
-    work_folder = WorkFolder(root, worker_id)
+    work_folder = WorkFolder(root, worker_id, timings)
     sweep_leftovers(root)
     remove_leftovers(root)
     return work_folder

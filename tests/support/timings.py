@@ -1,0 +1,16 @@
+"""Timings for tests that must not wait as long as production does."""
+
+from __future__ import annotations
+
+from config.timings import Timings
+
+# Short leases and pauses: a storm of a minute sees many of them end.
+QUICK = Timings(
+    lease_seconds=4.0,
+    housekeeping_seconds=0.5,
+    housekeeping_lock_seconds=2.0,
+    settling_seconds=1.5,
+    first_retry_seconds=0.5,
+    disk_pause_seconds=0.5,
+    report_ttl_seconds=6,
+)
