@@ -21,8 +21,8 @@ from clipmill.connection import Connection
 from clipmill.errors import JobNotSucceeded, StillRunning, Unreachable
 from clipmill.events import Event, read_events
 from clipmill.transfer import OnBytes, fetch, local_name
+from config.api import API_BASE
 
-API = "/api/v2"
 DEFAULT_URL = "http://127.0.0.1:8000"
 LONGEST_HANG_SECONDS = 60.0  # what the API lets one request wait
 SILENCE_SECONDS = 45.0  # of an event stream, which has a comment line every 15 s
@@ -98,7 +98,7 @@ class Client:
         cursor: str | None = None
         while True:
             paging = {"limit": str(page_size)} | ({"cursor": cursor} if cursor else {})
-            page = self._connection.json("GET", f"{API}/jobs", params=query | paging)
+            page = self._connection.json("GET", f"{API_BASE}/jobs", params=query | paging)
             yield from map(Job.read, page["jobs"])
             cursor = page.get("next_cursor")
             if not cursor:
@@ -142,7 +142,7 @@ class Client:
 
     def delete(self, job_id: str) -> None:
         """Remove a final job and its artifacts for good."""
-        self._connection.json("DELETE", f"{API}/jobs/{job_id}")
+        self._connection.json("DELETE", f"{API_BASE}/jobs/{job_id}")
 
     def cancel_batch(self, batch_id: str) -> Batch:
         return Batch.read(self._post(f"/batches/{batch_id}/cancel"))
@@ -168,25 +168,27 @@ class Client:
         # With a key of its own each submission may be repeated without a second job.
         headers = {"Idempotency-Key": idempotency_key or uuid.uuid4().hex}
         return self._connection.json(
-            "POST", API + path, repeatable=True, json=body, headers=headers
+            "POST", API_BASE + path, repeatable=True, json=body, headers=headers
         )
 
     def _get(self, path: str, query: Mapping[str, str], hang_seconds: float) -> Any:
         if hang_seconds:
             query = {**query, "wait": f"{hang_seconds:g}"}
-        return self._connection.json("GET", API + path, params=query, extra_seconds=hang_seconds)
+        return self._connection.json(
+            "GET", API_BASE + path, params=query, extra_seconds=hang_seconds
+        )
 
     def _stream(self, path: str, last_id: str) -> Iterator[Event]:
         headers = {"Accept": "text/event-stream"}
         if last_id:
             headers["Last-Event-ID"] = last_id
         with self._connection.stream(
-            "GET", API + path, headers=headers, timeout=SILENCE_SECONDS
+            "GET", API_BASE + path, headers=headers, timeout=SILENCE_SECONDS
         ) as response:
             yield from read_events(response.iter_lines())
 
     def _post(self, path: str) -> Any:
-        return self._connection.json("POST", API + path)
+        return self._connection.json("POST", API_BASE + path)
 
 
 def _wait(look: Callable[[float], Answer], timeout_seconds: float | None) -> Answer:

@@ -10,6 +10,7 @@ from typing import Any, Self
 
 from tasks.errors import JobError
 from tasks.kinds import KINDS
+from tasks.result import Result
 from tasks.specs import Spec
 
 
@@ -101,7 +102,7 @@ class Job:
     publishing: list[str] = field(default_factory=list)  # storage keys an attempt may have written
     started_at: float | None = None
     finished_at: float | None = None
-    result: dict[str, Any] | None = None
+    result: Result | None = None
     error: Failure | None = None
 
     @property
@@ -139,7 +140,7 @@ class Job:
             self, progress=bounded, speed=_finite(speed), eta_seconds=_finite(eta_seconds)
         )
 
-    def succeeded(self, now: float, result: dict[str, Any]) -> Job:
+    def succeeded(self, now: float, result: Result) -> Job:
         """Its artifacts are published."""
         return self._moved(
             JobState.SUCCEEDED, finished_at=now, result=result, **_AT_REST, progress=1.0
@@ -206,21 +207,25 @@ class Job:
 
     def to_dict(self) -> dict[str, Any]:
         """The whole record, ready for JSON."""
-        error = self.error and vars(self.error)
-        return {**vars(self), "kind": self.kind, "spec": self.spec.to_dict(), "error": error}
+        parts = {
+            "spec": self.spec.to_dict(),
+            "result": self.result and self.result.to_dict(),
+            "error": self.error and vars(self.error),
+        }
+        return {**vars(self), "kind": self.kind, **parts}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """The record that `to_dict` wrote."""
         rest = dict(values)
-        spec = KINDS[rest.pop("kind")].spec_type.from_dict(rest.pop("spec"))
-        error = rest.pop("error")
-        reason = rest.pop("wait_reason")
+        kind = KINDS[rest.pop("kind")]
+        result, error, reason = rest["result"], rest["error"], rest["wait_reason"]
         return cls(
             **rest | {
-                "spec": spec,
+                "spec": kind.spec_type.from_dict(rest["spec"]),
                 "state": JobState(rest["state"]),
                 "wait_reason": WaitReason(reason) if reason else None,
+                "result": kind.result_type.from_dict(result) if result else None,
                 "error": Failure(**error) if error else None,
             }
         )  # fmt: skip

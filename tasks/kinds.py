@@ -1,17 +1,18 @@
-"""The kinds of job: what may be asked of each, and one row a kind with what others must know of it.
+"""The kinds of job: what each is asked, what it makes, and a row with what others must know.
 
-A new kind is a spec and a row here, a file of that name in `worker/kinds/`, and its schema in
-`web/schemas/requests.py`.
+A new kind is a spec, a result and a row here, a file of that name in `worker/kinds/`, and its
+schema in `web/schemas/requests.py`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Any, ClassVar, Self
 from urllib.parse import urldefrag
 
+from tasks.result import Result
 from tasks.specs import Output, Spec
 
 
@@ -21,6 +22,13 @@ class ExtractSpec(Spec):
 
     kind: ClassVar[str] = "extract"
     playlist_items: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExtractResult(Result):
+    """What a page says of its media; `info` has the fields that the contract lists."""
+
+    info: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -36,6 +44,38 @@ class DownloadSpec(Spec):
         url, _ = urldefrag(self.source.url or "")
         parts = "\0".join((owner, url, self.quality, self.container))
         return sha256(parts.encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a download came from, as its page says; None where it does not."""
+
+    title: str | None = None
+    uploader: str | None = None
+    duration_seconds: float | None = None
+    webpage_url: str | None = None
+    extractor: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DownloadResult(Result):
+    """One file; `deduplicated` when it was fetched for an earlier job."""
+
+    source: Origin = Origin()
+    deduplicated: bool = False
+
+    def reused(self) -> Self:
+        """The same for an equal job, which had nothing to fetch."""
+        return replace(super().reused(), deduplicated=True)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Ready for JSON."""
+        return {**super().to_dict(), "source": {**vars(self.source)}}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """The result that `to_dict` wrote."""
+        return super().from_dict({**values, "source": Origin(**values["source"])})
 
 
 @dataclass(frozen=True)
@@ -59,11 +99,27 @@ class ClipSpec(Spec):
         return {**super().to_dict(), "output": output}
 
 
+@dataclass(frozen=True, kw_only=True)
+class ClipResult(Result):
+    """A clip: how it was cut and why so, what it holds. Times count as those of its spec."""
+
+    mode: str
+    mode_reason: str
+    requested_start: float
+    requested_end: float
+    actual_start: float
+    actual_end: float
+    frames: int
+    frames_encoded: int
+    frames_copied: int
+
+
 @dataclass(frozen=True)
 class Kind:
     """What all rooms must know of one kind of job."""
 
     spec_type: type[Spec]
+    result_type: type[Result]
     phases: tuple[str, ...]  # what its attempts do, before they store their files
     gives_media: bool  # other jobs may take its main artifact as their source
     reads_site: bool  # it asks the site of its URL itself; else its source is another job's file
@@ -76,8 +132,29 @@ class Kind:
 
 
 _ROWS = (
-    Kind(ExtractSpec, ("extracting",), gives_media=False, reads_site=True, cached=False),
-    Kind(DownloadSpec, ("downloading",), gives_media=True, reads_site=True, cached=True),
-    Kind(ClipSpec, ("cutting", "encoding"), gives_media=True, reads_site=False, cached=True),
+    Kind(
+        ExtractSpec,
+        ExtractResult,
+        phases=("extracting",),
+        gives_media=False,
+        reads_site=True,
+        cached=False,
+    ),
+    Kind(
+        DownloadSpec,
+        DownloadResult,
+        phases=("downloading",),
+        gives_media=True,
+        reads_site=True,
+        cached=True,
+    ),
+    Kind(
+        ClipSpec,
+        ClipResult,
+        phases=("cutting", "encoding"),
+        gives_media=True,
+        reads_site=False,
+        cached=True,
+    ),
 )
 KINDS: Mapping[str, Kind] = {kind.name: kind for kind in _ROWS}

@@ -6,9 +6,9 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
+from config.api import API_BASE
 from tasks.job import Job
-
-API_BASE = "/api/v2"
+from tasks.result import ArtifactRef, Result
 
 
 def rfc3339(seconds: float | None) -> str | None:
@@ -54,7 +54,7 @@ def public_job(job: Job) -> dict[str, Any]:
         "finished_at": rfc3339(job.finished_at),
         "queue_seconds": _elapsed(job.queued_at, job.started_at),
         "run_seconds": _elapsed(job.started_at, job.finished_at),
-        "result": job.result,
+        "result": job.result and public_result(job.result),
         "error": error,
         "links": {
             "self": self_url,
@@ -62,6 +62,17 @@ def public_job(job: Job) -> dict[str, Any]:
             "cancel": f"{self_url}/cancel",
         },
     }
+
+
+def public_result(result: Result) -> dict[str, Any]:
+    """What a job made, with a URL for each of its files."""
+    artifacts = [public_artifact(artifact) for artifact in result.artifacts]
+    return {**result.to_dict(), "artifacts": artifacts}
+
+
+def public_artifact(artifact: ArtifactRef) -> dict[str, Any]:
+    """A file as a result lists it."""
+    return {**vars(artifact), "url": f"{API_BASE}/artifacts/{artifact.id}"}
 
 
 def render_job(job: Job) -> bytes:

@@ -11,9 +11,9 @@ from collections.abc import Iterable
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
+from config.api import API_BASE
 from tasks.errors import RequestError
 from tasks.ids import is_id
-from tasks.rendering import API_BASE
 from tasks.store import Snapshot
 from web.http.headers import REQUEST_ID_HEADER, SECURITY_HEADERS, request_id
 from web.http.responses import JSON, job_etag

@@ -97,14 +97,22 @@ class BatchRecords(StorePart):
 
     def snapshots(self, batch_id: str) -> list[Snapshot]:
         """The public JSON of the batch's jobs, in the order in which they were submitted."""
+        return [
+            Snapshot(job_id, row[0], int(row[1]), JobState(row[2].decode()))
+            for job_id, row in self._of_each(batch_id, "doc", "revision", "state")
+        ]
+
+    def jobs(self, batch_id: str) -> list[Job]:
+        """The batch's records, in the order in which they were submitted."""
+        rows = self._of_each(batch_id, "record")
+        return [Job.from_dict(json.loads(row[0])) for _, row in rows]
+
+    def _of_each(self, batch_id: str, *names: str) -> list[tuple[str, list[Any]]]:
+        """These fields of each job that is still there, and its id."""
         ids = self.job_ids(batch_id)
         with translated():
             pipeline = self._redis.pipeline(transaction=False)
             for job_id in ids:
-                pipeline.hmget(key("job", job_id), "doc", "revision", "state")
+                pipeline.hmget(key("job", job_id), *names)
             rows = pipeline.execute()
-        return [
-            Snapshot(job_id, row[0], int(row[1]), JobState(row[2].decode()))
-            for job_id, row in zip(ids, rows, strict=True)
-            if row[0] is not None
-        ]
+        return [(id_, row) for id_, row in zip(ids, rows, strict=True) if row[0] is not None]

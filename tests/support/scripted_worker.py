@@ -48,6 +48,10 @@ TOOL += "e=time.monotonic()+s\nf.write(b'm'*n)\nf.flush()\n"
 TOOL += "while time.monotonic()<e: time.sleep(0.05)\n"
 
 
+CUT = {
+    "mode": "copy", "mode_reason": "asked for", "requested_start": 0.0, "requested_end": 1.0,
+    "actual_start": 0.0, "actual_end": 1.0, "frames": 1, "frames_encoded": 0, "frames_copied": 1,
+}  # fmt: skip
 PICTURE = VideoFacts("h264", None, 64, 36, "yuv420p", 8, 25.0)
 
 
@@ -122,7 +126,7 @@ class ScriptedMachine(NotingMachine):
         clip = (self._tools.folder / "made.mp4").rename(self._tools.folder / "clip.mp4")
         with clip.open("ab") as file:  # a clip of its own for each range
             file.write(f"{spec.start}-{spec.end}".encode())
-        return Cut(clip, source.facts, {"mode": "copy", "frames": 1})
+        return Cut(clip, source.facts, CUT)
 
     def _work(self, url: str) -> int:
         asked = {name: found[0] for name, found in parse_qs(urlsplit(url).query).items()}

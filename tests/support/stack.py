@@ -21,7 +21,7 @@ from tasks.artifact import StoredArtifact
 from tasks.errors import JobError
 from tasks.ids import IdMaker
 from tasks.job import Failure
-from tasks.rendering import API_BASE
+from tasks.kinds import KINDS
 from tasks.storage import Storage
 from tasks.store import Extras, Lease, Store
 
@@ -136,16 +136,8 @@ class Hands:
             artifact_id, lease.job.id, lease.job.owner, stored.key, filename, media_type,
             stored.size_bytes, stored.sha256, "main",
         )  # fmt: skip
-        shown = {
-            "id": artifact_id,
-            "name": filename,
-            "role": "main",
-            "media_type": media_type,
-            "size_bytes": stored.size_bytes,
-            "sha256": stored.sha256,
-            "url": f"{API_BASE}/artifacts/{artifact_id}",
-        }
-        done = lease.job.succeeded(time.time(), {"artifacts": [shown], "warnings": []})
+        result = KINDS[lease.job.kind].result_type().with_artifacts([artifact])
+        done = lease.job.succeeded(time.time(), result)
         self._store.jobs.release(lease, done, Extras(artifacts=[(artifact, True)]))
         return artifact
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from config.api import API_BASE
 from config.settings import Settings, is_loopback
 from web.http.api_keys import LOCAL, SCOPES, KeyFile
 from web.http.errors import Forbidden, MissingCredentials
@@ -15,7 +16,7 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 # Answered to anyone: probes, the page, and what describes the API.
 PUBLIC_PATHS = frozenset(
     {"/", "/livez", "/readyz", "/health", "/docs",
-     "/api/v2/system/health", "/api/v2/openapi.json"}
+     f"{API_BASE}/system/health", f"{API_BASE}/openapi.json"}
 )  # fmt: skip
 PUBLIC_FOLDERS = ("/docs/",)
 

@@ -11,6 +11,7 @@ from flask import Flask, Request
 from marshmallow import RAISE, Schema, ValidationError
 from webargs.flaskparser import FlaskParser
 
+from config.api import API_BASE
 from web.http import problems
 from web.http.json_body import allow_long_body, read_json
 from web.http.services import current_services
@@ -109,7 +110,7 @@ def make_api(app: Flask, version: str) -> Api:
         API_TITLE="Clipmill",
         API_VERSION=version,
         OPENAPI_VERSION="3.0.3",
-        OPENAPI_URL_PREFIX="/api/v2",
+        OPENAPI_URL_PREFIX=API_BASE,
         OPENAPI_JSON_PATH="openapi.json",
     )
     api = Api(app, spec_kwargs={"info": {"description": _DESCRIPTION}, "security": _SECURITY})

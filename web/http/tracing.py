@@ -6,11 +6,12 @@ from contextlib import ExitStack
 
 from flask import Flask, Response, g, request
 
+from config.api import API_BASE
 from tasks.tracing.context import Tracing
 from web.metrics.exposition import UNKNOWN_ROUTE, template
 
 # Asked every few seconds by machines; a trace of them would tell nothing.
-UNTRACED = frozenset({"/metrics", "/livez", "/readyz", "/health", "/api/v2/system/health"})
+UNTRACED = frozenset({"/metrics", "/livez", "/readyz", "/health", f"{API_BASE}/system/health"})
 
 
 def trace_requests(app: Flask, tracing: Tracing) -> None:

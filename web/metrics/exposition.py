@@ -21,6 +21,7 @@ from prometheus_client.core import (
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
+from config.api import API_BASE
 from tasks.errors import StoreUnavailable
 from tasks.metrics.bottleneck import Limit, bottleneck_of
 from tasks.metrics.catalogue import FAMILIES, Family
@@ -175,7 +176,7 @@ def _of_workers(workers: Sequence[WorkerReport], silent: Iterable[str]) -> Itera
 
 def _of_limits(workers: Sequence[WorkerReport], queued: int) -> Metric:
     found = bottleneck_of(workers, queued).limit
-    text = "What limits throughput now (1), as GET /api/v2/system/bottleneck says."
+    text = f"What limits throughput now (1), as GET {API_BASE}/system/bottleneck says."
     return _gauge("bottleneck", text, "limit", {limit: int(limit is found) for limit in Limit})
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 from collections import deque
@@ -16,7 +15,6 @@ from zipstream import ZipStream
 
 from tasks.artifact import StoredArtifact
 from tasks.errors import ArtifactExpired, NotFound, StorageUnavailable, StoreUnavailable
-from tasks.job import JobState
 from tasks.store import Batch
 from web.http.services import Services
 from web.http.transfers import BLOCK_BYTES, begin_transfer
@@ -61,11 +59,9 @@ def archive_answer(services: Services, batch: Batch) -> Response:
 
 def _finished(services: Services, batch: Batch) -> Iterator[tuple[str, str, str]]:
     """Of every main artifact that was made: its job, its id, its name."""
-    for snapshot in services.store.batches.snapshots(batch.id):
-        if snapshot.state is JobState.SUCCEEDED:
-            for artifact in json.loads(snapshot.body)["result"]["artifacts"]:
-                if artifact["role"] == "main":
-                    yield snapshot.id, artifact["id"], artifact["name"]
+    for job in services.store.batches.jobs(batch.id):
+        if job.result is not None and job.result.main is not None:
+            yield job.id, job.result.main.id, job.result.main.name
 
 
 def _note(lost: Sequence[str]) -> str:

@@ -9,9 +9,9 @@ from typing import Any
 from flask import Response, request, send_file
 from werkzeug.wsgi import FileWrapper
 
+from config.api import API_BASE
 from tasks.artifact import StoredArtifact
 from tasks.errors import ArtifactExpired
-from tasks.rendering import API_BASE
 from web.http.openapi import Blueprint
 from web.http.responses import settle_preconditions
 from web.http.services import caller, current_services

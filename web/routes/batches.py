@@ -7,8 +7,9 @@ from typing import Any
 
 from flask import Response, request
 
+from config.api import API_BASE
 from tasks.dispatch import JobRequest
-from tasks.rendering import API_BASE, rfc3339
+from tasks.rendering import rfc3339
 from tasks.store import Batch, Replayed, Snapshot
 from web.http.idempotency import PARAMETER, idempotency_key, keep, replayed
 from web.http.long_poll import wait_until

@@ -8,9 +8,10 @@ from typing import Any
 
 from flask import Response
 
+from config.api import API_BASE
 from tasks.metrics.bottleneck import Limit, bottleneck_of
 from tasks.metrics.report import WorkerReport
-from tasks.rendering import API_BASE, rfc3339
+from tasks.rendering import rfc3339
 from web.http.openapi import Blueprint
 from web.http.responses import json_answer, json_bytes
 from web.http.services import caller, current_services

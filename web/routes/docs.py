@@ -8,7 +8,7 @@ import flask_swagger_ui
 from flask import Response, send_from_directory
 from werkzeug.exceptions import NotFound
 
-from tasks.rendering import API_BASE
+from config.api import API_BASE
 from web.http.openapi import Blueprint
 
 blueprint = Blueprint("docs", __name__, description="The description of this API.")

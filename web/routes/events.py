@@ -9,13 +9,14 @@ from dataclasses import dataclass
 
 from flask import Response, request
 
+from config.api import API_BASE
 from tasks.errors import NotFound, StoreUnavailable
 from tasks.store import Snapshot
 from web.http.openapi import Blueprint
 from web.http.services import Services, caller, current_services
 
 log = logging.getLogger(__name__)
-blueprint = Blueprint("events", __name__, url_prefix="/api/v2", description="All changes, live.")
+blueprint = Blueprint("events", __name__, url_prefix=API_BASE, description="All changes, live.")
 
 MEDIA_TYPE = "text/event-stream"
 EVERYTHING = "*"

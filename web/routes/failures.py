@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 from flask import Response
 
-from tasks.rendering import API_BASE
+from config.api import API_BASE
 from tasks.store import JobQuery
 from web.http.openapi import Blueprint
 from web.http.responses import json_answer, json_bytes

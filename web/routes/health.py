@@ -9,6 +9,7 @@ from typing import Any
 
 from flask import Response
 
+from config.api import API_BASE
 from tasks.errors import StoreUnavailable
 from tasks.metrics.report import WorkerReport
 from web.http.openapi import Blueprint
@@ -45,7 +46,7 @@ def ready() -> Response:
 
 
 @blueprint.route("/health")
-@blueprint.route("/api/v2/system/health")
+@blueprint.route(f"{API_BASE}/system/health")
 @blueprint.response(200, HealthSchema)
 @blueprint.alt_response(503, schema=HealthSchema, description="Jobs cannot be accepted.")
 def health() -> Response:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Response
 
-from tasks.rendering import API_BASE
+from config.api import API_BASE
 from web.http.openapi import Blueprint
 from web.http.responses import json_answer, json_bytes
 from web.http.version import VERSION

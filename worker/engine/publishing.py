@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from hashlib import sha256
-from typing import Any
 
 from config.timings import PRODUCTION, Timings
 from tasks.artifact import StoredArtifact
@@ -18,15 +17,13 @@ from tasks.errors import ArtifactExpired, JobError, NotFound, StoreUnavailable
 from tasks.ids import IdMaker
 from tasks.job import Job, JobState
 from tasks.kinds import ClipSpec
-from tasks.media import MediaFacts
 from tasks.metrics.counters import counter_name
-from tasks.rendering import API_BASE
+from tasks.result import Result
 from tasks.specs import Source
 from tasks.storage import Storage
 from tasks.store import Extras, Store
 from worker.engine.cleanup import remove_in_the_end
 from worker.engine.lease import LeasedJob
-from worker.engine.usage import NOTHING_USED, Usage
 from worker.kinds.file_names import media_type
 from worker.kinds.interface import Outcome, ProducedFile
 
@@ -37,19 +34,9 @@ class Artifacts:
 
     stored: Sequence[StoredArtifact]
     new: bool
-    values: dict[str, Any]
-    warnings: Sequence[str]
+    result: Result
     cache_key: str | None
     counters: Counter[str] = field(default_factory=Counter)
-
-    def result(self, usage: Usage = NOTHING_USED) -> dict[str, Any]:
-        """The job's `result`."""
-        return {
-            "artifacts": [public_artifact(item) for item in self.stored],
-            "warnings": list(self.warnings),
-            **usage.shown(),
-            **self.values,
-        }
 
     def extras(self) -> Extras:
         """What is written together with the job's success."""
@@ -90,8 +77,7 @@ class Publisher:
             yield Artifacts(
                 stored=stored,
                 new=True,
-                values=dict(outcome.values),
-                warnings=outcome.warnings,
+                result=outcome.result.with_artifacts(stored),
                 cache_key=self._cache_key(leased.job),
                 counters=_counters_of(leased.job, outcome, stored),
             )
@@ -111,17 +97,13 @@ class Publisher:
         if job.fingerprint is not None and not new_enough(earlier, job, self._reuse_seconds):
             return None
         try:
-            stored = [self._store.artifacts.get(item["id"]) for item in earlier.result["artifacts"]]
+            stored = [self._store.artifacts.get(item.id) for item in earlier.result.artifacts]
         except (NotFound, ArtifactExpired):
             return None
         if not all(self._storage.has(item.storage_key, item.size_bytes) for item in stored):
             return None
-        values = {k: v for k, v in earlier.result.items() if k not in _OF_ONE_RUN}
-        if "deduplicated" in values:
-            values["deduplicated"] = True
         hits = Counter({counter_name("cache_hits_total", cache=job.kind): 1})
-        warnings = earlier.result["warnings"]
-        return Artifacts(stored, False, values, warnings, cache_key, hits)
+        return Artifacts(stored, False, earlier.result.reused(), cache_key, hits)
 
     def retry_extras(self, job: Job, error: JobError) -> Extras:
         """The numbers of a retry."""
@@ -157,39 +139,14 @@ class Publisher:
         return f"clip:{sha256(text.encode()).hexdigest()}"
 
 
-_OF_ONE_RUN = frozenset({"artifacts", "warnings", *NOTHING_USED.shown()})
-
-
 def main_artifact_of(store: Store, job_id: str) -> StoredArtifact | None:
     """The file that another job takes as its source; None if there is none (any more)."""
     try:
         job = store.jobs.get(job_id)
-        artifacts = (job.result or {}).get("artifacts", [])
-        main = next((item for item in artifacts if item["role"] == "main"), None)
-        return store.artifacts.get(main["id"]) if main else None
+        main = job.result.main if job.result else None
+        return store.artifacts.get(main.id) if main else None
     except (NotFound, ArtifactExpired):
         return None
-
-
-def public_artifact(artifact: StoredArtifact) -> dict[str, Any]:
-    """The artifact as a result lists it."""
-    facts = MediaFacts.from_dict(artifact.facts) if artifact.facts else None
-    video = facts.video if facts else None
-    sound = facts.audio[0] if facts and facts.audio else None
-    return {
-        "id": artifact.id,
-        "name": artifact.filename,
-        "role": artifact.role,
-        "media_type": artifact.media_type,
-        "size_bytes": artifact.size_bytes,
-        "sha256": artifact.sha256,
-        "duration_seconds": facts.duration_seconds if facts else None,
-        "width": video.width if video else None,
-        "height": video.height if video else None,
-        "video_codec": video.codec if video else None,
-        "audio_codec": sound.codec if sound else None,
-        "url": f"{API_BASE}/artifacts/{artifact.id}",
-    }
 
 
 def _counters_of(job: Job, outcome: Outcome, stored: Sequence[StoredArtifact]) -> Counter[str]:
@@ -202,8 +159,7 @@ def _counters_of(job: Job, outcome: Outcome, stored: Sequence[StoredArtifact]) -
     if job.kind == "download":
         numbers["bytes_downloaded_total"] = sum(item.size_bytes for item in stored)
     for how in ("encoded", "copied"):
-        frames = outcome.values.get(f"frames_{how}")
-        if frames:
+        if frames := getattr(outcome.result, f"frames_{how}", 0):
             numbers[counter_name("clip_frames_total", how=how)] = frames
     if job.kind in {"download", "clip"}:
         numbers[counter_name("cache_misses_total", cache=job.kind)] = 1

@@ -157,7 +157,7 @@ class Runner:
 
     def _succeed(self, leased: LeasedJob, outcome: Outcome, usage: Usage) -> None:
         with self._publisher.published(leased, outcome) as artifacts:
-            job = leased.job.succeeded(time.time(), artifacts.result(usage))
+            job = leased.job.succeeded(time.time(), usage.told_in(artifacts.result))
             leased.release(job, artifacts.extras())
         self._settle(job)
         self._preconditions.succeeded(job)
@@ -168,7 +168,7 @@ class Runner:
         if answer is None:
             return False
         leased.change(lambda job: job.started(time.time()))
-        job = leased.job.succeeded(time.time(), answer.result())
+        job = leased.job.succeeded(time.time(), answer.result)
         try:
             leased.release(job, answer.extras())
         except ArtifactGone:

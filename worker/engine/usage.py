@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from tasks.metrics.counters import observed
+from tasks.result import Result
+
+AnyResult = TypeVar("AnyResult", bound=Result)
 
 
 @dataclass(frozen=True)
@@ -23,19 +26,17 @@ class Usage:
             return None
         return round(self.peak_bytes / self.estimate_bytes, 3)
 
-    def shown(self) -> dict[str, Any]:
-        """The part of a job's `result` that tells it."""
-        return {
-            "peak_memory_bytes": self.peak_bytes,
-            "estimated_memory_bytes": self.estimate_bytes,
-            "memory_ratio": self.ratio,
-        }
+    def told_in(self, result: AnyResult) -> AnyResult:
+        """The result with what its job took."""
+        return replace(
+            result,
+            peak_memory_bytes=self.peak_bytes,
+            estimated_memory_bytes=self.estimate_bytes,
+            memory_ratio=self.ratio,
+        )
 
     def counters(self, kind: str) -> Counter[str]:
         """What it adds to the numbers."""
         if self.ratio is None:
             return Counter()
         return observed("memory_estimate_ratio", self.ratio, kind=kind)
-
-
-NOTHING_USED = Usage()

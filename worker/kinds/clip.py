@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tasks.kinds import ClipSpec
+from tasks.kinds import ClipResult, ClipSpec
 from worker.kinds.file_names import file_name
 from worker.kinds.interface import Machine, Outcome, ProducedFile
 
@@ -22,7 +22,7 @@ def run(spec: ClipSpec, machine: Machine) -> Outcome:
         picture = machine.thumbnail(cut)
         thumbnail = file_name(Path(name).stem, picture.suffix)
         files.append(ProducedFile(picture, "thumbnail", thumbnail))
-    return Outcome(files, cut.values, warnings)
+    return Outcome(ClipResult(**cut.values, warnings=tuple(warnings)), files)
 
 
 def _clip_name(spec: ClipSpec, title: str, suffix: str) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from tasks.kinds import ClipSpec, DownloadSpec
 from tasks.media import MediaFacts
+from tasks.result import Result
 
 
 @dataclass(frozen=True)
@@ -52,11 +53,10 @@ class ProducedFile:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a job produced: files, and the values that its result shows besides them."""
+    """What a job produced: its result, which has no artifacts yet, and the files to publish."""
 
+    result: Result
     files: Sequence[ProducedFile] = ()
-    values: Mapping[str, Any] = field(default_factory=dict)
-    warnings: Sequence[str] = ()
 
 
 class Machine(Protocol):

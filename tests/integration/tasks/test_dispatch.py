@@ -29,6 +29,7 @@ from tasks.errors import (
 )
 from tasks.job import Failure, Job, JobState, WaitReason
 from tasks.kinds import ClipSpec, DownloadSpec, ExtractSpec
+from tasks.result import Result
 from tasks.specs import Source, Spec
 from tasks.storage import Storage
 from tasks.store import CancelRequested, Extras, JobQuery, Lease, LeaseLost, Store
@@ -74,7 +75,7 @@ class House:
         """What a worker does with a job's end: record it, then settle."""
         now = time.time()
         job = {
-            JobState.SUCCEEDED: lambda: lease.job.succeeded(now, {"artifacts": []}),
+            JobState.SUCCEEDED: lambda: lease.job.succeeded(now, Result()),
             JobState.FAILED: lambda: lease.job.failed(now, NO),
             JobState.CANCELLED: lambda: lease.job.cancelled(now),
         }[state]()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tasks.dispatch import JobRequest
-from tasks.kinds import ClipSpec
+from tasks.kinds import ClipSpec, DownloadResult
 from tasks.specs import Source
 from tests.support.engine import URL, Engine
 from tests.support.valkey import ValkeyServer
@@ -32,8 +32,8 @@ def downloaded(engine: Engine) -> str:
 
 def deduplicated(engine: Engine, job_id: str) -> bool:
     result = engine.store.jobs.get(job_id).result
-    assert result is not None
-    return bool(result["deduplicated"])
+    assert isinstance(result, DownloadResult)
+    return result.deduplicated
 
 
 def let_pass(engine: Engine, job_id: str, seconds: float) -> None:

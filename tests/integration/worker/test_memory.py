@@ -10,6 +10,7 @@ import pytest
 
 from tasks.errors import JobError, MemoryExceeded
 from tasks.job import Job, JobState, WaitReason
+from tasks.kinds import DownloadResult
 from tests.support.engine import MIB, Attempt, Engine, in_thread
 from tests.support.processes import eventually
 from worker.engine.budget import Wait
@@ -105,10 +106,10 @@ def test_a_result_tells_what_was_expected_and_what_was_used(engine: Engine) -> N
     job_id = engine.submit_download()
     engine.runner.run_next("download")
     result = engine.store.jobs.get(job_id).result
-    assert result is not None
-    assert result["peak_memory_bytes"] == 2 * MIB
-    assert result["estimated_memory_bytes"] == MIB
-    assert result["memory_ratio"] == 2.0
+    assert isinstance(result, DownloadResult)
+    assert result.peak_memory_bytes == 2 * MIB
+    assert result.estimated_memory_bytes == MIB
+    assert result.memory_ratio == 2.0
 
 
 def test_an_answer_from_storage_used_nothing(engine: Engine) -> None:
@@ -117,10 +118,10 @@ def test_an_answer_from_storage_used_nothing(engine: Engine) -> None:
     again = engine.submit_download()
     engine.runner.run_next("download")
     result = engine.store.jobs.get(again).result
-    assert result is not None
-    assert result["deduplicated"] is True
-    assert (result["peak_memory_bytes"], result["estimated_memory_bytes"]) == (0, 0)
-    assert result["memory_ratio"] is None
+    assert isinstance(result, DownloadResult)
+    assert result.deduplicated is True
+    assert (result.peak_memory_bytes, result.estimated_memory_bytes) == (0, 0)
+    assert result.memory_ratio is None
 
 
 def test_an_attempt_that_needs_more_waits_for_it_with_nothing_in_its_hands(

@@ -28,7 +28,7 @@ def download(engine: Engine, name: str, size_bytes: int = 100) -> tuple[str, str
     engine.run_all("download")
     result = engine.store.jobs.get(job_id).result
     assert result is not None
-    return job_id, result["artifacts"][0]["id"]
+    return job_id, result.artifacts[0].id
 
 
 def used_ago(engine: Engine, artifact_id: str, seconds: float) -> None:

@@ -86,4 +86,4 @@ def test_a_clip_of_a_named_job_is_not_sent_to_its_url(losing: Engine) -> None:
     assert (job.state, job.attempt, job.depends_on) == (JobState.FAILED, 0, download)
     kept = losing.store.jobs.get(download).result
     assert kept is not None
-    losing.store.artifacts.get(kept["artifacts"][0]["id"])
+    losing.store.artifacts.get(kept.artifacts[0].id)

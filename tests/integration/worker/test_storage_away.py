@@ -10,6 +10,7 @@ import pytest
 
 from tasks.errors import ExceedsMemoryBudget, NetworkError, StorageUnavailable
 from tasks.job import Job, JobState, WaitReason
+from tasks.kinds import DownloadResult
 from tests.support.engine import Attempt, Engine
 
 
@@ -40,8 +41,8 @@ def assert_waits(engine: Engine, job_id: str, attempt: int = 0) -> None:
 def assert_answered(engine: Engine, job_id: str) -> None:
     job = try_again(engine, job_id)
     assert (job.state, job.attempt) == (JobState.SUCCEEDED, 1)
-    assert job.result is not None
-    assert job.result["deduplicated"] is True
+    assert isinstance(job.result, DownloadResult)
+    assert job.result.deduplicated is True
 
 
 @pytest.mark.parametrize("number", [errno.ESTALE, errno.EIO, errno.EACCES])
@@ -113,5 +114,5 @@ def test_a_file_that_was_altered_answers_no_job(engine: Engine, content: bytes) 
     altered.write_bytes(content)
     engine.run_all("download")
     job = engine.store.jobs.get(job_id)
-    assert job.result is not None
-    assert job.result["deduplicated"] is False
+    assert isinstance(job.result, DownloadResult)
+    assert job.result.deduplicated is False

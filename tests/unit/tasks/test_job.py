@@ -12,8 +12,17 @@ import pytest
 from tasks.errors import JobError, RequestError, ToolFailed, job_error_codes
 from tasks.ids import IdMaker, is_id
 from tasks.job import Failure, Job, WaitReason
-from tasks.kinds import ClipSpec, DownloadSpec, ExtractSpec
+from tasks.kinds import (
+    ClipResult,
+    ClipSpec,
+    DownloadResult,
+    DownloadSpec,
+    ExtractResult,
+    ExtractSpec,
+    Origin,
+)
 from tasks.rendering import public_job, render_job, rfc3339
+from tasks.result import ArtifactRef, Result
 from tasks.specs import Output, Source, Spec
 
 NOW = 1763712000.25
@@ -25,6 +34,17 @@ SPECS: list[Spec] = [
     ClipSpec(Source(upload_id="x"), 0, 1, "copy", Output("gif", 320, None, "pad", 12.5, "draft",
              "drop", True, "x")),
 ]  # fmt: skip
+
+FILE = ArtifactRef("x", "x.mp4", "main", "video/mp4", 9, "ab", 1.5, 64, 36, "h264")
+RESULTS: dict[str, Result] = {
+    "extract": ExtractResult(info={"formats": [{"height": 36}]}, warnings=("w",)),
+    "download": DownloadResult(source=Origin("x", duration_seconds=1.5), artifacts=(FILE,)),
+    "clip": ClipResult(
+        mode="smart", mode_reason="exact", requested_start=0.0, requested_end=1.0,
+        actual_start=0.0, actual_end=1.0, frames=25, frames_encoded=5, frames_copied=20,
+        artifacts=(FILE,), peak_memory_bytes=9, estimated_memory_bytes=9, memory_ratio=1.0,
+    ),
+}  # fmt: skip
 
 
 def make(spec: Spec = SPECS[0]) -> Job:
@@ -41,7 +61,7 @@ def test_a_record_survives_the_store(spec: Spec) -> None:
         running,
         running.requeued(NOW + 2, not_before=NOW + 9),
         running.failed(NOW + 2, Failure.of(ToolFailed("no", {"stderr": "x"}))),
-        running.succeeded(NOW + 2, {"artifacts": [], "warnings": ["w"]}),
+        running.succeeded(NOW + 2, RESULTS[spec.kind]),
     ):
         assert Job.from_dict(json.loads(json.dumps(job.to_dict()))) == job
 
@@ -64,10 +84,10 @@ def test_an_attempt_is_counted_at_its_start_and_can_be_given_back() -> None:
 def test_what_belongs_to_an_attempt_ends_with_it() -> None:
     running = make().started(NOW).entered("cutting").progressed(0.5, 2.0, 3.0)
     assert (running.phase, running.speed, running.eta_seconds) == ("cutting", 2.0, 3.0)
-    for after in (running.requeued(NOW), running.cancelled(NOW), running.succeeded(NOW, {})):
+    for after in (running.requeued(NOW), running.cancelled(NOW), running.succeeded(NOW, Result())):
         assert (after.phase, after.speed, after.eta_seconds) == (None, None, None)
     assert running.requeued(NOW).progress == 0.0
-    assert running.succeeded(NOW, {}).progress == 1.0
+    assert running.succeeded(NOW, Result()).progress == 1.0
 
 
 def test_a_retry_begins_anew() -> None:
@@ -107,12 +127,12 @@ def test_a_tools_odd_number_does_not_reach_the_record(odd: float) -> None:
     assert (job.progress, job.speed, job.eta_seconds) == (0.5, None, None)
     json.loads(render_job(job))
     with pytest.raises(ValueError, match="JSON"):
-        render_job(job.succeeded(NOW, {"peak": odd}))
+        render_job(job.succeeded(NOW, ExtractResult(info={"peak": odd})))
 
 
 def test_half_a_character_does_not_break_the_document() -> None:
-    job = make().started(NOW).succeeded(NOW, {"title": "a\ud800b"})
-    assert json.loads(render_job(job))["result"]["title"] == "a?b"
+    job = make().started(NOW).succeeded(NOW, ExtractResult(info={"title": "a\ud800b"}))
+    assert json.loads(render_job(job))["result"]["info"]["title"] == "a?b"
 
 
 def test_a_client_sees_what_the_contract_names() -> None:

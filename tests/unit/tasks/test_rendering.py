@@ -10,12 +10,19 @@ import pytest
 
 from tasks.artifact import StoredArtifact
 from tasks.job import Failure, Job, JobState
-from tasks.kinds import ClipSpec, DownloadSpec, ExtractSpec
+from tasks.kinds import (
+    ClipResult,
+    ClipSpec,
+    DownloadResult,
+    DownloadSpec,
+    ExtractResult,
+    ExtractSpec,
+    Origin,
+)
 from tasks.media import AudioFacts, MediaFacts, VideoFacts
 from tasks.rendering import render_job
+from tasks.result import ArtifactRef
 from tasks.specs import Output, Source, Spec
-from worker.engine.publishing import Artifacts
-from worker.engine.usage import Usage
 
 DOCUMENTS = Path(__file__).parent / "documents"
 NOW = 1764000000.25
@@ -36,11 +43,11 @@ def ended(spec: Spec, **values: Any) -> Job:
     return Job(spec=spec, **{**defaults, **values})
 
 
-def artifact(number: int, role: str, name: str, media_type: str, media: bool) -> StoredArtifact:
+def artifact(number: int, role: str, name: str, media_type: str, media: bool) -> ArtifactRef:
     id_ = f"01KAV3J7EV00000000000000A{number}"
     facts = FACTS.to_dict() if media else None
-    return StoredArtifact(
-        id_, ID, "ann", f"01/{id_}", name, media_type, 1234, "ab" * 32, role, facts
+    return ArtifactRef.of(
+        StoredArtifact(id_, ID, "ann", f"01/{id_}", name, media_type, 1234, "ab" * 32, role, facts)
     )
 
 
@@ -48,31 +55,31 @@ VIDEO = artifact(1, "main", "title.mp4", "video/mp4", True)
 CLIP = artifact(1, "main", "title 1-4.mp4", "video/mp4", True)
 PICTURE = artifact(2, "thumbnail", "title 1-4.jpg", "image/jpeg", False)
 INFO = {"title": "a page", "duration_seconds": 1.5, "formats": []}
-ORIGIN = {
-    "title": "title", "uploader": None, "duration_seconds": 15.0,
-    "webpage_url": "https://media.example/v", "extractor": "generic",
+ORIGIN = Origin("title", None, 15.0, "https://media.example/v", "generic")
+USED: dict[str, Any] = {
+    "peak_memory_bytes": 50, "estimated_memory_bytes": 100, "memory_ratio": 0.5,
 }  # fmt: skip
-CUT = {
-    "mode": "smart", "mode_reason": "exact", "requested_start": 1.0, "requested_end": 4.0,
-    "actual_start": 1.0, "actual_end": 4.0, "frames": 75, "frames_encoded": 5,
-    "frames_copied": 70,
-}  # fmt: skip
+CUT = ClipResult(
+    artifacts=(CLIP, PICTURE), warnings=("w",), mode="smart", mode_reason="exact",
+    requested_start=1.0, requested_end=4.0, actual_start=1.0, actual_end=4.0,
+    frames=75, frames_encoded=5, frames_copied=70,
+)  # fmt: skip
 JOBS = {
     "extract": ended(
         ExtractSpec(SITE),
-        result=Artifacts([], True, {"info": INFO}, [], None).result(Usage(50, 100)),
+        result=ExtractResult(info=INFO, **USED),
     ),
     "download": ended(
         DownloadSpec(SITE, "720p"),
         external_id="mine", metadata={"a": "b"},
-        result=Artifacts(
-            [VIDEO], True, {"source": ORIGIN, "deduplicated": False}, ["one warning"], "k"
-        ).result(Usage(50, 100)),
+        result=DownloadResult(
+            artifacts=(VIDEO,), warnings=("one warning",), source=ORIGIN, **USED
+        ),
     ),
     "clip": ended(
         ClipSpec(SITE, 1.0, 4.0, output=Output(thumbnail=True)),
         batch_id="01KAV3J7EV0000000000000009", depends_on=SOURCE_ID,
-        result=Artifacts([CLIP, PICTURE], True, CUT, ["w"], "k").result(),
+        result=CUT,
     ),
     "failed": ended(
         ClipSpec(Source(job_id=SOURCE_ID), 1.0, 4.0, "copy"),

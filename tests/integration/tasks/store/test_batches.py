@@ -9,6 +9,7 @@ import redis
 
 from tasks.errors import NotFound, StoreUnavailable
 from tasks.job import Failure, Job, JobState, WaitReason
+from tasks.result import Result
 from tasks.store import Store
 from tests.support.records import Records, every_key, make_download, make_job, new_id
 from tests.support.valkey import ValkeyServer
@@ -29,7 +30,7 @@ def finish(store: Store, end: JobState) -> None:
     lease = store.jobs.hold(lease, lease.job.started(time.time()), 30)
     job = lease.job.progressed(1 / 3)
     ends = {
-        JobState.SUCCEEDED: lambda: job.succeeded(time.time(), {}),
+        JobState.SUCCEEDED: lambda: job.succeeded(time.time(), Result()),
         JobState.FAILED: lambda: job.failed(time.time(), Failure("x", "y")),
         JobState.CANCELLED: lambda: job.cancelled(time.time()),
     }
@@ -147,7 +148,7 @@ def test_what_a_full_store_holds_comes_to_its_end_and_makes_room(
             client.set("x", "y")
         assert store.leases.renew([lease]) == ["held"]
         lease = store.jobs.hold(lease, lease.job.progressed(0.5), 30)
-        store.jobs.release(lease, lease.job.succeeded(time.time(), {"artifacts": []}))
+        store.jobs.release(lease, lease.job.succeeded(time.time(), Result()))
         finish(store, JobState.FAILED)
         job, revision = store.jobs.get_with_revision(jobs[2].id)
         store.jobs.replace(job, job.cancelled(time.time()), revision)

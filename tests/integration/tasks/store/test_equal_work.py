@@ -9,6 +9,7 @@ import pytest
 from tasks.artifact import StoredArtifact
 from tasks.errors import JobNotFinal, NotFound
 from tasks.job import Failure, Job, JobState, WaitReason
+from tasks.kinds import DownloadResult
 from tasks.store import ArtifactGone, Extras, Follows, Lease, Store
 from tests.support.records import at_once, every_key, make_artifact, make_download, make_job, new_id
 from tests.support.valkey import ValkeyServer
@@ -24,7 +25,7 @@ def run(store: Store, kind: str = "download") -> Lease:
 
 
 def succeed(store: Store, lease: Lease, *artifacts: tuple[StoredArtifact, bool]) -> Job:
-    result = {"artifacts": [{"id": item.id} for item, _ in artifacts]}
+    result = DownloadResult().with_artifacts([item for item, _ in artifacts])
     job = lease.job.succeeded(time.time(), result)
     store.jobs.release(lease, job, Extras(artifacts=artifacts, cache_key="clip:x"))
     return job

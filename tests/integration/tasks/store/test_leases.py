@@ -8,6 +8,7 @@ from collections import Counter
 import pytest
 
 from tasks.job import Failure, Job, JobState, WaitReason
+from tasks.result import Result
 from tasks.store import CancelRequested, Conflict, Extras, Lease, LeaseLost, Store
 from tests.support.records import Records, at_once, make_artifact, make_job, new_id
 from tests.support.valkey import ValkeyServer
@@ -253,7 +254,7 @@ def test_whoever_lost_the_lease_writes_nothing(store: Store, valkey: ValkeyServe
         with pytest.raises(LeaseLost):
             store.jobs.hold(stale, stale.job.progressed(0.5), 30)
         with pytest.raises(LeaseLost):
-            store.jobs.release(stale, stale.job.succeeded(time.time(), {}), extras)
+            store.jobs.release(stale, stale.job.succeeded(time.time(), Result()), extras)
         with pytest.raises(LeaseLost):
             store.jobs.release(stale, stale.job.cancelled(time.time()))
         assert (client.hgetall(f"clipmill:job:{job_id}"), client.keys("*")) == before
@@ -303,7 +304,7 @@ def test_the_next_renewal_tells_of_a_cancel(store: Store) -> None:
     assert store.leases.renew([lease]) == ["cancel"]
     for refused in (
         lambda: store.jobs.hold(lease, lease.job.progressed(0.5), 30),
-        lambda: store.jobs.release(lease, lease.job.succeeded(time.time(), {})),
+        lambda: store.jobs.release(lease, lease.job.succeeded(time.time(), Result())),
         lambda: store.jobs.release(lease, lease.job.requeued(time.time())),
     ):
         with pytest.raises(CancelRequested):

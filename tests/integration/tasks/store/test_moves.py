@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 from tasks.job import TRANSITIONS, Failure, IllegalMove, Job, JobState
+from tasks.result import Result
 from tasks.store import CancelRequested, Conflict, Lease, LeaseLost, Store
 from tests.support.records import Records, at_once, make_job, new_id
 from tests.support.valkey import ValkeyServer
@@ -23,7 +24,7 @@ def in_state(state: JobState) -> Job:
     return {
         JobState.QUEUED: queued,
         JobState.RUNNING: running,
-        JobState.SUCCEEDED: running.succeeded(NOW, {"artifacts": []}),
+        JobState.SUCCEEDED: running.succeeded(NOW, Result()),
         JobState.FAILED: running.failed(NOW, FAILURE),
         JobState.CANCELLED: queued.cancelled(NOW),
     }[state]
@@ -31,7 +32,7 @@ def in_state(state: JobState) -> Job:
 
 MOVES = {
     JobState.RUNNING: lambda job: job.started(NOW),
-    JobState.SUCCEEDED: lambda job: job.succeeded(NOW, {}),
+    JobState.SUCCEEDED: lambda job: job.succeeded(NOW, Result()),
     JobState.FAILED: lambda job: job.failed(NOW, FAILURE),
     JobState.CANCELLED: lambda job: job.cancelled(NOW),
     JobState.QUEUED: lambda job: (job.retried if job.state.final else job.requeued)(NOW),
@@ -126,7 +127,7 @@ class Player:
                     self.leases.append(self.store.jobs.hold(lease, job.started(now), 30))
                 return
             ends = [
-                lambda: job.succeeded(now, {"artifacts": []}),
+                lambda: job.succeeded(now, Result()),
                 lambda: job.failed(now, FAILURE),
                 lambda: job.requeued(now),
                 lambda: job.requeued(now, not_before=now),
@@ -195,7 +196,7 @@ def test_counters_equal_the_final_records(store: Store) -> None:
             continue
         lease = store.jobs.hold(lease, lease.job.started(time.time()), 30)
         after = (
-            lease.job.succeeded(time.time(), {}) if end == "succeeded"
+            lease.job.succeeded(time.time(), Result()) if end == "succeeded"
             else lease.job.failed(time.time(), FAILURE)
         )  # fmt: skip
         store.jobs.release(lease, after)
@@ -217,7 +218,7 @@ def test_a_write_that_is_sent_again_after_a_lost_answer_changes_nothing(store: S
     assert lease is not None
     store.connection._scripts["change"] = twice  # type: ignore[assignment]
     lease = store.jobs.hold(lease, lease.job.started(time.time()), 30)
-    store.jobs.release(lease, lease.job.succeeded(time.time(), {}))
+    store.jobs.release(lease, lease.job.succeeded(time.time(), Result()))
     assert store.jobs.get_with_revision(lease.job.id)[1] == 3
     assert store.counters.read()["jobs_total{kind=extract,state=succeeded}"] == 1
 

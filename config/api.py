@@ -1,0 +1,3 @@
+"""Where the API lies on its server."""
+
+API_BASE = "/api/v2"
