@@ -16,19 +16,21 @@ from clipmill.stack.processes import stop_signals_interrupt
 
 RESULTS = Path(__file__).with_name("results")
 LINE_WIDTH = 120  # of a log, which has no width of its own
-INTERRUPTED = 130  # what a shell says of a command that Ctrl-C ended
+INTERRUPTED = 130  # the exit status in a shell of a command that Ctrl-C ended
 
 
 @click.command()
 @click.argument("parts", nargs=-1, type=click.Choice(list(PARTS)), metavar="[PART]…")
-@click.option("--quick", is_flag=True, help="Small sizes: shows that it runs, measures nothing.")
+@click.option(
+    "--quick", is_flag=True, help="Small sizes: shows that it all runs, measures nothing."
+)
 @click.option(
     "--leave-out", multiple=True, metavar="WAY",
     help="Leave out one way of cutting (see docs/benchmarks.md); may be repeated.",
 )  # fmt: skip
 @click.option(
     "--results", type=click.Path(path_type=Path, file_okay=False), default=RESULTS,
-    help="Where figures and the made source are kept.  [default: benchmarks/results]",
+    help="The folder of figures and of the source video.  [default: benchmarks/results]",
 )  # fmt: skip
 def main(parts: tuple[str, ...], quick: bool, leave_out: tuple[str, ...], results: Path) -> None:
     """Run the named PARTs, or all: queue, clips, memory, box."""
@@ -45,7 +47,7 @@ def main(parts: tuple[str, ...], quick: bool, leave_out: tuple[str, ...], result
 
 
 def run_part(name: str, setup: Setup, console: Console) -> None:
-    """Run one part; its tables and its file."""
+    """Run one part, print its tables and write its file."""
     facts = machine_facts()
     console.print(headline(name, facts, setup.quick), markup=False)
     outcome = PARTS[name](setup)

@@ -1,4 +1,4 @@
-"""What something costs: wall time, CPU time and peak memory of all that this process started."""
+"""The cost of an action: wall time, CPU time and peak memory of all that this process started."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True)
 class Cost:
-    """`peak_bytes` is the largest sum of all processes (PSS); `longest_gap_seconds` says how long
-    nobody looked."""
+    """`peak_bytes` is the largest sum of all processes (PSS); `longest_gap_seconds` is the longest
+    time between two samples of it."""
 
     wall_seconds: float
     cpu_seconds: float
@@ -27,9 +27,10 @@ class Cost:
 
 
 def measured(action: Callable[[], Value]) -> tuple[Value, Cost]:
-    """Do it; what it gave and what all processes below this one took meanwhile, without this one.
+    """Run the action; its result, and the cost of all descendants of this process meanwhile.
 
-    The stack, whose processes live on, counts as well as commands that come and go.
+    This process itself does not count. The stack, whose processes live on, counts, and so do
+    commands that have ended.
     """
     with MemoryWatch(_children) as memory:
         cpu, began = cpu_seconds(), time.monotonic()
@@ -43,7 +44,7 @@ def _children() -> Iterable[int]:
 
 
 def cpu_seconds() -> float:
-    """CPU time of every process below this one, ended and reaped ones included."""
+    """CPU time of all descendants of this process, also of those that were reaped."""
     ended = resource.getrusage(resource.RUSAGE_CHILDREN)
     alive = psutil.Process().children(recursive=True)
     return ended.ru_utime + ended.ru_stime + sum(map(_process_seconds, alive))
@@ -52,6 +53,6 @@ def cpu_seconds() -> float:
 def _process_seconds(process: psutil.Process) -> float:
     try:
         times = process.cpu_times()
-    except psutil.NoSuchProcess:  # reaped meanwhile; who reaped it is read as well
+    except psutil.NoSuchProcess:  # reaped meanwhile; its parent has its time and is read as well
         return 0.0
     return float(times.user + times.system + times.children_user + times.children_system)

@@ -1,4 +1,4 @@
-"""What machine, what versions: without them a figure says nothing."""
+"""The machine and the versions, without which a figure says nothing."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ def machine_facts() -> dict[str, Any]:
 
 
 def processor() -> str:
-    """The processor's name, where the system tells it."""
+    """The processor's name, where the system reports it."""
     lines = CPU_FILE.read_text().splitlines() if CPU_FILE.exists() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.machine()
 
 
 def revision() -> str | None:
-    """The commit that is measured, marked when files differ from it; None outside a checkout."""
+    """The measured commit, marked when files differ from it; None outside a checkout."""
     root = Path(__file__).parent.parent
     argv = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=12"]
     try:

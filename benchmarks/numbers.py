@@ -1,4 +1,4 @@
-"""How numbers are summed up and written in tables."""
+"""Sums up numbers and writes them for tables."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ NONE = "-"
 
 
 def spread(values: Sequence[float]) -> dict[str, float | int]:
-    """The summary of several measurements of one thing, as the JSON has it."""
+    """The summary of several measurements of the same thing, for the JSON."""
     ordered = sorted(values)
     return {
         "count": len(ordered),

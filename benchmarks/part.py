@@ -1,4 +1,4 @@
-"""What a part of the benchmark gets and gives."""
+"""The input and the outcome of a part of the benchmark."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Setup:
-    """How to run: `folder` keeps what is dear to make; `say` tells the user what goes on."""
+    """How to run: `folder` keeps what takes long to make; `say` shows progress to the user."""
 
     quick: bool
     folder: Path
@@ -20,7 +20,7 @@ class Setup:
 
 @dataclass(frozen=True)
 class Sheet:
-    """One table for people: the first column is text, the others are numbers already written."""
+    """One table for people: the first column is text, the others are formatted numbers."""
 
     title: str
     columns: Sequence[str]
@@ -30,7 +30,7 @@ class Sheet:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a part found: `values` for programs (JSON), `sheets` for people."""
+    """The figures of a part: `values` for programs (JSON), `sheets` for people."""
 
     values: Mapping[str, Any]
     sheets: Sequence[Sheet]

@@ -10,6 +10,6 @@ from benchmarks.part import Part
 PARTS: Mapping[str, Part] = {
     "queue": queue.run,  # what a job and a request cost when nothing else happens
     "clips": clips.run,  # twelve clips of a long video, beside other ways of cutting them
-    "memory": memory.run,  # what the model predicts, beside what real clips took
-    "box": box.run,  # encodes in half a gigabyte, beside the same with room
+    "memory": memory.run,  # the estimates of the model beside the peaks of real clips
+    "box": box.run,  # encodes in half a gigabyte beside the same encodes in 4 GiB
 }

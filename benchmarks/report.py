@@ -15,7 +15,7 @@ from benchmarks.part import Outcome, Setup, Sheet
 
 
 def headline(name: str, facts: Mapping[str, Any], quick: bool) -> str:
-    """What is measured, and where."""
+    """The part that is measured, and the machine."""
     load = facts["load_average"][0]
     sizes = ", quick sizes: no measurement" if quick else ""
     return (

@@ -1,4 +1,4 @@
-"""The system under measurement: started fresh in a folder of its own, stopped without a trace."""
+"""The system under measurement: started in a folder of its own, stopped without a trace."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from clipmill.stack.services import running_stack
 from clipmill.stack.supervisor import Supervisor
 from config.settings import PREFIX, load_settings, process_environment
 
-# What the media processes may use together (335 MB), so that with API, worker and broker (104 to
-# 164 MB, as PSS and as RSS count) the whole system stays below 512 MB.
+# What the media processes may use together (335 MB), so that with API, worker and broker (104 MB as
+# PSS, 164 MB as RSS) the whole system stays below 512 MB.
 MEDIA_BUDGET = "320MiB"
 LOG_LINES = 15
 
@@ -34,18 +34,23 @@ class System:
         return {service_name(found): found for found in map(psutil.Process, self.supervisor.pids())}
 
 
-SERVICES = {"web.server": "API", "worker.app": "worker", "valkey": "broker", "keeper.py": "keeper"}
+SERVICES = {
+    "web.server": "API",
+    "worker.app": "worker",
+    "valkey": "broker",
+    "stack/guard.py": "guard",
+}
 
 
 def service_name(process: psutil.Process) -> str:
-    """What a process of the stack is, by its command line."""
+    """The service that a process of the stack is, by its command line."""
     line = " ".join(process.cmdline())
     return next((name for word, name in SERVICES.items() if word in line), line)
 
 
 @contextmanager
 def fresh_system(**settings: str) -> Iterator[System]:
-    """Broker, API and worker, ready, with no past. Names as in the environment, without prefix."""
+    """Broker, API and worker, ready, with no jobs. `settings` are named without the prefix."""
     with tempfile.TemporaryDirectory(prefix="clipmill-bench-") as name:
         folder = Path(name)
         environ = environment(DATA_DIR=str(folder / "data"), **settings)
@@ -58,12 +63,12 @@ def fresh_system(**settings: str) -> Iterator[System]:
             try:
                 yield System(client, stack.url, stack.supervisor)
             except Exception as error:
-                error.add_note(last_lines(folder))  # the logs go with the folder
+                error.add_note(last_lines(folder))  # the logs are removed with the folder
                 raise
 
 
 def environment(**settings: str) -> dict[str, str]:
-    """This process's environment without the user's settings of Clipmill, and with ours."""
+    """This process's environment with the benchmark's settings instead of the user's."""
     kept = {
         name: value for name, value in process_environment().items() if not name.startswith(PREFIX)
     }
@@ -78,7 +83,7 @@ def environment(**settings: str) -> dict[str, str]:
 
 
 def last_lines(folder: Path) -> str:
-    """What API and worker said last."""
+    """The last log lines of API and worker."""
     parts = []
     for log in sorted(folder.glob("*.log")):
         parts += [f"--- {log.name}", *log.read_text(errors="replace").splitlines()[-LOG_LINES:]]

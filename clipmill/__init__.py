@@ -1,1 +1,1 @@
-"""What people touch: the client and the command line. Speaks HTTP to the rest."""
+"""What people use: the client and the command line. It uses the rest over HTTP."""

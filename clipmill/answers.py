@@ -1,7 +1,7 @@
-"""What the API answers, as frozen values; `document` is each as it came.
+"""The answers of the API as frozen values; `document` is the JSON as it came.
 
-Unknown fields are ignored and absent ones get their empty value, so that a newer API, or a
-brief form of a job, is read as well.
+Unknown fields are ignored and absent fields get an empty value, so that the answers of a newer
+API, and the brief form of a job, can be read as well.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class JobFailure:
 
 @dataclass(frozen=True)
 class Job:
-    """One job as it stood when it was asked about."""
+    """One job as the API reported it."""
 
     id: str
     kind: str
@@ -104,7 +104,7 @@ class Job:
 
     @property
     def artifacts(self) -> list[Artifact]:
-        """The files of a job that succeeded, the main one first; else none."""
+        """The files of a job that succeeded, the main file first; else none."""
         found = [Artifact.read(item) for item in self.result.get("artifacts", ())]
         return sorted(found, key=lambda artifact: artifact.role != "main")
 

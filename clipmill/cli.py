@@ -6,8 +6,8 @@ from importlib import import_module
 
 import click
 
-# Each command and its module, imported when it is asked for: `up` stays as long as the stack does,
-# and what the others need would stay in memory with it.
+# Each command and its module, imported only when the command runs: `up` runs as long as the stack,
+# and would keep the imports of all other commands in memory.
 MODULES = {
     "up": "up",
     "demo": "demo",
@@ -46,7 +46,7 @@ def main() -> None:
     """Extract, download and clip video by a job queue of your own.
 
     `clipmill up` runs everything on this machine; `submit`, `watch`, `fetch`, `jobs` and `cancel`
-    speak to an API, here or elsewhere (--url or CLIPMILL_API_URL, --key or CLIPMILL_API_KEY).
+    use an API, here or elsewhere (--url or CLIPMILL_API_URL, --key or CLIPMILL_API_KEY).
 
     Exit status: 0 done, 1 a job failed or the command could not do its work, 2 wrong usage.
     """

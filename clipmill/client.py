@@ -24,15 +24,15 @@ from clipmill.transfer import OnBytes, fetch, local_name
 from config.api import API_BASE
 
 DEFAULT_URL = "http://127.0.0.1:8000"
-LONGEST_HANG_SECONDS = 60.0  # what the API lets one request wait
-SILENCE_SECONDS = 45.0  # of an event stream, which has a comment line every 15 s
-PAUSE_SECONDS = 0.2  # between two looks or connections, should the API answer at once
+LONGEST_HANG_SECONDS = 60.0  # the longest wait of one request that the API allows
+SILENCE_SECONDS = 45.0  # of an event stream, which has a comment line every 10 s
+PAUSE_SECONDS = 0.2  # between two polls or connections when the API answers at once
 
 Answer = TypeVar("Answer", Job, Batch)
 
 
 class Client:
-    """One API, seen with one key. A context manager; every call may raise ClientError."""
+    """One API, used with one key. A context manager; every call may raise ClientError."""
 
     def __init__(
         self,
@@ -69,7 +69,7 @@ class Client:
         idempotency_key: str | None = None,
         **fields: Any,
     ) -> Job:
-        """Queue one job; a `source` that is a string is a URL. Safe over broken lines."""
+        """Queue one job; a string as `source` is a URL. A broken connection makes no second job."""
         body = {"kind": kind, "source": {"url": source} if isinstance(source, str) else source}
         return Job.read(self._submit("/jobs", body | fields, idempotency_key))
 
@@ -85,11 +85,11 @@ class Client:
         return Batch.read(self._submit("/batches", body, idempotency_key))
 
     def job(self, job_id: str, *, hang_seconds: float = 0.0) -> Job:
-        """The job, at the latest after `hang_seconds` (≤60), sooner once it is final."""
+        """The job; with `hang_seconds` (≤60) the answer waits that long for its final state."""
         return Job.read(self._get(f"/jobs/{job_id}", {}, hang_seconds))
 
     def batch(self, batch_id: str, *, hang_seconds: float = 0.0, jobs: str = "full") -> Batch:
-        """The batch; `jobs` (`full`, `brief`, `none`) says how much of each comes along."""
+        """The batch; `jobs` (`full`, `brief`, `none`) selects how much of each job it contains."""
         return Batch.read(self._get(f"/batches/{batch_id}", {"jobs": jobs}, hang_seconds))
 
     def jobs(self, *, page_size: int = 100, **filters: str | None) -> Iterator[Job]:
@@ -118,7 +118,7 @@ class Client:
         return _wait(lambda hang: self.batch(batch_id, hang_seconds=hang), timeout_seconds)
 
     def events(self, job_id: str) -> Iterator[Job]:
-        """The job at each change, until it is final; goes on by itself where a line broke."""
+        """The job at each change, until it is final; continues after a broken connection."""
         last_id, tries_left = "", self._max_tries
         while True:
             try:
@@ -158,14 +158,14 @@ class Client:
         name: str | None = None,
         on_bytes: OnBytes | None = None,
     ) -> Path:
-        """Fetch an artifact into a folder, resumed where it broke off, checked by its hash."""
+        """Fetch an artifact into a folder. Resumes a broken transfer and checks the hash."""
         target = Path(folder) / (name or local_name(artifact))
         return fetch(
             self._connection, artifact, target, max_tries=self._max_tries, on_bytes=on_bytes
         )
 
     def _submit(self, path: str, body: Mapping[str, Any], idempotency_key: str | None) -> Any:
-        # With a key of its own each submission may be repeated without a second job.
+        # With an idempotency key a submission can be repeated without making a second job.
         headers = {"Idempotency-Key": idempotency_key or uuid.uuid4().hex}
         return self._connection.json(
             "POST", API_BASE + path, repeatable=True, json=body, headers=headers
@@ -192,7 +192,7 @@ class Client:
 
 
 def _wait(look: Callable[[float], Answer], timeout_seconds: float | None) -> Answer:
-    """Look until it is final; `look` may hang for as long as it is told."""
+    """Poll until the answer is final; `look` may wait for the given seconds."""
     give_up_at = math.inf if timeout_seconds is None else time.monotonic() + timeout_seconds
     while True:
         left_seconds = max(0.0, give_up_at - time.monotonic())

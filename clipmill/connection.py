@@ -1,4 +1,4 @@
-"""One HTTP connection to an API: credentials, bounded retries, refusals as exceptions."""
+"""One HTTP connection to an API: credentials, bounded retries, error answers as exceptions."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import httpx
 
 from clipmill.errors import ApiProblem, BadAnswer, Unreachable
 
-# Worth another try: the API is there but has no room or no store now.
+# Worth another try: the API runs but has no free slot or no store now.
 BUSY_STATUSES = frozenset({429, 503})
 LONGEST_PAUSE_SECONDS = 30.0
-# This machine is never reached through a proxy, whatever the environment says of others.
+# This machine is never reached through a proxy, whatever the environment has for other hosts.
 NO_PROXY = {"all://127.0.0.1": None, "all://localhost": None, "all://[::1]": None}
 
 
@@ -30,8 +30,8 @@ class Connection:
         self._max_tries = max_tries
         self._http = httpx.Client(
             base_url=url,
-            # Unlike a header of our own, this one stays here when an artifact's address
-            # leads on to an object store.
+            # Unlike `X-API-Key`, httpx does not send this header on when an artifact's address
+            # redirects to an object store.
             headers={"Authorization": f"Bearer {key}"} if key else {},
             timeout=timeout_seconds,
             follow_redirects=True,
@@ -61,10 +61,10 @@ class Connection:
         extra_seconds: float = 0.0,
         **request: Any,
     ) -> Any:
-        """The JSON of the answer, None where there is none. Raises ClientError.
+        """The JSON of the answer, None for an empty answer. Raises ClientError.
 
-        A repeatable request (by default a GET) is tried again when the line breaks or the API is
-        busy. `extra_seconds` is the time that the API may let it hang.
+        A repeatable request (by default a GET) is retried when the connection breaks or the API is
+        busy. `extra_seconds` is how long the API may hold the request before it answers.
         """
         request["timeout"] = self._timeout_seconds + extra_seconds
         tries = self._max_tries if (method == "GET" if repeatable is None else repeatable) else 1
@@ -79,7 +79,7 @@ class Connection:
 
     @contextmanager
     def stream(self, method: str, path: str, **request: Any) -> Iterator[httpx.Response]:
-        """The answer, its body unread; tried once. Raises ClientError."""
+        """The answer with its body unread; tried once. Raises ClientError."""
         try:
             with self._http.stream(method, path, **request) as response:
                 if response.is_error:
@@ -101,7 +101,7 @@ class Connection:
 
 
 def checked_url(url: str) -> str:
-    """The URL, if a request can be sent there at all. Raises Unreachable."""
+    """The URL, if a request can be sent to it at all. Raises Unreachable."""
     try:
         parts = httpx.URL(url)
     except httpx.InvalidURL as error:
@@ -119,7 +119,7 @@ def pauses(tries: int) -> Iterator[float | None]:
 
 
 def is_passing(fault: Unreachable | ApiProblem) -> bool:
-    """Whether another try may find it gone."""
+    """Whether another try may succeed."""
     return isinstance(fault, Unreachable) or fault.status in BUSY_STATUSES
 
 
@@ -130,7 +130,7 @@ def asked_pause_seconds(fault: Unreachable | ApiProblem) -> float:
 
 
 def refuse_errors(response: httpx.Response) -> None:
-    """Raise ApiProblem when the answer is a refusal."""
+    """Raise ApiProblem for an error answer."""
     if not response.is_error:
         return
     try:
@@ -143,6 +143,6 @@ def refuse_errors(response: httpx.Response) -> None:
 
 
 def retry_after_seconds(response: httpx.Response) -> float | None:
-    """The header's seconds; its other form, a date, is not one that our API sends."""
+    """The seconds of the header; our API never sends its other form, a date."""
     text = response.headers.get("Retry-After", "")
     return float(text) if text.isdigit() else None

@@ -1,4 +1,4 @@
-"""Looks whether Clipmill can work here, by trying each thing it needs."""
+"""Checks whether Clipmill can work here by trying everything that it needs."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ from config.settings import Settings, SettingsError, load_settings, process_envi
 from config.values import GIB, MIB
 
 TOOL_SECONDS = 60.0
-OLD_TOOL_DAYS = 90  # sites change, and an old yt-dlp cannot read them any more
+OLD_TOOL_DAYS = 90  # sites change, and an old yt-dlp can no longer read them
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What one check found; `level` is ok, warn or fail, and `remedy` what to do about it."""
+    """The result of one check; `level` is ok, warn or fail, and `remedy` says what to do."""
 
     name: str
     level: str
@@ -42,15 +42,15 @@ class Finding:
 
 
 def examine() -> list[Finding]:
-    """Every check, one after the other; those that need settings only when these are sound."""
+    """Every check, one after the other; checks that need settings only when these are valid."""
     findings = [check_python(), check_ffmpeg(), check_ytdlp(date.today()), check_deno()]
     environ = process_environment()
     try:
         settings = load_settings(environ)
     except SettingsError as error:
-        remedy = "Correct these variables of the environment; the README lists all."
+        remedy = "Correct these environment variables; config/example.env lists all settings."
         return [Finding("settings", "fail", "; ".join(error.faults), remedy), *findings]
-    findings.insert(0, Finding("settings", "ok", "all values are sound"))
+    findings.insert(0, Finding("settings", "ok", "all values are valid"))
     checks: tuple[Callable[[Settings], Finding], ...] = (
         check_folder, check_disk, check_memory, check_port, check_keys,
     )  # fmt: skip
@@ -59,12 +59,12 @@ def examine() -> list[Finding]:
 
 
 def check_python() -> Finding:
-    """Only told: an older one could not have read this file."""
+    """Reports the version only: a Python that is too old cannot import this file."""
     return Finding("python", "ok", ".".join(map(str, sys.version_info[:3])))
 
 
 def check_ffmpeg() -> Finding:
-    """Encode one frame, which needs the program, its codecs and its filters."""
+    """Encodes one frame, which needs the program, its codecs and its filters."""
     ffmpeg = imageio_ffmpeg.get_ffmpeg_exe()
     source = ["-f", "lavfi", "-i", "testsrc2=size=64x64:rate=1"]
     encode = ["-frames:v", "1", "-c:v", "libx264", "-f", "null", "-"]
@@ -101,21 +101,21 @@ def check_deno() -> Finding:
 
 
 def check_folder(settings: Settings) -> Finding:
-    """Whether files can be written where the data are or will be."""
+    """Whether files can be written to the data folder, or to the place where it will be."""
     folder = nearest_folder(settings.data_dir)
     try:
         with tempfile.TemporaryFile(dir=folder) as file:
             file.write(b"clipmill")
     except OSError as error:
-        remedy = "Give this user the folder, or name another in CLIPMILL_DATA_DIR."
+        remedy = "Make the folder writable for this user, or set CLIPMILL_DATA_DIR to another."
         return Finding("data folder", "fail", str(error), remedy)
-    return Finding("data folder", "ok", f"{folder} takes files")
+    return Finding("data folder", "ok", f"{folder} is writable")
 
 
 def check_disk(settings: Settings) -> Finding:
     free = shutil.disk_usage(nearest_folder(settings.data_dir)).free
     detail = f"{free / GIB:.1f} GiB free"
-    remedy = "Make room, or name a larger disk in CLIPMILL_DATA_DIR."
+    remedy = "Free disk space, or set CLIPMILL_DATA_DIR to a folder on a larger disk."
     if free < settings.min_free_disk_bytes:
         return Finding("disk", "fail", f"{detail}: no job would be started", remedy)
     level = "warn" if free < settings.min_free_disk_bytes + 2 * GIB else "ok"
@@ -123,12 +123,12 @@ def check_disk(settings: Settings) -> Finding:
 
 
 def nearest_folder(path: Path) -> Path:
-    """The path, or what exists of it: looking must not make anything."""
+    """The path or its nearest parent that exists: a check must not make folders."""
     return next(folder for folder in (path, *path.parents) if folder.exists())
 
 
 def check_memory(settings: Settings) -> Finding:
-    """Whether the budget of the media tools is there beside what runs with them."""
+    """Whether there is memory for the budget of the media tools and for all that runs beside."""
     beside, budget = settings.beside_tools_bytes, settings.memory_budget_bytes
     there = min(psutil.virtual_memory().available, memory_limit_bytes())
     detail = f"budget {budget // MIB} MiB, available {there // MIB} MiB"
@@ -141,7 +141,7 @@ def check_memory(settings: Settings) -> Finding:
 
 
 def check_memory_groups() -> Finding:
-    """Only told: without them the budget is kept by looking five times a second."""
+    """Reports only: without groups the guard enforces the budget, measuring five times a second."""
     return _try_tool("memory groups", [sys.executable, "-m", "worker.process.cgroups"])
 
 
@@ -155,7 +155,7 @@ def check_port(settings: Settings) -> Finding:
     except OSError as error:
         if _is_ours(settings):
             return Finding("port", "ok", f"Clipmill answers on {address} already")
-        remedy = "Stop what listens there, or set CLIPMILL_HOST and CLIPMILL_PORT."
+        remedy = "Stop the program that listens there, or set CLIPMILL_HOST and CLIPMILL_PORT."
         return Finding("port", "fail", f"{address}: {error}", remedy)
     return Finding("port", "ok", f"{address} is free")
 
@@ -173,16 +173,17 @@ def _is_ours(settings: Settings) -> bool:
 def check_keys(settings: Settings) -> Finding:
     path = settings.api_keys_file
     if path is None:
-        return Finding("keys", "ok", "none are needed: the API answers this machine alone")
+        return Finding("keys", "ok", "no key is needed: the API answers this machine alone")
     try:
         count = len(read_keys(path))
         open_to_others = path.stat().st_mode & 0o077
     except (OSError, KeyRefused) as error:
-        return Finding("keys", "fail", str(error), f"Make one: clipmill keys new me --file {path}")
+        remedy = f"Make a key: clipmill keys new me --file {path}"
+        return Finding("keys", "fail", str(error), remedy)
     if open_to_others:
-        return Finding("keys", "warn", f"others may read {path}", f"chmod 600 {path}")
+        return Finding("keys", "warn", f"other users may read {path}", f"chmod 600 {path}")
     if not count:
-        return Finding("keys", "warn", f"{path} has no key", "Make one: clipmill keys new me")
+        return Finding("keys", "warn", f"{path} has no key", "Make a key: clipmill keys new me")
     return Finding("keys", "ok", f"{count} in {path}")
 
 
@@ -192,18 +193,18 @@ def check_broker(settings: Settings, environ: Mapping[str, str]) -> Finding:
     try:
         reach(settings.redis_url)
     except OSError as error:
-        remedy = "Start that server, correct CLIPMILL_REDIS_URL, or unset it to have one embedded."
+        remedy = "Start that server, correct CLIPMILL_REDIS_URL, or unset it for an embedded one."
         return Finding("broker", "fail", str(error), remedy)
     try:
         reach(settings.broker_url or settings.redis_url)
     except OSError as error:
-        remedy = "Start the server of the messages, correct CLIPMILL_BROKER_URL, or unset it."
+        remedy = "Start the message server, correct CLIPMILL_BROKER_URL, or unset it."
         return Finding("broker", "fail", str(error), remedy)
-    return Finding("broker", "ok", "the server of CLIPMILL_REDIS_URL takes connections")
+    return Finding("broker", "ok", "the server of CLIPMILL_REDIS_URL accepts connections")
 
 
 def check_embedded_broker(environ: Mapping[str, str]) -> Finding:
-    """Start one in an empty folder and stop it again."""
+    """Starts a Valkey server in an empty folder and stops it again."""
     with tempfile.TemporaryDirectory(prefix="clipmill-") as name:
         folder = Path(name)
         command = valkey_command(folder, folder / SOCKET_NAME, environ)

@@ -1,12 +1,12 @@
 """What may go wrong between a client and an API.
 
 ClientError
-├── Unreachable        no answer came: nobody listens, or the line broke
-├── BadAnswer          what answered does not speak our contract
-├── ApiProblem         the API refused and said why (its problem document)
-├── JobNotSucceeded    the job that was waited for failed or was cancelled
-├── StillRunning       it was not final within the time given
-└── DamagedDownload    what was fetched is not what the job made
+├── Unreachable        no answer came: no server listens, or the connection broke
+├── BadAnswer          the answer does not follow our contract
+├── ApiProblem         the API rejected the request; its problem document says why
+├── JobNotSucceeded    the awaited job failed or was cancelled
+├── StillRunning       the job was not final within the given time
+└── DamagedDownload    the fetched file is not the file that the job made
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ class ClientError(Exception):
 
 
 class Unreachable(ClientError):
-    """No answer came: nobody listens, or the line broke."""
+    """No answer came: no server listens, or the connection broke."""
 
 
 class BadAnswer(ClientError):
-    """What answered does not speak our contract."""
+    """The answer does not follow our contract."""
 
 
 class ApiProblem(ClientError):
-    """The API refused; `document` is its problem document (RFC 9457) as it came."""
+    """The API rejected the request; `document` is its problem document (RFC 9457) as it came."""
 
     def __init__(
         self, status: int, document: Mapping[str, Any], retry_after_seconds: float | None = None
@@ -58,7 +58,7 @@ class ApiProblem(ClientError):
 
 
 class JobNotSucceeded(ClientError):
-    """The job that was waited for failed or was cancelled."""
+    """The awaited job failed or was cancelled."""
 
     def __init__(self, job: Job) -> None:
         self.job = job
@@ -67,8 +67,8 @@ class JobNotSucceeded(ClientError):
 
 
 class StillRunning(ClientError):
-    """It was not final within the time given; it goes on."""
+    """The job or batch was not final within the given time; it runs on."""
 
 
 class DamagedDownload(ClientError):
-    """What was fetched is not what the job made; it was removed."""
+    """The fetched file is not the file that the job made; it was removed."""

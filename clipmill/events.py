@@ -1,4 +1,4 @@
-"""Reads a stream of server-sent events, as far as our API uses them."""
+"""Reads a stream of server-sent events, in the form that our API sends."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from clipmill.errors import BadAnswer
 
 @dataclass(frozen=True)
 class Event:
-    """One event; `id` is what a later request names to go on behind it."""
+    """One event; a later request names its `id` to continue after it."""
 
     id: str
     name: str

@@ -1,7 +1,7 @@
 """The file of API keys: one `name:scopes:sha256hex` a line, readable by its owner alone.
 
-A key is 32 random bytes, so its plain SHA-256 cannot be guessed back. It is shown once, when it
-is made; nobody can read it from the file.
+A key is 32 random bytes, so it cannot be found from its plain SHA-256. The key is shown once, when
+it is made; the file does not hold it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 PREFIX = "cm_"
 SCOPES = ("read", "submit", "admin")
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
-# Where requests without a key are booked; no key may have this name.
+# The owner of requests without a key; no key may have this name.
 _TAKEN_NAME = "local"
 
 
@@ -27,7 +27,7 @@ class KeyRefused(Exception):
 
 @dataclass(frozen=True)
 class KeyLine:
-    """What the file knows of a key."""
+    """What the file holds of a key."""
 
     name: str
     scopes: tuple[str, ...]
@@ -38,7 +38,7 @@ class KeyLine:
 
 
 def make_key(path: Path, name: str, scopes: tuple[str, ...]) -> str:
-    """A new key, entered in the file by its hash; the key itself is nowhere else."""
+    """A new key. The file gets its hash; the key itself is stored nowhere."""
     if not _NAME.fullmatch(name) or name == _TAKEN_NAME:
         raise KeyRefused(f"{name!r} is not 1 to 64 letters, digits, dots and dashes, or is taken")
     if not scopes or not set(scopes) <= set(SCOPES):
@@ -52,7 +52,7 @@ def make_key(path: Path, name: str, scopes: tuple[str, ...]) -> str:
 
 
 def remove_key(path: Path, name: str) -> None:
-    """Strike a key out; a running API refuses it from its next request on."""
+    """Remove a key; a running API rejects it from its next request on."""
     lines = _lines(path)
     kept = [line for line in lines if line.split(":")[0].strip() != name]
     if len(kept) == len(lines):
@@ -78,7 +78,7 @@ def _lines(path: Path) -> list[str]:
 
 
 def _replace(path: Path, lines: list[str]) -> None:
-    """All of the file or nothing: a running API reads it whenever it changes."""
+    """Replace the file as a whole: a running API reads it whenever it changes."""
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, new = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mode 0600
     with os.fdopen(descriptor, "w") as file:

@@ -1,4 +1,4 @@
-"""Fetches an artifact into a folder: resumed where it broke off, believed only by its hash."""
+"""Fetches an artifact into a folder: resumes a broken transfer, accepts only the right hash."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def fetch(
 ) -> Path:
     """Put the artifact at `target`, whole and checked, or nothing. Raises ClientError.
 
-    What arrived before a line broke stays in a hidden file beside it, named by the hash, and
-    the next call goes on from there. `on_bytes` hears how many are there.
+    What arrived before a connection broke stays in a hidden file beside `target`, named by the
+    hash, and the next call continues from there. `on_bytes` gets the number of bytes so far.
     """
     part = target.with_name(f".{target.name}.{artifact.sha256[:16]}.part")
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -45,7 +45,7 @@ def fetch(
 
 
 def local_name(artifact: Artifact) -> str:
-    """The artifact's name as a plain file name: a server does not choose our folders."""
+    """The artifact's name as a plain file name: a server must not choose our folders."""
     name = artifact.name.replace("\\", "/").rsplit("/", 1)[-1]
     name = "".join(letter for letter in name if letter.isprintable()).lstrip(".")
     if not name:
@@ -61,7 +61,7 @@ def sha256_of(path: Path) -> str:
 def _go_on(
     connection: Connection, artifact: Artifact, part: Path, on_bytes: OnBytes | None
 ) -> None:
-    """Fetch what is missing of the part."""
+    """Fetch the rest of the file."""
     have_bytes = part.stat().st_size if part.exists() else 0
     if have_bytes == artifact.size_bytes and part.exists():
         return

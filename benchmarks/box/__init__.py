@@ -1,4 +1,4 @@
-"""Part `box`: whether encoding in half a gigabyte is as fast as on a machine with room."""
+"""Part `box`: whether encoding in half a gigabyte is as fast as in 4 GiB."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from config.values import GIB, MIB
 SMALL, LARGE = 512 * MIB, 4 * GIB
 NAMES = {SMALL: "512 MiB", LARGE: "4 GiB"}
 BAR = 0.9
-PeriodicThread = dict[int, list[Round]]
+Rounds = dict[int, list[Round]]  # by the limit of the box, in bytes
 
 
 @dataclass(frozen=True)
@@ -39,9 +39,9 @@ def run(setup: Setup) -> Outcome:
     sizes = QUICK if setup.quick else FULL
     setup.say("The source …")
     source = source_video(sizes.source, setup.folder)
-    rounds: PeriodicThread = {SMALL: [], LARGE: []}
+    rounds: Rounds = {SMALL: [], LARGE: []}
     for number in range(sizes.rounds):
-        # Who goes first changes, so that a machine that grows warm or busy hits both.
+        # The first box alternates, so that a machine that grows warm or busy hits both.
         for limit in (SMALL, LARGE) if number % 2 == 0 else (LARGE, SMALL):
             setup.say(f"Round {number + 1} of {sizes.rounds}: {NAMES[limit]} …")
             rounds[limit].append(run_round(limit, source, sizes.clips, sizes.clip_seconds))
@@ -55,29 +55,29 @@ def run(setup: Setup) -> Outcome:
     return Outcome(values, [sheet(rounds, sizes)])
 
 
-def throughput(rounds: PeriodicThread) -> float:
-    """Of the small box, as a share of that of the large one in the same round: the median."""
+def throughput(rounds: Rounds) -> float:
+    """Of the small box, as a share of the large box's in the same round: the median."""
     pairs = zip(rounds[SMALL], rounds[LARGE], strict=True)
     return median([large.wall_seconds / small.wall_seconds for small, large in pairs])
 
 
 def values_of(rounds: Sequence[Round]) -> dict[str, Any]:
-    """As the JSON has it."""
+    """The figures for the JSON."""
     return {
         "wall_seconds": spread([found.wall_seconds for found in rounds]),
         "rounds": [vars(found) for found in rounds],
     }
 
 
-def sheet(rounds: PeriodicThread, sizes: Sizes) -> Sheet:
+def sheet(rounds: Rounds, sizes: Sizes) -> Sheet:
     notes = [
-        f"Bar: at 512 MiB a throughput of at least {BAR:.2f} of that at 4 GiB in the same round, "
+        f"Bar: at 512 MiB at least {BAR:.2f} of the throughput at 4 GiB in the same round, "
         f"here {throughput(rounds):.2f}; at least {min(2, cpu_count())} at once; nothing killed.",
-        "Budget, kernel, PSS in MB. Kernel: its own peak of all that ran in the group, page cache "
+        "Budget, kernel, PSS in MB. Kernel: the kernel's peak of the whole group, page cache "
         "included; PSS: the largest sum of all processes.",
     ]
     if not all(found.boxed for boxes in rounds.values() for found in boxes):
-        notes.append("No group could be made here (it takes root): only the budget was that small.")
+        notes.append("No group could be made here (needs root): only the budget was that small.")
     title = (
         f"{sizes.clips} encodes of {sizes.clip_seconds:g} s of {sizes.source.height}p, draft, "
         "by the whole system in a box"

@@ -1,7 +1,7 @@
-"""A small box: a memory group of the kernel, which counts and limits what runs in it.
+"""A small box: a memory group of the kernel, which counts and limits the memory inside.
 
-Made with version 1 of control groups, below the group of this process, which takes root. Where
-that cannot be had `small_box` gives None, and one has to look at the processes themselves.
+Made with version 1 of control groups, below the group of this process, which needs root. Without
+these `small_box` yields None, and the caller has to measure the processes themselves.
 """
 
 from __future__ import annotations
@@ -22,37 +22,37 @@ ENTER = 'echo $$ > "$0/cgroup.procs" && exec "$@"'
 
 @dataclass(frozen=True)
 class Box:
-    """A group and all groups below it, which a worker may make for its jobs."""
+    """A group with its child groups, which a worker may make for its jobs."""
 
     path: Path
 
     def command(self, argv: Sequence[str]) -> list[str]:
-        """This command, started inside."""
+        """The command that starts `argv` inside the group."""
         return ["/bin/sh", "-c", ENTER, str(self.path), *argv]
 
     def limit_to(self, limit_bytes: int) -> None:
-        """Memory, and memory with swap, so that nothing can be put aside there."""
+        """Limit memory, and memory with swap, so that nothing can be swapped out."""
         (self.path / "memory.limit_in_bytes").write_text(str(limit_bytes))
         with_swap = self.path / "memory.memsw.limit_in_bytes"
         if with_swap.exists():  # only where the kernel accounts for swap
             with_swap.write_text(str(limit_bytes))
 
     def inner(self, name: str) -> Box:
-        """A group inside, without a limit of its own."""
+        """A child group without a limit of its own."""
         (self.path / name).mkdir()
         return Box(self.path / name)
 
     def peak_bytes(self) -> int:
-        """The most that was ever charged at once, files in the page cache included."""
+        """The largest charge so far, files in the page cache included."""
         return self._number("memory.max_usage_in_bytes")
 
     def killed(self) -> int:
-        """Processes that the kernel killed for want of memory, in the groups that are left below
-        as well. What it killed in a group that has gone, a worker has told in its job."""
+        """Processes that the kernel killed for lack of memory, also in child groups that still
+        exist. A kill in a group that was removed is in the worker's report on its job."""
         return sum(_fields(folder / "memory.oom_control")["oom_kill"] for folder in self._groups())
 
     def held_bytes(self) -> int:
-        """What cannot be taken back: memory of processes, files in memory, the kernel's own."""
+        """What the kernel cannot reclaim: memory of processes, files in memory, its own memory."""
         stat = _fields(self.path / "memory.stat")
         kernel = self._number("memory.kmem.usage_in_bytes")
         return stat["total_rss"] + stat.get("total_shmem", 0) + kernel
@@ -65,7 +65,7 @@ class Box:
         return found
 
     def remove(self) -> None:
-        """Remove it, once it is empty. Raises OSError when something goes on running inside."""
+        """Remove the group once it is empty. Raises OSError if a process goes on running inside."""
         give_up_at = time.monotonic() + REMOVE_SECONDS
         for folder in reversed(self._groups()):  # the deepest first
             while True:

@@ -24,7 +24,7 @@ DISK = Path("/var/tmp")  # /tmp may be in memory, which would count as memory
 
 @dataclass(frozen=True)
 class Round:
-    """What was found. Without a box the kernel's figures are 0."""
+    """The figures of one round. Without a box the kernel's figures are 0."""
 
     boxed: bool
     budget_bytes: int
@@ -38,13 +38,13 @@ class Round:
 
 
 def run_round(limit_bytes: int, source: Path, clips: int, clip_seconds: float) -> Round:
-    """From the submission of all clips, of a source that was downloaded before, to the last end."""
+    """From the submission of all clips, of a source downloaded before, to the last clip's end."""
     budget = default_budget_bytes(limit_bytes, STACK_BYTES)
     with (
         running_site(source) as page,
         small_box(limit_bytes) as box,
         tempfile.TemporaryDirectory(prefix="clipmill-bench-", dir=DISK) as name,
-        # Without a box the system could not find the limit by itself.
+        # Without a box the system cannot read the limit by itself.
         boxed_system(box, Path(name), **({} if box else {"MEMORY_BUDGET": str(budget)})) as system,
         BoxWatch(system, box) as watch,
     ):
@@ -85,7 +85,7 @@ def encode(system: BoxedSystem, source_id: str, clips: int, clip_seconds: float)
 
 
 def stalled_seconds() -> float:
-    """How long anything on this machine has waited for memory so far; 0 where nobody counts."""
+    """How long this machine's processes have waited for memory so far; 0 where not counted."""
     if not PRESSURE.exists():
         return 0.0
     # some avg10=0.00 avg60=0.00 avg300=0.00 total=MICROSECONDS
@@ -93,16 +93,16 @@ def stalled_seconds() -> float:
 
 
 def killed(box: Box | None, jobs: Sequence[Job]) -> int:
-    """Attempts and processes that ended for want of memory."""
+    """Attempts and processes that ended for lack of memory."""
     return sum(job.attempt - 1 for job in jobs) + (box.killed() if box else 0)
 
 
 def most_at_once(jobs: Sequence[Job]) -> int:
-    """How many ran side by side, by their own records."""
+    """How many jobs ran side by side, by their own records."""
     spans = [(moment(job, "started_at"), moment(job, "finished_at")) for job in jobs]
     return max(sum(start <= then < end for start, end in spans) for then, _ in spans)
 
 
 def moment(job: Job, name: str) -> datetime:
-    """A time of its record."""
+    """A time of the job's record."""
     return datetime.fromisoformat(str(job.document[name]))

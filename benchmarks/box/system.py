@@ -1,4 +1,4 @@
-"""The whole system as a user starts it, `clipmill up`, inside of a small box."""
+"""The whole system as a user starts it, `clipmill up`, inside a small box."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ START_SECONDS, STOP_SECONDS = 60.0, 40.0
 
 @dataclass(frozen=True)
 class BoxedSystem:
-    """The running system, and a client that is outside of the box."""
+    """The running system, and a client outside the box."""
 
     client: Client
     url: str
@@ -29,11 +29,11 @@ class BoxedSystem:
     folder: Path
 
     def processes(self) -> list[psutil.Process]:
-        """The supervisor and all below it."""
+        """The supervisor and all its descendants."""
         return [self.process, *self.process.children(recursive=True)]
 
     def log(self) -> str:
-        """What it has written."""
+        """The end of the system's log."""
         return log_of(self.folder)
 
 
@@ -41,8 +41,8 @@ class BoxedSystem:
 def boxed_system(box: Box | None, folder: Path, **settings: str) -> Iterator[BoxedSystem]:
     """Supervisor, broker, worker, API and all that they start, in the box; ready.
 
-    Without a box they run as any process does. Settings are named as in the environment, without
-    prefix; the budget is the default unless it is set.
+    Without a box they run as usual processes. `settings` are named without the prefix; the budget
+    is the default unless it is set.
     """
     ready = folder / "ready"
     argv = [sys.executable, "-P", "-m", "clipmill", "up", "--ready-file", str(ready)]
@@ -63,7 +63,7 @@ def boxed_system(box: Box | None, folder: Path, **settings: str) -> Iterator[Box
 
 
 def log_of(folder: Path) -> str:
-    """The end of what the system has written into its folder."""
+    """The end of the log in the system's folder."""
     return (folder / "log").read_text(errors="replace")[-6000:]
 
 
@@ -83,6 +83,6 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
     try:
         process.wait(STOP_SECONDS)
     except subprocess.TimeoutExpired:
-        process.kill()  # its keeper ends the rest
+        process.kill()  # the stack's guard ends the rest
         process.wait()
         raise

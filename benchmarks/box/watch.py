@@ -1,4 +1,4 @@
-"""Looks again and again at what runs in a box: the most that is held, and who holds it then."""
+"""Samples the memory in a box: the peak, and how much each role uses then."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from benchmarks.box.group import Box
 from benchmarks.box.system import BoxedSystem
 from clipmill.demo.memory import Sampler, process_bytes
 
-# Each look reads the page tables of every process, which costs a few hundredths of a core.
+# Each sample reads the page tables of every process, which costs a few hundredths of a core.
 SAMPLE_SECONDS = 0.25
-# The first word that is found in a command line says what the process is.
+# The first of these words that a command line contains decides the role of its process.
 ROLES = {
-    "worker.process.guard": "guards",
+    "worker.process.guard": "tool guards",
     "worker.pyav": "media programs",
     "yt_dlp": "yt-dlp",
     "ffmpeg": "FFmpeg",
@@ -22,14 +22,14 @@ ROLES = {
     "multiprocessing": "API",
     "worker.app": "worker",
     "valkey-server": "broker",
-    "keeper.py": "keeper",
+    "stack/guard.py": "stack guard",
     "clipmill up": "supervisor",
 }
 
 
 class BoxWatch(Sampler):
-    """`peak_bytes` is the largest sum over all processes (PSS), `split` how it
-    was shared out, `held_bytes` the most that the kernel could not have taken back."""
+    """`peak_bytes` is the largest sum over all processes (PSS), `split` that sum by role,
+    `held_bytes` the most that the kernel could not have reclaimed."""
 
     def __init__(self, system: BoxedSystem, box: Box | None) -> None:
         super().__init__(SAMPLE_SECONDS)
@@ -40,7 +40,7 @@ class BoxWatch(Sampler):
         self._box = box
 
     def look(self) -> None:
-        """Weigh every process of the system."""
+        """Measure every process of the system."""
         if self._box:
             self.held_bytes = max(self.held_bytes, self._box.held_bytes())
         split: Counter[str] = Counter()
@@ -51,7 +51,7 @@ class BoxWatch(Sampler):
 
 
 def role_of(process: psutil.Process) -> str:
-    """What a process of the system is."""
+    """The role of a process of the system."""
     try:
         line = " ".join(process.cmdline())
     except psutil.Error:  # it has ended

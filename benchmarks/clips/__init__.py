@@ -1,4 +1,4 @@
-"""Part `clips`: clips of a long video, by this system and by others, and whether they are exact."""
+"""Part `clips`: clips of a long video, by this system and other tools; are they exact?"""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from benchmarks.stack import MEDIA_BUDGET
 
 
 def run(setup: Setup) -> Outcome:
-    """The batch by every way; then a long clip and two sweeps in one session."""
+    """The batch in every way of cutting; then a long clip and two sweeps in one session."""
     sizes = QUICK if setup.quick else FULL
     setup.say("The source …")
     source = source_video(sizes, setup.folder)
@@ -26,7 +26,7 @@ def run(setup: Setup) -> Outcome:
     with open_session(source) as session:
         long = run_long(setup, sizes, source, session)
         setup.say("The sweeps …")
-        places = sweeps.sweep(setup, sizes, source, session, sweeps.positions(sizes))
+        positions = sweeps.sweep(setup, sizes, source, session, sweeps.positions(sizes))
         lengths = sweeps.sweep(setup, sizes, source, session, sweeps.lengths(sizes))
     values = {
         "sizes": vars(sizes),
@@ -34,20 +34,20 @@ def run(setup: Setup) -> Outcome:
         "media_budget": MEDIA_BUDGET,
         "batch": batch_values(batch),
         "long": batch_values(long),
-        "positions": sweeps.sweep_values(places),
+        "positions": sweeps.sweep_values(positions),
         "lengths": sweeps.sweep_values(lengths),
     }
     sheets = (
         batch_sheet(batch_title(sizes), batch, (*notes, *batch_notes())),
         batch_sheet(f"One clip of {sizes.long_seconds} s", long),
-        sweeps.sweep_sheet("The same clip at other places", "starts at", places),
-        sweeps.sweep_sheet("Clips of other lengths, from the same place", "length", lengths),
+        sweeps.sweep_sheet("The same clip at other positions", "starts at", positions),
+        sweeps.sweep_sheet("Clips of other lengths, from the same position", "length", lengths),
     )
     return Outcome(values, sheets)
 
 
 def run_long(setup: Setup, sizes: Sizes, source: Path, session: Session) -> Sequence[Measured]:
-    """One long clip: every frame encoded, and by this system."""
+    """One long clip, by an encode of every frame and by this system."""
     start = sizes.positions[0]
     ways = (
         Way("input-seek", "-ss before -i", by_command(input_seek_argv)),
@@ -66,8 +66,8 @@ def batch_title(sizes: Sizes) -> str:
 
 def batch_notes() -> tuple[str, ...]:
     return (
-        "Medians; peak: the most that all processes held together (PSS), over all rounds.",
+        "Medians; peak: the largest sum of all processes (PSS) over all rounds.",
         f"clipmill: from the submission to the last clip's end; MEMORY_BUDGET={MEDIA_BUDGET}, so "
         "that API, worker, broker and media stay below 512 MB.",
-        "exact: clips with the right number of frames, the right first and the right last one.",
+        "exact: clips with the right number of frames, the right first and the right last frame.",
     )

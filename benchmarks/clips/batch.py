@@ -1,4 +1,4 @@
-"""The same clips by every way, in turns; each clip judged."""
+"""The same clips in every way of cutting, in turns; each clip is judged."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def all_ways(setup: Setup) -> tuple[list[Way], list[str]]:
         ),
         Way(OURS, "clipmill, download included", cut_by_fresh_system),
     ]
-    notes = [f"Left out as told: {name}" for name in sorted(setup.left_out)]
+    notes = [f"Left out by option: {name}" for name in sorted(setup.left_out)]
     if not setup.quick and "smartcut" not in setup.left_out:
         try:
             argv = smartcut_argv(installed_smartcut(setup.folder))
@@ -56,13 +56,13 @@ def run_batch(
 
 
 def turns(ways: Sequence[Way], rounds: int) -> Iterator[tuple[int, Way]]:
-    """Round by round, leaving out those that have had theirs."""
+    """Round by round, without the ways that have had all their rounds."""
     for number in range(rounds):
         yield from ((number, way) for way in ways if way.rounds is None or number < way.rounds)
 
 
 def run_once(way: Way, source: Path, ranges: Sequence[Range]) -> tuple[Attempt, list[list[str]]]:
-    """One attempt with what is wrong with each of its clips, which are not kept."""
+    """One attempt with the faults of each of its clips; the clips are not kept."""
     with tempfile.TemporaryDirectory(prefix="clipmill-bench-") as name:
         attempt = way.cut(source, ranges, Path(name))
         pairs = zip(attempt.clips, ranges, strict=True)
@@ -70,7 +70,7 @@ def run_once(way: Way, source: Path, ranges: Sequence[Range]) -> tuple[Attempt, 
 
 
 def batch_sheet(title: str, found: Sequence[Measured], notes: Sequence[str] = ()) -> Sheet:
-    """Each way beside ours."""
+    """Each way of cutting beside ours."""
     ours = next((each.wall_seconds for each in found if each.way.name == OURS), 0.0)
     return Sheet(
         title,
@@ -97,7 +97,7 @@ def _rows(each: Measured, ours: float) -> Iterator[list[str]]:
 
 def _gap_note(found: Sequence[Measured]) -> str:
     gap = max(cost.longest_gap_seconds for each in found for cost in each.costs)
-    return f"The memory was looked at every {gap * 1000:.0f} ms or more often."
+    return f"The memory was sampled every {gap * 1000:.0f} ms or more often."
 
 
 def _fault_notes(found: Sequence[Measured]) -> Iterator[str]:

@@ -1,7 +1,7 @@
-"""Whether a clip holds the frames that were asked for: their number, the first and the last.
+"""Whether a clip holds the requested frames: their number, the first and the last.
 
-The first and the last picture are compared with those of the source around the right place; the
-right one must be the most alike of them.
+The first and the last picture are compared with the source's pictures around the right frame; the
+right picture must be the most similar.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from av import VideoFrame
 from benchmarks.clips.sizes import FPS, Range
 
 NEIGHBOURS = 2  # on each side of the right picture
-LEAST_PSNR = 20.0  # less is another picture altogether
+LEAST_PSNR = 20.0  # below this it is another picture altogether
 SMALL = (480, 270)  # pictures are compared in grey at this size
 
 
@@ -41,14 +41,14 @@ def judge(source: Path, clip: Path, wanted: Range) -> list[str]:
     for word, picture, number in pairs:
         offset, similarity = best_match(picture, around(source, number))
         if offset or similarity < LEAST_PSNR:
-            faults.append(f"the {word} frame is the one at {offset:+} ({similarity:.0f} dB)")
+            faults.append(f"the {word} frame is off by {offset:+} ({similarity:.0f} dB)")
     return faults
 
 
 @dataclass(frozen=True)
 class Shown:
-    """What FFmpeg, and so any player built on it, shows of a clip. `stored` counts also frames
-    that are in the file but hidden by its own edit list."""
+    """What FFmpeg, and so any player built on FFmpeg, shows of a clip. `stored` also counts frames
+    that are in the file but hidden by its edit list."""
 
     frames: int
     stored: int
@@ -63,7 +63,7 @@ def shown_by(clip: Path) -> Shown:
         stream = container.streams.video[0]
         stream.thread_type = "AUTO"
         for packet in container.demux(stream):
-            stored += packet.pts is not None  # the last one only empties the decoder
+            stored += packet.pts is not None  # the last packet only empties the decoder
             for frame in packet.decode():
                 first, last, frames = first or frame, frame, frames + 1
     return Shown(frames, stored, small(first), small(last))
@@ -71,7 +71,7 @@ def shown_by(clip: Path) -> Shown:
 
 @lru_cache(maxsize=256)
 def around(source: Path, number: int) -> dict[int, bytes]:
-    """The source's pictures near a frame, by their distance from it."""
+    """The source's pictures near a frame, by their distance from this frame."""
     wanted = range(max(0, number - NEIGHBOURS), number + NEIGHBOURS + 1)
     found: dict[int, bytes] = {}
     with av.open(str(source)) as container:
@@ -98,7 +98,7 @@ def small(frame: VideoFrame | None) -> bytes:
 
 
 def best_match(picture: bytes, candidates: dict[int, bytes]) -> tuple[int, float]:
-    """The distance of the candidate that is most alike, and how alike (PSNR in dB)."""
+    """The distance of the most similar candidate, and its similarity (PSNR in dB)."""
     return max(
         ((offset, psnr(picture, other)) for offset, other in candidates.items()),
         key=lambda found: found[1],

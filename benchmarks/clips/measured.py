@@ -1,4 +1,4 @@
-"""All that was found about one way of cutting."""
+"""All figures of one way of cutting."""
 
 from __future__ import annotations
 
@@ -38,16 +38,16 @@ class Measured:
 
     @property
     def peak_bytes(self) -> int:
-        """The largest of all rounds: a bound is kept always or not at all."""
+        """The largest of all rounds: a limit is kept always or not at all."""
         return max(cost.peak_bytes for cost in self.costs)
 
     @property
     def exact(self) -> str:
-        """How many clips of how many."""
+        """The number of exact clips, of how many."""
         return f"{self.faults.count([])}/{len(self.faults)}"
 
     def values(self) -> dict[str, Any]:
-        """As the JSON has it."""
+        """The figures for the JSON."""
         return {
             "wall_seconds": spread([cost.wall_seconds for cost in self.costs]),
             "cpu_seconds": spread([cost.cpu_seconds for cost in self.costs]),

@@ -11,7 +11,7 @@ from benchmarks.clips.ways import by_command
 
 
 def program_argv(source: Path, wanted: Range, target: Path) -> list[str]:
-    """Its command for one clip."""
+    """The program's command for one clip."""
     spec = {
         "source": str(source),
         "output": str(target),

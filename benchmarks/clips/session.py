@@ -1,4 +1,4 @@
-"""Single clips by a system that has downloaded the source already."""
+"""Single clips by a system that has already downloaded the source."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ RUN = "run_seconds of the record"
 
 @dataclass
 class Session:
-    """No range is asked for twice, for equal work is answered from storage: each call moves its
-    range by a millisecond, which takes in the same frames."""
+    """Never submits a range twice, since equal work is answered from storage. Each call moves its
+    range by a millisecond, which contains the same frames."""
 
     client: Client
     job_id: str
@@ -43,7 +43,7 @@ class Session:
 
 @contextmanager
 def open_session(source: Path) -> Iterator[Session]:
-    """A fresh system, once it has the source."""
+    """A fresh system that has downloaded the source."""
     with running_site(source) as page, fresh_system() as system:
         job = system.client.wait(system.client.submit("download", page).id, check=True)
         yield Session(system.client, job.id)

@@ -1,4 +1,4 @@
-"""How much is cut: the full sizes, and those that only show that everything runs."""
+"""How much is cut: the full sizes, and quick sizes that only show that everything runs."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 FPS = 25
-GRACE = Fraction(1, 2000)  # a moment half a millisecond early still counts as the frame's
+GRACE = Fraction(1, 2000)  # a time half a millisecond before a frame still counts as the frame's
 
 
 @dataclass(frozen=True)
 class Range:
-    """Seconds of the source; a frame belongs to it when `start ≤ t < end`."""
+    """Seconds of the source; a frame belongs to the range when `start ≤ t < end`."""
 
     start: float
     end: float
@@ -23,11 +23,11 @@ class Range:
 
     @property
     def frames(self) -> range:
-        """The numbers of the source's frames that belong to it."""
+        """The numbers of the source's frames that belong to the range."""
         return range(_first_frame_from(self.start), _first_frame_from(self.end))
 
     def later(self, milliseconds: int) -> Range:
-        """The same frames, asked for a little later: a range that was not cut before."""
+        """A range with the same frames that begins a little later, and so was not cut before."""
         shift = milliseconds / 1000
         moved = Range(round(self.start + shift, 3), round(self.end + shift, 3))
         assert moved.frames == self.frames
@@ -36,8 +36,8 @@ class Range:
 
 @dataclass(frozen=True)
 class Sizes:
-    """The source, the clips taken from it, how often. `part_seconds` of it are encoded and then
-    repeated. `positions` and `lengths` (seconds) are those of the sweeps."""
+    """The source, the clips cut from it, how often. `part_seconds` of the source are encoded and
+    then repeated. `positions` and `lengths` (seconds) belong to the sweeps."""
 
     seconds: int
     part_seconds: int
@@ -52,13 +52,13 @@ class Sizes:
     rounds: int
 
     def batch(self) -> list[Range]:
-        """The clips, spread evenly; the times fall between frames, as people's do."""
+        """The clips, spread evenly; the times fall between frames, as in requests of people."""
         step = (self.seconds - self.clip_seconds) / (self.clips - 1)
         starts = [round(number * step, 3) for number in range(self.clips)]
         return [Range(start, round(start + self.clip_seconds, 3)) for start in starts]
 
 
-# Positions lie the same way between two keyframes, so that only the position differs.
+# All positions have the same distance from a keyframe, so that only the position differs.
 FULL = Sizes(
     seconds=600, part_seconds=60, width=1920, height=1080, keyframe_frames=125,
     clips=12, clip_seconds=15, long_seconds=60,

@@ -14,7 +14,7 @@ INSTALL_SECONDS = 600.0
 
 
 class NotInstalled(Exception):
-    """It could not be installed; the message is what was said."""
+    """The tool could not be installed; the message is pip's."""
 
 
 def installed_smartcut(folder: Path) -> Path:
@@ -29,7 +29,7 @@ def installed_smartcut(folder: Path) -> Path:
 
 
 def smartcut_argv(program: Path) -> Argv:
-    """Its command for one clip: keep this range."""
+    """The program's command for one clip: keep this range."""
 
     def argv(source: Path, wanted: Range, target: Path) -> list[str]:
         keep = f"{wanted.start:.3f},{wanted.end:.3f}"

@@ -11,7 +11,7 @@ from benchmarks.clips.sizes import FPS, Sizes
 from clipmill.stack.processes import run_tool
 
 FFMPEG = imageio_ffmpeg.get_ffmpeg_exe()
-VERSION = 1  # to be raised when anything here changes, so that no old file is taken
+VERSION = 1  # raise it when anything here changes, so that no old file is used
 
 
 def source_video(sizes: Sizes, folder: Path) -> Path:
@@ -29,8 +29,8 @@ def source_video(sizes: Sizes, folder: Path) -> Path:
 
 
 def part_argv(sizes: Sizes, target: Path) -> list[str]:
-    """Moving shapes, a clock and noise that no frame shares with its neighbours. No sound: two
-    streams never are of quite the same length, and repeating them would tear the picture."""
+    """Moving shapes, a clock, and noise that differs in each frame. No sound: two streams never
+    have quite the same length, and repeating them would tear the picture."""
     picture = f"testsrc2=size={sizes.width}x{sizes.height}:rate={FPS},noise=alls=8:allf=t"
     kilobits = 3000 * sizes.width * sizes.height // (1920 * 1080)
     argv = [FFMPEG, "-v", "error", "-nostdin", "-y", "-f", "lavfi", "-i", picture]
@@ -41,7 +41,7 @@ def part_argv(sizes: Sizes, target: Path) -> list[str]:
 
 
 def whole_argv(sizes: Sizes, part: Path, target: Path) -> list[str]:
-    """The part again and again, copied, with one sound over all of it."""
+    """The part repeated by copying, with one sound over the whole length."""
     argv = [FFMPEG, "-v", "error", "-nostdin", "-y"]
     argv += ["-stream_loop", str(sizes.seconds // sizes.part_seconds - 1), "-i", str(part)]
     argv += ["-f", "lavfi", "-i", f"anoisesrc=color=pink:amplitude=0.3:duration={sizes.seconds}"]
@@ -50,14 +50,14 @@ def whole_argv(sizes: Sizes, part: Path, target: Path) -> list[str]:
 
 
 def run(argv: list[str], timeout_seconds: float) -> None:
-    """Run FFmpeg. Raises RuntimeError with what it said."""
+    """Run FFmpeg. Raises RuntimeError with FFmpeg's message."""
     done = run_tool(argv, timeout_seconds=timeout_seconds)
     if done.status != 0:
         raise RuntimeError(f"FFmpeg failed: {done.text.strip()}")
 
 
 def check(path: Path, sizes: Sizes) -> None:
-    """The judge counts on it that frame N shows at N/25 s, that there are B-frames and enough
+    """The judge relies on this: frame N shows at N/25 s, there are B-frames and enough
     keyframes."""
     with av.open(str(path)) as container:
         stream = container.streams.video[0]

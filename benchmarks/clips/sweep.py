@@ -1,4 +1,4 @@
-"""How the cost of a smart cut grows with the place and with the length of the clip."""
+"""How the cost of a smart cut grows with the position and with the length of the clip."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Points = Mapping[str, Sequence[Measured]]
 def sweep(
     setup: Setup, sizes: Sizes, source: Path, session: Session, ranges: Mapping[str, Range]
 ) -> Points:
-    """By label: the job in the system, and its program alone."""
+    """By label: the job in the system, and the cutting program alone."""
     ways = (Way("job", "job", session.cut), Way("program", "program", cut_by_program))
     return {
         label: run_batch(setup, sizes.rounds, source, [wanted], ways)
@@ -38,7 +38,7 @@ def positions(sizes: Sizes) -> dict[str, Range]:
 
 
 def lengths(sizes: Sizes) -> dict[str, Range]:
-    """A clip of each length, all beginning at the same place."""
+    """A clip of each length, all from the same position."""
     start = sizes.positions[0]
     return {f"{length} s": Range(start, round(start + length, 3)) for length in sizes.lengths}
 

@@ -19,7 +19,7 @@ CUTTING = "from the first clip's start"
 
 
 def cut_by_fresh_system(source: Path, ranges: Sequence[Range], folder: Path) -> Attempt:
-    """From the batch's submission to its end, in a stack that has never seen the source: the page
+    """From the batch's submission to its end, in a stack that does not have the source: the page
     is read and the video downloaded first. Starting the stack and fetching the clips is left out.
     """
     with running_site(source) as page, fresh_system() as system:
@@ -47,7 +47,7 @@ def fetch(client: Client, jobs: Sequence[Job], folder: Path) -> list[Path]:
 
 
 def seconds_cutting(batch: Batch) -> float:
-    """From the start of the first clip to the end of the last; 0 when none was started."""
+    """From the start of the first clip to the end of the last; 0 when no clip was started."""
     started = [moment(job, "started_at") for job in batch.jobs if job.document.get("started_at")]
     finished = [moment(job, "finished_at") for job in batch.jobs]
     return (max(finished) - min(started)).total_seconds() if started else 0.0

@@ -1,4 +1,4 @@
-"""Ways of cutting clips by command. Each gets a source and ranges, and leaves files in a folder."""
+"""Ways of cutting clips by command. Each gets a source and ranges, and puts files in a folder."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Argv = Callable[[Path, Range, Path], list[str]]
 
 @dataclass(frozen=True)
 class Attempt:
-    """What cutting all ranges once gave: files in the order of the ranges, and the cost.
+    """The result of cutting all ranges once: files in the order of the ranges, and the cost.
     `more` holds further times in seconds, by name."""
 
     clips: Sequence[Path]
@@ -30,7 +30,7 @@ class Attempt:
 
 @dataclass(frozen=True)
 class Way:
-    """One way of cutting; `rounds` limits how often it is measured, as it is slow."""
+    """One way of cutting; `rounds` limits how often a slow way is measured."""
 
     name: str
     title: str
@@ -39,7 +39,7 @@ class Way:
 
 
 def by_command(argv: Argv, side_by_side: int = 1) -> Callable[..., Attempt]:
-    """A way that runs one process for each clip, so many at a time."""
+    """A way that runs one process for each clip, `side_by_side` at a time."""
 
     def cut(source: Path, ranges: Sequence[Range], folder: Path) -> Attempt:
         targets = [folder / f"clip-{number:02}.mp4" for number in range(len(ranges))]
@@ -51,7 +51,7 @@ def by_command(argv: Argv, side_by_side: int = 1) -> Callable[..., Attempt]:
 
 
 def run_all(commands: Sequence[list[str]], side_by_side: int) -> None:
-    """Run all. One that fails leaves no good file, which the judge will see."""
+    """Run all commands. A command that fails leaves no good file, which the judge finds."""
     with ThreadPoolExecutor(side_by_side) as pool:
         list(pool.map(lambda argv: run_tool(argv, timeout_seconds=TIMEOUT_SECONDS), commands))
 
@@ -62,7 +62,7 @@ def seed_argv(source: Path, wanted: Range, target: Path) -> list[str]:
 
 
 def input_seek_argv(source: Path, wanted: Range, target: Path) -> list[str]:
-    """The same with the start before the input: decoding begins at the keyframe before it."""
+    """The same with `-ss` before the input: decoding begins at the keyframe before the start."""
     return ffmpeg_argv(["-ss", f"{wanted.start:.3f}", "-i", str(source)], wanted, target)
 
 

@@ -1,4 +1,4 @@
-"""Part `memory`: what the model predicts beside what real clips took."""
+"""Part `memory`: the estimates of the model beside the peaks of real clips."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def run(setup: Setup) -> Outcome:
     """Make every clip once; the full sweep also writes docs/memory.md's table and its plot."""
     trials = short_trials() if setup.quick else all_trials()
     rows = []
-    with TemporaryDirectory(dir=setup.folder) as samples:  # half a gigabyte of them
+    with TemporaryDirectory(dir=setup.folder) as samples:  # half a gigabyte of videos
         for number, trial in enumerate(trials, 1):
             rows.append(measured(trial, Path(samples), shipped_table()))
             setup.say(f"{number}/{len(trials)}  {rows[-1].name}: {rows[-1].ratio:.2f}")

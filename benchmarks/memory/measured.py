@@ -14,7 +14,7 @@ LOWEST, HIGHEST = 0.90, 1.35
 
 @dataclass(frozen=True)
 class Row:
-    """What was made, the job's estimate, and the most that any of its tools took."""
+    """What was made, the job's estimate, and the largest peak of its tools."""
 
     name: str
     estimate_bytes: int

@@ -1,4 +1,4 @@
-"""The sweep as a table in docs/memory.md, between two marks, and as a plot."""
+"""Writes the sweep as a table into docs/memory.md, between two marks, and as a plot."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ BEGIN, END = "<!-- sweep: written by make bench PARTS=memory -->", "<!-- end of 
 
 
 def write_page(path: Path, rows: Sequence[Row]) -> None:
-    """Replace what stands between the marks."""
+    """Replace the text between the marks."""
     text = path.read_text()
     before, rest = text.split(BEGIN)
     after = rest.split(END)[1]
@@ -35,8 +35,8 @@ def _table(rows: Sequence[Row]) -> str:
 
 
 def write_plot(path: Path, rows: Sequence[Row]) -> None:
-    """Predicted over observed, both logarithmic, with the band that is promised."""
-    # Slow to load, and only here.
+    """The estimate over the observed peak, both logarithmic, with the promised band."""
+    # Slow to load, and used only here.
     from matplotlib.figure import Figure  # noqa: PLC0415
 
     figure = Figure(figsize=(7, 7), layout="constrained")

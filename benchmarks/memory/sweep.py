@@ -1,4 +1,4 @@
-"""Which clips the sweep makes: other sources, ranges and sizes than those of the calibration."""
+"""The clips of the sweep: other sources, ranges and sizes than the calibration's."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ START, END = 0.31, 2.27  # with a keyframe between, at two seconds
 
 
 def all_trials() -> list[Trial]:
-    """Sizes, qualities, threads, codecs and modes, each with each, and what is hard."""
+    """Sizes, qualities, threads, codecs and modes, combined, and sources that are hard."""
     return list(dict.fromkeys([*_encodes(), *_cuts(), *_codecs(), *_outputs(), *_hard()]))
 
 
 def short_trials() -> list[Trial]:
-    """A dozen small ones of every kind."""
+    """A dozen small trials, of every kind."""
     return [
         trial(sized(360), quality="high"),
         trial(sized(720), quality="draft", threads=2),
@@ -42,7 +42,7 @@ def short_trials() -> list[Trial]:
 
 
 def sized(height: int, codec: str = "h264", **more: object) -> Sample:
-    """A video of a usual size, at another rate than those of the calibration."""
+    """A video of a usual size, at another frame rate than the calibration's."""
     width, height = SIZES[height]
     values: dict[str, object] = {"fps": 30, "seconds": 2.6, **more}
     return Sample(codec, width, height, **values)  # type: ignore[arg-type]

@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.part import Outcome, Setup
-from benchmarks.queue.memory import LeasedJob, idle_memory, memory_sheet
+from benchmarks.queue.memory import MemoryUse, idle_memory, memory_sheet
 from benchmarks.queue.requests import requests_sheet, run_requests
 from benchmarks.queue.waiting import run_jobs, waiting_sheet
 from benchmarks.stack import fresh_system
@@ -16,12 +16,12 @@ from clipmill.demo.video import make_video
 JOBS, QUICK_JOBS = 100, 2  # polled, and as many followed by events
 WRK_SECONDS, QUICK_WRK_SECONDS = 5, 1
 SOURCE_SECONDS = 20.0
-# Jobs of the kind that is left over are accepted and wait: so submissions are measured alone.
+# Jobs of the third kind are accepted and wait, so that submissions are measured alone.
 SERVED, NO_LIMIT = "download,clip", "10000000"
 
 
 def run(setup: Setup) -> Outcome:
-    """Start the stack once; look at it idle, after short jobs, and under many requests."""
+    """Start the stack once; measure it idle, after short jobs, and under many requests."""
     jobs = QUICK_JOBS if setup.quick else JOBS
     wrk_seconds = QUICK_WRK_SECONDS if setup.quick else WRK_SECONDS
     with tempfile.TemporaryDirectory(prefix="clipmill-bench-") as name:
@@ -53,5 +53,5 @@ def run(setup: Setup) -> Outcome:
     return Outcome(values, sheets)
 
 
-def _plain(found: dict[str, LeasedJob]) -> dict[str, dict[str, int]]:
-    return {name: vars(held) for name, held in found.items()}
+def _plain(found: dict[str, MemoryUse]) -> dict[str, dict[str, int]]:
+    return {name: vars(use) for name, use in found.items()}

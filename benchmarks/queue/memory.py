@@ -1,4 +1,4 @@
-"""What the system holds in memory while it waits."""
+"""The memory of the idle system."""
 
 from __future__ import annotations
 
@@ -13,35 +13,38 @@ from benchmarks.stack import System
 from clipmill.demo.memory import tree_bytes
 
 BAR_BYTES = 250_000_000
-SETTLE_SECONDS = 2.0  # what a start or a job leaves behind is given back by then
+SETTLE_SECONDS = 2.0  # by then the memory of a start or of a job is released
 
 
 @dataclass(frozen=True)
-class Held:
-    """Memory of a service with all below it. PSS shares a page out among all processes of the
-    machine that map it, so it is less while others run Python too; RSS counts it each time."""
+class MemoryUse:
+    """Memory of a service with all its descendants. PSS divides a page among all processes of the
+    machine that map it, so it is less while other programs run Python too; RSS counts the page for
+    each process."""
 
     pss_bytes: int
     rss_bytes: int
 
 
-def idle_memory(system: System) -> dict[str, Held]:
-    """What each service holds, and all together."""
+def idle_memory(system: System) -> dict[str, MemoryUse]:
+    """The memory of each service, and of all together."""
     time.sleep(SETTLE_SECONDS)
-    found = {name: held_by(process) for name, process in system.processes().items()}
-    together = Held(
-        sum(held.pss_bytes for held in found.values()),
-        sum(held.rss_bytes for held in found.values()),
+    found = {name: memory_of(process) for name, process in system.processes().items()}
+    together = MemoryUse(
+        sum(use.pss_bytes for use in found.values()),
+        sum(use.rss_bytes for use in found.values()),
     )
     return found | {"together": together}
 
 
-def held_by(process: psutil.Process) -> Held:
+def memory_of(process: psutil.Process) -> MemoryUse:
     tree = (process, *process.children(recursive=True))
-    return Held(tree_bytes([process.pid]), sum(it.memory_info().rss for it in tree))
+    return MemoryUse(tree_bytes([process.pid]), sum(it.memory_info().rss for it in tree))
 
 
-def memory_sheet(at_first: dict[str, Held], afterwards: dict[str, Held], jobs: int) -> Sheet:
+def memory_sheet(
+    at_first: dict[str, MemoryUse], afterwards: dict[str, MemoryUse], jobs: int
+) -> Sheet:
     return Sheet(
         "Memory of the idle system (MB)",
         ("", "PSS at first", "RSS", f"PSS after {jobs} jobs", "RSS"),
@@ -50,5 +53,5 @@ def memory_sheet(at_first: dict[str, Held], afterwards: dict[str, Held], jobs: i
     )
 
 
-def _cells(held: Held) -> tuple[str, str]:
-    return megabytes(held.pss_bytes), megabytes(held.rss_bytes)
+def _cells(use: MemoryUse) -> tuple[str, str]:
+    return megabytes(use.pss_bytes), megabytes(use.rss_bytes)

@@ -16,14 +16,14 @@ from clipmill.stack.processes import run_tool
 
 CONNECTIONS = 32
 SUBMIT_SCRIPT = Path(__file__).with_name("submit.lua")
-# What the platform before this one said of itself, on a machine that nobody else has.
+# What the earlier platform published about itself, measured on its own machine.
 PUBLISHED = {"/": 1090.0, "/api/v2/system/health": 758.0, "/api/v2/auth/status": 1503.0}
 UNIT_SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0}
 
 
 @dataclass(frozen=True)
 class Load:
-    """What wrk found; `refused` answers are no 2xx or 3xx, so a figure with any is no figure."""
+    """The figures of wrk. `refused` answers are no 2xx or 3xx; a row that has any is not valid."""
 
     title: str
     per_second: float
@@ -34,7 +34,7 @@ class Load:
 
 
 def run_requests(system: System, job_id: str, seconds: int) -> list[Load]:
-    """Every row that can be measured: none without wrk, none for a route that is not there."""
+    """Every row that can be measured: none without wrk, none for a route that does not exist."""
     if shutil.which("wrk") is None:
         return []
     rows: list[tuple[str, str, float | None]] = [
@@ -52,7 +52,7 @@ def run_requests(system: System, job_id: str, seconds: int) -> list[Load]:
 
 
 def wrk(url: str, seconds: int, *more: str) -> str:
-    """Its report. One thread keeps its connections open and busy."""
+    """The report of wrk. One thread keeps its connections open and busy."""
     argv = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--latency", *more, url]
     done = run_tool(argv, timeout_seconds=seconds + 60)
     if done.status != 0:
@@ -90,11 +90,11 @@ def latency_seconds(text: str, percent: int) -> float:
 def requests_sheet(loads: list[Load]) -> Sheet:
     notes = [
         f"wrk, {CONNECTIONS} kept-alive connections, on the same cores as the system.",
-        "Published: what the earlier FastAPI platform says of itself; other machine.",
+        "Published: what the earlier FastAPI platform published about itself; other machine.",
         "Submissions are recorded and queued; no worker of this run serves their kind.",
     ]
     if absent := absent_routes(loads):
-        notes.append(f"Left out, for this system does not answer there: {absent}")
+        notes.append(f"Left out, since this system has no such route: {absent}")
     if not loads:
         notes = ["Left out: wrk is not on the PATH (Debian: apt-get install wrk)."]
     return Sheet(

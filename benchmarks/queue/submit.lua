@@ -1,4 +1,4 @@
--- Each request another source, for equal downloads are recorded as one.
+-- Each request has another source, so that no two jobs do equal work.
 wrk.method = "POST"
 wrk.headers["Content-Type"] = "application/json"
 local count = 0

@@ -11,7 +11,7 @@ from benchmarks.part import Sheet
 from clipmill.client import Client
 
 BAR_SECONDS = 0.1
-REST_SECONDS = 0.1  # between jobs: the system shall be idle when the next one comes
+REST_SECONDS = 0.1  # between jobs, so that the system is idle when the next job comes
 POLL_SECONDS = 0.002
 
 
@@ -20,8 +20,8 @@ Look = Callable[[Client, str], float]
 
 @dataclass(frozen=True)
 class Waited:
-    """Seconds of many jobs. `polled` and `streamed`: from the 202 until a client knew that the job
-    was no longer queued. `recorded`: `queue_seconds` of each record. `job_id` is of a finished job.
+    """Seconds of many jobs. `polled` and `streamed`: from the 202 until a client saw that the job
+    was no longer queued. `recorded`: `queue_seconds` of each record. `job_id` is a finished job's.
     """
 
     polled: list[float]
@@ -31,7 +31,7 @@ class Waited:
     job_id: str
 
     def values(self) -> dict[str, object]:
-        """As the JSON has it, in seconds."""
+        """The figures for the JSON, in seconds."""
         return {
             "bar_seconds": BAR_SECONDS,
             "seen_by_polling": spread(self.polled),
@@ -42,8 +42,8 @@ class Waited:
 
 
 def run_jobs(client: Client, page: str, count: int) -> Waited:
-    """So many clips of one second, copied, each asked for when the last one is done; half of them
-    are polled, half followed by events. `count` is of each half."""
+    """Copied clips of one second, each submitted when the last clip is done. `count` clips are
+    polled and as many followed by events."""
     source = client.wait(client.submit("download", page).id, check=True)
     waited = Waited([], [], [], [], source.id)
     looks = ((until_polled, waited.polled), (until_event, waited.streamed))
@@ -55,8 +55,8 @@ def run_jobs(client: Client, page: str, count: int) -> Waited:
 
 
 def run_one(client: Client, source_id: str, number: int, look: Look, waited: Waited) -> float:
-    """One job; the seconds until it was seen. Each starts a millisecond later than the one before:
-    equal work is done only once."""
+    """Run one job; the seconds until it was seen. Each job's range starts a millisecond after the
+    last job's, since equal work is done only once."""
     start = 1.0 + number / 1000
     job = client.submit("clip", {"job_id": source_id}, start=start, end=start + 1, mode="copy")
     accepted_at = time.monotonic()
@@ -77,7 +77,7 @@ def until_polled(client: Client, job_id: str) -> float:
 
 
 def until_event(client: Client, job_id: str) -> float:
-    """When an event first said that the job is no longer queued."""
+    """When an event first reported the job as no longer queued."""
     for event in client.events(job_id):
         if event.state != "queued":
             return time.monotonic()
@@ -87,7 +87,7 @@ def until_event(client: Client, job_id: str) -> float:
 def waiting_sheet(waited: Waited) -> Sheet:
     rows = [
         ("202 to `running`, polled by the client", waited.polled),
-        ("202 to `running`, told by an event", waited.streamed),
+        ("202 to `running`, reported by an event", waited.streamed),
         ("created to started, in the record", waited.recorded),
         ("started to finished, in the record", waited.run),
     ]

@@ -1,4 +1,4 @@
-"""`clipmill calibrate`: measure what jobs take on this machine."""
+"""`clipmill calibrate`: measure the memory of jobs on this machine."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ STOP_SECONDS = 10.0
 
 
 @click.command()
-@click.option("--full", is_flag=True, help="Also 2160p and every setting; takes thrice as long.")
+@click.option("--full", is_flag=True, help="Also 2160p and every setting; takes 3 times as long.")
 def calibrate(full: bool) -> None:
-    """Measure how much memory jobs take on this machine, and keep it for its workers.
+    """Measure how much memory jobs use on this machine, and store it for its workers.
 
     Makes small clips of videos that it draws itself, in a few minutes, and writes
-    memory-table.json into CLIPMILL_DATA_DIR. Without it workers use the table that was shipped.
+    memory-table.json into CLIPMILL_DATA_DIR. Without this file workers use the shipped table.
     """
     words = ("-m", "worker.calibration", *(["--full"] if full else []))
     child = Child(Command((*PYTHON, *words), process_environment()))

@@ -1,4 +1,4 @@
-"""`clipmill demo`: see it work on this machine, with nothing set up."""
+"""`clipmill demo`: show Clipmill at work on this machine, with nothing set up."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from clipmill.stack.supervisor import StackError
 from clipmill.terminal.session import json_option
 
 LINE_WIDTH = 120  # of a log, which has no width of its own
-INTERRUPTED = 130  # what a shell says of a command that Ctrl-C ended
+INTERRUPTED = 130  # the exit status in a shell of a command that Ctrl-C ended
 
 
 @click.command()
@@ -31,7 +31,7 @@ INTERRUPTED = 130  # what a shell says of a command that Ctrl-C ended
 )  # fmt: skip
 @click.option("--seconds", default=300.0, show_default=True, help="Length of the video made here.")
 @click.option("--clips", default=12, show_default=True, help="How many clips.")
-@click.option("--clip-seconds", default=15.0, show_default=True, help="How long each is.")
+@click.option("--clip-seconds", default=15.0, show_default=True, help="Length of each clip.")
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path, file_okay=False),
     help="Where the clips go.  [default: ./demo-output]",
@@ -40,7 +40,7 @@ INTERRUPTED = 130  # what a shell says of a command that Ctrl-C ended
 def demo(output: Path | None, as_json: bool, **options: Any) -> None:
     """Start everything here, cut a batch of clips, show what it cost, stop everything.
 
-    Nothing is needed and nothing is left but the clips. Exit 0 only when every clip succeeded.
+    Needs no preparation and leaves nothing but the clips. Exit 0 only when every clip succeeded.
     """
     plan = Plan(output=output or output_folder(), **options)
     width = None if sys.stdout.isatty() else LINE_WIDTH
@@ -61,7 +61,7 @@ def demo(output: Path | None, as_json: bool, **options: Any) -> None:
 
 
 def output_folder() -> Path:
-    """`./demo-output`, or a new folder elsewhere when nothing may be written here."""
+    """`./demo-output`, or a new folder elsewhere when this folder is not writable."""
     folder = Path("demo-output").resolve()
     try:
         folder.mkdir(exist_ok=True)

@@ -1,4 +1,4 @@
-"""`clipmill doctor`: can it work here, and if not, what to do."""
+"""`clipmill doctor`: whether Clipmill can work here, and if not, what to do."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
 @click.command()
 @json_option
 def doctor(as_json: bool) -> None:
-    """Try everything that Clipmill needs here, and say what to do about what is missing.
+    """Try everything that Clipmill needs here, and say how to fix what fails.
 
-    Exit 1 when something failed; a warning alone is no failure.
+    Exit 1 when a check failed; a warning alone is no failure.
     """
     findings = examine()
     if as_json:

@@ -1,4 +1,4 @@
-"""`clipmill watch`, `fetch`, `jobs` and `cancel`: what is done with jobs that exist."""
+"""`clipmill watch`, `fetch`, `jobs` and `cancel`: commands for jobs that exist."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from clipmill.terminal.session import Session, api_command, given
 from clipmill.transfer import local_name
 
 HTTP_NOT_FOUND = 404
-# What went wrong with one file says nothing of the next, as a broken line would.
+# An error of one file only: the next file may succeed, which it cannot over a broken connection.
 OF_ONE_ALONE = (ApiProblem, BadAnswer, DamagedDownload)
 
 
@@ -43,8 +43,8 @@ def watch(session: Session, id_: str) -> None:
 def fetch(session: Session, id_: str, folder: Path) -> None:
     """Fetch the files of a job or batch that is done.
 
-    A broken transfer is resumed by the same command; every file is checked by its hash. Exit 1
-    when one could not be had, such as one that is no longer kept; the others are fetched.
+    The same command resumes a broken transfer; every file is checked by its hash. Exit 1 when a
+    file could not be fetched, for example an expired file; the other files are fetched.
     """
     found = find(session.client, id_)
     jobs_done = [found] if isinstance(found, Job) else list(found.jobs)
@@ -58,7 +58,7 @@ def fetch(session: Session, id_: str, folder: Path) -> None:
                 paths.append(session.client.download(artifact, folder, name=name))
             except OF_ONE_ALONE as fault:
                 missing += 1
-                session.complain(f"{artifact.name} of {job.id}", fault)
+                session.print_error(f"{artifact.name} of {job.id}", fault)
     session.print("\n".join(map(str, paths)), [str(path) for path in paths])
     if missing:
         sys.exit(1)
@@ -71,11 +71,11 @@ def fetch(session: Session, id_: str, folder: Path) -> None:
 @click.option("--state", help="queued, running, succeeded, failed or cancelled.")
 @click.option("--kind", help="extract, download or clip.")
 @click.option("--batch", "batch_id", help="Only the jobs of this batch.")
-@click.option("--external-id", help="Only jobs with this name of yours.")
+@click.option("--external-id", help="Only jobs with this id of your own.")
 @click.option("--limit", default=20, show_default=True, help="How many at most.")
 @api_command
 def jobs(session: Session, id_: str | None, limit: int, **filters: Any) -> None:
-    """List jobs, newest first; or show the one with this ID."""
+    """List jobs, newest first; or show the job with this ID."""
     if id_:
         found = session.client.job(id_)
         session.print(describe(found), found.document)
@@ -89,9 +89,10 @@ def jobs(session: Session, id_: str | None, limit: int, **filters: Any) -> None:
 @click.argument("ids", metavar="ID...", nargs=-1, required=True)
 @api_command
 def cancel(session: Session, ids: tuple[str, ...]) -> None:
-    """Cancel jobs or whole batches. Exit 1 when one could not be; the others are cancelled.
+    """Cancel jobs or whole batches. Exit 1 when a cancel was refused; the others are cancelled.
 
-    With --json a list tells of each in turn: as it is now, or `{"id", "refused"}` and why.
+    With --json a list has each job or batch in turn: as it is now, or `{"id", "refused"}` with the
+    problem document.
     """
     answers: list[Mapping[str, Any]] = []
     for id_ in ids:
@@ -99,12 +100,12 @@ def cancel(session: Session, ids: tuple[str, ...]) -> None:
             batch = isinstance(find(session.client, id_), Batch)
             answer = session.client.cancel_batch(id_) if batch else session.client.cancel(id_)
         except ApiProblem as problem:
-            session.complain(id_, problem)
+            session.print_error(id_, problem)
             answers.append({"id": id_, "refused": problem.document})
         else:
-            session.say(f"{id_} {answer.state}")
+            session.print_text(f"{id_} {answer.state}")
             answers.append(answer.document)
-    session.tell(answers)
+    session.print_json(answers)
     if any("refused" in answer for answer in answers):
         sys.exit(1)
 

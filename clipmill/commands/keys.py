@@ -20,7 +20,7 @@ file_option = click.option(
 def keys() -> None:
     """Make, list and remove API keys.
 
-    The file holds hashes only. A running API reads it again by itself when it changes.
+    The file holds hashes only. A running API reads the file again when it changes.
     """
 
 
@@ -28,12 +28,12 @@ def keys() -> None:
 @click.argument("name")
 @click.option(
     "--scope", "scopes", type=click.Choice(SCOPES), multiple=True, default=("read", "submit"),
-    show_default=True, help="What the key may do; once for each. `admin` sees everybody's jobs.",
+    show_default=True, help="What the key may do; repeatable. `admin` sees the jobs of all keys.",
 )  # fmt: skip
 @file_option
 @json_option
 def new(name: str, scopes: tuple[str, ...], path: Path, as_json: bool) -> None:
-    """Make a key called NAME and show it, this once."""
+    """Make a key called NAME and show it once."""
     try:
         key = make_key(path, name, scopes)
     except (KeyRefused, OSError) as error:
@@ -42,7 +42,7 @@ def new(name: str, scopes: tuple[str, ...], path: Path, as_json: bool) -> None:
         click.echo(json.dumps({"name": name, "scopes": scopes, "key": key}))
         return
     click.echo(key)
-    click.echo(f"Keep it: {path} knows only its hash.", err=True)
+    click.echo(f"Keep the key: {path} has only its hash.", err=True)
 
 
 @keys.command("list")
@@ -66,7 +66,7 @@ def list_(path: Path, as_json: bool) -> None:
 @file_option
 @json_option
 def remove(name: str, path: Path, as_json: bool) -> None:
-    """Remove the key called NAME: from then on nobody can use it."""
+    """Remove the key called NAME: from then on it is rejected."""
     try:
         remove_key(path, name)
     except (KeyRefused, OSError) as error:

@@ -19,16 +19,16 @@ def submit() -> None:
     """Queue work: extract, download, clip, or a batch of them.
 
     A SOURCE is a URL, or `job:ID` of an earlier download. The id of the new job is printed; with
-    --wait the command lasts until the job is done.
+    --wait the command waits until the job is done.
     """
 
 
 def common_options(function: Callable[..., None]) -> Callable[..., None]:
-    """What may be said of a job of any kind."""
+    """The options of a job of any kind."""
     for option in (
-        click.option("--wait", is_flag=True, help="Show progress until it is done."),
+        click.option("--wait", is_flag=True, help="Show progress until the job is done."),
         click.option("--priority", type=click.IntRange(0, 9), help="9 goes first; default 5."),
-        click.option("--external-id", help="Your own name for the job, to find it by."),
+        click.option("--external-id", help="An id of your own, to find the job by."),
         click.option("--metadata", multiple=True, metavar="NAME=VALUE", help="A note; repeatable."),
     ):
         function = option(function)
@@ -41,14 +41,14 @@ def common_options(function: Callable[..., None]) -> Callable[..., None]:
 @common_options
 @api_command
 def extract(session: Session, source: str, **options: Any) -> None:
-    """Read what a page says of its video: title, length, formats."""
+    """Read the metadata of a page's video: title, length, formats."""
     _submit_one(session, "extract", source, options)
 
 
 @submit.command()
 @click.argument("source")
 @click.option("--quality", help="best, 2160p … 360p, worst or audio.")
-@click.option("--container", help="What the file is delivered in, such as mp4.")
+@click.option("--container", help="The format of the file, such as mp4.")
 @common_options
 @api_command
 def download(session: Session, source: str, **options: Any) -> None:
@@ -63,7 +63,7 @@ def download(session: Session, source: str, **options: Any) -> None:
 @click.option("--duration", help="How long the clip is.")
 @click.option(
     "--mode", type=click.Choice(["auto", "copy", "smart", "encode"]),
-    help="auto: the cheapest that is exact to the frame.",
+    help="auto: the cheapest mode that is exact to the frame.",
 )  # fmt: skip
 @click.option("--container", help="mp4, mkv, webm, gif, m4a or mp3.")
 @click.option("--width", type=int)
@@ -72,7 +72,7 @@ def download(session: Session, source: str, **options: Any) -> None:
 @click.option("--fps", type=float)
 @click.option("--quality", type=click.Choice(["draft", "standard", "high"]))
 @click.option("--audio", type=click.Choice(["keep", "drop"]))
-@click.option("--thumbnail", is_flag=True, default=None, help="Make a picture as well.")
+@click.option("--thumbnail", is_flag=True, default=None, help="Make a thumbnail as well.")
 @common_options
 @api_command
 def clip(session: Session, source: str, **options: Any) -> None:
@@ -118,7 +118,7 @@ def _submit_one(session: Session, kind: str, source: str, options: dict[str, Any
 
 
 def resolve_source(text: str) -> Mapping[str, str]:
-    """What the API understands as this source. Raises BadParameter for what is on this machine."""
+    """The `source` of a request. Raises BadParameter for a file of this machine."""
     if text.startswith("job:"):
         return {"job_id": text.removeprefix("job:")}
     if "://" not in text or text.lower().startswith("file:"):
@@ -130,7 +130,7 @@ def resolve_source(text: str) -> Mapping[str, str]:
 
 
 def _time(text: str | None) -> float | str | None:
-    """A number where it is one; what else it may be the API knows."""
+    """A number if the text is one; other forms go to the API as they are."""
     try:
         return None if text is None else float(text)
     except ValueError:

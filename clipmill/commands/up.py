@@ -22,13 +22,13 @@ log = logging.getLogger(__name__)
 @click.command()
 @click.option(
     "--ready-file", type=click.Path(path_type=Path, dir_okay=False),
-    help="Write the API's base URL there once everything answers.",
+    help="Write the API's base URL to this file once everything answers.",
 )  # fmt: skip
 def up(ready_file: Path | None) -> None:
     """Run the whole of Clipmill here: broker, API and worker. Ctrl-C stops it all.
 
-    Settings come from the environment (CLIPMILL_PORT, CLIPMILL_DATA_DIR, …). Unless
-    CLIPMILL_REDIS_URL names a server, one is started with its data in CLIPMILL_DATA_DIR.
+    Settings come from the environment (CLIPMILL_PORT, CLIPMILL_DATA_DIR, …). Without
+    CLIPMILL_REDIS_URL a Valkey server is started with its data in CLIPMILL_DATA_DIR.
     """
     environ = process_environment()
     try:
@@ -50,9 +50,9 @@ def up(ready_file: Path | None) -> None:
 
 
 def _say(line: str) -> None:
-    """Tell who reads along. That the disk behind it is full is no reason to stop everything."""
+    """Print a line. A full disk behind the output is no reason to stop everything."""
     try:
-        # Nothing may stay in a buffer: it would fail once more at the end, and be the exit status.
+        # Unbuffered: a line left in a buffer would fail again at exit and set the exit status.
         os.write(sys.stdout.fileno(), f"{line}\n".encode())
     except OSError as error:
         log.warning("the standard output cannot be written: %s", error.strerror)

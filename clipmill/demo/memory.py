@@ -1,4 +1,4 @@
-"""Watches how much memory processes and all their descendants use together."""
+"""Measures how much memory processes and all their descendants use together."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import Self
 
 import psutil
 
-# Each look reads the page tables of every process, which costs a few hundredths of a core.
+# Each sample reads the page tables of every process, which costs a few hundredths of a core.
 SAMPLE_SECONDS = 0.2
 
 
 class Sampler(ABC):
-    """A context manager: inside, a thread of its own looks every so many seconds."""
+    """A context manager: inside the block, a thread takes a sample every `seconds`."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
@@ -49,8 +49,8 @@ class Sampler(ABC):
 
 
 class MemoryWatch(Sampler):
-    """`peak_bytes` is the most that was seen at once, `longest_gap_seconds` how long nobody
-    looked."""
+    """`peak_bytes` is the largest sample, `longest_gap_seconds` the longest time between two
+    samples."""
 
     def __init__(self, pids: Callable[[], Iterable[int]]) -> None:
         super().__init__(SAMPLE_SECONDS)
@@ -60,7 +60,7 @@ class MemoryWatch(Sampler):
         self._before = time.monotonic()
 
     def look(self) -> None:
-        """Sum up the processes that there are now."""
+        """Sum up the processes that run now."""
         began = time.monotonic()
         self.longest_gap_seconds = max(self.longest_gap_seconds, began - self._before)
         self.peak_bytes, self._before = max(self.peak_bytes, tree_bytes(self._pids())), began
@@ -73,15 +73,15 @@ def tree_bytes(pids: Iterable[int]) -> int:
         try:
             root = psutil.Process(pid)
             processes |= {found.pid: found for found in (root, *root.children(recursive=True))}
-        except psutil.NoSuchProcess:  # it ended while we looked
+        except psutil.NoSuchProcess:  # it has ended meanwhile
             continue
     return sum(map(process_bytes, processes.values()))
 
 
 def process_bytes(process: psutil.Process) -> int:
-    """PSS where the system knows it, else RSS; 0 once the process has ended."""
+    """PSS where the system reports it, else RSS; 0 once the process has ended."""
     try:
         full = process.memory_full_info()
-    except psutil.Error:  # ended, or its memory is closed to us
+    except psutil.Error:  # ended, or its memory is not readable for us
         return 0
     return int(getattr(full, "pss", full.rss))

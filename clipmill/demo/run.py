@@ -26,7 +26,7 @@ from clipmill.terminal.follow import follow_batch, follow_job
 from clipmill.terminal.screen import open_screen
 from config.settings import PREFIX, load_settings, process_environment
 
-# A source from the net may be of any size; the demonstration need not be.
+# A source from the internet may be of any size; the demonstration needs no large file.
 DOWNLOAD_QUALITY = "720p"
 
 
@@ -44,7 +44,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Clip:
-    """One clip as it came out; `path` is where it lies, None if it failed."""
+    """One clip; `path` is its file, None if the job failed."""
 
     job: Job
     path: Path | None
@@ -69,7 +69,7 @@ class DemoFailed(Exception):
 
 
 def run_demo(plan: Plan, console: Console) -> Report:
-    """Make or take the source, start everything, cut, fetch, stop. Leaves the clips alone behind.
+    """Make or use the source, start everything, cut, fetch, stop. Only the clips remain.
 
     Raises DemoFailed, StackError, ClientError or NoVideo.
     """
@@ -85,7 +85,7 @@ def run_demo(plan: Plan, console: Console) -> Report:
 
 @contextmanager
 def source(plan: Plan, folder: Path, console: Console) -> Iterator[str]:
-    """The URL to cut: the given one, or a page of our own as long as the block lasts."""
+    """The URL to cut: the user's, or a page of our own as long as the block lasts."""
     if plan.url:
         yield plan.url
         return
@@ -100,7 +100,7 @@ def source(plan: Plan, folder: Path, console: Console) -> Iterator[str]:
 
 
 def demo_environment(data_dir: Path, allowed_networks: str) -> dict[str, str]:
-    """This process's environment, with no setting of the user's but those of the demonstration."""
+    """This process's environment, with the demonstration's settings instead of the user's."""
     ours = {
         "DATA_DIR": str(data_dir),
         "PORT": "0",
@@ -114,13 +114,14 @@ def demo_environment(data_dir: Path, allowed_networks: str) -> dict[str, str]:
 
 
 def networks_of(url: str) -> str:
-    """The addresses behind the URL that are not public, as the setting takes them.
+    """The addresses behind the URL that are not public, in the form of the setting.
 
-    Who types a URL of the own network means it; anything else stays closed to the workers.
+    A user who types a URL of their own network wants it to be read. All other private addresses
+    stay closed to the workers.
     """
     try:
         found = socket.getaddrinfo(urlsplit(url).hostname, None, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError):  # the job will say so better than we could
+    except (OSError, UnicodeError):  # the job reports the reason better than we could
         return ""
     addresses = {ipaddress.ip_address(str(item[4][0]).split("%")[0]) for item in found}
     return ",".join(sorted(str(address) for address in addresses if not address.is_global))
@@ -130,8 +131,8 @@ def networks_of(url: str) -> str:
 def stack_in(folder: Path, environ: Mapping[str, str]) -> Iterator[Stack]:
     """The running stack, its output in files of the folder.
 
-    Raises DemoFailed with the ends of these when the stack or its API fails; a job that fails says
-    why by itself.
+    Raises DemoFailed with the last lines of these files when the stack or its API fails. A job that
+    fails has its own reason.
     """
     try:
         with running_stack(
@@ -145,7 +146,7 @@ def stack_in(folder: Path, environ: Mapping[str, str]) -> Iterator[Stack]:
 
 
 def last_lines(folder: Path, count: int = 15) -> str:
-    """What API and worker said last."""
+    """The last log lines of API and worker."""
     parts = []
     for log in sorted(folder.glob("*.log")):
         lines = log.read_text(errors="replace").splitlines()[-count:]
@@ -154,7 +155,7 @@ def last_lines(folder: Path, count: int = 15) -> str:
 
 
 def cut(plan: Plan, stack: Stack, client: Client, url: str, console: Console) -> Report:
-    """Submit the batch, show it to its end, fetch what it made."""
+    """Submit the batch, show its progress to its end, fetch its clips."""
     spec, seconds = {"url": url}, plan.seconds
     if plan.url:
         spec, seconds = download_first(client, url, console)
@@ -170,7 +171,7 @@ def cut(plan: Plan, stack: Stack, client: Client, url: str, console: Console) ->
 
 
 def download_first(client: Client, url: str, console: Console) -> tuple[dict[str, str], float]:
-    """A source of unknown length is downloaded before it is cut: the source, and its seconds."""
+    """Download a source of unknown length before it is cut. Returns the source and its seconds."""
     console.print(f"Downloading {url} …", markup=False)
     job = client.submit("download", url, quality=DOWNLOAD_QUALITY)
     with open_screen(console) as screen:
@@ -184,7 +185,7 @@ def download_first(client: Client, url: str, console: Console) -> tuple[dict[str
 
 
 def clip_ranges(plan: Plan, seconds: float) -> list[dict[str, float]]:
-    """Ranges spread evenly over the source, the last one ending where it ends."""
+    """Ranges spread evenly over the source; the last range ends with the source."""
     length = min(plan.clip_seconds, seconds)
     step = (seconds - length) / max(1, plan.clips - 1)
     starts = [round(number * step, 3) for number in range(plan.clips)]

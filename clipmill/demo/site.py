@@ -24,7 +24,7 @@ _RANGE = re.compile(r"bytes=(\d+)-(\d*)")
 
 @contextmanager
 def running_site(video: Path) -> Iterator[str]:
-    """Serve the page as long as the block lasts; its URL."""
+    """Serve the page as long as the block lasts; yields its URL."""
     server = Site(video)
     thread = threading.Thread(target=server.serve_forever, name="site", daemon=True)
     thread.start()
@@ -66,7 +66,7 @@ class Handler(BaseHTTPRequestHandler):
         self.do_GET()
 
     def log_message(self, format: str, *args: object) -> None:
-        """Say nothing: the terminal shows the jobs."""
+        """Log nothing: the terminal shows the jobs."""
 
     def _send_video(self) -> None:
         size = self.server.video.stat().st_size
@@ -102,7 +102,7 @@ class Handler(BaseHTTPRequestHandler):
                 chunk = file.read(min(CHUNK_BYTES, length))
                 self.wfile.write(chunk)
                 length -= len(chunk)
-        except ConnectionError:  # the reader has what it wanted: the head of the file, say
+        except ConnectionError:  # the client has what it needed, for example the file's head
             self.close_connection = True
 
 

@@ -1,4 +1,4 @@
-"""The only place of this room that starts processes and speaks in signals."""
+"""The only file of this folder that starts processes and sends signals."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from pathlib import Path
 from types import FrameType
 from typing import IO
 
-KEEPER = Path(__file__).with_name("keeper.py")
-STRAGGLERS_SECONDS = 5.0  # SIGKILL needs no such time; a process that waits for a disk may
+GUARD = Path(__file__).with_name("guard.py")
+STRAGGLERS_SECONDS = 5.0  # SIGKILL works at once, except on a process that waits for a disk
 
 
 @dataclass(frozen=True)
 class Command:
-    """What to run, with which whole environment; `log` takes its output, None lets it through."""
+    """What to run, with its whole environment; `log` gets its output, None means our own output."""
 
     argv: Sequence[str]
     environ: Mapping[str, str]
@@ -29,7 +29,7 @@ class Command:
 
 
 class Child:
-    """A process that leads a group of its own, so that nothing of it is left when it ends."""
+    """A process that leads a group of its own, so that all its children can be ended with it."""
 
     def __init__(self, command: Command) -> None:
         with _log_file(command.log) as log:
@@ -40,7 +40,7 @@ class Child:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                # Ctrl-C at a terminal goes to the whole foreground group: the order is ours to give
+                # Ctrl-C at a terminal goes to the whole foreground group; the stop order is ours.
                 start_new_session=True,
             )
         self.pid = self._process.pid
@@ -54,7 +54,7 @@ class Child:
         return os.waitid(os.P_PID, self.pid, options) is not None
 
     def ask_to_stop(self) -> None:
-        """SIGTERM to the leader alone, which knows what to do with the rest."""
+        """SIGTERM to the leader alone, which stops its own children."""
         if not self.has_ended():
             self._process.send_signal(signal.SIGTERM)
 
@@ -68,7 +68,7 @@ class Child:
         return True
 
     def end(self) -> int:
-        """SIGKILL what is left of the group and reap the leader; its exit status."""
+        """SIGKILL what is left of the group and reap the leader; returns its exit status."""
         if self._process.returncode is None:
             _signal_group(self.pid, signal.SIGKILL)
         status = self._process.wait()
@@ -78,8 +78,8 @@ class Child:
         return status
 
 
-class Keeper:
-    """Ends the entered groups should this process be killed; holds the given lock until then."""
+class Guard:
+    """Ends the entered groups if this process is killed; holds the given lock until then."""
 
     def __init__(self, lock_fd: int) -> None:
         self._lock_fd = lock_fd
@@ -93,63 +93,63 @@ class Keeper:
 
     def enter(self, child: Child) -> None:
         self._groups.add(child.pid)
-        self._say(f"+{child.pid}")
+        self._write(f"+{child.pid}")
 
     def strike_out(self, child: Child) -> None:
         self._groups.discard(child.pid)
-        self._say(f"-{child.pid}")
+        self._write(f"-{child.pid}")
 
     def remove_if_killed(self, folder: Path) -> None:
-        """A folder that this process removes itself, unless it is killed before."""
+        """Have the guard remove a folder that this process removes itself unless it is killed."""
         self._folders.append(folder)
-        self._say(f"={folder}")
+        self._write(f"={folder}")
 
     def close(self) -> None:
-        """End whatever is still entered, and the keeper with it."""
-        with suppress(BrokenPipeError):  # it was killed, so there is nobody to be told
-            _tell(self._process, ".")
-        self._bury()
+        """End all groups that are still entered, and the guard with them."""
+        with suppress(BrokenPipeError):  # the guard was killed and reads nothing more
+            _send(self._process, ".")
+        self._reap()
 
-    def _bury(self) -> None:
-        with suppress(BrokenPipeError):  # what could not be written before is tried again here
+    def _reap(self) -> None:
+        with suppress(BrokenPipeError):  # a line that could not be written is written again here
             _stdin(self._process).close()
         self._process.wait()
 
     def _begin(self) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [sys.executable, "-I", "-S", str(KEEPER)],
+            [sys.executable, "-I", "-S", str(GUARD)],
             stdin=subprocess.PIPE,
             start_new_session=True,
             pass_fds=(self._lock_fd,),
             text=True,
         )
 
-    def _say(self, line: str) -> None:
+    def _write(self, line: str) -> None:
         try:
-            _tell(self._process, line)
-        except BrokenPipeError:  # somebody killed it: the next one has to know everything
-            self._bury()
+            _send(self._process, line)
+        except BrokenPipeError:  # the guard was killed: its successor needs everything again
+            self._reap()
             self._process = self._begin()
             for group in self._groups:
-                _tell(self._process, f"+{group}")
+                _send(self._process, f"+{group}")
             for folder in self._folders:
-                _tell(self._process, f"={folder}")
+                _send(self._process, f"={folder}")
 
 
-def _tell(process: subprocess.Popen[str], line: str) -> None:
+def _send(process: subprocess.Popen[str], line: str) -> None:
     stdin = _stdin(process)
     stdin.write(line + "\n")
     stdin.flush()
 
 
 def _stdin(process: subprocess.Popen[str]) -> IO[str]:
-    assert process.stdin is not None, "the keeper is always started with a pipe"
+    assert process.stdin is not None, "the guard is always started with a pipe"
     return process.stdin
 
 
 @dataclass(frozen=True)
 class Output:
-    """What a tool that was run to its end had to say."""
+    """The exit status and the output of a tool that has ended."""
 
     status: int
     text: str
@@ -174,7 +174,7 @@ def run_tool(argv: Sequence[str], *, timeout_seconds: float) -> Output:
 
 @contextmanager
 def stop_signals_interrupt() -> Iterator[None]:
-    """Inside, SIGTERM and SIGHUP raise KeyboardInterrupt as Ctrl-C does; main thread only."""
+    """Inside the block SIGTERM and SIGHUP raise KeyboardInterrupt, as Ctrl-C; main thread only."""
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt

@@ -1,4 +1,4 @@
-"""One process of the stack: started, watched and, when it dies, started again with back-off."""
+"""One process of the stack: started, watched and, when it dies, restarted with back-off."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from clipmill.stack.processes import Child, Command, Keeper
+from clipmill.stack.processes import Child, Command, Guard
 
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 30.0
-LIVED_WELL_SECONDS = 30.0  # a process that lived so long starts with the first pause again
+LIVED_WELL_SECONDS = 30.0  # after a life of this length the back-off starts from the beginning
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Service:
-    """What to run, how to see that it is ready, how long it may take to stop."""
+    """What to run, how to check that it is ready, how long it may take to stop."""
 
     name: str
     command: Callable[[], Command]
@@ -28,11 +28,11 @@ class Service:
 
 
 class Running:
-    """A service with its present process and the history that decides about the next one."""
+    """A service with its present process and its history, which decides when to restart."""
 
-    def __init__(self, service: Service, keeper: Keeper) -> None:
+    def __init__(self, service: Service, guard: Guard) -> None:
         self.service = service
-        self._keeper = keeper
+        self._guard = guard
         self._deaths_in_a_row = 0
         self._due_at = 0.0
         self.child: Child | None = None
@@ -42,21 +42,21 @@ class Running:
         command = self.service.command()
         self.log = command.log
         self.child = Child(command)
-        self._keeper.enter(self.child)
+        self._guard.enter(self.child)
         log.info("%s started", self.service.name, extra={"values": {"child_pid": self.child.pid}})
 
     def has_ended(self) -> bool:
         return self.child is None or self.child.has_ended()
 
     def keep_running(self) -> None:
-        """One look: bury what has died, start again what is due. Called again and again."""
+        """Reap the process if it has died, restart it when its pause is over. Called often."""
         if self.child is not None and self.child.has_ended():
-            self._bury(self.child)
+            self._reap(self.child)
         if self.child is None and time.monotonic() >= self._due_at:
             self.start()
 
     def stop(self) -> None:
-        """Ask, wait as long as the service may take, then end what is left."""
+        """Ask the process to stop, wait as long as it may take, then end what is left."""
         if self.child is None:
             return
         self.child.ask_to_stop()
@@ -69,15 +69,15 @@ class Running:
         self.end()
 
     def end(self) -> int | None:
-        """End the process with all its group at once; its exit status, None if there was none."""
+        """End the process with its whole group at once; its exit status, None without a process."""
         if self.child is None:
             return None
         status = self.child.end()
-        self._keeper.strike_out(self.child)
+        self._guard.strike_out(self.child)
         self.child = None
         return status
 
-    def _bury(self, child: Child) -> None:
+    def _reap(self, child: Child) -> None:
         lived_seconds = time.monotonic() - child.started_at
         self._deaths_in_a_row = (
             1 if lived_seconds >= LIVED_WELL_SECONDS else self._deaths_in_a_row + 1
@@ -85,10 +85,10 @@ class Running:
         pause = pause_seconds(self._deaths_in_a_row)
         self._due_at = time.monotonic() + pause
         status = self.end()
-        log.error("%s ended with status %s; starts again in %g s", self.service.name, status, pause)
+        log.error("%s ended with status %s; restarts in %g s", self.service.name, status, pause)
 
 
 def pause_seconds(deaths_in_a_row: int) -> float:
-    """How long to wait before the next start: doubled at each death, up to a bound."""
+    """How long to wait before the next start: doubled at each death, up to a limit."""
     doublings = min(deaths_in_a_row - 1, 16)
     return min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * float(2**doublings))

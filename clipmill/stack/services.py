@@ -1,4 +1,4 @@
-"""Which processes make up Clipmill on one machine, and how each is told about the others."""
+"""The processes that make up Clipmill on one machine, and how each gets the others' addresses."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ FOLDER_PREFIX = "clipmill-"
 BUDGET = PREFIX + "MEMORY_BUDGET"
 SHORT_FOLDER = Path("/tmp")  # noqa: S108  # only to make a folder of a name of its own in
 
-# `-P`: a folder named `web` or `config` where the user stands must not be taken for ours.
+# `-P`: a folder `web` or `config` in the user's current folder must not be imported for ours.
 PYTHON = (sys.executable, "-P")
 
 
@@ -49,9 +49,9 @@ def running_stack(
 ) -> Iterator[Stack]:
     """The stack that these settings describe, ready; stopped at the end of the block.
 
-    `environ` is where the settings came from. Output of API and worker goes to files in
-    `log_folder`, or where ours goes. `leftovers` are folders that go with the stack, even when
-    this process is killed. Raises StackError when it does not come up.
+    `environ` is the environment that the settings were read from. Output of API and worker goes to
+    files in `log_folder`, or to our own output. `leftovers` are folders that are removed with the
+    stack, even when this process is killed. Raises StackError when the stack does not start.
     """
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     url_file = settings.data_dir / "api.url"
@@ -63,7 +63,7 @@ def running_stack(
         if socket_path:
             environ["CLIPMILL_REDIS_URL"] = socket_url(socket_path)
             services.append(_broker(settings.data_dir / "broker", socket_path, environ))
-        # The worker first: the API says that it is ready when a worker is there.
+        # The worker first: the API is ready only when a worker is running.
         services.append(_worker(settings, environ, log_folder))
         services.append(_api(url_file, environ, log_folder))
         folders = [*leftovers, *made_folders]
@@ -75,9 +75,10 @@ def running_stack(
 
 
 def stack_budget_bytes() -> int:
-    """What the media tools may use when no setting says it and all else runs beside them.
+    """What the media tools may use when no setting says it and the whole stack runs beside them.
 
-    The worker, which sees no more than itself, could not know. Raises StackError.
+    The worker cannot compute this, since it does not know that the rest runs here as well. Raises
+    StackError.
     """
     limit = memory_limit_bytes()
     budget = default_budget_bytes(limit, STACK_BYTES)
@@ -88,9 +89,10 @@ def stack_budget_bytes() -> int:
 
 @contextmanager
 def _place(settings: Settings) -> Iterator[tuple[Path | None, list[Path]]]:
-    """Where the embedded broker's socket lies, and the folder made for it, if one had to be.
+    """The path of the embedded broker's socket, and the folder that was made for it, if any.
 
-    Its data folder holds it, unless that path is too long. No socket when no broker is embedded.
+    The socket is in the broker's data folder, unless that path is too long. None without an
+    embedded broker.
     """
     if settings.redis_url is not None:
         yield None, []
@@ -106,7 +108,7 @@ def _place(settings: Settings) -> Iterator[tuple[Path | None, list[Path]]]:
 
 
 def _short_folder() -> Path:
-    """Where temporary files go, unless that is a long way down as well."""
+    """The folder of temporary files, unless its path is too long as well."""
     usual = Path(tempfile.gettempdir())
     return usual if fits_a_socket(usual / f"{FOLDER_PREFIX}12345678") else SHORT_FOLDER
 
@@ -129,7 +131,7 @@ def _worker(settings: Settings, environ: Mapping[str, str], log_folder: Path | N
 def _api(url_file: Path, environ: Mapping[str, str], log_folder: Path | None) -> Service:
     def command() -> Command:
         changes = {}
-        # Port 0 was a free one: a second start takes the same, so that clients find it again.
+        # Port 0 means a free port. A restart uses the same port, so that clients find it again.
         if (url := read_url(url_file)) and environ.get("CLIPMILL_PORT") == "0":
             changes["CLIPMILL_PORT"] = str(urlsplit(url).port)
         return Command(
@@ -142,7 +144,7 @@ def _api(url_file: Path, environ: Mapping[str, str], log_folder: Path | None) ->
 
 
 def read_url(url_file: Path) -> str | None:
-    """What the API wrote about itself; None as long as it has not."""
+    """The URL that the API wrote; None until then."""
     try:
         return url_file.read_text().strip() or None
     except FileNotFoundError:
@@ -152,7 +154,7 @@ def read_url(url_file: Path) -> str | None:
 def _is_ready(url: str | None) -> bool:
     if url is None:
         return False
-    # What stays as long as the stack does has no use for a larger client.
+    # This process lives as long as the stack, so a larger HTTP client would cost memory all along.
     connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=5.0)
     try:
         connection.request("GET", "/readyz")

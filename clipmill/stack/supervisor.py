@@ -1,4 +1,4 @@
-"""Several services as one: started in order, kept running, stopped in order, nothing left."""
+"""Several services as one: started in order, kept running, stopped in order, with none left."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
-from clipmill.stack.processes import Keeper
+from clipmill.stack.processes import Guard
 from clipmill.stack.service import Running, Service
 
 LOOK_SECONDS = 0.1
@@ -26,14 +26,14 @@ class StackError(Exception):
 
 
 class AlreadyRunning(StackError):
-    """Another stack works in the same folder."""
+    """Another stack uses the same folder."""
 
 
 class Supervisor:
-    """Runs services as a context manager: inside all are ready, after it none is left.
+    """A context manager: inside the block all services are ready, after it none is left.
 
     `services` start in the given order and stop in `stop_order` (names), which is not simply the
-    reverse: the one that takes requests goes first, the broker last.
+    reverse: the API, which takes requests, stops first, the broker last.
     """
 
     def __init__(
@@ -53,16 +53,16 @@ class Supervisor:
         self._running: dict[str, Running] = {}
         self._stopping = threading.Event()
         self._watcher = threading.Thread(target=self._watch, name="stack", daemon=True)
-        self._keeper: Keeper | None = None
+        self._guard: Guard | None = None
 
     def __enter__(self) -> Self:
         try:
-            self._keeper = Keeper(self._lock.fileno())
+            self._guard = Guard(self._lock.fileno())
             for folder in self._leftovers:
-                self._keeper.remove_if_killed(folder)
-            self._start_all(self._keeper)
+                self._guard.remove_if_killed(folder)
+            self._start_all(self._guard)
             self._watcher.start()
-        except BaseException:  # also Ctrl-C while it starts: nothing may be left
+        except BaseException:  # also Ctrl-C during the start: no process may be left
             self.stop()
             raise
         return self
@@ -78,11 +78,11 @@ class Supervisor:
     def pids(self) -> list[int]:
         """The processes that were started here and run now, without their descendants."""
         children = [running.child for running in self._running.values()]
-        keeper = [self._keeper.pid] if self._keeper else []
-        return [child.pid for child in children if child] + keeper
+        guard = [self._guard.pid] if self._guard else []
+        return [child.pid for child in children if child] + guard
 
     def stop(self) -> None:
-        """Stop all in order. A second Ctrl-C on the way ends everything at once."""
+        """Stop all services in order. A second Ctrl-C meanwhile ends everything at once."""
         self._stopping.set()
         try:
             self._end_watch()
@@ -93,17 +93,17 @@ class Supervisor:
             self._end_watch()
             for running in self._running.values():
                 running.end()
-            if self._keeper:
-                self._keeper.close()
+            if self._guard:
+                self._guard.close()
 
     def _end_watch(self) -> None:
         if self._watcher.is_alive():
             self._watcher.join()
 
-    def _start_all(self, keeper: Keeper) -> None:
+    def _start_all(self, guard: Guard) -> None:
         give_up_at = time.monotonic() + self._start_seconds
         for service in self._services:
-            running = self._running[service.name] = Running(service, keeper)
+            running = self._running[service.name] = Running(service, guard)
             running.start()
             self._await_ready(service, give_up_at)
 
@@ -115,7 +115,7 @@ class Supervisor:
             time.sleep(LOOK_SECONDS)
 
     def _refuse_early_deaths(self) -> None:
-        """What dies before all is ready has a reason that another try will not mend."""
+        """A process that dies before all are ready has a cause that a restart does not remove."""
         for name, running in self._running.items():
             if running.has_ended():
                 why = f"; see {running.log}" if running.log else ""
@@ -128,13 +128,13 @@ class Supervisor:
             for running in self._running.values():
                 try:
                     running.keep_running()
-                except OSError:  # out of processes or memory for now: the next look tries again
+                except OSError:  # out of processes or memory for now: the next round tries again
                     log.exception("%s could not be started", running.service.name)
 
 
 @contextmanager
 def folder_lock(folder: Path) -> Iterator[IO[str]]:
-    """Hold the folder for one stack. Raises AlreadyRunning, which names the present owner."""
+    """Lock the folder for one stack. Raises AlreadyRunning, which names the present owner."""
     with (folder / "stack.lock").open("a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

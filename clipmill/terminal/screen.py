@@ -11,12 +11,12 @@ from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextC
 
 from clipmill.answers import Job
 
-MOST_ROWS = 20  # of a large batch only the sum is shown
+MOST_ROWS = 20  # for a larger batch only the sum is shown
 COLOURS = {"succeeded": "green", "failed": "red", "cancelled": "yellow", "running": "cyan"}
 
 
 class Screen(Protocol):
-    """Where the present state of jobs is shown."""
+    """Shows the present state of jobs."""
 
     def __enter__(self) -> Self: ...
 
@@ -77,7 +77,7 @@ class BarScreen:
 
 
 class LineScreen:
-    """One line for each change of what a job is doing; fit for a log."""
+    """One line for each change of a job's state or phase; fit for a log."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -105,7 +105,7 @@ class LineScreen:
 
 
 def doing(job: Job) -> str:
-    """What a job does now, in a few words."""
+    """What the job does now, in a few words."""
     if job.error:
         return f"{job.state}: {job.error.message} ({job.error.code})"
     if job.state == "queued":
@@ -121,7 +121,7 @@ def doing(job: Job) -> str:
 
 
 def tally(jobs: Sequence[Job]) -> str:
-    """How many are done, and how many of these did not succeed."""
+    """How many jobs are done, and how many of these did not succeed."""
     done = [job for job in jobs if job.is_final]
     bad = sum(not job.succeeded for job in done)
     return f"{len(done)} of {len(jobs)} done" + (f", {bad} not succeeded" if bad else "")

@@ -1,4 +1,4 @@
-"""What every command that speaks to an API has in common: its options, its errors, its output."""
+"""What all commands that use an API have in common: their options, errors and output."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 @dataclass(frozen=True)
 class Session:
-    """The API that a command speaks to, and how it should answer."""
+    """The API that a command uses, and the form of the command's output."""
 
     client: Client
     as_json: bool
 
     def print(self, text: str, document: Any) -> None:
         """The text for people, the document for scripts."""
-        self.say(text)
-        self.tell(document)
+        self.print_text(text)
+        self.print_json(document)
 
-    def say(self, text: str) -> None:
+    def print_text(self, text: str) -> None:
         """For people only."""
         if not self.as_json:
             click.echo(text)
 
-    def tell(self, document: Any) -> None:
-        """For scripts only; once, for a script reads one document."""
+    def print_json(self, document: Any) -> None:
+        """For scripts only. Call it once, since a script reads one document."""
         if self.as_json:
             click.echo(json.dumps(document, indent=2, ensure_ascii=False))
 
-    def complain(self, of: str, fault: ClientError) -> None:
-        """One of several things could not be done; the others are none the worse for it."""
+    def print_error(self, of: str, fault: ClientError) -> None:
+        """Report that the work on one of several items failed; the others go on."""
         click.echo(f"Error: {of}: {fault}", err=True)
 
 
@@ -50,13 +50,13 @@ def json_option(function: Function) -> Function:
 
 
 def api_command(function: Callable[..., None]) -> Callable[..., None]:
-    """Give a command `--url`, `--key` and `--json`, and a Session as its first argument."""
+    """Add `--url`, `--key` and `--json` to a command, and pass it a Session as first argument."""
 
     @click.option(
         "--url", envvar="CLIPMILL_API_URL", default=DEFAULT_URL, show_default=True,
-        show_envvar=True, help="The API to speak to.",
+        show_envvar=True, help="The API to use.",
     )  # fmt: skip
-    @click.option("--key", envvar="CLIPMILL_API_KEY", show_envvar=True, help="The key to show it.")
+    @click.option("--key", envvar="CLIPMILL_API_KEY", show_envvar=True, help="The API key to send.")
     @json_option
     @functools.wraps(function)
     def command(url: str, key: str | None, as_json: bool, **arguments: Any) -> None:
@@ -70,5 +70,5 @@ def api_command(function: Callable[..., None]) -> Callable[..., None]:
 
 
 def given(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """The options that were really given."""
+    """The options that the user set."""
     return {name: value for name, value in arguments.items() if value not in (None, ())}

@@ -165,7 +165,7 @@ def test_up_answers_and_one_ctrl_c_ends_all_of_it(tmp_path: Path) -> None:
     with running_up(folder) as (process, url):
         assert httpx.get(f"{url}/readyz", trust_env=False).status_code == 200
         tree = psutil.Process(process.pid).children(recursive=True)
-        assert len(tree) >= 4  # broker, API and its server, worker, keeper
+        assert len(tree) >= 4  # broker, API and its server, worker, guard
         process.send_signal(signal.SIGINT)
         assert process.wait(30) == 0
         assert [child for child in tree if child.is_running()] == []

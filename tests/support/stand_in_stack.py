@@ -55,7 +55,7 @@ def main(folder: Path) -> None:
             services(folder), stop_order=("api", "worker", "broker"), lock=lock
         ) as supervisor,
     ):
-        names = ("broker", "worker", "api", "keeper")
+        names = ("broker", "worker", "api", "guard")
         pids = dict(zip(names, supervisor.pids(), strict=True))
         pids["grandchild"] = int((folder / "grandchild").read_text())
         print(json.dumps(pids), flush=True)

@@ -46,7 +46,7 @@ def stack(tmp_path: Path) -> Iterator[RunningStack]:
     finally:
         process.kill()
         process.communicate()
-        # The keeper still works when its owner is dead; it is done when it lets the lock go.
+        # The guard still works when its owner is dead; it is done when it lets the lock go.
         until(lambda: not is_locked(tmp_path / "stack.lock"))
 
 
@@ -112,7 +112,7 @@ def test_a_killed_owner_leaves_no_process_within_five_seconds(stack: RunningStac
 
 
 def test_a_killed_keeper_and_a_killed_service_do_not_hurt_the_stop(stack: RunningStack) -> None:
-    os.kill(stack.pids["keeper"], signal.SIGKILL)
+    os.kill(stack.pids["guard"], signal.SIGKILL)
     os.kill(stack.pids["api"], signal.SIGKILL)
     until(lambda: is_running_again(stack, "api"))
     started_again = psutil.Process(stack.process.pid).children(recursive=True)

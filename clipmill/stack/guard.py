@@ -1,9 +1,9 @@
-"""What remains when the stack's owner is killed: a small program that ends what was left.
+"""The guard of the stack: a small program that ends the stack's processes if its owner is killed.
 
-Started as `python -I -S keeper.py`, standard library only. Its stdin is the life line:
-`+ID` and `-ID` enter and strike out a process group, `=FOLDER` a folder to remove, `.` says that
-the owner goes in order and removes its folders itself. At the end of the file whatever is still
-entered gets SIGTERM, a short grace and SIGKILL; then the folders go.
+Started as `python -I -S guard.py`, standard library only. Its stdin is the life line: `+ID` and
+`-ID` add and remove a process group, `=FOLDER` adds a folder to remove, `.` says that the owner
+stops in order and removes its folders itself. At the end of stdin every group that is still listed
+gets SIGTERM, a short grace and SIGKILL; then the folders are removed.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ import time
 GRACE_SECONDS = 2.0
 
 
-def keep() -> None:
-    """Read the life line to its end, then clear up."""
+def guard() -> None:
+    """Read the life line to its end, then clean up."""
     groups: set[int] = set()
     folders: list[str] = []
     for line in sys.stdin:
@@ -37,7 +37,7 @@ def keep() -> None:
 
 
 def end(groups: set[int]) -> None:
-    """Softly, then surely."""
+    """SIGTERM, then after the grace SIGKILL."""
     left = {group for group in groups if send(group, signal.SIGTERM)}
     give_up_at = time.monotonic() + GRACE_SECONDS
     while left and time.monotonic() < give_up_at:
@@ -48,7 +48,7 @@ def end(groups: set[int]) -> None:
 
 
 def send(group: int, number: int) -> bool:
-    """Whether there is still somebody in the group to receive it."""
+    """Whether the group still has a process that can receive the signal."""
     try:
         os.killpg(group, number)
     except (ProcessLookupError, PermissionError):
@@ -57,7 +57,7 @@ def send(group: int, number: int) -> bool:
 
 
 if __name__ == "__main__":
-    # Those who stop the stack mean its owner, and the owner's end is what ends this.
+    # A user who stops the stack signals its owner. The guard ends when its owner has ended.
     for polite in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(polite, signal.SIG_IGN)
-    keep()
+    guard()
