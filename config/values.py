@@ -10,6 +10,8 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 
 ALL = ("all",)  # the kinds of job that a worker serves, where they are not named
+# How a STORAGE_URL of each scheme begins; `tasks.storage` has one class for each.
+STORAGE_SCHEMES = {"file": "file:///"}
 KIB, MIB, GIB = 1024, 1024**2, 1024**3
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Number = TypeVar("Number", int, float)
@@ -127,6 +129,6 @@ def parse_http_url(text: str) -> str:
 
 
 def parse_storage_url(text: str) -> str:
-    if not text.startswith("file:///"):
-        raise ValueError("is not a URL that begins with file:///")
+    if not text.startswith(tuple(STORAGE_SCHEMES.values())):
+        raise ValueError(f"is not a URL that begins with {' or '.join(STORAGE_SCHEMES.values())}")
     return text

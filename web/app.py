@@ -13,7 +13,7 @@ from config.logs import log_context
 from config.settings import Settings
 from tasks.dispatch import Dispatcher
 from tasks.dispatch.broker import Broker, make_celery
-from tasks.storage import Storage
+from tasks.storage import Storage, open_storage
 from tasks.store import Changes, Store
 from tasks.store.durability import check_durability
 from tasks.tracing.start import make_tracing
@@ -66,7 +66,7 @@ def create_app(
         )
     store = store or Store.for_requests(settings.redis_url)
     check_durability(store.server, settings.redis_policy)
-    storage = storage or Storage.at(settings.storage_url)
+    storage = storage or open_storage(settings.storage_url)
     broker = Broker(make_celery(settings.broker_url))
     services = Services(
         settings=settings,

@@ -15,7 +15,7 @@ from config.settings import Settings
 from config.timings import PRODUCTION, Timings
 from tasks.dispatch.broker import Broker
 from tasks.dispatch.dependents import Dependents
-from tasks.storage import Storage
+from tasks.storage import Storage, open_storage
 from tasks.store import Store
 from tasks.store.durability import check_durability
 from tasks.tracing.context import Tracing
@@ -94,6 +94,7 @@ def build(
     broker: Broker,
     *,
     timings: Timings = PRODUCTION,
+    storage: Storage | None = None,
     attempt_factory: Callable[..., Toolbox] = Toolbox,
     heartbeat: Callable[[Store, Timings], Heartbeat] = Heartbeat,
     disk: Callable[[WorkFolder, Storage, int, Timings], Disk] = Disk.under,
@@ -102,7 +103,8 @@ def build(
 
     `attempt_factory`, `heartbeat` and `disk` make these parts, from what their own class takes.
     """
-    services = _services(settings, broker, timings)
+    storage = storage or open_storage(settings.storage_url)
+    services = _services(settings, broker, timings, storage)
     store, budget = services.store, Budget(settings.memory_budget_bytes, cpu_count())
     beating, pulse, draining = heartbeat(store, timings), LoopTicker(), threading.Event()
     watched = disk(services.work_folder, services.storage, settings.min_free_disk_bytes, timings)
@@ -125,7 +127,7 @@ def build(
     )
 
 
-def _services(settings: Settings, broker: Broker, timings: Timings) -> Services:
+def _services(settings: Settings, broker: Broker, timings: Timings, storage: Storage) -> Services:
     assert settings.redis_url is not None  # the program checks it at its start
     worker_id = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
     work_folder = clean_work_folder(settings.data_dir / "work", worker_id, timings)
@@ -136,7 +138,7 @@ def _services(settings: Settings, broker: Broker, timings: Timings) -> Services:
         timings,
         worker_id,
         store,
-        Storage.at(settings.storage_url),
+        storage,
         broker,
         Dependents(store, broker),
         make_tracing(settings.otlp_endpoint, "clipmill-worker"),

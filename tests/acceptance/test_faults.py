@@ -17,7 +17,7 @@ from tasks.dispatch import Dispatcher, JobRequest
 from tasks.dispatch.broker import Broker, make_celery
 from tasks.kinds import ExtractSpec
 from tasks.specs import Source
-from tasks.storage import Storage
+from tasks.storage import open_storage
 from tasks.store import Store
 from tests.chaos.link import Link
 from tests.support import answers
@@ -223,7 +223,7 @@ def test_one_tenants_flood_does_not_hold_up_another(make: Make) -> None:
 def dispatcher_for(system: System) -> Dispatcher:
     settings = load_settings({"CLIPMILL_ALLOWED_NETWORKS": "127.0.0.0/8"})
     broker = Broker(make_celery(system.valkey.url))
-    storage = Storage.at((system.data / "artifacts").as_uri())
+    storage = open_storage((system.data / "artifacts").as_uri())
     return Dispatcher(Store.at(system.valkey.url), broker, storage, settings)
 
 

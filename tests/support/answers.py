@@ -39,15 +39,20 @@ def content(body: bytes, content_type: str, headers: Mapping[str, str] | None = 
     return answer
 
 
-def file(path: Path, content_type: str | None = None) -> Answer:
-    """A file with ETag, conditional and range requests, as a good web server serves it."""
+def file(
+    path: Path, content_type: str | None = None, more: Mapping[str, str] | None = None
+) -> Answer:
+    """A file with ETag, conditional and range requests, as a good web server serves it.
+
+    `more`: further headers of each answer that has the file.
+    """
     media_type = content_type or guess_type(path)
 
     def answer(exchange: Exchange) -> None:
         if not path.is_file():
             exchange.head(HTTPStatus.NOT_FOUND, "text/plain", 0)
             return
-        _answer_file(exchange, path, media_type)
+        _answer_file(exchange, path, media_type, more or {})
 
     return answer
 
@@ -66,9 +71,9 @@ def etag_of(path: Path) -> str:
     )
 
 
-def _answer_file(exchange: Exchange, path: Path, media_type: str) -> None:
+def _answer_file(exchange: Exchange, path: Path, media_type: str, more: Mapping[str, str]) -> None:
     size, etag = path.stat().st_size, etag_of(path)
-    headers = {"ETag": etag, "Accept-Ranges": "bytes"}
+    headers = {"ETag": etag, "Accept-Ranges": "bytes", **more}
     if exchange.headers.get("If-None-Match") == etag:
         exchange.head(HTTPStatus.NOT_MODIFIED, media_type, None, headers)
         return

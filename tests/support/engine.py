@@ -26,7 +26,7 @@ from tasks.media import MediaFacts
 from tasks.specs import Source
 from tasks.storage import Storage
 from worker.build import build
-from worker.engine.attempt import Exchange
+from worker.engine.attempt import Exchange, Toolbox
 from worker.engine.disk import Disk
 from worker.engine.lease import LeasedJob
 from worker.engine.usage import Usage
@@ -82,12 +82,20 @@ class Engine:
     """One worker's engine. Also what its jobs need of memory is the test's choice."""
 
     def __init__(
-        self, url: str, folder: Path, *, timings: Timings = PRODUCTION, **settings: str
+        self,
+        url: str,
+        folder: Path,
+        *,
+        timings: Timings = PRODUCTION,
+        storage: Storage | None = None,
+        real_tools: bool = False,
+        **settings: str,
     ) -> None:
         names = {"redis_url": url, "data_dir": str(folder), "memory_budget": "512MiB", **settings}
         self.settings = load_settings(
             {f"CLIPMILL_{it.upper()}": names[it] for it in names}, kinds=KINDS
         )
+        self.artifacts = folder / "artifacts"  # where the usual storage keeps its files
         self.free_bytes = self.storage_free_bytes = 10**12
         self.attempts: list[str] = []
         self.need_bytes = MIB
@@ -96,7 +104,8 @@ class Engine:
             self.settings,
             Broker(make_celery(url)),
             timings=timings,
-            attempt_factory=lambda *_: self,
+            storage=storage,
+            attempt_factory=Toolbox if real_tools else lambda *_: self,
             disk=self._disk,
         )
         self.store, self.storage = worker.services.store, worker.services.storage
@@ -151,7 +160,7 @@ class Engine:
 
     def files(self) -> list[Path]:
         """All that lies in storage, and all that attempts have left."""
-        stored = [path for path in self.storage.root.rglob("*") if path.is_file()]
+        stored = [path for path in self.artifacts.rglob("*") if path.is_file()]
         return stored + list(self.work_folder.path.iterdir())
 
 

@@ -22,7 +22,7 @@ from tasks.errors import JobError
 from tasks.ids import IdMaker
 from tasks.job import Failure
 from tasks.kinds import KINDS
-from tasks.storage import Storage
+from tasks.storage import open_storage
 from tasks.store import Extras, Lease, Store
 
 PATIENCE_SECONDS = 30.0
@@ -34,7 +34,8 @@ class Api:
 
     def __init__(self, folder: Path, redis_url: str, **settings: str) -> None:
         self.folder = folder
-        self.storage = Storage.at((folder / "data" / "artifacts").as_uri())
+        self.artifacts = folder / "data" / "artifacts"
+        self.storage = open_storage(self.artifacts.as_uri())
         self.store = Store.at(redis_url)
         self._environ = {
             **{name: os.environ[name] for name in ("PATH",) if name in os.environ},

@@ -85,14 +85,13 @@ class _Sending:
 
     def add(self, artifact: StoredArtifact) -> None:
         """Take a file in. Raises ArtifactExpired when it is gone, or StorageUnavailable."""
+        storage = self._services.storage
         self._services.store.artifacts.used(artifact.id)
-        path = self._services.storage.path(artifact.storage_key)
         if len(self.files) < _MOST_OPEN:
-            try:
-                handle = self._opened.enter_context(path.open("rb"))
-            except FileNotFoundError as error:
-                raise ArtifactExpired("the file is no longer kept") from error
+            handle = self._opened.enter_context(storage.open(artifact.storage_key))
             self._handles[artifact.id] = handle
+        elif not storage.has(artifact.storage_key):
+            raise ArtifactExpired("the file is no longer kept")
         self.files.append(artifact)
 
     def begin(self, lost: Sequence[str]) -> None:
@@ -110,8 +109,8 @@ class _Sending:
         self._use([artifact])
         handle = self._handles.pop(artifact.id, None)
         if handle is None:
-            path = self._services.storage.path(artifact.storage_key)
-            handle = self._opened.enter_context(path.open("rb"))
+            stored = self._services.storage.open(artifact.storage_key)
+            handle = self._opened.enter_context(stored)
         with handle:
             while block := handle.read(BLOCK_BYTES):
                 yield block

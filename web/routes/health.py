@@ -10,7 +10,7 @@ from typing import Any
 from flask import Response
 
 from config.api import API_BASE
-from tasks.errors import StoreUnavailable
+from tasks.errors import StorageFull, StorageUnavailable, StoreUnavailable
 from tasks.metrics.report import WorkerReport
 from web.http.openapi import Blueprint
 from web.http.responses import json_answer, json_bytes
@@ -120,10 +120,11 @@ def _storage(services: Services) -> Service:
     try:
         services.storage.check()
         free = services.storage.free_bytes()
-    except OSError as error:
-        reason = f"artifacts cannot be stored: {error.strerror}"
-        log.warning(reason, extra={"values": {"path": str(services.storage.root)}})
-        return {"status": UNHEALTHY, "reason": reason}
+    except (StorageFull, StorageUnavailable) as error:
+        log.warning(error.message, extra={"values": {"storage": services.settings.storage_url}})
+        return {"status": UNHEALTHY, "reason": error.message}
+    if free is None:  # no limit is known
+        return {"status": HEALTHY}
     low = free < services.settings.min_free_disk_bytes
     return {"status": DEGRADED if low else HEALTHY, "free_bytes": free}
 

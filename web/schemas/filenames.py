@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator
+from urllib.parse import quote
+
+from werkzeug.http import dump_options_header
 
 LONGEST_NAME = 200
 
@@ -45,6 +48,17 @@ def safe_name(text: str, fallback: str = "file") -> str:
     if not short:
         return fallback
     return f"_{short}" if _RESERVED.fullmatch(short) else short
+
+
+def content_disposition(text: str, attachment: bool) -> str:
+    """The value of a Content-Disposition header with the text as a safe name (RFC 6266, 8187)."""
+    name, way = safe_name(text), "attachment" if attachment else "inline"
+    if name.isascii():
+        return dump_options_header(way, {"filename": name})
+    # For a client of old that knows no other letters.
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+    quoted = quote(name, safe="!#$&+-.^_`|~")
+    return dump_options_header(way, {"filename": plain, "filename*": f"UTF-8''{quoted}"})
 
 
 def unique_names(names: Iterable[str]) -> Iterator[str]:

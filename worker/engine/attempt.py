@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -175,18 +176,21 @@ class JobMachine:
         path = found.path.rename(found.path.with_suffix(suffix_of(facts, found.path.suffix)))
         return Fetched(path, facts, found.info, found.warnings)
 
-    def source(self) -> SourceMedia:
-        """The file that the job's source delivered."""
-        artifact = self._toolbox.source_of(self._leased.job)
-        try:
-            path = self._toolbox.storage.path(artifact.storage_key)
-        except ArtifactExpired as error:
-            raise SourceFailed("the source's file is no longer kept") from error
-        self._toolbox.store.artifacts.used(artifact.id)
-        if not self._toolbox.storage.has(artifact.storage_key, artifact.size_bytes):
-            raise SourceFailed("the source's file has been changed")
-        facts = MediaFacts.from_dict(artifact.facts) if artifact.facts else self._probe(path)
-        return SourceMedia(path, facts, Path(artifact.filename).stem)
+    @contextmanager
+    def source(self) -> Iterator[SourceMedia]:
+        """The file that the job's source delivered, for the block."""
+        artifact, storage = self._toolbox.source_of(self._leased.job), self._toolbox.storage
+        with ExitStack() as held:
+            try:
+                local = storage.local(artifact.storage_key, self._tools.folder)
+                path = held.enter_context(local)
+            except ArtifactExpired as error:
+                raise SourceFailed("the source's file is no longer kept") from error
+            self._toolbox.store.artifacts.used(artifact.id)
+            if not storage.has(artifact.storage_key, artifact.size_bytes):
+                raise SourceFailed("the source's file has been changed")
+            facts = MediaFacts.from_dict(artifact.facts) if artifact.facts else self._probe(path)
+            yield SourceMedia(path, facts, Path(artifact.filename).stem)
 
     def cut(self, spec: ClipSpec, source: SourceMedia) -> Cut:
         """Cut a range out of a file and check the result."""

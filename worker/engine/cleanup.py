@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 
 from config.timings import PRODUCTION
+from tasks.errors import StorageUnavailable
 
 log = logging.getLogger(__name__)
 
@@ -14,13 +15,13 @@ log = logging.getLogger(__name__)
 def remove_in_the_end(
     remove: Callable[[], None], again_seconds: float = PRODUCTION.removal_retry_seconds
 ) -> None:
-    """Call it now, and every `again_seconds` until it raises OSError no more.
+    """Call it now, and every `again_seconds` until no disk or storage refuses.
 
     Should this process end before, the sweep at the next start, or that of the storage, comes by.
     """
     try:
         remove()
-    except OSError as error:
+    except (OSError, StorageUnavailable) as error:
         log.warning("could not remove a leftover yet", extra={"values": {"why": str(error)}})
         again = threading.Timer(again_seconds, remove_in_the_end, [remove, again_seconds])
         again.daemon = True

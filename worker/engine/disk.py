@@ -6,7 +6,6 @@ Jobs work on one disk, and artifacts may be kept on another: neither may run ful
 from __future__ import annotations
 
 import logging
-import os
 import shutil
 import threading
 from collections.abc import Callable, Iterator
@@ -14,6 +13,7 @@ from contextlib import contextmanager
 from typing import Self
 
 from config.timings import PRODUCTION, Timings
+from tasks.errors import StorageUnavailable
 from tasks.storage import Storage
 from worker.engine.periodic import PeriodicThread
 from worker.engine.workspace import WorkFolder
@@ -26,27 +26,19 @@ class NoRoomOnDisk(Exception):
     """A job that starts now would take the last room."""
 
 
-def free_bytes_in(storage: Storage) -> int:
-    """How much room artifacts have. One that is gone or read-only has none, and may come back."""
-    try:
-        return storage.free_bytes() if os.access(storage.root, os.W_OK) else 0
-    except OSError:
-        return 0
-
-
 class Disk(PeriodicThread):
     """Lets jobs start while enough stays free, and stops the youngest when it does not."""
 
     def __init__(
         self,
         work_bytes: Callable[[], int],
-        storage_bytes: Callable[[], int],
+        storage_bytes: Callable[[], int | None],
         least_bytes: int,
         timings: Timings = PRODUCTION,
     ) -> None:
         super().__init__("disk watch", timings.disk_look_seconds)
         self.work_bytes = work_bytes
-        self.storage_bytes = storage_bytes
+        self._storage_bytes = storage_bytes
         self._least_bytes = least_bytes
         self._promised = 0
         self._running: list[Stop] = []
@@ -63,19 +55,28 @@ class Disk(PeriodicThread):
         """The disks of a worker, asked anew each time."""
         return cls(
             lambda: shutil.disk_usage(work_folder.path).free,
-            lambda: free_bytes_in(storage),
+            storage.free_bytes,
             least_bytes,
             timings,
         )
 
+    def storage_bytes(self) -> int | None:
+        """For reports: the room for artifacts, none while the storage is away; None: no limit."""
+        try:
+            return self._storage_bytes()
+        except StorageUnavailable:
+            return 0
+
     @contextmanager
     def room(self, need_bytes: int, stop: Stop) -> Iterator[None]:
-        """Room for the block, which others cannot have meanwhile. Raises NoRoomOnDisk.
+        """Room for the block, which others cannot have meanwhile.
 
-        `stop` gets End.DISK when the disk runs full all the same.
+        Raises NoRoomOnDisk, or StorageUnavailable while no result could be stored. `stop` gets
+        ProcessEnd.DISK when the disk runs full all the same.
         """
         # Not under the lock: it may be the disk of another machine, which takes its time.
-        if self.storage_bytes() < max(1, self._least_bytes):
+        free = self._storage_bytes()
+        if free is not None and free < max(1, self._least_bytes):
             raise NoRoomOnDisk
         with self._lock:
             if self._least_bytes and self._left() < need_bytes:

@@ -11,8 +11,8 @@ from worker.kinds.interface import Machine, Outcome, ProducedFile
 
 def run(spec: ClipSpec, machine: Machine) -> Outcome:
     """The clip, checked, and a picture of its middle if one was asked for."""
-    source = machine.source()
-    cut = machine.cut(spec, source)
+    with machine.source() as source:
+        cut = machine.cut(spec, source)
     name = _clip_name(spec, source.title, cut.path.suffix)
     files = [ProducedFile(cut.path, "main", name, cut.facts)]
     warnings = list(cut.warnings)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -68,8 +69,8 @@ class Machine(Protocol):
     def download(self, spec: DownloadSpec) -> Fetched:
         """Fetch the media of a page, and see that it is media and not too long."""
 
-    def source(self) -> SourceMedia:
-        """The file that the job's source delivered."""
+    def source(self) -> AbstractContextManager[SourceMedia]:
+        """The file that the job's source delivered, for the block."""
 
     def cut(self, spec: ClipSpec, source: SourceMedia) -> Cut:
         """Cut a range out of a file and check the result."""

@@ -91,7 +91,7 @@ class Retention:
 
     def sweep(self, grace_seconds: float) -> None:
         """Remove files in storage that no record tells of and that are older than the grace."""
-        removed = self._storage.remove_strays(grace_seconds, self._store.artifacts.with_files)
+        removed = self._storage.remove_unreferenced(grace_seconds, self._store.artifacts.with_files)
         if removed:
             log.warning("files without a record", extra={"values": {"count": removed}})
             self._store.counters.add({counter_name("stray_files_total"): removed})

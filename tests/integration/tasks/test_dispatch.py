@@ -31,7 +31,7 @@ from tasks.job import Failure, Job, JobState, WaitReason
 from tasks.kinds import ClipSpec, DownloadSpec, ExtractSpec
 from tasks.result import Result
 from tasks.specs import Source, Spec
-from tasks.storage import Storage
+from tasks.storage import open_storage
 from tasks.store import CancelRequested, Extras, JobQuery, Lease, LeaseLost, Store
 from tests.support.records import Records, at_once, every_key, make_artifact, new_id
 from tests.support.valkey import ValkeyServer
@@ -53,7 +53,8 @@ class House:
         settings = load_settings({"CLIPMILL_MAX_QUEUED_JOBS": max_queued})
         self.store = Store.at(url)
         self.broker = Broker(make_celery(url))
-        self.storage = Storage.at(folder.as_uri())
+        self.folder = folder
+        self.storage = open_storage(folder.as_uri())
         self.dispatcher = Dispatcher(self.store, self.broker, self.storage, settings)
         self.dependents = Dependents(self.store, self.broker)
 
@@ -669,8 +670,8 @@ def test_deleting_removes_files_and_every_key(house: House, valkey: ValkeyServer
         child = house.submit(clip())
         lease = house.start("download")
         artifact = make_artifact(job)
-        house.storage.root.joinpath(artifact.id[-2:]).mkdir()
-        house.storage.root.joinpath(artifact.storage_key).write_bytes(b"x" * 100)
+        (house.folder / artifact.id[-2:]).mkdir()
+        (house.folder / artifact.storage_key).write_bytes(b"x" * 100)
         house.end(lease, JobState.SUCCEEDED, Extras(artifacts=[(artifact, True)]))
         with pytest.raises(JobNotFinal):
             house.dispatcher.delete(job.id, "ann")

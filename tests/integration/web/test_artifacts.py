@@ -202,10 +202,10 @@ def test_a_file_that_is_no_longer_kept_is_gone(
 def test_a_file_in_a_storage_that_is_away_is_not_said_to_be_gone(
     client: httpx.Client, path: str, api: Api
 ) -> None:
-    elsewhere = api.storage.root.with_name("elsewhere")
-    api.storage.root.rename(elsewhere)
+    elsewhere = api.artifacts.with_name("elsewhere")
+    api.artifacts.rename(elsewhere)
     refused(client.get(path), 503, "storage_unavailable")
-    elsewhere.rename(api.storage.root)
+    elsewhere.rename(api.artifacts)
     assert client.get(path).status_code == 200
 
 

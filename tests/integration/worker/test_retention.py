@@ -195,15 +195,15 @@ def test_work_whose_result_was_given_up_is_done_anew(engine: Engine) -> None:
 
 def test_files_that_no_record_tells_of_go_after_their_grace(engine: Engine) -> None:
     _, artifact = download(engine, "known")
-    known = engine.storage.path(engine.store.artifacts.get(artifact).storage_key)
+    known = engine.artifacts / engine.store.artifacts.get(artifact).storage_key
     strays = []
     for name in (f"{new_id()}.mp4", f"{new_id()}.part"):
-        stray = engine.storage.root / name[24:26] / name
+        stray = engine.artifacts / name[24:26] / name
         stray.parent.mkdir(exist_ok=True)
         stray.write_bytes(b"x")
         os.utime(stray, (0, 0))  # the time that a site gave it does not count
         strays.append(stray)
-    foreign = engine.storage.root / "README.txt"
+    foreign = engine.artifacts / "README.txt"
     foreign.write_text("not ours")
     engine.retention.sweep(PRODUCTION.sweep_grace_seconds)
     assert all(stray.exists() for stray in strays)

@@ -51,7 +51,7 @@ def test_a_job_runs_once_and_delivers_its_file(engine: Engine) -> None:
     assert (job.state, job.attempt) == (JobState.SUCCEEDED, 1)
     assert job.result is not None
     artifact = engine.store.artifacts.get(job.result.artifacts[0].id)
-    assert engine.files() == [engine.storage.path(artifact.storage_key)]
+    assert engine.files() == [engine.artifacts / artifact.storage_key]
     assert not engine.runner.run_next("download")
 
 

@@ -53,7 +53,7 @@ def test_a_job_waits_for_a_storage_that_cannot_be_read(
     job_id, stat = asked_again(engine), Path.stat
 
     def fail(path: Path, **named: Any) -> Any:
-        if path.parent.parent == engine.storage.root:
+        if path.parent.parent == engine.artifacts:
             raise OSError(number, "the server has gone")
         return stat(path, **named)
 
@@ -67,11 +67,11 @@ def test_a_job_waits_for_a_storage_that_cannot_be_read(
 def test_a_job_waits_for_a_storage_that_is_not_there_and_takes_no_file_for_lost(
     engine: Engine,
 ) -> None:
-    job_id, elsewhere = asked_again(engine), engine.storage.root.with_name("elsewhere")
-    engine.storage.root.rename(elsewhere)
+    job_id, elsewhere = asked_again(engine), engine.artifacts.with_name("elsewhere")
+    engine.artifacts.rename(elsewhere)
     engine.run_all("download")
     assert_waits(engine, job_id)
-    elsewhere.rename(engine.storage.root)
+    elsewhere.rename(engine.artifacts)
     assert_answered(engine, job_id)
 
 

@@ -9,15 +9,14 @@ from pathlib import Path
 import pytest
 
 from config.timings import Timings
-from tasks import storage
+from tasks.errors import StorageUnavailable
 from tasks.job import Job, JobState
-from tasks.storage import Storage
+from tasks.storage import folder, open_storage
 from tests.support.engine import Attempt, Engine
 from tests.support.processes import eventually
 from tests.support.stack import Api
 from tests.support.valkey import ValkeyServer
 from tests.support.volumes import Volume, bad_disk, small_volume
-from worker.engine.disk import free_bytes_in
 from worker.engine.workspace import WorkFolder
 from worker.kinds.interface import Fetched
 
@@ -117,7 +116,7 @@ def test_a_part_of_a_result_on_a_disk_that_closed_goes_when_it_is_open_again(
     engine: Engine, volume: Volume, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The disk takes the bytes, and then neither their name nor their removal."""
-    move = storage._move
+    move = folder._move
 
     def move_and_close(source: Path, target: Path) -> None:
         move(source, target)
@@ -125,7 +124,7 @@ def test_a_part_of_a_result_on_a_disk_that_closed_goes_when_it_is_open_again(
 
     job_id = engine.submit_download()
     with monkeypatch.context() as patch:
-        patch.setattr(storage, "_move", move_and_close)
+        patch.setattr(folder, "_move", move_and_close)
         engine.run_all("download")
     assert engine.store.jobs.timeline(job_id)[-1]["why"] == "storage_unavailable"
     assert [path.suffix for path in files_in(volume)] == [".part"]
@@ -135,12 +134,15 @@ def test_a_part_of_a_result_on_a_disk_that_closed_goes_when_it_is_open_again(
 
 
 def test_a_folder_that_is_gone_holds_jobs_up_until_it_is_back(
-    engine: Engine, volume: Volume, valkey: ValkeyServer, tmp_path: Path
+    valkey: ValkeyServer, tmp_path: Path
 ) -> None:
     """As when a network disk is not mounted: nothing is made in its place."""
-    root = engine.storage.root = volume.path / "folder"
-    root.mkdir()
-    with Api(tmp_path, valkey.url, storage_url=root.as_uri()) as api, api.client() as client:
+    root = tmp_path / "network"
+    with (
+        Engine(valkey.url, tmp_path / "data", storage_url=root.as_uri()) as engine,
+        Api(tmp_path, valkey.url, storage_url=root.as_uri()) as api,
+        api.client() as client,
+    ):
         root.rmdir()
         not_ready = client.get("/readyz")
         assert not_ready.status_code == 503
@@ -179,7 +181,7 @@ def test_a_work_disk_that_loses_what_was_written_makes_no_result(
         job = engine.store.jobs.get(job_id)
         assert (job.state, job.attempt) == (JobState.QUEUED, 1)
         assert engine.store.jobs.timeline(job_id)[-1]["why"] == "storage_unavailable"
-        assert [path for path in engine.storage.root.rglob("*") if path.is_file()] == []
+        assert [path for path in engine.artifacts.rglob("*") if path.is_file()] == []
         engine.work = lambda attempt: attempt.produce()
         assert try_again(engine, job_id).state is JobState.SUCCEEDED
 
@@ -201,13 +203,14 @@ def test_a_work_disk_that_cannot_be_written_costs_no_attempt(
         assert try_again(engine, job_id).state is JobState.SUCCEEDED
 
 
-def test_a_storage_that_cannot_be_written_has_no_room(volume: Volume) -> None:
-    artifacts = Storage(volume.path)
-    assert free_bytes_in(artifacts) > 0
+def test_a_storage_that_cannot_be_written_says_so(volume: Volume) -> None:
+    storage = open_storage(volume.path.as_uri())
+    assert (storage.free_bytes() or 0) > 0
     volume.set_read_only(True)
-    assert free_bytes_in(artifacts) == 0
+    with pytest.raises(StorageUnavailable):
+        storage.free_bytes()
     volume.set_read_only(False)
-    assert free_bytes_in(artifacts) > 0
+    assert (storage.free_bytes() or 0) > 0
 
 
 def test_a_work_disk_without_an_inode_holds_jobs_up(valkey: ValkeyServer, tmp_path: Path) -> None:
@@ -245,7 +248,7 @@ def test_a_disk_that_fails_in_the_middle_of_a_move_leaves_no_part(
 
     job_id = engine.submit_download()
     with monkeypatch.context() as patch:
-        patch.setattr("tasks.storage.os.fsync", fail)
+        patch.setattr("tasks.storage.folder.os.fsync", fail)
         engine.run_all("download")
     assert engine.store.jobs.timeline(job_id)[-1]["why"] == code
     assert files_in(volume) == []

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tasks.storage import Storage
-from worker.engine.disk import Disk, NoRoomOnDisk, free_bytes_in
+from tasks.errors import StorageUnavailable
+from tasks.storage import open_storage
+from worker.engine.disk import Disk, NoRoomOnDisk
 from worker.process.limits import ProcessEnd, Stop
 
 
@@ -78,9 +79,20 @@ def test_nothing_starts_while_artifacts_have_no_room_and_what_runs_goes_on() -> 
 
 
 def test_a_storage_that_is_gone_has_no_room_until_it_is_back(tmp_path: Path) -> None:
-    storage = Storage.at(f"file://{tmp_path}/artifacts")
-    assert free_bytes_in(storage) > 0
-    storage.root.rename(tmp_path / "away")
-    assert free_bytes_in(storage) == 0
-    (tmp_path / "away").rename(storage.root)
-    assert free_bytes_in(storage) > 0
+    folder = tmp_path / "artifacts"
+    disk = Disk(lambda: 1, open_storage(folder.as_uri()).free_bytes, 0)
+    assert (disk.storage_bytes() or 0) > 0
+    folder.rename(tmp_path / "away")
+    assert disk.storage_bytes() == 0
+    with pytest.raises(StorageUnavailable), disk.room(1, Stop()):
+        pass
+    (tmp_path / "away").rename(folder)
+    assert (disk.storage_bytes() or 0) > 0
+    with disk.room(1, Stop()):
+        pass
+
+
+def test_a_storage_without_a_known_limit_holds_nothing_up() -> None:
+    disk = Disk(lambda: 1000, lambda: None, least_bytes=100)
+    with disk.room(1, Stop()):
+        assert disk.storage_bytes() is None
