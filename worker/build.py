@@ -30,6 +30,7 @@ from worker.engine.peers import Peers
 from worker.engine.periodic import PeriodicThread
 from worker.engine.preconditions import Preconditions
 from worker.engine.publishing import Publisher
+from worker.engine.recorder import Recorder
 from worker.engine.runner import Runner
 from worker.engine.workspace import WorkFolder
 from worker.memory.peaks import Peaks
@@ -167,7 +168,7 @@ def _runner(
     )
     return Runner(
         store,
-        services.dependents,
+        Recorder(store, services.dependents, preconditions, timings),
         Publisher(store, storage, settings.reuse_downloads_seconds, timings),
         Admission(budget, Peers(store, services.worker_id), timings),
         preconditions,

@@ -13,7 +13,7 @@ from hashlib import sha256
 from config.timings import PRODUCTION, Timings
 from tasks.artifact import StoredArtifact
 from tasks.dispatch.planning import new_enough
-from tasks.errors import ArtifactExpired, JobError, NotFound, StoreUnavailable
+from tasks.errors import ArtifactExpired, NotFound, StoreUnavailable
 from tasks.ids import IdMaker
 from tasks.job import Job, JobState
 from tasks.kinds import ClipSpec
@@ -104,11 +104,6 @@ class Publisher:
             return None
         hits = Counter({counter_name("cache_hits_total", cache=job.kind): 1})
         return Artifacts(stored, False, earlier.result.reused(), cache_key, hits)
-
-    def retry_extras(self, job: Job, error: JobError) -> Extras:
-        """The numbers of a retry."""
-        name = counter_name("job_retries_total", kind=job.kind, code=error.code)
-        return Extras(counters=Counter({name: 1}), why=error.code)
 
     def _put(self, job: Job, artifact_id: str, file: ProducedFile) -> StoredArtifact:
         stored = self._storage.put(file.path, artifact_id, file.path.suffix[1:].lower())

@@ -4,32 +4,28 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
 from contextlib import AbstractContextManager
 from functools import partial
 
 from config.logs import log_context
 from config.timings import PRODUCTION, Timings
-from tasks.dispatch.dependents import Dependents
-from tasks.errors import JobError, MemoryExceeded, SourceFailed, StoreUnavailable
-from tasks.job import Failure, Job, JobState
-from tasks.store import ArtifactGone, CancelRequested, Extras, LeaseLost, Store
+from tasks.errors import MemoryExceeded, StoreUnavailable
+from tasks.job import Job
+from tasks.store import Store
 from tasks.tracing.context import NO_TRACING, Note, Tracing
 from worker.engine.admission import Admission
 from worker.engine.attempt import JobMachine, Toolbox
-from worker.engine.budget import NoRoomYet, Reservation
+from worker.engine.budget import Reservation
+from worker.engine.ending import Ending, Recorded, ending_of
 from worker.engine.lease import Heartbeat, LeasedJob
-from worker.engine.lost_source import source_again
-from worker.engine.preconditions import Postpone, Preconditions
+from worker.engine.preconditions import Preconditions
 from worker.engine.publishing import Publisher
-from worker.engine.retry import delay_before_retry
-from worker.engine.unexpected import as_job_error
+from worker.engine.recorder import Recorder
 from worker.engine.usage import Usage
 from worker.engine.workspace import WorkFolder
 from worker.kinds import run_kind
 from worker.kinds.interface import Outcome
 from worker.memory.need import ResourceNeed
-from worker.process.limits import ProcessEnd, Stopped
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +39,7 @@ class Runner:
     def __init__(
         self,
         store: Store,
-        dependents: Dependents,
+        recorder: Recorder,
         publisher: Publisher,
         admission: Admission,
         preconditions: Preconditions,
@@ -55,7 +51,7 @@ class Runner:
     ) -> None:
         self._store = store
         self._timings = timings
-        self._dependents = dependents
+        self._recorder = recorder
         self._publisher = publisher
         self._admission = admission
         self._budget = admission.budget
@@ -75,49 +71,30 @@ class Runner:
         if lease is None:
             return False
         with log_context(job=lease.job.id, kind=kind), self._heartbeat.holding(lease) as leased:
-            try:
-                self._admit(leased)
-            except LeaseLost:
-                log.warning("the job is in other hands now; nothing was written")
-            except CancelRequested:
-                self._cancel(leased)
+            self._recorder.record(leased, self._answer_or_run(leased))
         return True
 
-    def _admit(self, leased: LeasedJob) -> None:
-        """Wait for memory, then run; whatever goes wrong becomes the job's own end."""
+    def _answer_or_run(self, leased: LeasedJob) -> Ending:
+        """Find an earlier answer, or do the work; whatever goes wrong is the job's own end."""
         try:
-            self._answer_or_run(leased)
-        except NoRoomYet as full:
-            self._give_back(leased, full.times_bypassed)
-        except Postpone as postponement:
-            self._postpone(leased, postponement)
-        except Stopped as stopped:
-            self._stopped(leased, stopped.end)
-        except (LeaseLost, CancelRequested, StoreUnavailable):
+            if not self._answer_from_storage(leased):
+                self._wait_and_run(leased)
+            return Recorded()
+        except StoreUnavailable:
             raise
-        except JobError as error:
-            self._fail(leased, error)
-            self._preconditions.failed(leased.job, error)
         except BaseException as error:
-            # Also MemoryError and SystemExit: whatever leaves a task costs the worker a slot.
-            self._fail_unexpectedly(leased, error)
+            return ending_of(error, leased.job, self._timings)
 
-    def _answer_or_run(self, leased: LeasedJob) -> None:
-        try:
-            if self._answer_from_storage(leased):
-                return
-            need = self._toolbox.need_of(leased.job)
-            self._admission.leave_to_larger(leased.job, need)
-            with (
-                self._preconditions.met(leased) as still_met,
-                self._admission.room_for(leased, need) as room,
-            ):
-                still_met()
-                self._attempt(leased, need, room)
-        except SourceFailed as error:
-            extras = self._publisher.retry_extras(leased.job, error)
-            if not source_again(leased, self._store, self._dependents, extras):
-                raise
+    def _wait_and_run(self, leased: LeasedJob) -> None:
+        """Wait for disk, site and memory, then run."""
+        need = self._toolbox.need_of(leased.job)
+        self._admission.leave_to_larger(leased.job, need)
+        with (
+            self._preconditions.met(leased) as still_met,
+            self._admission.room_for(leased, need) as room,
+        ):
+            still_met()
+            self._attempt(leased, need, room)
 
     def _attempt(self, leased: LeasedJob, need: ResourceNeed, room: Reservation) -> None:
         """Claim, run, publish, record: the one place where a job succeeds."""
@@ -159,7 +136,7 @@ class Runner:
         with self._publisher.published(leased, outcome) as artifacts:
             job = leased.job.succeeded(time.time(), usage.told_in(artifacts.result))
             leased.release(job, artifacts.extras())
-        self._settle(job)
+        self._recorder.settle(job)
         self._preconditions.succeeded(job)
 
     def _answer_from_storage(self, leased: LeasedJob) -> bool:
@@ -169,81 +146,6 @@ class Runner:
             return False
         leased.change(lambda job: job.started(time.time()))
         job = leased.job.succeeded(time.time(), answer.result)
-        try:
-            leased.release(job, answer.extras())
-        except ArtifactGone:
-            self._give_back(leased)  # removed this moment: the next worker does the work
-        else:
-            self._settle(job)
+        leased.release(job, answer.extras())
+        self._recorder.settle(job)
         return True
-
-    def _fail(self, leased: LeasedJob, error: JobError) -> None:
-        """Try again later if that can help, else end the job."""
-        job = leased.job
-        if job.state is JobState.QUEUED and error.retryable:
-            # Nothing was tried yet, so nothing is counted: what is away now is waited for.
-            self._postpone(leased, Postpone(self._timings.disk_pause_seconds, error.code))
-            return
-        delay = delay_before_retry(error, job.attempt, job.max_attempts, self._timings)
-        if delay is None:
-            self._end(leased, lambda job, now: job.failed(now, Failure.of(error)))
-            return
-        now = time.time()
-        log.info("will be tried again", extra={"values": {"code": error.code, "delay": delay}})
-        leased.release(
-            job.requeued(now, not_before=self._store.server.now() + delay),
-            self._publisher.retry_extras(job, error),
-        )
-
-    def _fail_unexpectedly(self, leased: LeasedJob, error: BaseException) -> None:
-        failure = as_job_error(error)
-        if not leased.job.state.final:  # else it came after the end, and the housekeeper settles
-            self._fail(leased, failure)
-
-    def _cancel(self, leased: LeasedJob) -> None:
-        try:
-            self._end(leased, lambda job, now: job.cancelled(now))
-        except LeaseLost:
-            log.warning("whoever has the job now will cancel it")
-
-    def _stopped(self, leased: LeasedJob, end: ProcessEnd) -> None:
-        if end is ProcessEnd.CANCELLED:
-            raise CancelRequested
-        if end is ProcessEnd.SHUTDOWN and not leased.job.state.final:
-            self._give_back(leased)
-        elif end is ProcessEnd.LOST:
-            raise LeaseLost("the lease ran out")
-
-    def _postpone(self, leased: LeasedJob, postponement: Postpone) -> None:
-        """It may not start yet; it waits where no worker's place is taken."""
-        later = leased.job.postponed(
-            self._store.server.now() + postponement.seconds, postponement.reason
-        )
-        leased.release(later, Extras(why=postponement.why))
-        log.info(
-            "postponed",
-            extra={"values": {"why": postponement.why, "seconds": postponement.seconds}},
-        )
-
-    def _give_back(self, leased: LeasedJob, times_bypassed: int = 0) -> None:
-        """Let another worker have the job; an attempt that we cut short does not count."""
-        now, job = time.time(), leased.job
-        back = (
-            job.requeued(now, give_attempt_back=True)
-            if job.attempt and job.started_at is not None
-            else job.waiting_for(None)
-        )
-        back = back.passed(times_bypassed)
-        leased.release(back, Extras(why="given back"))
-        self._dependents.publish(back)
-        log.info("given back")
-
-    def _end(self, leased: LeasedJob, end: Callable[[Job, float], Job]) -> None:
-        job = end(leased.job, time.time())
-        leased.release(job)
-        self._settle(job)
-
-    def _settle(self, job: Job) -> None:
-        values = {"state": job.state, "code": job.error.code if job.error else None}
-        log.info("ended", extra={"values": values})
-        self._dependents.settle(job)

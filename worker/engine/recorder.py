@@ -1,0 +1,127 @@
+"""Writing what an attempt ended in: into the record, and to those who wait for the job."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import Counter
+from typing import assert_never
+
+from config.timings import PRODUCTION, Timings
+from tasks.dispatch.dependents import Dependents
+from tasks.errors import JobError
+from tasks.job import Failure, Job
+from tasks.metrics.counters import counter_name
+from tasks.store import CancelRequested, Extras, LeaseLost, Store
+from worker.engine.ending import (
+    Cancelled,
+    Ending,
+    Failed,
+    GivenBack,
+    Lost,
+    Postponed,
+    Recorded,
+    Retried,
+    SourceLost,
+    after_failure,
+)
+from worker.engine.lease import LeasedJob
+from worker.engine.lost_source import source_again
+from worker.engine.preconditions import Preconditions
+
+log = logging.getLogger(__name__)
+
+
+class Recorder:
+    """Gives each job of a worker the end of its attempt, and its lease back with it."""
+
+    def __init__(
+        self,
+        store: Store,
+        dependents: Dependents,
+        preconditions: Preconditions,
+        timings: Timings = PRODUCTION,
+    ) -> None:
+        self._store = store
+        self._dependents = dependents
+        self._preconditions = preconditions
+        self._timings = timings
+
+    def record(self, leased: LeasedJob, ending: Ending) -> None:
+        """Write how it ended, unless the job is in other hands. Raises StoreUnavailable."""
+        try:
+            self._record(leased, ending)
+        except LeaseLost:
+            log.warning("the job is in other hands now; nothing was written")
+        except CancelRequested:
+            self.record(leased, Cancelled())
+
+    def _record(self, leased: LeasedJob, ending: Ending) -> None:
+        match ending:
+            case Recorded():
+                pass
+            case Lost():
+                log.warning("the lease ran out; nothing was written")
+            case Cancelled():
+                self._end(leased, leased.job.cancelled(time.time()))
+            case GivenBack():
+                self._give_back(leased, ending.times_bypassed)
+            case Postponed():
+                self._postpone(leased, ending)
+            case SourceLost():
+                self._fetch_source_again(leased, ending)
+            case Retried():
+                self._retry(leased, ending)
+                self._preconditions.failed(leased.job, ending.error)
+            case Failed():
+                failure = Failure.of(ending.error)
+                self._end(leased, leased.job.failed(time.time(), failure))
+                self._preconditions.failed(leased.job, ending.error)
+            case _:
+                assert_never(ending)
+
+    def _give_back(self, leased: LeasedJob, times_bypassed: int) -> None:
+        job = leased.job
+        back = (
+            job.requeued(time.time(), give_attempt_back=True)
+            if job.attempt and job.started_at is not None
+            else job.waiting_for(None)
+        )
+        back = back.passed(times_bypassed)
+        leased.release(back, Extras(why="given back"))
+        self._dependents.publish(back)
+        log.info("given back")
+
+    def _postpone(self, leased: LeasedJob, ending: Postponed) -> None:
+        """It waits where no worker's place is taken."""
+        not_before = self._store.server.now() + ending.seconds
+        leased.release(leased.job.postponed(not_before, ending.reason), Extras(why=ending.why))
+        log.info("postponed", extra={"values": {"why": ending.why, "seconds": ending.seconds}})
+
+    def _fetch_source_again(self, leased: LeasedJob, ending: SourceLost) -> None:
+        extras = _retry_extras(leased.job, ending.error)
+        if not source_again(leased, self._store, self._dependents, extras):
+            self._record(leased, after_failure(ending.error, leased.job, self._timings))
+
+    def _retry(self, leased: LeasedJob, ending: Retried) -> None:
+        values = {"code": ending.error.code, "delay": ending.seconds}
+        log.info("will be tried again", extra={"values": values})
+        not_before = self._store.server.now() + ending.seconds
+        later = leased.job.requeued(time.time(), not_before=not_before)
+        leased.release(later, _retry_extras(leased.job, ending.error))
+
+    def _end(self, leased: LeasedJob, job: Job) -> None:
+        leased.release(job)
+        self.settle(job)
+
+    def settle(self, job: Job) -> None:
+        """Release those who waited for a job that has ended."""
+        values = {"state": job.state, "code": job.error.code if job.error else None}
+        log.info("ended", extra={"values": values})
+        self._dependents.settle(job)
+
+
+def _retry_extras(job: Job, error: JobError) -> Extras:
+    """The numbers of a retry."""
+    name = counter_name("job_retries_total", kind=job.kind, code=error.code)
+    return Extras(counters=Counter({name: 1}), why=error.code)
