@@ -18,9 +18,8 @@ import httpx
 import psutil
 import pytest
 
-from tests.support import answers
 from tests.support.media import Video, cached_video
-from tests.support.origin import Origin
+from tests.support.origin import Origin, answers
 
 DEMO_SECONDS = 150
 

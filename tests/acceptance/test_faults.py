@@ -20,9 +20,8 @@ from tasks.specs import Source
 from tasks.storage import open_storage
 from tasks.store import Store
 from tests.chaos.link import Link
-from tests.support import answers
 from tests.support.media import Video, cached_video
-from tests.support.origin import Origin
+from tests.support.origin import Origin, answers
 from tests.support.processes import eventually
 from tests.support.records import at_once
 from tests.support.scripted_worker import read_effects

@@ -8,9 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.support import answers
 from tests.support.media import Video, cached_video, ffmpeg
-from tests.support.origin import Origin
+from tests.support.origin import Origin, answers
 from tests.support.system import System
 
 PLAIN = Video(seconds=6.0)

@@ -9,9 +9,8 @@ from typing import Any
 import av
 import pytest
 
-from tests.support import answers
 from tests.support.media import Video, cached_video, frame_numbers
-from tests.support.origin import Origin
+from tests.support.origin import Origin, answers
 from tests.support.system import System
 
 TEN_SECONDS = Video(seconds=10.0, keyframe_seconds=2.0)

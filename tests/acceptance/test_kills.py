@@ -12,9 +12,8 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.support import answers
 from tests.support.media import Video, cached_video
-from tests.support.origin import Origin
+from tests.support.origin import Origin, answers
 from tests.support.processes import eventually
 from tests.support.records import Records
 from tests.support.system import System

@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.chaos.numbers import differences, real_numbers, told_numbers
-from tests.support import answers
 from tests.support.media import Video, cached_video
-from tests.support.origin import Origin
+from tests.support.origin import Origin, answers
 from tests.support.processes import eventually
 from tests.support.system import System
 

@@ -16,10 +16,9 @@ from pathlib import Path
 import httpx
 
 from tasks.store import Store
-from tests.support import answers
 from tests.support.media import Video, cached_video
 from tests.support.needs import needed_tool, needs_root
-from tests.support.origin import Origin
+from tests.support.origin import Origin, answers
 from tests.support.processes import eventually
 from tests.support.records import Records
 from tests.support.system import System

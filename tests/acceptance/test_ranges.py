@@ -8,9 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.support import answers
 from tests.support.media import Video, cached_video
-from tests.support.origin import Origin
+from tests.support.origin import Origin, answers
 from tests.support.system import System
 
 FOUR_SECONDS = Video(seconds=4.0)

@@ -23,10 +23,9 @@ from benchmarks.box.watch import BoxWatch, role_of
 from clipmill.answers import Job
 from config.machine import cpu_count
 from config.memory import STACK_BYTES, default_budget_bytes
-from tests.support import answers
 from tests.support.media import Video, cached_video
 from tests.support.needs import kernel_box
-from tests.support.origin import Origin
+from tests.support.origin import Origin, answers
 from tests.support.scales import Scales
 
 MIB = 1024**2

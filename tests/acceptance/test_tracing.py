@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import answers
 from tests.support.collector import Collector
 from tests.support.media import Video, cached_video
-from tests.support.origin import Origin
+from tests.support.origin import Origin, answers
 from tests.support.processes import eventually
 from tests.support.system import System
 

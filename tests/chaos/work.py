@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import parse_qs, urlsplit
 
-from tests.support import answers
 from tests.support.media import Video, make_video
-from tests.support.origin import Origin
+from tests.support.origin import Origin, answers
 
 SITE = "https://127.0.0.1/media"
 RAISES = ("MemoryError", "SystemExit", "RecursionError")

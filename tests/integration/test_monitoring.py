@@ -13,9 +13,8 @@ import pytest
 import yaml
 
 from tasks.metrics.catalogue import CODES, FAMILIES, RETRIED
-from tests.support import answers
 from tests.support.media import Video, cached_video
-from tests.support.origin import Origin
+from tests.support.origin import Origin, answers
 from tests.support.processes import eventually
 from tests.support.prometheus import CONFIG, Prometheus, program
 from tests.support.system import System

@@ -7,10 +7,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.support import answers
-from tests.support.manifests import make_dash, make_hls
 from tests.support.media import Video, cached_video, frame_numbers
-from tests.support.origin import Origin
+from tests.support.origin import Origin, answers
+from tests.support.origin.manifests import make_dash, make_hls
 
 
 @pytest.mark.parametrize(

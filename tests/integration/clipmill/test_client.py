@@ -18,9 +18,8 @@ from clipmill.errors import (
     StillRunning,
     Unreachable,
 )
-from tests.support import answers
-from tests.support.answers import Answer
-from tests.support.origin import Exchange, Origin
+from tests.support.origin import Exchange, Origin, answers
+from tests.support.origin.answers import Answer
 
 JOB = "/api/v2/jobs/j1"
 CONTENT = bytes(range(256)) * 4096

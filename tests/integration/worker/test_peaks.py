@@ -14,9 +14,8 @@ from tasks.specs import Output, Source, Spec
 from tasks.store import Store
 from tasks.store.keys import PEAKS
 from tasks.store.peaks import KEPT_SECONDS, LEAST, MOST, PATIENCE, SHAPES_KEPT
-from tests.support import answers
 from tests.support.engine import Engine
-from tests.support.origin import Origin
+from tests.support.origin import Origin, answers
 from tests.support.records import at_once
 from tests.support.valkey import ValkeyServer
 from worker.engine.attempt import Toolbox

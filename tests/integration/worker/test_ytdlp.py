@@ -28,10 +28,9 @@ from tasks.errors import (
     Unavailable,
     UnsupportedUrl,
 )
-from tests.support import answers
-from tests.support.manifests import LADDER, make_dash, make_hls
 from tests.support.media import Video, cached_video, ffmpeg, frame_numbers
-from tests.support.origin import Origin
+from tests.support.origin import Origin, answers
+from tests.support.origin.manifests import LADDER, make_dash, make_hls
 from worker.process.run import Finished, Limits, ProcessEnd, Stop, Stopped, run_process
 from worker.ytdlp import Access, Download, download, extract
 
@@ -489,7 +488,7 @@ def test_live_dash_is_not_downloaded(origin: Origin, fetcher: Fetcher, dash: Pat
         fetcher.download(url)
 
 
-@pytest.mark.parametrize("answer", [answers.idle_clients(), answers.drip(), answers.unanswered()])
+@pytest.mark.parametrize("answer", [answers.silence(), answers.drip(), answers.unanswered()])
 def test_a_source_that_falls_silent_is_given_up(
     origin: Origin, fetcher: Fetcher, answer: answers.Answer
 ) -> None:

@@ -12,9 +12,9 @@ from av import VideoFrame
 
 from tasks.media import MediaFacts
 from tests.integration.worker.pyav.conftest import Program
-from tests.support import hostile
 from tests.support.exactness import judge
 from tests.support.media import ffmpeg
+from tests.support.origin import hostile
 from worker.pyav.protocol import Refusal, Result
 
 Named = Callable[[str], Path]

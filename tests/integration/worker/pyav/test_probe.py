@@ -14,8 +14,8 @@ import pytest
 
 from tasks.media import MediaFacts
 from tests.integration.worker.pyav.conftest import ROOT, Program
-from tests.support import hostile
 from tests.support.media import ffmpeg
+from tests.support.origin import hostile
 from worker.pyav.protocol import Refusal, Result, encode_spec
 
 Named = Callable[[str], Path]

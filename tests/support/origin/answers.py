@@ -14,7 +14,7 @@ from typing import IO, TYPE_CHECKING
 from urllib.parse import unquote
 
 if TYPE_CHECKING:
-    from tests.support.origin import Exchange
+    from tests.support.origin.server import Exchange
 
 Answer = Callable[["Exchange"], None]
 

@@ -19,8 +19,8 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-from tests.support import answers
-from tests.support.answers import Answer
+from tests.support.origin import answers
+from tests.support.origin.answers import Answer
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ class Origin:
 
 
 class Exchange(BaseHTTPRequestHandler):
-    """One request and its answer, as the answers of `tests.support.answers` see it."""
+    """One request and its answer, as the answers of `tests.support.origin.answers` see it."""
 
     protocol_version = "HTTP/1.1"
     server: _Server
