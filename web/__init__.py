@@ -1,5 +1,5 @@
-"""How the system looks over HTTP. A request ends here in milliseconds; the work is a worker's.
+"""The HTTP API. A request ends here in milliseconds; the work is done by workers.
 
-Read in this order: `app` (what is built), `problems` (every refusal), `auth` (who may),
-`schemas` (what a client may say), `jobs` and `batches` (what happens then), `server`.
+Read in this order: `app` (what is built), `http/problems` (every error), `http/auth` (access),
+`schemas` (what a client may send), `routes/jobs` and `routes/batches`, `server`.
 """

@@ -22,7 +22,7 @@ from web.http.auth import Authenticator
 from web.http.headers import add_headers, request_id
 from web.http.openapi import make_api
 from web.http.problems import register_problems
-from web.http.services import EXTENSION, Services, TransferRoom
+from web.http.services import EXTENSION, Services, TransferSlots
 from web.http.tracing import trace_requests
 from web.http.version import VERSION
 from web.metrics.exposition import Metrics, observe_requests
@@ -44,7 +44,7 @@ log = logging.getLogger(__name__)
 
 
 class StoreNotSet(Exception):
-    """The API cannot start: it does not know where its store is."""
+    """The API cannot start: no setting names its store."""
 
 
 def create_app(
@@ -55,9 +55,9 @@ def create_app(
     storage: Storage | None = None,
     changes: Changes | None = None,
 ) -> Flask:
-    """The application with its collaborators; those that are not given are made from the settings.
+    """The application with its collaborators; missing collaborators are made from the settings.
 
-    Raises StoreNotSet, UnsafeStore when the settings refuse such a store, and KeyFileError or
+    Raises StoreNotSet, UnsafeStore when the settings do not allow such a store, and KeyFileError or
     OSError when the key file cannot be used.
     """
     if settings.redis_url is None or settings.broker_url is None:
@@ -77,7 +77,7 @@ def create_app(
         changes=changes or _started(Changes(settings.redis_url)),
         authenticator=Authenticator(settings),
         started_at=time.time(),
-        transfers=TransferRoom(settings.max_transfers),
+        transfers=TransferSlots(settings.max_transfers),
     )
     return _assembled(settings, services)
 
@@ -90,7 +90,7 @@ def _started(changes: Changes) -> Changes:
 def _assembled(settings: Settings, services: Services) -> Flask:
     app = Flask("web", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
-    # Two spellings of one path would be two answers with one meaning.
+    # Else `//` in a path would redirect: a second spelling, and a second answer, for one path.
     app.url_map.merge_slashes = False
     app.extensions[EXTENSION] = services
     observer = Metrics(services.store)
@@ -104,7 +104,7 @@ def _assembled(settings: Settings, services: Services) -> Flask:
     register_problems(app)
     api = make_api(app, VERSION)
     describe_requests(api.spec)
-    for room in (
+    for group in (
         root,
         health,
         bottleneck,
@@ -116,13 +116,13 @@ def _assembled(settings: Settings, services: Services) -> Flask:
         metrics,
         docs,
     ):
-        api.register_blueprint(room.blueprint)
+        api.register_blueprint(group.blueprint)
     app.wsgi_app = FastPolls(app.wsgi_app, services, observer)  # type: ignore[method-assign]  # as Flask's documentation has it
     return app
 
 
 def _identify_requests(app: Flask) -> None:
-    """Give every request its id, on its answer and on its lines in the log."""
+    """Put a request id on every answer and on the request's log lines."""
 
     @app.before_request
     def begin() -> None:
@@ -132,7 +132,7 @@ def _identify_requests(app: Flask) -> None:
 
     @app.after_request
     def end(response: Response) -> Response:
-        # Reading is not worth a line; what changes something, or fails, is.
+        # A read is logged at debug level only; a change or a server error at info level.
         level = (
             logging.DEBUG
             if request.method == "GET" and response.status_code < 500
@@ -152,7 +152,7 @@ def _identify_requests(app: Flask) -> None:
 
 
 def _authenticate_requests(app: Flask, authenticator: Authenticator) -> None:
-    """Let nobody further who may not be here, whatever the route."""
+    """Reject a request without access before any route sees it."""
 
     @app.before_request
     def authenticate() -> None:

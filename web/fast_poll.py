@@ -1,7 +1,8 @@
-"""The commonest request, `GET` of one job, answered before Flask: one read, the stored bytes.
+"""The most frequent request, `GET` of one job, answered before Flask: one read, the stored bytes.
 
-Flask's routing and request objects cost three times what the read does. Whatever is not the plain
-case (a query, a validator, a refusal) goes on to Flask, which answers the same; a test compares.
+Flask's routing and request objects cost three times as much as the read. Any other request (with a
+query, a validator, or an error) goes on to Flask. Flask answers a plain poll the same; a test
+compares.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ class FastPolls:
             ],
         )
         self._metrics.observe_request(_ROUTE, "GET", HTTPStatus.OK, time.perf_counter() - began)
-        # A list tells the server that this is all, so it is sent without an iterator.
+        # A list is the whole body, so the server sends it without an iterator.
         return [snapshot.body]
 
     def _snapshot(self, environ: dict[str, Any], job_id: str) -> Snapshot | None:
@@ -61,11 +62,11 @@ class FastPolls:
             caller = self._services.authenticator.authenticate(environ)
             return self._services.store.jobs.snapshot(job_id, caller.owner)
         except RequestError:
-            return None  # Flask finds the same and writes the problem document
+            return None  # Flask finds the same error and writes the problem document
 
 
 def _polled(environ: dict[str, Any]) -> str | None:
-    """The id in a plain poll; None for any other request."""
+    """The job's id in a plain poll; None for any other request."""
     path: str = environ["PATH_INFO"]
     if not path.startswith(_FOLDER) or environ["REQUEST_METHOD"] != "GET":
         return None

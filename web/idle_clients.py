@@ -1,7 +1,7 @@
-"""Cuts clients off that take nothing of what they are sent, and so would keep their place for ever.
+"""Disconnects clients that read nothing of their answer and would keep their slot for ever.
 
-Granian has no time limit for this and does not show its connections; but the kernel has one, which
-every connection gets from the socket that it was accepted on.
+Granian has no time limit for this and does not expose its connections. But the kernel has a limit
+that every connection inherits from the socket it was accepted on.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ _PATIENCE_SECONDS = 30.0
 
 
 def set_send_timeout(seconds: float) -> None:
-    """Set the limit on what this process listens on, which it is about to do."""
+    """Set the limit on the sockets on which this process listens, or is about to listen."""
     if not hasattr(socket, "TCP_USER_TIMEOUT") or not _DESCRIPTORS.is_dir():
-        log.warning("clients that take nothing of what they are sent are not cut off here")
+        log.warning("clients that read nothing are not disconnected: this system cannot do it")
         return
     end = time.monotonic() + _PATIENCE_SECONDS
     while time.monotonic() < end:
@@ -36,11 +36,11 @@ def set_send_timeout(seconds: float) -> None:
         if listening:
             return
         time.sleep(0.02)
-    log.warning("clients that take nothing of what they are sent are not cut off: no socket found")
+    log.warning("clients that read nothing are not disconnected: no listening socket found")
 
 
 def _listening() -> Iterator[socket.socket]:
-    """Second descriptors of the TCP sockets that connections are accepted on."""
+    """The TCP sockets that accept connections, each by a second descriptor."""
     for link in list(_DESCRIPTORS.iterdir()):
         found = _socket_at(int(link.name))
         if found is None:
@@ -53,7 +53,7 @@ def _listening() -> Iterator[socket.socket]:
 
 
 def _socket_at(descriptor: int) -> socket.socket | None:
-    """A socket by a second descriptor; None when it is something else, or closed by now."""
+    """A socket by a second descriptor; None when the descriptor is no socket, or closed by now."""
     try:
         own = os.dup(descriptor)
     except OSError:

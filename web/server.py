@@ -1,7 +1,8 @@
 """`python -m web.server`: serves the API on HOST:PORT until SIGTERM or SIGINT.
 
-One process with many threads: requests end in milliseconds, and those that wait or stream only
-hold a thread. Several processes would each need their own subscription and memory for nothing.
+One process with many threads: most requests end in milliseconds, and a request that waits or
+streams only holds a thread. More processes would each need a subscription and memory of their own,
+and gain nothing.
 """
 
 from __future__ import annotations
@@ -35,17 +36,17 @@ from web.idle_clients import set_send_timeout
 
 log = logging.getLogger(__name__)
 
-# For all the requests that neither wait nor are sent a file.
+# For all requests that neither wait nor send a file.
 _OTHER_THREADS = 100
 _DESCRIPTORS = 8192
 _STOP_SECONDS = 10
 _START_SECONDS = 30.0
 # A client that sends its headers drop by drop holds a connection for no longer than this.
 _HEADER_MILLISECONDS = 15_000
-# What is kept of an answer that its client does not read, beside two blocks; also the longest
-# headers of a request. Granian's own 408 KiB would be the largest part of a slow client's memory.
+# The buffer for an answer whose client does not read, beside two blocks; also the limit of a
+# request's headers. Granian's own 408 KiB would be the largest part of a slow client's memory.
 _BUFFER_BYTES = 64 * 1024
-# Granian's own lines go the way of ours.
+# Granian's log lines go through our own logging.
 _LOGGING = {
     "formatters": {},
     "handlers": {},
@@ -56,14 +57,14 @@ _LOGGING = {
 @click.command()
 @click.option("--ready-file", type=click.Path(dir_okay=False, path_type=Path))
 def main(ready_file: Path | None) -> None:
-    """Serve the API. READY_FILE gets its URL once it answers."""
+    """Serve the API. Its URL is written to READY_FILE once it answers."""
     try:
         settings = load_settings(kinds=KINDS)
     except SettingsError as error:
         sys.exit(str(error))
     configure_logging(settings.log_format, settings.log_level)
-    # Connections that do nothing must not keep others out, so many more than threads; what is
-    # left of the descriptors is for files and the store.
+    # Many more connections than threads, so that idle connections do not keep clients out. The
+    # rest of the descriptors is for files and the store.
     connections = _allowed_descriptors() * 3 // 4
     with reserved(settings) as held:
         address, port = held.getsockname()[:2]
@@ -72,12 +73,12 @@ def main(ready_file: Path | None) -> None:
 
 
 def threads_for(settings: Settings) -> int:
-    """So many that those who wait and those who are sent files never take the last one."""
+    """Enough threads that requests which wait or send files never take the last thread."""
     return MOST_WAITING + settings.max_transfers + _OTHER_THREADS
 
 
 def _allowed_descriptors() -> int:
-    """How many this process may have, after asking for more than the usual 1,024."""
+    """The descriptors that this process may have, after raising the usual limit of 1,024."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _DESCRIPTORS if most == resource.RLIM_INFINITY else min(_DESCRIPTORS, most)
     resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
@@ -85,10 +86,10 @@ def _allowed_descriptors() -> int:
 
 
 def reserved(settings: Settings) -> socket.socket:
-    """A socket that keeps the port, 0 being any free one. Raises SystemExit when it is taken.
+    """A socket that reserves the port; 0 is any free port. Raises SystemExit if it is in use.
 
-    The server shares its port (SO_REUSEPORT), so a second one on it would start without a word
-    and take half of the requests. The first bind, which shares nothing, finds that out.
+    The server shares its port (SO_REUSEPORT), so a second server on this port would start without
+    an error and receive half of the requests. The first bind, which shares nothing, detects this.
     """
     try:
         family, _, _, _, address = socket.getaddrinfo(
@@ -107,7 +108,7 @@ def reserved(settings: Settings) -> socket.socket:
 
 
 class Server(MPServer):
-    """Granian, which says when it answers and lets waiting requests end before it stops."""
+    """Granian that reports when it answers, and ends waiting requests before it stops."""
 
     def __init__(
         self, address: str, port: int, connections: int, threads: int, ready_file: Path | None
@@ -126,14 +127,14 @@ class Server(MPServer):
             blocking_threads=threads,
             backpressure=connections,
             workers_kill_timeout=_STOP_SECONDS,
-            # Its warnings are about the number of threads, which is meant.
+            # Granian's warnings are about the number of threads, which is intended.
             log_level=LogLevels.error,
             log_dictconfig=_LOGGING,
         )
         self._address = (address, port)
         self._ready_file = ready_file
-        # Its end in the worker falls silent when this process lets go of ours, or is killed. (An
-        # Event would not do: setting one waits for its waiters, also for those that were killed.)
+        # The pipe's end in the worker closes when this process closes its own end, or is killed.
+        # (An Event would not do: setting it waits for its waiters, also for killed waiters.)
         self._life, self._hold = multiprocessing.Pipe(duplex=False)
 
     def serve_application(self, silence_seconds: float) -> None:
@@ -142,7 +143,7 @@ class Server(MPServer):
         self.serve(target_loader=loader, wrap_loader=False)
 
     def startup(self, spawn_target: Any, target_loader: Any) -> None:
-        """Start, and tell whoever waits for it."""
+        """Start, and announce the URL once connections are accepted."""
         super().startup(spawn_target, target_loader)  # type: ignore[no-untyped-call]  # its gap
         end = time.monotonic() + _START_SECONDS
         while time.monotonic() < end and not self.main_loop_interrupt.is_set():
@@ -152,7 +153,7 @@ class Server(MPServer):
             time.sleep(0.02)
 
     def shutdown(self, exit_code: int = 0) -> None:
-        """Let the streams end, then stop."""
+        """End the streams, then stop."""
         self._hold.close()
         super().shutdown(exit_code)  # type: ignore[no-untyped-call]  # its gap
 
@@ -182,21 +183,21 @@ class _Loader:
         self._silence_seconds = silence_seconds
 
     def __call__(self) -> Callable[..., Any]:
-        # The worker's own copy would keep the line alive.
+        # The worker's own copy would keep the pipe open.
         self._hold.close()
-        # Imported after the fork: the parent, which only watches, stays small.
+        # Imported after the fork, so that the parent, which only watches, stays small.
         module = importlib.import_module("web.wsgi")
         threading.Thread(target=self._watch, args=(module.services,), daemon=True).start()
         threading.Thread(
             target=set_send_timeout, args=(self._silence_seconds,), daemon=True
         ).start()
-        # When the process ends in good order, after its last request.
+        # Runs when the process ends in order, after its last request.
         Finalize(None, module.services.finish, exitpriority=1)
         application: Callable[..., Any] = module.application
         return application
 
     def _watch(self, services: Any) -> None:
-        """Let the streams end when the parent stops; end everything when it was killed."""
+        """End the streams when the parent stops; end the process when the parent was killed."""
         self._life.poll(None)
         services.close()
         parent = multiprocessing.parent_process()

@@ -1,4 +1,4 @@
-"""The application for a WSGI server, made from the environment. The one module that does so."""
+"""The application for a WSGI server. Only this module makes it from the environment."""
 
 from config.logs import configure_logging
 from config.settings import load_settings

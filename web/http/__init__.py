@@ -1,1 +1,1 @@
-"""What every route shares: bodies, answers, problems, waiting, transfers, the OpenAPI document."""
+"""What all routes share: bodies, answers, problems, waiting, transfers, the OpenAPI document."""

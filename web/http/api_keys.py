@@ -1,6 +1,6 @@
 """The file of hashed API keys: one `name:scopes:sha256hex` a line, read again when it changes.
 
-A key is 256 random bits, so a plain SHA-256 of it cannot be guessed back: no salt, no slow hash.
+A key is 256 random bits, so it cannot be found from its plain SHA-256: no salt, no slow hash.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ log = logging.getLogger(__name__)
 SCOPES = frozenset({"read", "submit", "admin"})
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
-# Where requests go that show no key; no key may bear this name and so see their jobs.
+# The owner of requests without a key. No key may have this name, since it would see their jobs.
 LOCAL = "local"
 
 
 @dataclass(frozen=True)
 class Key:
-    """What is known of a key: everything but the key."""
+    """What the file holds of a key: everything but the key itself."""
 
     name: str
     scopes: frozenset[str]
@@ -33,11 +33,11 @@ class Key:
 
 
 class KeyFileError(Exception):
-    """The key file cannot be used; the text says which lines are wrong, and quotes none."""
+    """The key file cannot be used; the text names the lines that are wrong and quotes none."""
 
 
 def parse_keys(text: str) -> tuple[Key, ...]:
-    """The keys of a file. Blank lines and `#` comments are passed over. Raises KeyFileError."""
+    """The keys of a file. Ignores blank lines and `#` comments. Raises KeyFileError."""
     keys: list[Key] = []
     faults: list[str] = []
     for number, line in enumerate(text.splitlines(), start=1):
@@ -47,7 +47,7 @@ def parse_keys(text: str) -> tuple[Key, ...]:
             except ValueError as fault:
                 faults.append(f"line {number}: {fault}")
     names = [key.name for key in keys]
-    faults.extend(f"the name {name} is there twice" for name in _repeated(names))
+    faults.extend(f"the name {name} is used twice" for name in _repeated(names))
     if faults:
         raise KeyFileError("; ".join(faults))
     return tuple(keys)
@@ -64,7 +64,7 @@ def _parse_line(line: str) -> Key:
     if not chosen <= SCOPES:
         raise ValueError(f"the scopes are not among {', '.join(sorted(SCOPES))}")
     if not _DIGEST.fullmatch(digest):
-        raise ValueError("the hash is not 64 small hexadecimal digits")
+        raise ValueError("the hash is not 64 lower-case hexadecimal digits")
     return Key(name, chosen, bytes.fromhex(digest))
 
 
@@ -73,7 +73,7 @@ def _repeated(names: list[str]) -> Iterator[str]:
 
 
 class KeyFile:
-    """The keys as the file has them now."""
+    """The keys that the file holds now."""
 
     def __init__(self, path: Path) -> None:
         """Raises KeyFileError or OSError: a start without a usable file is a mistake."""
@@ -83,7 +83,7 @@ class KeyFile:
         self._keys = parse_keys(path.read_text())
 
     def find(self, presented: str) -> Key | None:
-        """The key that this is, if any. Every key is compared, in constant time each."""
+        """The key that was presented, if it exists. Compares every key, each in constant time."""
         digest = sha256(presented.encode(errors="surrogateescape")).digest()
         found = None
         for key in self._current():
@@ -103,9 +103,9 @@ class KeyFile:
                     self._keys = parse_keys(self._path.read_text())
                     self._seen = version
             except FileNotFoundError:
-                # Who removes the file means to shut everybody out.
+                # An operator who removes the file wants every key to be rejected.
                 self._keys, self._seen = (), (0, 0, 0)
             except (OSError, UnicodeDecodeError, KeyFileError) as error:
-                # Half an edit must neither let anyone in nor everyone out: the last good keys stay.
-                log.warning("the key file cannot be used, keeping what was read: %s", error)
+                # A half-written file must neither add keys nor remove all: the last good ones stay.
+                log.warning("the key file cannot be used, keeping the keys read before: %s", error)
             return self._keys

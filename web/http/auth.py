@@ -1,4 +1,4 @@
-"""Who is asking, and whether they may. Works on the WSGI environment, so it needs no Flask."""
+"""Which caller sends a request, and whether it has access. Works without Flask, on WSGI alone."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from web.http.api_keys import LOCAL, SCOPES, KeyFile
 from web.http.errors import Forbidden, MissingCredentials
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-# Answered to anyone: probes, the page, and what describes the API.
+# Answered to every client: probes, the page, and the description of the API.
 PUBLIC_PATHS = frozenset(
     {"/", "/livez", "/readyz", "/health", "/docs",
      f"{API_BASE}/system/health", f"{API_BASE}/openapi.json"}
@@ -23,28 +23,28 @@ PUBLIC_FOLDERS = ("/docs/",)
 
 @dataclass(frozen=True)
 class Caller:
-    """Who asks. `name` owns what is submitted."""
+    """The sender of a request. `name` owns the jobs that it submits."""
 
     name: str
     scopes: frozenset[str]
 
     @property
     def owner(self) -> str | None:
-        """Whose jobs the caller may see and change: None means everybody's."""
+        """The owner whose jobs the caller may see and change; None means all owners."""
         return None if "admin" in self.scopes else self.name
 
     def may(self, scope: str) -> bool:
-        """Whether the caller has the scope; admin has all."""
+        """Whether the caller has the scope; `admin` includes all scopes."""
         return scope in self.scopes or "admin" in self.scopes
 
 
-# Without keys the whole machine is one trusted caller.
+# Without keys every client on this machine is the same trusted caller.
 LOCAL_CALLER = Caller(LOCAL, SCOPES)
 NOBODY = Caller("anonymous", frozenset())
 
 
 class Authenticator:
-    """Admits requests or refuses them."""
+    """Accepts requests or rejects them."""
 
     def __init__(self, settings: Settings) -> None:
         """Raises KeyFileError or OSError when the key file cannot be used."""
@@ -72,7 +72,7 @@ class Authenticator:
         caller = Caller(key.name, key.scopes)
         scope = "read" if environ["REQUEST_METHOD"] in SAFE_METHODS else "submit"
         if not caller.may(scope):
-            raise Forbidden(f"this key has not the scope `{scope}`")
+            raise Forbidden(f"this key does not have the scope `{scope}`")
         return caller
 
 
@@ -87,8 +87,8 @@ def _presented(environ: Mapping[str, Any]) -> str | None:
 def _check_local(environ: Mapping[str, Any]) -> None:
     """Without keys, a web page must not be able to use the API through its visitor's browser.
 
-    A page whose own name was made to point at 127.0.0.1 (DNS rebinding) still says its name in
-    `Host`; one that posts a form across origins says so in `Origin`.
+    A page whose name was made to point at 127.0.0.1 (DNS rebinding) still has its name in `Host`.
+    A page that posts a form across origins has its own origin in `Origin`.
     """
     host = environ.get("HTTP_HOST", "")
     if not _names_loopback(host):

@@ -1,4 +1,4 @@
-"""Requests that `web` itself refuses, beside those of `tasks.errors`."""
+"""Errors of requests that `web` itself rejects, in addition to those of `tasks.errors`."""
 
 from __future__ import annotations
 
@@ -6,36 +6,36 @@ from tasks.errors import RequestError
 
 
 class MalformedJson(RequestError):
-    """The body is not one JSON document that every reader would understand alike."""
+    """The body is not a JSON document that every parser reads the same way."""
 
     code = "malformed_json"
 
 
 class UnsupportedMediaType(RequestError):
-    """The body is not of a type that this call takes."""
+    """This call does not accept the body's media type."""
 
     code = "unsupported_media_type"
 
 
 class MissingCredentials(RequestError):
-    """No key, or none that is known."""
+    """The request has no key, or an unknown key."""
 
     code = "missing_credentials"
 
 
 class Forbidden(RequestError):
-    """Known, but not allowed to do this; or a request that no honest client sends."""
+    """The caller is not allowed to do this; or the request is one that no honest client sends."""
 
     code = "forbidden"
 
 
 class TooManyWaiting(RequestError):
-    """Every place for a request that waits (`?wait=`, events) is taken."""
+    """Every slot for a request that waits (`?wait=`, events) is in use."""
 
     code = "too_many_waiting"
 
 
 class TooManyTransfers(RequestError):
-    """Every place for an answer of a file's length (artifacts, archives) is taken."""
+    """Every slot for sending a file (artifacts, archives) is in use."""
 
     code = "too_many_transfers"

@@ -1,4 +1,4 @@
-"""Headers that every answer bears: what browsers must not do with it, and which request it is."""
+"""Headers of every answer: security headers for browsers, and the request's id."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def request_id(environ: Mapping[str, Any]) -> str:
 
 
 def add_headers(response: Response, identity: str) -> Response:
-    """Add what the view has not said itself."""
+    """Add the headers that the view has not set itself."""
     for name, value in SECURITY_HEADERS.items():
         response.headers.setdefault(name, value)
     response.headers[REQUEST_ID_HEADER] = identity

@@ -1,4 +1,4 @@
-"""The header `Idempotency-Key`: a request that is sent again is answered as the first was."""
+"""The header `Idempotency-Key`: a request that is sent again gets the first answer again."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ PARAMETER: dict[str, Any] = {
     "in": "header",
     "name": HEADER,
     "schema": {"type": "string", "minLength": 1, "maxLength": LONGEST, "pattern": "^[ -~]+$"},
-    "description": "The client's own name for this request, kept for 24 hours: sent again with "
-    "the same body it is not done again, and the answer says `Idempotency-Replayed: true`.",
+    "description": "The client's own name for this request, kept for 24 hours. A request with the "
+    "same key and body is not done again; its answer says `Idempotency-Replayed: true`.",
 }
 
 
@@ -40,16 +40,16 @@ def idempotency_key(request: Request) -> str | None:
 
 
 def keep(store: Store, id: str, response: Response) -> None:
-    """Remember the answer to a named submission, for whoever sends it again."""
+    """Store the answer to a submission with a key, for the client that sends it again."""
     try:
         store.idempotency.keep_answer(id, response.get_data())
     except StoreUnavailable:
-        # It is accepted all the same; who asks again is shown how it stands then.
+        # The submission is accepted all the same; a replay then shows its present state.
         log.warning("the first answer could not be kept", extra={"values": {"id": id}})
 
 
 def replayed(store: Store, id: str, present: Callable[[], Response]) -> Response:
-    """The first answer once more; `present` makes one if that was not kept (yet)."""
+    """The first answer once more; `present` makes an answer if the first is not stored (yet)."""
     body = store.idempotency.first_answer(id)
     response = present() if body is None else json_answer(body, 202)
     response.headers.update(REPLAYED)

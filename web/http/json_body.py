@@ -1,7 +1,7 @@
-"""Reading a JSON body as every reader would: no duplicate keys, no lone surrogates.
+"""Reads a JSON body that every parser reads the same way: no duplicate keys, no lone surrogates.
 
-Python also reads NaN, Infinity and 1e309. They pass here, since the field that holds one can say
-so by name: every number field of `schemas` takes finite numbers only.
+Python also reads NaN, Infinity and 1e309. They pass here, since the schema can then name the field
+in its error: every number field of `schemas` accepts finite numbers only.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from web.http.errors import MalformedJson, TooManyTransfers, UnsupportedMediaType
 from web.http.services import Services
 
-# No request has nearly as many; naming a hundred thousand unknown ones would take seconds.
+# No request has nearly as many keys; naming a hundred thousand unknown keys would take seconds.
 _MOST_KEYS = 100
-# How many times the usual length a batch may have: 8 MiB are 8 KiB for each of a thousand jobs.
+# A batch may be this many times as long as other bodies: 8 MiB are 8 KiB for each of 1,000 jobs.
 _BATCH_FACTOR = 8
 _DISCARDED_BYTES = 64 * 1024
-# A thousand jobs with everything that a job may have are half of it. Each costs a hundred bytes
-# or more, so millions of `{}` would take many times the memory that their text does.
+# A thousand jobs with every field that a job may have are half of this. A value costs a hundred
+# bytes or more, so millions of `{}` would take many times the memory of their text.
 _MOST_VALUES = 100_000
 # An escaped half of a surrogate pair: legal JSON grammar, but no text that could be stored.
 _SURROGATE_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 def allow_long_body(services: Services, request: Request) -> None:
-    """For what may hold a thousand jobs. Raises TooManyTransfers when there are too many of them.
+    """For bodies that may hold a thousand jobs. Raises TooManyTransfers when no slot is free.
 
-    A long body, or one of unknown length, has one of a few places until its request has ended.
+    A long body, or a body of unknown length, holds one of a few slots until its request has ended.
     """
     most = services.settings.max_body_bytes
     request.max_content_length = _BATCH_FACTOR * most
@@ -39,7 +39,7 @@ def allow_long_body(services: Services, request: Request) -> None:
         try:
             services.long_bodies.enter()
         except TooManyTransfers:
-            # Who is cut off in the middle of sending does not see why.
+            # A client that is disconnected while it sends does not see the error answer.
             while request.stream.read(_DISCARDED_BYTES):
                 pass
             raise
@@ -49,7 +49,7 @@ def allow_long_body(services: Services, request: Request) -> None:
 def read_json(request: Request) -> Any:
     """The body's value. Raises UnsupportedMediaType, MalformedJson, or 413 from the stream.
 
-    `request.max_content_length` says how long it may be.
+    `request.max_content_length` limits the body's length.
     """
     if not request.is_json:
         raise UnsupportedMediaType("send the body as `Content-Type: application/json`")
@@ -59,7 +59,7 @@ def read_json(request: Request) -> Any:
 def _whole_body(request: Request) -> bytes:
     body = request.get_data(cache=False)
     limit = request.max_content_length
-    # Without a Content-Length, Werkzeug stops at the limit and says nothing: half a body.
+    # Without a Content-Length, Werkzeug stops at the limit without an error: half a body.
     if request.content_length is None and limit is not None and len(body) >= limit:
         raise RequestEntityTooLarge
     return body
@@ -80,13 +80,13 @@ def parse_json(body: bytes) -> Any:
     except UnicodeError as error:
         raise MalformedJson("the body is not valid UTF-8 text") from error
     except ValueError as error:
-        # Also what `int` says of a number with thousands of digits.
+        # Also the error of `int` for a number with thousands of digits.
         raise MalformedJson(str(error)[:200]) from error
     return value
 
 
 def _refuse_too_many_values(body: bytes) -> None:
-    """By what stands between values and begins lists and objects, where it is no part of a text."""
+    """Counts commas and opening brackets outside of texts, which bounds the number of values."""
     if _separators(body) <= _MOST_VALUES:
         return
     bare = body.replace(b"\\\\", b"").replace(b'\\"', b"")

@@ -18,12 +18,12 @@ def wait_until(
     done: Callable[[Seen], bool],
     seconds: float,
 ) -> Seen:
-    """What `read` gives once it is `done`, or after so many seconds. Raises TooManyWaiting."""
+    """What `read` returns once it is `done`, or after `seconds`. Raises TooManyWaiting."""
     if seconds <= 0:
         return read()
     end = time.monotonic() + seconds
-    # Watch first, then read: a change in between wakes us.
-    with services.waiting.place(), services.changes.watch(topic) as watcher:
+    # Watch first, then read: a change in between wakes this thread.
+    with services.waiting.slot(), services.changes.watch(topic) as watcher:
         while True:
             seen = read()
             left = end - time.monotonic()

@@ -1,4 +1,4 @@
-"""flask-smorest as this project uses it: strict bodies, and errors described as they are."""
+"""flask-smorest as this project uses it: strict bodies, and errors as problem documents."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ _DESCRIPTION = (
     "Extract, download and clip video. A request only records what is to be done; workers do it. "
     "Every error is a problem document (RFC 9457) with a stable `code`."
 )
-# Either way of showing a key; none where the API answers on loopback without keys.
+# Either way of sending a key; none where the API answers on loopback without keys.
 _SECURITY: list[dict[str, list[str]]] = [{"key": []}, {"bearer": []}, {}]
 
 View = TypeVar("View", bound=Callable[..., Any])
 
 
 class StrictParser(FlaskParser):
-    """Reads bodies with `json_body`, refuses unknown query parameters, names every fault."""
+    """Reads bodies with `json_body`, rejects unknown query parameters, names every fault."""
 
     DEFAULT_UNKNOWN_BY_LOCATION = {**FlaskParser.DEFAULT_UNKNOWN_BY_LOCATION, "query": RAISE}  # noqa: RUF012 - the library's own form
 
@@ -71,7 +71,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # the library s
         return super().doc(**options)  # type: ignore[no-any-return]
 
     def refusals(self, *codes: int) -> Callable[[View], View]:
-        """Say in the document that these errors may come."""
+        """List these errors as possible answers in the document."""
 
         def decorate(view: View) -> View:
             for code in codes:
@@ -82,15 +82,15 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # the library s
 
 
 class Api(flask_smorest.Api):  # type: ignore[misc]  # the library ships no types
-    """The OpenAPI document; errors are those of `web.http.problems`."""
+    """The OpenAPI document; its errors are the problems of `web.http.problems`."""
 
     ERROR_SCHEMA = ProblemSchema
 
     def _register_error_handlers(self) -> None:
-        """Ours are registered with the application."""
+        """Does nothing: our error handlers are registered with the application."""
 
     def _register_responses(self) -> None:
-        """The library would describe errors as application/json."""
+        """Describe errors as problem documents; the library describes them as application/json."""
         content = {problems.MEDIA_TYPE: {"schema": self.ERROR_SCHEMA}}
         for status in HTTPStatus:
             described = {"description": status.phrase}
@@ -105,7 +105,7 @@ class Api(flask_smorest.Api):  # type: ignore[misc]  # the library ships no type
 
 
 def make_api(app: Flask, version: str) -> Api:
-    """The document's frame."""
+    """The OpenAPI document without its calls, which the blueprints add."""
     app.config.update(
         API_TITLE="Clipmill",
         API_VERSION=version,

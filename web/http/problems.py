@@ -1,4 +1,4 @@
-"""Every refusal is one document, `application/problem+json` (RFC 9457), made here."""
+"""Makes every error answer: a problem document, `application/problem+json` (RFC 9457)."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:clipmill:problem:"
-# More would only repeat the same mistake, and a hostile body could ask for a huge answer.
+# More faults would only repeat the same mistake, and a hostile body could cause a huge answer.
 MOST_FAULTS = 50
 _LONGEST_TEXT = 300
 
-# What each refusal looks like from outside. A test proves that none is missing. An error without a
-# row of its own looks like its nearest base.
+# The status and title of each error. A test proves that no error is missing. An error without a row
+# of its own has the row of its nearest base class.
 PROBLEMS: Mapping[type[ClipmillError], tuple[HTTPStatus, str]] = {
     MalformedJson: (HTTPStatus.BAD_REQUEST, "The body is not valid JSON"),
     MissingCredentials: (HTTPStatus.UNAUTHORIZED, "A valid API key is needed"),
@@ -58,9 +58,9 @@ PROBLEMS: Mapping[type[ClipmillError], tuple[HTTPStatus, str]] = {
     UnsupportedMediaType: (HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "The body must be JSON"),
     InvalidRequest: (HTTPStatus.UNPROCESSABLE_ENTITY, "The request cannot be accepted"),
     IdempotencyKeyReused: (HTTPStatus.UNPROCESSABLE_ENTITY, "The key named another request"),
-    # What would fail the job is known before it is accepted, as with a blocked address.
+    # An error that would fail the job is known before the job is accepted: a blocked address.
     JobError: (HTTPStatus.UNPROCESSABLE_ENTITY, "The request cannot be accepted"),
-    # Whether a file is there cannot be said now: nothing is wrong with what was asked.
+    # The request is correct, but whether the file exists cannot be checked now.
     StorageUnavailable: (HTTPStatus.SERVICE_UNAVAILABLE, "Artifacts cannot be read now"),
     QueueFull: (HTTPStatus.SERVICE_UNAVAILABLE, "The queue is full"),
     StoreUnavailable: (HTTPStatus.SERVICE_UNAVAILABLE, "The record store does not answer"),
@@ -77,7 +77,7 @@ RETRY_AFTER_SECONDS: Mapping[type[ClipmillError], int] = {
     TooManyTransfers: 5,
 }
 
-# The codes of refusals that Flask and Werkzeug make, where the phrase of the status is not enough.
+# The codes of errors from Flask and Werkzeug, where the phrase of the status is not enough.
 _CODES = {
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "body_too_large",
     HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE: "range_not_satisfiable",
@@ -140,7 +140,7 @@ def _refused(error: RequestError | JobError) -> Response:
 
 
 def _http_error(error: HTTPException) -> Response:
-    """Refusals of Flask and Werkzeug keep their status and headers (Allow, Content-Range…)."""
+    """Errors of Flask and Werkzeug keep their status and headers (Allow, Content-Range…)."""
     status = HTTPStatus(error.code or HTTPStatus.INTERNAL_SERVER_ERROR)
     code = _CODES.get(status, status.name.lower())
     headers = dict(error.get_response().headers)
@@ -150,7 +150,7 @@ def _http_error(error: HTTPException) -> Response:
 
 
 def _unexpected(error: Exception) -> Response:
-    """A fault of ours: the client gets a reference to the line in the log and nothing else."""
+    """A bug of ours: the client gets a reference to the log line and nothing else."""
     reference = secrets.token_hex(8)
     log.error("unexpected error, reference %s", reference, exc_info=error)
     return problem(

@@ -1,4 +1,4 @@
-"""How views answer: stored JSON as it is, with a validator that saves sending it again."""
+"""Answers of views: stored JSON as it is, with an ETag that saves sending it again."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ def job_etag(snapshot: Snapshot) -> str:
 
 
 def settle_preconditions(etag: str, modified: datetime | None = None) -> None:
-    """Raises PreconditionFailed when the client wants another version than this one.
+    """Raises PreconditionFailed when the client requires another version than the present one.
 
     Werkzeug's `make_conditional`, which does the rest, would answer 412 with the whole content, and
-    takes `*` for another version; it does not see what was settled here.
+    treats `*` as another version. A condition that holds is removed, so it does not see it.
     """
     if "If-Match" in request.headers:
         if not request.if_match.contains(etag):
@@ -34,11 +34,11 @@ def settle_preconditions(etag: str, modified: datetime | None = None) -> None:
         return
     limit = request.if_unmodified_since
     if limit is not None and modified is not None and modified > limit:
-        raise PreconditionFailed("this has changed after the time in If-Unmodified-Since")
+        raise PreconditionFailed("this was changed after the time in If-Unmodified-Since")
 
 
 def job_answer(snapshot: Snapshot) -> Response:
-    """A job as 200, or 304 when the client has it already."""
+    """A job as 200, or 304 when the client has this version already."""
     settle_preconditions(job_etag(snapshot))
     response = Response(snapshot.body, content_type=JSON)
     response.set_etag(job_etag(snapshot))
@@ -64,7 +64,7 @@ def json_answer(
 
 
 def json_with_etag(body: bytes) -> Response:
-    """Ready JSON as 200, or 304 when the client has just these bytes already."""
+    """Ready JSON as 200, or 304 when the client has exactly these bytes already."""
     etag = blake2b(body, digest_size=12).hexdigest()
     settle_preconditions(etag)
     response = json_answer(body)
@@ -73,7 +73,7 @@ def json_with_etag(body: bytes) -> Response:
     return response
 
 
-def spliced(before: Mapping[str, Any], name: str, items: list[bytes], after: Any) -> bytes:
+def join_json(before: Mapping[str, Any], name: str, items: list[bytes], after: Any) -> bytes:
     """An object with a list of ready JSON texts in it, which are not parsed again."""
     head = json_bytes(before)[:-1]
     tail = json_bytes(after)[1:]

@@ -1,4 +1,4 @@
-"""What the views work with, built once in `app` and found again through the application."""
+"""The collaborators of the views, built once in `app` and reached through the application."""
 
 from __future__ import annotations
 
@@ -23,26 +23,26 @@ from web.http.errors import TooManyTransfers, TooManyWaiting
 EXTENSION = "clipmill"
 
 
-class Room:
-    """Counts the requests that hold a thread for long, so that they never take the last one."""
+class Slots:
+    """Limits the requests that hold a thread for long, so that they never take the last thread."""
 
-    def __init__(self, places: int, refusal: type[RequestError], message: str) -> None:
-        self._places = BoundedSemaphore(places)
+    def __init__(self, count: int, refusal: type[RequestError], message: str) -> None:
+        self._free = BoundedSemaphore(count)
         self._refusal = refusal
         self._message = message
 
     def enter(self) -> None:
-        """Take a place. Raises the room's refusal when there is none."""
-        if not self._places.acquire(blocking=False):
+        """Acquire a slot. Raises the given error when no slot is free."""
+        if not self._free.acquire(blocking=False):
             raise self._refusal(self._message)
 
     def leave(self) -> None:
-        """Give the place back."""
-        self._places.release()
+        """Release the slot."""
+        self._free.release()
 
     @contextmanager
-    def place(self) -> Iterator[None]:
-        """A place for the time of the block."""
+    def slot(self) -> Iterator[None]:
+        """Hold a slot for the time of the block."""
         self.enter()
         try:
             yield
@@ -50,29 +50,29 @@ class Room:
             self.leave()
 
 
-class WaitingRoom(Room):
-    """For requests that wait (`?wait=`, events). Refuses with TooManyWaiting."""
+class WaitingSlots(Slots):
+    """For requests that wait (`?wait=`, events). Raises TooManyWaiting."""
 
-    def __init__(self, places: int = MOST_WAITING) -> None:
-        message = "too many requests wait already; ask again without waiting"
-        super().__init__(places, TooManyWaiting, message)
+    def __init__(self, count: int = MOST_WAITING) -> None:
+        message = "too many requests wait already; send the request without waiting"
+        super().__init__(count, TooManyWaiting, message)
 
 
-class TransferRoom(Room):
-    """For answers of a file's length, which last as long as their clients read.
+class TransferSlots(Slots):
+    """For answers that send a file, which last as long as their clients read.
 
-    Refuses with TooManyTransfers.
+    Raises TooManyTransfers.
     """
 
-    def __init__(self, places: int) -> None:
-        message = "too many files are being sent already; ask again later"
-        super().__init__(places, TooManyTransfers, message)
+    def __init__(self, count: int) -> None:
+        message = "too many files are being sent already; try again later"
+        super().__init__(count, TooManyTransfers, message)
 
 
-def _room_for_long_bodies() -> Room:
-    """Each is held whole, as text and as values; more at once are memory for nothing."""
-    message = "too many long requests are being read already; ask again later"
-    return Room(4, TooManyTransfers, message)
+def _slots_for_long_bodies() -> Slots:
+    """A long body is held whole, as text and as values; more at once would only cost memory."""
+    message = "too many long requests are being read already; try again later"
+    return Slots(4, TooManyTransfers, message)
 
 
 @dataclass(frozen=True)
@@ -87,33 +87,33 @@ class Services:
     changes: Changes
     authenticator: Authenticator
     started_at: float
-    transfers: TransferRoom
-    waiting: WaitingRoom = field(default_factory=WaitingRoom)
-    long_bodies: Room = field(default_factory=_room_for_long_bodies)
+    transfers: TransferSlots
+    waiting: WaitingSlots = field(default_factory=WaitingSlots)
+    long_bodies: Slots = field(default_factory=_slots_for_long_bodies)
     closing: Event = field(default_factory=Event)
     at_end: list[Callable[[], None]] = field(default_factory=list)
 
     def close(self) -> None:
-        """Let every request that waits end now, so that the server can stop."""
+        """End every request that waits, so that the server can stop."""
         self.closing.set()
         self.changes.stop()
 
     def finish(self) -> None:
-        """Hand on what is kept in this process alone. Nothing is served any more."""
+        """Write out what only this process holds. Called after the last request."""
         for hand_on in self.at_end:
             hand_on()
 
 
 def services_of(app: Flask) -> Services:
-    """Those of this application."""
+    """The collaborators of this application."""
     return cast(Services, app.extensions[EXTENSION])
 
 
 def current_services() -> Services:
-    """Those of the application that serves the present request."""
+    """The collaborators of the application that serves the present request."""
     return services_of(current_app)
 
 
 def caller() -> Caller:
-    """Who makes the present request."""
+    """The sender of the present request."""
     return cast(Caller, g.caller)

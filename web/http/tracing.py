@@ -10,12 +10,12 @@ from config.api import API_BASE
 from tasks.tracing.context import Tracing
 from web.metrics.exposition import UNKNOWN_ROUTE, template
 
-# Asked every few seconds by machines; a trace of them would tell nothing.
+# Probes and scrapes call these every few seconds; a trace of them has no use.
 UNTRACED = frozenset({"/metrics", "/livez", "/readyz", "/health", f"{API_BASE}/system/health"})
 
 
 def trace_requests(app: Flask, tracing: Tracing) -> None:
-    """Make spans. (Plain polls never come here: `web.fast_poll` answers them before.)"""
+    """Make a span for each request. (`web.fast_poll` answers plain polls before they come here.)"""
 
     @app.before_request
     def begin() -> None:

@@ -1,4 +1,4 @@
-"""Which Clipmill this is."""
+"""The version of Clipmill."""
 
 from importlib.metadata import version
 

@@ -14,7 +14,7 @@ from tasks.store import Batch, Replayed, Snapshot
 from web.http.idempotency import PARAMETER, idempotency_key, keep, replayed
 from web.http.long_poll import wait_until
 from web.http.openapi import Blueprint
-from web.http.responses import json_answer, json_bytes, json_with_etag, spliced
+from web.http.responses import join_json, json_answer, json_bytes, json_with_etag
 from web.http.services import Services, caller, current_services
 from web.routes.archive import archive_answer
 from web.routes.events import MEDIA_TYPE, Event, event_stream
@@ -32,7 +32,7 @@ _BATCH_REQUEST = {
 
 
 def render_batch(services: Services, batch: Batch, view: str) -> bytes:
-    """The public JSON of a batch; `view` says how much of each job comes along."""
+    """The public JSON of a batch; `view` selects how much of each job it contains."""
     snapshots = [] if view == "none" else services.store.batches.snapshots(batch.id)
     jobs = [item.body if view == "full" else _brief(item) for item in snapshots]
     self_url = f"{API_BASE}/batches/{batch.id}"
@@ -47,7 +47,7 @@ def render_batch(services: Services, batch: Batch, view: str) -> bytes:
     links = {"self": self_url} | {
         name: f"{self_url}/{name}" for name in ("events", "cancel", "archive")
     }
-    return spliced(before, "jobs", jobs, {"links": links})
+    return join_json(before, "jobs", jobs, {"links": links})
 
 
 def _brief(snapshot: Snapshot) -> bytes:
@@ -120,10 +120,10 @@ def retry(batch_id: str) -> Response:
 @blueprint.response(200, content_type="application/zip", description="The main artifacts.")
 @blueprint.refusals(401, 403, 404, 410, 503)
 def archive(batch_id: str) -> Response:
-    """Fetch the main artifacts that are there now as one ZIP file, not compressed again.
+    """Fetch the main artifacts that are available now as one ZIP file, not compressed again.
 
-    Where files of succeeded jobs are no longer kept, `MISSING.txt` in the archive names them; when
-    none is kept the answer is 410. What is in an archive counts as used until it has been sent.
+    Where files of succeeded jobs have expired, `MISSING.txt` in the archive names them; when all
+    have expired the answer is 410. A file in an archive counts as used until it has been sent.
     """
     services, owner = current_services(), caller().owner
     batch = services.store.batches.get(batch_id, owner)

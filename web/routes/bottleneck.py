@@ -24,12 +24,12 @@ blueprint = Blueprint("bottleneck", __name__, description="What limits throughpu
 @blueprint.response(200, BottleneckSchema)
 @blueprint.refusals(401, 403, 503)
 def bottleneck() -> Response:
-    """Tell what limits throughput now: what more of would let jobs end sooner."""
+    """Report what limits throughput now: more of it would let jobs end sooner."""
     store = current_services().store
     reports, queued = store.workers.present(), store.counters.gauges().queue_depth
     found = bottleneck_of(reports, sum(queued.values()))
     evidence = evidence_of(reports) | {"queued": queued}
-    if caller().owner is None:  # which sites others use is nobody's business but the operator's
+    if caller().owner is None:  # only the operator may see which sites other owners use
         evidence["throttled_sites"] = sorted({it for row in reports for it in row.throttled_sites})
     body = {
         "limit": found.limit,
@@ -41,7 +41,7 @@ def bottleneck() -> Response:
 
 
 def evidence_of(reports: Sequence[WorkerReport]) -> dict[str, Any]:
-    """What the workers say, together: sums of jobs and memory, the worst of the rest."""
+    """The workers' reports together: sums of jobs and memory, the worst value of the rest."""
     phases: Counter[str] = Counter()
     for report in reports:
         phases.update(report.phases)

@@ -58,7 +58,7 @@ def page() -> Response:
 
 
 def start_script() -> Response:
-    """A file of its own, since the page allows no script inside it."""
+    """The page's script as a file of its own, since the page allows no inline script."""
     return Response(_START, content_type="text/javascript; charset=utf-8")
 
 
@@ -70,7 +70,7 @@ def asset(name: str) -> Response:
     return send_from_directory(folder, name, max_age=3600)
 
 
-# Assets are no calls of the API, so the document does not list them.
+# Assets are not part of the API, so the document does not list them.
 blueprint.record(
     lambda state: state.app.add_url_rule("/docs/start.js", "docs.start_script", start_script)
 )

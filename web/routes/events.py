@@ -1,4 +1,4 @@
-"""Streams of events (text/event-stream): what is now, then every change, until the last one."""
+"""Streams of events (text/event-stream): the present state, then every change until the last."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ blueprint = Blueprint("events", __name__, url_prefix=API_BASE, description="All 
 
 MEDIA_TYPE = "text/event-stream"
 EVERYTHING = "*"
-# Proxies drop a silent connection, and only a write tells that a client has gone.
+# Proxies drop a silent connection, and only a write detects that a client has disconnected.
 HEARTBEAT_SECONDS = 10.0
-# Changes that come faster are told together.
+# Changes that come faster are sent together.
 MIN_INTERVAL_SECONDS = 0.05
-# How soon a browser comes back when the connection breaks.
+# How soon a browser reconnects when the connection breaks.
 _PREAMBLE = b"retry: 2000\n\n"
 _HEARTBEAT = b": still here\n\n"
 
 
 @dataclass(frozen=True)
 class Event:
-    """One thing to tell. `id` comes back as `Last-Event-ID` when a client reconnects."""
+    """One event. A client that reconnects sends its `id` as `Last-Event-ID`."""
 
     name: str
     id: str
@@ -39,25 +39,25 @@ class Event:
     last: bool = False
 
     def encode(self) -> bytes:
-        """As the stream has it; `data` is one line of JSON."""
+        """The event in the form of the stream; `data` is one line of JSON."""
         name, event_id = self.name.encode(), self.id.encode()
         return b"event: %b\nid: %b\ndata: %b\n\n" % (name, event_id, self.data)
 
 
-class _Pulse:
-    """When a stream has to say again that it is there, by the last time that it said anything."""
+class _Heartbeat:
+    """When a stream has to send a heartbeat, counted from the last block that it sent."""
 
     def __init__(self) -> None:
-        self._told_at = time.monotonic()
+        self._sent_at = time.monotonic()
 
-    def told(self, block: bytes) -> bytes:
-        """The block, which is written now."""
-        self._told_at = time.monotonic()
+    def sent(self, block: bytes) -> bytes:
+        """The block, which is sent now."""
+        self._sent_at = time.monotonic()
         return block
 
     def seconds_left(self) -> float:
         """Until the heartbeat; 0 when it is due."""
-        return max(0.0, self._told_at + HEARTBEAT_SECONDS - time.monotonic())
+        return max(0.0, self._sent_at + HEARTBEAT_SECONDS - time.monotonic())
 
 
 def job_event(snapshot: Snapshot) -> Event:
@@ -67,11 +67,11 @@ def job_event(snapshot: Snapshot) -> Event:
 
 
 def event_stream(topic: str, read: Callable[[], Event]) -> Response:
-    """What `read` gives, now and after every change of the topic, until it is the last."""
-    first = read()  # a refusal must come before the stream begins
+    """What `read` returns, now and after every change of the topic, until it is the last event."""
+    first = read()  # an error answer must come before the stream begins
     last_seen = request.headers.get("Last-Event-ID")
     if first.last and first.id == last_seen:
-        # The one answer that keeps a browser from coming back for ever.
+        # Only this answer keeps a browser from reconnecting for ever.
         return Response(status=204)
     services = current_services()
     return _streamed(services, lambda: _follow(services, topic, read, last_seen))
@@ -83,8 +83,8 @@ def event_stream(topic: str, read: Callable[[], Event]) -> Response:
 def every_event() -> Response:
     """Follow every job that the key may see.
 
-    It begins with the next change. `event: resync` says that changes may have been missed: list
-    the jobs again.
+    The stream begins with the next change. `event: resync` means that changes may have been missed:
+    list the jobs again.
     """
     services, owner = current_services(), caller().owner
     services.store.server.ping()
@@ -105,7 +105,7 @@ def _streamed(services: Services, begin: Callable[[], Iterator[bytes]]) -> Respo
 def _follow(
     services: Services, topic: str, read: Callable[[], Event], seen: str | None
 ) -> Iterator[bytes]:
-    pulse = _Pulse()
+    heartbeat = _Heartbeat()
     with services.changes.watch(topic) as watcher:
         yield _PREAMBLE
         while not services.closing.is_set():
@@ -113,20 +113,20 @@ def _follow(
             event = _read_now(read)
             took = time.monotonic() - began
             if event is not None and event.id != seen:
-                yield pulse.told(event.encode())
+                yield heartbeat.sent(event.encode())
                 seen = event.id
             if event is not None and event.last:
                 return
-            if watcher.wait(pulse.seconds_left()):
-                # What is dear to read, as a thousand jobs, is read less often.
+            if watcher.wait(heartbeat.seconds_left()):
+                # A topic that takes long to read, such as a thousand jobs, is read less often.
                 pause = began + max(MIN_INTERVAL_SECONDS, 5 * took) - time.monotonic()
-                time.sleep(max(0.0, min(pause, pulse.seconds_left())))
-            if not pulse.seconds_left():
-                yield pulse.told(_HEARTBEAT)
+                time.sleep(max(0.0, min(pause, heartbeat.seconds_left())))
+            if not heartbeat.seconds_left():
+                yield heartbeat.sent(_HEARTBEAT)
 
 
 def _read_now(read: Callable[[], Event]) -> Event | None:
-    """The event, or None while the store is away: the stream outlives a restart of it."""
+    """The event, or None while the store is down: the stream outlives a restart of the store."""
     try:
         return read()
     except StoreUnavailable:
@@ -137,22 +137,22 @@ def _read_now(read: Callable[[], Event]) -> Event | None:
 
 def _follow_all(services: Services, owner: str | None, resuming: bool) -> Iterator[bytes]:
     missed = Event("resync", "resync", b"{}").encode()
-    pulse = _Pulse()
+    heartbeat = _Heartbeat()
     with services.changes.watch(EVERYTHING) as watcher:
         yield _PREAMBLE
         if resuming:
             yield missed
         while not services.closing.is_set():
-            if watcher.wait(pulse.seconds_left()):
+            if watcher.wait(heartbeat.seconds_left()):
                 time.sleep(MIN_INTERVAL_SECONDS)
                 changed = watcher.changed()
                 if EVERYTHING in changed:
-                    yield pulse.told(missed)
+                    yield heartbeat.sent(missed)
                 for block in _events_of(services, sorted(changed - {EVERYTHING}), owner):
-                    yield pulse.told(block)
-            # What woke this may have been for others: only what was written here counts.
-            if not pulse.seconds_left():
-                yield pulse.told(_HEARTBEAT)
+                    yield heartbeat.sent(block)
+            # The change may belong to other owners: only a block that was sent counts.
+            if not heartbeat.seconds_left():
+                yield heartbeat.sent(_HEARTBEAT)
 
 
 def _events_of(services: Services, ids: list[str], owner: str | None) -> Iterator[bytes]:
@@ -160,6 +160,6 @@ def _events_of(services: Services, ids: list[str], owner: str | None) -> Iterato
         try:
             yield job_event(services.store.jobs.snapshot(changed_id, owner)).encode()
         except NotFound:
-            continue  # a batch, a deleted job, or another's
+            continue  # a batch, a deleted job, or another owner's job
         except StoreUnavailable:
-            return  # the subscription will say that changes were missed
+            return  # the subscription reports that changes were missed

@@ -1,4 +1,4 @@
-"""Failed jobs as a whole: what went wrong how often, and trying many of them again."""
+"""Failed jobs as a whole: how often they failed with which error, and retrying many of them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ blueprint = Blueprint(
 @blueprint.response(200, FailuresSchema)
 @blueprint.refusals(401, 403, 503)
 def summary() -> Response:
-    """Tell what the newest failed jobs (up to 2,000) failed of, the most frequent first.
+    """List the errors of the newest failed jobs (up to 2,000), the most frequent error first.
 
     The jobs themselves: `GET /jobs?state=failed&error_code=…`.
     """
@@ -36,6 +36,6 @@ def summary() -> Response:
 @blueprint.response(202, RetriedSchema)
 @blueprint.refusals(400, 401, 403, 413, 415, 503)
 def retry(query: JobQuery) -> Response:
-    """Run failed jobs again, the newest first: those of a kind, a code or a batch, or any."""
+    """Run failed jobs again, newest first: the jobs of a kind, an error code or a batch, or all."""
     retried = current_services().dispatcher.retry_failed(query, caller().owner)
     return json_answer(json_bytes({"retried": retried}), 202)

@@ -13,7 +13,7 @@ from tasks.store import JobQuery, Replayed, Snapshot
 from web.http.idempotency import PARAMETER, idempotency_key, keep, replayed
 from web.http.long_poll import wait_until
 from web.http.openapi import Blueprint
-from web.http.responses import job_accepted, job_answer, json_answer, json_bytes, spliced
+from web.http.responses import job_accepted, job_answer, join_json, json_answer, json_bytes
 from web.http.services import caller, current_services
 from web.routes.events import MEDIA_TYPE, event_stream, job_event
 from web.schemas.answers import JobPageSchema, JobSchema, TimelineSchema
@@ -35,7 +35,7 @@ _JOB_REQUEST = {
 @blueprint.response(202, JobSchema, headers={"Location": {"schema": {"type": "string"}}})
 @blueprint.refusals(400, 401, 403, 413, 415, 503)
 def submit(job: JobRequest) -> Response:
-    """Submit a job. It is recorded and queued when the answer comes; nothing has run yet."""
+    """Submit a job. When the answer comes, the job is recorded and queued, and has not run yet."""
     services, owner, key = current_services(), caller().name, idempotency_key(request)
     try:
         snapshot = services.dispatcher.submit(job, owner, key)
@@ -62,7 +62,7 @@ def list_jobs(query: JobQuery) -> Response:
     """List jobs, newest first."""
     page = current_services().store.queries.page(query, caller().owner)
     bodies = [item.body for item in page.items]
-    return json_answer(spliced({}, "jobs", bodies, {"next_cursor": page.next_cursor}))
+    return json_answer(join_json({}, "jobs", bodies, {"next_cursor": page.next_cursor}))
 
 
 @blueprint.route("/<job_id>")
@@ -71,7 +71,7 @@ def list_jobs(query: JobQuery) -> Response:
 @blueprint.alt_response(304, description="The client has this already.")
 @blueprint.refusals(401, 403, 404, 412, 503)
 def read(query: dict[str, Any], job_id: str) -> Response:
-    """Read a job. A failed job is data: it is read with 200 too."""
+    """Read a job. A failed job is data: the answer is 200 as well."""
     services, owner = current_services(), caller().owner
     return job_answer(
         wait_until(
@@ -97,7 +97,7 @@ def delete(job_id: str) -> Response:
 @blueprint.response(202, JobSchema)
 @blueprint.refusals(401, 403, 404, 409, 503)
 def cancel(job_id: str) -> Response:
-    """Stop a job: its processes end and it leaves no file."""
+    """Stop a job: its processes are ended and it leaves no file."""
     return job_accepted(current_services().dispatcher.cancel(job_id, caller().owner))
 
 
@@ -113,9 +113,9 @@ def retry(job_id: str) -> Response:
 @blueprint.response(200, TimelineSchema)
 @blueprint.refusals(401, 403, 404, 503)
 def timeline(job_id: str) -> Response:
-    """Tell what happened to a job, in order; of very many events the last 200."""
-    told = current_services().store.jobs.timeline(job_id, caller().owner)
-    events = [{**event, "at": rfc3339(event["at"])} for event in told]
+    """List what happened to a job, in order; of very many events the last 200."""
+    recorded = current_services().store.jobs.timeline(job_id, caller().owner)
+    events = [{**event, "at": rfc3339(event["at"])} for event in recorded]
     return json_answer(json_bytes({"id": job_id, "events": events}))
 
 

@@ -13,5 +13,5 @@ blueprint = Blueprint("metrics", __name__, description="Numbers for Prometheus."
 @blueprint.route("/metrics")
 @blueprint.response(200, content_type="text/plain")
 def expose() -> Response:
-    """Tell all numbers in the text format of Prometheus."""
+    """Report all metrics in the text format of Prometheus."""
     return exposition()

@@ -1,4 +1,4 @@
-"""The front door: what this is and where to go on."""
+"""The start page of the API: its name, version and endpoints."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _ENDPOINTS = {
 @blueprint.route("/")
 @blueprint.response(200)
 def front_door() -> Response:
-    """Say what answers here."""
+    """Report the name, the version and the endpoints."""
     return json_answer(
         json_bytes({"name": "clipmill", "version": VERSION, "endpoints": _ENDPOINTS})
     )

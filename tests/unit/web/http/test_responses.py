@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from web.http.responses import spliced
+from web.http.responses import join_json
 
 
 @pytest.mark.parametrize("before", [{}, {"a": 1}, {"a": {"b": "}"}}])
@@ -17,6 +17,6 @@ def test_the_parts_make_one_valid_object(
     before: dict[str, Any], after: dict[str, Any], items: list[Any]
 ) -> None:
     ready = [json.dumps(item).encode() for item in items]
-    assert json.loads(spliced(before, "items", ready, after)) == {
+    assert json.loads(join_json(before, "items", ready, after)) == {
         **before, "items": items, **after,
     }  # fmt: skip

@@ -7,24 +7,24 @@ import pytest
 from config.memory import MOST_WAITING
 from config.settings import load_settings
 from web.http.errors import TooManyTransfers, TooManyWaiting
-from web.http.services import TransferRoom, WaitingRoom
+from web.http.services import TransferSlots, WaitingSlots
 from web.server import threads_for
 
 
 def test_who_finds_no_place_is_refused_until_one_is_free() -> None:
-    room = WaitingRoom(places=2)
-    room.enter()
-    with room.place(), pytest.raises(TooManyWaiting):
-        room.enter()
-    with room.place():
+    slots = WaitingSlots(count=2)
+    slots.enter()
+    with slots.slot(), pytest.raises(TooManyWaiting):
+        slots.enter()
+    with slots.slot():
         pass
 
 
 def test_a_place_is_given_back_when_waiting_fails() -> None:
-    room = WaitingRoom(places=1)
-    with pytest.raises(ValueError, match="no"), room.place():
+    slots = WaitingSlots(count=1)
+    with pytest.raises(ValueError, match="no"), slots.slot():
         raise ValueError("no")
-    room.enter()
+    slots.enter()
 
 
 def test_the_server_has_threads_left_when_every_place_is_taken() -> None:
@@ -34,6 +34,6 @@ def test_the_server_has_threads_left_when_every_place_is_taken() -> None:
 
 
 def test_a_room_for_files_refuses_in_its_own_words() -> None:
-    room = TransferRoom(places=1)
-    with room.place(), pytest.raises(TooManyTransfers, match="files"):
-        room.enter()
+    slots = TransferSlots(count=1)
+    with slots.slot(), pytest.raises(TooManyTransfers, match="files"):
+        slots.enter()
