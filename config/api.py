@@ -1,3 +1,3 @@
-"""Where the API lies on its server."""
+"""The base path of the API."""
 
 API_BASE = "/api/v2"

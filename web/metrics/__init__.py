@@ -1,1 +1,1 @@
-"""Numbers for Prometheus: gathered from requests and the store, and written out."""
+"""Metrics for Prometheus: collected from requests and the store, and written out."""

@@ -1,7 +1,7 @@
 """The numbers of the whole system, read from the store.
 
-The store keeps them, so every API process tells the same and a restart loses none. Workers say
-how they do in the store too: Prometheus needs to reach an API process, and no worker.
+The store keeps the numbers, so every API process reports the same and a restart loses none. Workers
+report to the store too: Prometheus needs to reach an API process, and no worker.
 """
 
 from __future__ import annotations
@@ -38,18 +38,18 @@ UNKNOWN_ROUTE = "unknown"
 _VARIABLE = re.compile(r"<(?:[^<>:]+:)?([^<>:]+)>")
 _OF_WORKER = {
     "memory_budget_bytes": "What the tools of a worker may use together.",
-    "memory_reserved_bytes": "What admitted jobs are expected to take.",
-    "memory_used_bytes": "What the tools of a worker hold.",
-    "disk_floor_bytes": "Free space, on either disk, below which a worker starts nothing.",
-    "jobs_waiting_for_memory": "Jobs in a worker's hands that its budget has no room for.",
-    "cpu_percent": "Use of all cores of a worker's machine, by anyone.",
+    "memory_reserved_bytes": "What admitted jobs have reserved.",
+    "memory_used_bytes": "What the tools of a worker use.",
+    "disk_floor_bytes": "Free space, on either disk, below which a worker starts no job.",
+    "jobs_waiting_for_memory": "Jobs of a worker that do not fit its budget now.",
+    "cpu_percent": "Use of all cores of a worker's machine, by all its processes.",
     "own_cpu_percent": "Use of all cores by a worker and its tools.",
     "io_wait_percent": "Time that cores waited for a disk.",
 }
 
 
 class Metrics:
-    """The registry of one application, and what it observes itself."""
+    """The registry of one application, and its own observations."""
 
     def __init__(self, store: Store) -> None:
         self.traffic = Traffic(store)
@@ -57,7 +57,7 @@ class Metrics:
         self.registry.register(StoreCollector(store, self.traffic))
 
     def observe_request(self, route: str, method: str, status: int, seconds: float) -> None:
-        """Count a request. `route` is a template: paths hold ids, and so would be endless."""
+        """Count a request. `route` is a template, since paths hold ids and have no limit."""
         known = method if method in METHODS else "other"
         self.traffic.observe((route, known, str(int(status))), seconds)
 
@@ -79,12 +79,12 @@ def observe_requests(app: Flask, metrics: Metrics) -> None:
 
 
 def template(rule: str) -> str:
-    """Flask's rule as OpenAPI writes it."""
+    """Flask's rule in the form of OpenAPI."""
     return _VARIABLE.sub(r"{\1}", rule)
 
 
 class StoreCollector(Collector):
-    """What the store knows, read when Prometheus asks."""
+    """The numbers of the store, read when Prometheus scrapes."""
 
     def __init__(self, store: Store, requests: Traffic) -> None:
         self._store = store
@@ -111,14 +111,14 @@ class StoreCollector(Collector):
         yield _of_limits(workers, sum(gauges.queue_depth.values()))
 
     def _requests_meanwhile(self) -> Iterator[Metric]:
-        """Requests are refused while the store is away, and that should be seen as well."""
+        """Requests fail while the store is down, and the metrics must show this as well."""
         numbers = dict(self._last_requests)
         for name, amount in self._requests.pending().items():
             numbers[name] = numbers.get(name, 0.0) + amount
         return (family for family in _counted(numbers) if family.name.endswith(REQUEST_METRIC))
 
     def describe(self) -> Iterable[Metric]:
-        """Nothing beforehand: the store need not be there when the application is made."""
+        """Nothing in advance: the store need not run when the application is made."""
         return ()
 
 
@@ -141,9 +141,9 @@ def _counted(counters: Mapping[str, float]) -> Iterator[Metric]:
 
 def _of_queue(gauges: Gauges) -> Iterator[Metric]:
     by_kind = (
-        ("jobs_running", "Jobs in workers' hands.", gauges.jobs_running),
+        ("jobs_running", "Jobs that workers run.", gauges.jobs_running),
         ("queue_depth", "Jobs that wait.", gauges.queue_depth),
-        ("queue_oldest_seconds", "How long the oldest has waited.", gauges.queue_oldest_seconds),
+        ("queue_oldest_seconds", "Wait of the oldest queued job.", gauges.queue_oldest_seconds),
     )
     for name, text, values in by_kind:
         yield _gauge(name, text, "kind", values)
@@ -161,12 +161,12 @@ def _of_queue(gauges: Gauges) -> Iterator[Metric]:
 
 def _of_workers(workers: Sequence[WorkerReport], silent: Iterable[str]) -> Iterator[Metric]:
     up = {report.id: 1 for report in workers} | dict.fromkeys(silent, 0)
-    yield _gauge("worker_up", "A worker that reports, or did lately (0).", "worker", up)
+    yield _gauge("worker_up", "1: the worker reports; 0: it did lately.", "worker", up)
     yield GaugeMetricFamily(f"{PREFIX}workers", "Workers that report.", value=len(workers))
     for name, text in _OF_WORKER.items():
         values = {report.id: getattr(report, name) for report in workers}
         yield _gauge(name, text, "worker", values)
-    text = "Free space where a worker works, and where it puts artifacts."
+    text = "Free space of a worker's workspaces, and of its artifact storage."
     disks = GaugeMetricFamily(f"{PREFIX}disk_free_bytes", text, labels=("worker", "disk"))
     for report in workers:
         for disk, free in report.free_bytes_by_disk.items():

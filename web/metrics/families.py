@@ -1,4 +1,4 @@
-"""The store's flat counters, grouped into families as Prometheus wants them. No Prometheus here."""
+"""Groups the store's flat counters into families of metrics. Does not import Prometheus."""
 
 from __future__ import annotations
 
@@ -53,10 +53,10 @@ def families(counters: Mapping[str, float]) -> list[Numbers | Distribution]:
     return sorted(found, key=lambda family: family.name)
 
 
-# The names are few and come again with every scrape.
+# The names are few and the same in every scrape.
 @lru_cache(maxsize=8192)
 def _split(flat: str) -> tuple[str, str, str]:
-    """Metric, part of a histogram, and what stands in the braces; nothing for an odd name."""
+    """Metric, part of a histogram, and the text in the braces; empty for an unknown form."""
     match = _FLAT.fullmatch(flat)
     if match is None:
         return "", "", ""  # written by another version of this program
@@ -113,9 +113,9 @@ def _edges(name: str) -> list[str]:
 
 
 def _cumulative(counts: Mapping[str, float], edges: list[str]) -> list[tuple[str, float]]:
-    """Prometheus wants each bucket to hold all below it; the store counts each alone.
+    """In Prometheus a bucket includes all buckets below it; the store counts each bucket alone.
 
-    Every edge is there even when empty, for a sum over rows with different edges would be wrong.
+    Every edge is present even when empty, since a sum over rows with different edges is wrong.
     """
     buckets, running = [], 0.0
     for edge in sorted({*edges, *counts, "+Inf"}, key=_as_number):

@@ -1,6 +1,6 @@
-"""How long requests took: gathered here, handed to the store, where all API processes' add up.
+"""The times of requests: collected here and added to the store, for all API processes together.
 
-So any process tells the numbers of all, whichever of them Prometheus happens to reach.
+So any API process that Prometheus reaches reports the numbers of all.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Row = tuple[str, str, str]  # route, method, status
 
 
 class Traffic:
-    """The requests of this process that the store does not know of yet. Thread-safe."""
+    """The requests of this process that are not in the store yet. Thread-safe."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -35,16 +35,16 @@ class Traffic:
         self._seconds: dict[Row, float] = {}
 
     def observe(self, row: Row, seconds: float) -> None:
-        """Count one request; this is on the way of every one, so no more than that."""
+        """Count one request. Every request comes through here, so this does no more than count."""
         bucket = bisect_left(self._edges, seconds)
         with self._lock:
             self._counts[row, bucket] += 1
             self._seconds[row] = self._seconds.get(row, 0.0) + seconds
 
     def hand_over(self) -> None:
-        """Add what was gathered to the store's numbers. Raises StoreUnavailable, keeping it.
+        """Add the collected numbers to the store's. Raises StoreUnavailable and then keeps them.
 
-        A store that dies between taking the numbers and saying so gets them twice.
+        If the store dies after adding them and before its answer, they are added twice.
         """
         with self._lock:
             counts, self._counts = self._counts, Counter()
@@ -59,12 +59,12 @@ class Traffic:
             raise
 
     def pending(self) -> dict[str, float]:
-        """What was gathered and not handed over, as flat names."""
+        """The numbers that were not handed over yet, by flat names."""
         with self._lock:
             return self._flat(self._counts, self._seconds)
 
     def keep_handing_over(self, closing: threading.Event) -> None:
-        """Start a thread that hands over every few seconds until then."""
+        """Start a thread that hands over every few seconds until `closing` is set."""
         threading.Thread(target=self._keep, args=(closing,), name="traffic", daemon=True).start()
 
     def _keep(self, closing: threading.Event) -> None:

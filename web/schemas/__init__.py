@@ -1,1 +1,1 @@
-"""What a client may say. Loading a schema gives the values of `tasks`, or names every fault."""
+"""What a client may send. Loading a schema returns the values of `tasks`, or names every fault."""

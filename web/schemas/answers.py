@@ -1,4 +1,4 @@
-"""What the API answers, for the OpenAPI document. `tasks.rendering` makes the real bytes."""
+"""The answers of the API, for the OpenAPI document. `tasks.rendering` makes the real bytes."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _BATCH_STATES = ("running", "succeeded", "failed", "partial", "cancelled")
 
 
 class FaultSchema(Schema):
-    """One thing wrong with a request."""
+    """One fault of a request."""
 
     pointer = fields.String(metadata={"example": "/jobs/3/start"})
     detail = fields.String()
 
 
 class ProblemSchema(Schema):
-    """Why a request was refused (RFC 9457)."""
+    """Why a request was rejected (RFC 9457)."""
 
     type = fields.String(metadata={"example": "urn:clipmill:problem:validation_failed"})
     title = fields.String()
@@ -52,7 +52,7 @@ class ArtifactSchema(Schema):
 
 
 class ResultSchema(Schema):
-    """What a job made. The fields from `mode` on are a clip's, the last two the others'."""
+    """What a job made. Only clips have `mode` to `frames_copied`, other kinds the fields after."""
 
     artifacts = fields.List(fields.Nested(ArtifactSchema))
     warnings = fields.List(fields.String())
@@ -128,7 +128,7 @@ class TimelineEventSchema(Schema):
     phase = fields.String()
     wait_reason = fields.String()
     code = fields.String(metadata={"description": "Of a failure."})
-    why = fields.String(metadata={"description": "What put the job back into the queue."})
+    why = fields.String(metadata={"description": "Why the job was requeued."})
 
 
 class TimelineSchema(Schema):
@@ -145,11 +145,11 @@ class FailureGroupSchema(Schema):
     code = fields.String()
     count = fields.Integer()
     newest_id = fields.String()
-    message = fields.String(metadata={"description": "Of the newest."})
+    message = fields.String(metadata={"description": "Of the newest job."})
 
 
 class FailuresSchema(Schema):
-    """What jobs failed of, the most frequent first."""
+    """The errors of failed jobs, the most frequent first."""
 
     failures = fields.List(fields.Nested(FailureGroupSchema))
 
@@ -192,19 +192,19 @@ class BatchSchema(Schema):
     progress = fields.Float(metadata={"minimum": 0, "maximum": 1})
     created_at = fields.DateTime()
     finished_at = fields.DateTime(allow_none=True)
-    jobs = fields.List(fields.Nested(JobSchema), metadata={"description": "As `?jobs=` says."})
+    jobs = fields.List(fields.Nested(JobSchema), metadata={"description": "See `?jobs=`."})
     links = fields.Nested(BatchLinksSchema)
 
 
 class ServiceSchema(Schema):
-    """How one part does."""
+    """The health of one part."""
 
     status = fields.String(validate=validate.OneOf(("healthy", "degraded", "unhealthy")))
     reason = fields.String(metadata={"description": "Why it is not healthy, where that is known."})
 
 
 class ServicesSchema(Schema):
-    """The parts that the system stands on."""
+    """The parts that the system needs."""
 
     redis = fields.Nested(ServiceSchema)
     broker = fields.Nested(
@@ -217,7 +217,7 @@ class ServicesSchema(Schema):
 
 
 class HealthSchema(Schema):
-    """How the whole system does."""
+    """The health of the whole system."""
 
     status = fields.String(validate=validate.OneOf(("healthy", "degraded", "unhealthy")))
     version = fields.String()
@@ -227,7 +227,7 @@ class HealthSchema(Schema):
 
 
 class EvidenceSchema(Schema):
-    """What the workers report: jobs and memory of all together, the worst of the rest."""
+    """The workers' reports: jobs and memory of all together, the worst value of the rest."""
 
     workers = fields.Integer()
     workers_by_limit = fields.Dict(keys=fields.String(), values=fields.Integer())
@@ -235,7 +235,7 @@ class EvidenceSchema(Schema):
     concurrency = fields.Integer(metadata={"description": "Jobs that may run at once."})
     queued = fields.Dict(keys=fields.String(), values=fields.Integer())
     phases = fields.Dict(keys=fields.String(), values=fields.Integer())
-    cpu_percent = fields.Float(metadata={"description": "Of all cores, by anyone."})
+    cpu_percent = fields.Float(metadata={"description": "Of all cores, by all processes."})
     own_cpu_percent = fields.Float(metadata={"description": "Of all cores, by Clipmill."})
     io_wait_percent = fields.Float()
     memory_budget_bytes = fields.Integer()

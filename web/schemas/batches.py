@@ -1,4 +1,4 @@
-"""What a client may ask for together: jobs, and defaults for all of them."""
+"""The request of a batch: jobs, and defaults for all of them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from web.schemas.parts import StrictSchema
 from web.schemas.requests import JobRequestSchema
 
 MOST_JOBS = 1000
-# They are checked with every job. No job can have more than half of this.
+# The defaults are checked with every job. No job can have more than half of this.
 _LONGEST_DEFAULTS = 65_536
 
 
@@ -23,7 +23,7 @@ class BatchRequestSchema(StrictSchema):
 
     @pre_load
     def merge_defaults(self, data: Any, **_: Any) -> Any:
-        """`defaults` under each job. What is no object stays, for its field to refuse."""
+        """`defaults` under each job. A job that is no object stays; its field reports the fault."""
         if not isinstance(data, dict):
             raise ValidationError("must be an object")
         rest = dict(data)
@@ -49,7 +49,7 @@ def _merged(defaults: dict[str, Any], job: Any) -> Any:
     if not isinstance(job, dict):
         return job
     merged = {**defaults, **job}
-    # A job that names one way to end must not get the other from the defaults.
+    # A job that has `end` must not get `duration` from the defaults, and the reverse.
     for named, other in (("end", "duration"), ("duration", "end")):
         if named in job and other not in job:
             merged.pop(other, None)

@@ -1,4 +1,4 @@
-"""The request bodies in the OpenAPI document, where marshmallow's own description falls short."""
+"""The request bodies in the OpenAPI document, which marshmallow describes incompletely."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _PREFIX = "#/components/schemas/"
 
 
 def describe_requests(spec: APISpec) -> None:
-    """Add `JobRequest` (one of the kinds, told apart by `kind`) and `BatchRequest`."""
+    """Add `JobRequest` (one of the kinds, chosen by `kind`) and `BatchRequest`."""
     names = {}
     for kind, schema in REQUEST_SCHEMAS.items():
         name = f"{kind.capitalize()}Request"

@@ -1,4 +1,4 @@
-"""How marshmallow's nested messages become a flat list of JSON pointers."""
+"""Turns marshmallow's nested messages into a flat list of JSON pointers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _WHOLE = {"_schema"}
 
 
 def invalid(error: ValidationError) -> InvalidRequest:
-    """The refusal that names every fault of a body or query."""
+    """The error that names every fault of a body or query."""
     faults = tuple(_faults(messages_of(error), ""))
     first = faults[0] if faults else Fault("", "not valid")
     more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
@@ -23,7 +23,7 @@ def invalid(error: ValidationError) -> InvalidRequest:
 
 
 def messages_of(error: ValidationError) -> dict[str, Any]:
-    """What the error says, field by field."""
+    """The messages of the error, field by field."""
     messages: dict[str, Any] = error.normalized_messages()  # type: ignore[no-untyped-call]  # the library's gap
     return messages
 
@@ -40,7 +40,7 @@ def _faults(messages: Any, pointer: str) -> Iterator[Fault]:
 
 
 def in_one_voice(message: str) -> str:
-    """marshmallow's own sentences as our messages read: lower case, no full stop."""
+    """marshmallow's own sentences in the voice of our messages: lower case, no full stop."""
     return message[:1].lower() + message[1:].removesuffix(".")
 
 

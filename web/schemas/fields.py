@@ -1,4 +1,4 @@
-"""Fields that take exactly their JSON type: a number is no string, true is no 1, NaN is nothing."""
+"""Fields that accept only their JSON type: a number is no string, true is no 1, NaN is rejected."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class StrictString(fields.String):
 
 
 class StrictInteger(fields.Integer):
-    """A whole number that was written as one."""
+    """A whole number without a decimal point."""
 
     def _deserialize(
         self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
@@ -39,7 +39,7 @@ class StrictInteger(fields.Integer):
 
 
 class StrictBoolean(fields.Boolean):
-    """true or false, not a word for it."""
+    """true or false, not a text or number for it."""
 
     def _deserialize(
         self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
@@ -78,7 +78,7 @@ class MediaTime(fields.Field[float]):
 
 
 def finite(value: Any) -> float:
-    """The number. Raises ValidationError for anything else, NaN and infinities among it."""
+    """The number. Raises ValidationError for any other value, also for NaN and infinities."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValidationError("not a valid number")
     try:

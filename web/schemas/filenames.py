@@ -1,4 +1,4 @@
-"""Names of files: which ones a client may ask for, and how any text becomes a harmless one."""
+"""Names of files: which names a client may choose, and how any text becomes a safe name."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from werkzeug.http import dump_options_header
 
 LONGEST_NAME = 200
 
-# Device names of Windows, which no extension makes harmless.
+# Device names of Windows, which stay reserved with any extension.
 _RESERVED = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?")
 _SEPARATORS = frozenset("/\\")
 # Control, invisible formatting (right-to-left marks among it), halves of pairs, line separators.
@@ -21,7 +21,7 @@ _JOINERS = frozenset("\u200c\u200d")
 
 
 def fault_of_name(name: str) -> str | None:
-    """What is wrong with a file name that a client asks for; None when nothing is."""
+    """What is wrong with a file name that a client chose; None for a valid name."""
     if not name.strip():
         return "must not be blank"
     if len(name) > LONGEST_NAME:
@@ -38,7 +38,7 @@ def fault_of_name(name: str) -> str | None:
 
 
 def safe_name(text: str, fallback: str = "file") -> str:
-    """The text as a file name that nothing can mistake for anything else; never fails."""
+    """The text as a file name that is safe on every system; never fails."""
     kept = "".join(
         "_" if character in _SEPARATORS else character
         for character in text
@@ -55,16 +55,16 @@ def content_disposition(text: str, attachment: bool) -> str:
     name, way = safe_name(text), "attachment" if attachment else "inline"
     if name.isascii():
         return dump_options_header(way, {"filename": name})
-    # For a client of old that knows no other letters.
+    # For an old client that reads ASCII only.
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
     quoted = quote(name, safe="!#$&+-.^_`|~")
     return dump_options_header(way, {"filename": plain, "filename*": f"UTF-8''{quoted}"})
 
 
 def unique_names(names: Iterable[str]) -> Iterator[str]:
-    """The names as safe ones, each only once: a later `a.mp4` becomes `a (2).mp4`.
+    """The names as safe names, each only once: a later `a.mp4` becomes `a (2).mp4`.
 
-    Names that differ in case alone count as equal, since some disks know no case.
+    Names that differ in case alone count as equal, since some disks ignore case.
     """
     taken: set[str] = set()
     for name in names:

@@ -1,4 +1,4 @@
-"""The parts that requests of several kinds share: source, output, webhook, metadata."""
+"""Parts that the requests of several kinds share: source, output, webhook, metadata."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _PICTURE_FIELDS = ("width", "height", "fps")
 SOUND_CONTAINERS = ("m4a", "mp3")
 WEBHOOK_EVENTS = ("job.succeeded", "job.failed", "job.cancelled", "batch.finished")
 MOST_METADATA = 16
-# Longer than any id of ours, short enough to be no burden in an error message.
+# Longer than any id of ours, and short enough for an error message.
 _ID = validate.Length(min=1, max=64)
 
 
 class StrictSchema(Schema):
-    """Refuses fields that it does not know, by name."""
+    """Rejects unknown fields, by name."""
 
     class Meta:
         unknown = RAISE
@@ -109,7 +109,7 @@ class OutputSchema(StrictSchema):
 
 
 class WebhookSchema(StrictSchema):
-    """Whom to tell of the end of a job. It is recorded and not called yet."""
+    """The URL that is called when a job ends. It is recorded, and not called yet."""
 
     url = StrictString(
         required=True,
@@ -127,7 +127,7 @@ class WebhookSchema(StrictSchema):
 
 
 class StringMap(fields.Dict):
-    """A flat map of short strings. A fault points at the entry, not at marshmallow's own words."""
+    """A flat map of short strings. A fault points at the entry, not at marshmallow's inner path."""
 
     def __init__(self, description: str) -> None:
         super().__init__(

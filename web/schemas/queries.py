@@ -1,4 +1,4 @@
-"""What may stand behind the question mark of a URL. Unknown names are refused, as in bodies."""
+"""The query parameters of URLs. Unknown names are rejected, as in bodies."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ JOB_VIEWS = ("full", "brief", "none")
 
 
 class SecondsParameter(fields.Float):
-    """Seconds from 0 to 60; `nan` is none."""
+    """Seconds from 0 to 60; `nan` is rejected."""
 
     def __init__(self, description: str) -> None:
         super().__init__(
@@ -34,13 +34,13 @@ class SecondsParameter(fields.Float):
 class WaitSchema(StrictSchema):
     """How long an answer may wait for the end."""
 
-    wait = SecondsParameter("Answer when it is final, or after so many seconds.")
+    wait = SecondsParameter("Answer when the job or batch is final, or after this many seconds.")
 
 
 class BatchQuerySchema(WaitSchema):
-    """Waiting, and how much of each job comes along."""
+    """Waiting, and how much of each job the answer contains."""
 
-    jobs = choice(JOB_VIEWS, "How much of each job comes along.", load_default="full")
+    jobs = choice(JOB_VIEWS, "How much of each job the answer contains.", load_default="full")
 
 
 class JobListSchema(StrictSchema):
@@ -57,7 +57,7 @@ class JobListSchema(StrictSchema):
     )
     cursor = StrictString(
         validate=validate.Length(min=1, max=64),
-        metadata={"description": "`next_cursor` of the page before."},
+        metadata={"description": "`next_cursor` of the previous page."},
     )
 
     @post_load
@@ -89,7 +89,7 @@ class DownloadFlagSchema(StrictSchema):
 
 
 def _limit(text: str) -> int:
-    # Not `int`, which takes spaces, underscores and the digits of every script.
+    # Not `int`, which accepts spaces, underscores and the digits of every script.
     if not (text.isascii() and text.isdigit() and len(text) <= 4):
         raise ValidationError("not a valid integer", "limit")
     number = int(text)

@@ -1,4 +1,4 @@
-"""What a client may ask for: one schema a kind. Loading one gives a `JobRequest`."""
+"""The requests of jobs: a schema for each kind. Loading a schema returns a `JobRequest`."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _OF_ANY_KIND = ("priority", "external_id", "metadata", "webhook")
 
 
 class RequestSchema(StrictSchema):
-    """What may be said of a job of any kind."""
+    """The fields of a job of any kind."""
 
     priority = StrictInteger(
         validate=validate.Range(min=0, max=9),
@@ -37,11 +37,11 @@ class RequestSchema(StrictSchema):
         validate=validate.Length(min=1, max=LONGEST_EXTERNAL_ID),
         metadata={"description": "The client's own name for the job, to find it by."},
     )
-    metadata = StringMap("The client's own notes, given back as they are.")
+    metadata = StringMap("The client's own notes, returned unchanged.")
     webhook = fields.Nested(WebhookSchema)
 
     def spec_of(self, values: dict[str, Any]) -> Spec:
-        """The spec from the fields of its kind alone."""
+        """The spec, made from the fields of its kind alone."""
         raise NotImplementedError
 
     @post_load
@@ -68,7 +68,7 @@ class DownloadRequestSchema(RequestSchema):
 
     source = fields.Nested(UrlSourceSchema, required=True)
     quality = choice(QUALITIES, "The best picture up to this height.")
-    container = choice(DOWNLOAD_CONTAINERS, "What the file is delivered in.")
+    container = choice(DOWNLOAD_CONTAINERS, "The format of the file.")
 
     def spec_of(self, values: dict[str, Any]) -> Spec:
         return DownloadSpec(**values)
@@ -79,9 +79,9 @@ class ClipRequestSchema(RequestSchema):
 
     source = fields.Nested(SourceSchema, required=True)
     start = MediaTime("Where the clip begins, from where a player starts to count.", required=True)
-    end = MediaTime("Where it ends. Give this or `duration`.")
-    duration = MediaTime("How long it is, instead of `end`.")
-    mode = choice(CLIP_MODES, "`auto` is the cheapest that is frame-exact.")
+    end = MediaTime("Where the clip ends. Set `end` or `duration`.")
+    duration = MediaTime("How long the clip is, instead of `end`.")
+    mode = choice(CLIP_MODES, "`auto` is the cheapest mode that is frame-exact.")
     output = fields.Nested(OutputSchema)
 
     @validates_schema
@@ -116,7 +116,7 @@ def _end_after(start: float, duration: float) -> float:
     return round(start + duration, 6)
 
 
-# Made once: making one costs more than loading with it.
+# Made once: making a schema costs more than loading a request with it.
 REQUEST_SCHEMAS: Mapping[str, RequestSchema] = {
     "extract": ExtractRequestSchema(),
     "download": DownloadRequestSchema(),
@@ -125,13 +125,13 @@ REQUEST_SCHEMAS: Mapping[str, RequestSchema] = {
 
 
 class JobRequestSchema(OneOfSchema):
-    """A job of any kind; `kind` says which fields it may have."""
+    """A job of any kind; `kind` decides which fields it may have."""
 
     type_field = "kind"
     type_schemas: Mapping[str, Schema] = REQUEST_SCHEMAS
 
     def _load(self, data: Any, **kwargs: Any) -> Any:
-        # The base's own messages repeat the client's data, however large or deep it is.
+        # The base class repeats the client's data in its messages, however large or deep it is.
         if not isinstance(data, dict):
             raise ValidationError("must be an object")
         kind = data.get("kind")
