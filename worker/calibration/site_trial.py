@@ -14,6 +14,7 @@ from worker import ytdlp
 from worker.calibration.fitting import Peak
 from worker.calibration.trial import NO_LIMIT_BYTES, NotingToolRunner
 from worker.memory.model import site_terms
+from worker.process.limits import Profile
 
 MOST_BYTES = 1 << 30
 
@@ -23,7 +24,7 @@ def site_peaks(video: Path, folder: Path) -> Iterator[Peak]:
     with _served(video.parent) as address, TemporaryDirectory(dir=folder) as name:
         url, work = f"{address}/{video.name}", Path(name)  # of its own: what lies there is counted
         tools = NotingToolRunner(work, NO_LIMIT_BYTES)
-        run, limits = tools.runner("yt-dlp"), tools.limits()
+        run, limits = tools.runner("yt-dlp"), tools.limits(profile=Profile.FETCH)
         ytdlp.extract(url, playlist_items=0, folder=work, run=run, limits=limits)
         yield Peak(site_terms("extract"), tools.peaks.pop("yt-dlp"))
         ytdlp.download(

@@ -31,6 +31,7 @@ from worker.memory.need import ResourceNeed
 from worker.memory.peaks import Peaks
 from worker.memory.table import Table, shipped_table
 from worker.process.cgroups import Groups
+from worker.process.limits import Profile
 from worker.process.tools import ToolRunner
 from worker.pyav.client import run_program
 
@@ -150,7 +151,7 @@ class JobMachine:
             playlist_items=playlist_items,
             folder=self._tools.folder,
             run=self._tools.runner("yt-dlp"),
-            limits=self._tools.limits(EXTRACT_SECONDS),
+            limits=self._tools.limits(EXTRACT_SECONDS, profile=Profile.FETCH),
         )
 
     def download(self, spec: DownloadSpec) -> Fetched:
@@ -166,7 +167,7 @@ class JobMachine:
             container=spec.container,
             folder=self._tools.folder,
             run=self._tools.runner("yt-dlp"),
-            limits=self._tools.limits(),
+            limits=self._tools.limits(profile=Profile.FETCH),
             max_bytes=settings.max_download_bytes,
             max_duration_seconds=settings.max_duration_seconds,
             on_progress=self._on_download,

@@ -23,6 +23,13 @@ class ProcessEnd(StrEnum):
     DISK = "disk"  # its folder grew larger than it may
 
 
+class Profile(StrEnum):
+    """What a tool is for, and so what it needs of the machine; `sandbox` says what is enforced."""
+
+    MEDIA = "media"  # works on files of its folder, without a network
+    FETCH = "fetch"  # asks a site
+
+
 @dataclass(frozen=True)
 class Limits:
     """What one process with all its descendants may take; None means no limit."""
@@ -30,12 +37,14 @@ class Limits:
     deadline_seconds: float
     silence_seconds: float | None = None  # without a line on stdout
     memory_bytes: int | None = None  # PSS of the whole tree, watched
-    data_bytes: int | None = None  # RLIMIT_DATA of each process; shared memory passes it by
+    # RLIMIT_DATA of each process, beyond what its profile needs; shared memory passes it by
+    data_bytes: int | None = None
     file_bytes: int | None = None  # of each file; the tool sees EFBIG
     folder_bytes: int | None = None  # of the folder and of deleted files held open, watched
     cpu_seconds: int | None = None  # of each process: should the deadline not be kept otherwise
     group: str | None = None  # the cgroup to make for it, which `memory_bytes` then limits as well
     grace_seconds: float = 2.0  # from TERM to KILL
+    profile: Profile = Profile.MEDIA
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():

@@ -17,7 +17,7 @@ from worker.process import tree
 SWEEP_SECONDS = 5.0
 
 
-class Guards:
+class LivingGuards:
     """The living guards of this process, so that a sweep never takes one for an orphan."""
 
     def __init__(self) -> None:
@@ -57,7 +57,7 @@ def become_subreaper() -> None:
     tree.prctl(tree.PR_SET_CHILD_SUBREAPER, 1)
 
 
-def kill_orphans(guards: Guards, since: int) -> None:
+def kill_orphans(guards: LivingGuards, since: int) -> None:
     """Kill and reap what a guard left behind that began at clock tick `since`.
 
     What descends from a guard is younger than it; a companion that the worker started for itself

@@ -16,26 +16,21 @@ what it is for must never meet one of them. Most private memory of one process t
     copy          15:17               18:35                22:38                 37:52
 
 What is above the resident memory are stacks (8 MiB for each of up to 12 threads) and what a pool
-has taken and not touched. yt-dlp takes 96 MiB; its JavaScript runtime wants more than 512 MiB and
-is content with 1 GiB.
+has taken and not touched. yt-dlp takes 96 MiB; what its JavaScript runtime needs more is in
+`sandbox`.
 """
 
 import math
 
 MIB = 1024**2
-GIB = 1024**3
 _DATA_SHARE = 2
 _DATA_SPARE_BYTES = 192 * MIB
 _DATA_BYTES_OF_A_CORE = 16 * MIB  # FFmpeg starts as many threads for filters as there are cores
-_JAVASCRIPT_BYTES = GIB
 
 
-def data_bytes(tool: str, memory_bytes: int, cores: int) -> int:
+def data_bytes(memory_bytes: int, cores: int) -> int:
     """RLIMIT_DATA for each process of a tool that may hold so much memory."""
-    runtime = _JAVASCRIPT_BYTES if tool == "yt-dlp" else 0
-    return runtime + (
-        _DATA_SHARE * memory_bytes + _DATA_SPARE_BYTES + cores * _DATA_BYTES_OF_A_CORE
-    )
+    return _DATA_SHARE * memory_bytes + _DATA_SPARE_BYTES + cores * _DATA_BYTES_OF_A_CORE
 
 
 def cpu_seconds(deadline_seconds: float, cores: int) -> int:

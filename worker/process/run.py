@@ -19,11 +19,12 @@ from typing import IO
 
 from worker.process import cgroups, orphans, tree
 from worker.process.environment import environment
-from worker.process.guard import MAX_PROCESSES, command_line
-from worker.process.limits import Finished, Limits, ProcessEnd, Stop, Stopped
+from worker.process.guard import command_line
+from worker.process.limits import Finished, Limits, ProcessEnd, Profile, Stop, Stopped
 from worker.process.output import Lines, Tail
+from worker.process.tool_tree import MAX_PROCESSES
 
-__all__ = ["Finished", "Limits", "ProcessEnd", "Stop", "Stopped", "run_process"]
+__all__ = ["Finished", "Limits", "ProcessEnd", "Profile", "Stop", "Stopped", "run_process"]
 
 CHUNK_BYTES = 64 * 1024
 PIPE_BYTES = 1024 * 1024  # the most that a pipe holds
@@ -62,17 +63,17 @@ def run_process(
     if stop.reason is not None:
         return Finished(stop.reason, -tree.SIGTERM, "", 0.0, 0.0, 0)
     started = time.monotonic()
-    with _Guard(argv, folder.resolve(), limits, env or {}) as guard:
-        watch = _Watch(guard, limits, stop, on_line or (lambda line: None))
+    with _GuardProcess(argv, folder.resolve(), limits, env or {}) as guard:
+        follower = _Follower(guard, limits, stop, on_line or (lambda line: None))
         with stop.calling(guard.wake):
-            watch.follow()
-    return watch.finished(time.monotonic() - started)
+            follower.follow()
+    return follower.finished(time.monotonic() - started)
 
 
-_guards = orphans.Guards()  # one for the process, because its children belong to the process
+_guards = orphans.LivingGuards()  # one for the process, because its children belong to the process
 
 
-class _Guard:
+class _GuardProcess:
     """A started guard and its descriptors; leaving the block ends it and everything below."""
 
     def __init__(
@@ -97,14 +98,14 @@ class _Guard:
             self._since = tree.started_at(self._popen.pid) or 0
             self._opened = opened.pop_all()
 
-    def __enter__(self) -> _Guard:
+    def __enter__(self) -> _GuardProcess:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._opened.close()
 
     def wake(self) -> None:
-        """Make the watching thread look at its stop."""
+        """Make the thread that follows look at its stop."""
         os.eventfd_write(self.wake_fd, 1)
 
     def send(self, command: bytes) -> None:
@@ -174,15 +175,16 @@ def _options(limits: Limits, report_fd: int) -> list[str]:
         "folder_bytes": limits.folder_bytes,
         "cpu_seconds": limits.cpu_seconds,
         "group": limits.group,
+        "profile": limits.profile.value,
     }
     return [f"{name}={value}" for name, value in values.items() if value is not None]
 
 
-class _Watch:
+class _Follower:
     """Follows one guard from start to end, in the calling thread."""
 
     def __init__(
-        self, guard: _Guard, limits: Limits, stop: Stop, on_line: Callable[[str], None]
+        self, guard: _GuardProcess, limits: Limits, stop: Stop, on_line: Callable[[str], None]
     ) -> None:
         self._guard = guard
         self._limits = limits

@@ -68,7 +68,7 @@ class ToolRunner:
         on_line: Callable[[str], None] | None = None,
     ) -> Finished:
         """Run one tool to its end and note its peak."""
-        bounded = self._bounded(tool, limits)
+        bounded = self._bounded(limits)
         with self._tracing.span(tool, {"process.executable.name": tool}) as note:
             finished = run_process(
                 argv, folder=self.folder, limits=bounded, stop=self._stop, on_line=on_line
@@ -81,14 +81,14 @@ class ToolRunner:
             self.counters.update(observed("subprocess_peak_bytes", finished.peak_bytes, tool=tool))
         return self._unless_stopped(finished)
 
-    def _bounded(self, tool: str, limits: Limits) -> Limits:
+    def _bounded(self, limits: Limits) -> Limits:
         """With what the kernel itself looks after."""
         seconds = min(limits.deadline_seconds, self.seconds_left)
         return replace(
             limits,
             deadline_seconds=seconds,
             cpu_seconds=rlimits.cpu_seconds(seconds, visible_cores()),
-            data_bytes=rlimits.data_bytes(tool, self.memory_bytes, visible_cores()),
+            data_bytes=rlimits.data_bytes(self.memory_bytes, visible_cores()),
             group=self._groups.next() if self._groups else None,
         )
 

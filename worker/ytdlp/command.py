@@ -4,12 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-import shlex
-import shutil
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
 
 import deno
 import imageio_ffmpeg
@@ -21,8 +16,6 @@ from worker.ytdlp.info import FORMAT_FIELDS, ITEM_FIELDS, LIST_FIELDS
 ITEMS_FILE = "items.jsonl"  # one line an item: a video, or an entry of a list
 LIST_FILE = "list.jsonl"  # one line: the list itself
 RESULT_FILE = "result.jsonl"  # one line: the finished file
-COOKIES_FILE = "cookies.txt"
-SETTINGS_FILE = "settings.conf"
 PROGRESS = "clipmill-progress "  # how a line of progress begins
 
 SOCKET_TIMEOUT_SECONDS = 20
@@ -44,19 +37,10 @@ _POST_PROCESSORS = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Access:
-    """How a site is reached: with whose cookies (a Netscape file), and through which proxy."""
-
-    cookies: Path | None = None
-    proxy: str | None = None
-
-
-def extract_argv(url: str, playlist_items: int, options: Sequence[str] = ()) -> list[str]:
+def extract_argv(url: str, playlist_items: int) -> list[str]:
     """The command that notes what is behind a URL and downloads nothing."""
     return [
         *_base_argv(),
-        *options,
         "--simulate",
         "--ignore-errors",
         "--ignore-no-formats-error",
@@ -75,12 +59,10 @@ def download_argv(
     container: str,
     max_bytes: int,
     max_duration_seconds: float,
-    options: Sequence[str] = (),
 ) -> list[str]:
     """The command that fetches one file whose name begins with `media`."""
     return [
         *_base_argv(),
-        *options,
         "--abort-on-error",
         "--abort-on-unavailable-fragments",  # else the file has holes and the exit status is 0
         "--no-playlist",
@@ -96,22 +78,6 @@ def download_argv(
         *("--progress-template", f"download:{PROGRESS}{_progress_template()}"),
         *("--", checked(url)),
     ]
-
-
-def access_options(folder: Path, access: Access | None) -> list[str]:
-    """Put cookies and proxy into the folder, where no list of processes shows them."""
-    options: list[str] = []
-    if access and access.cookies:
-        copy = folder / COOKIES_FILE  # a copy: yt-dlp writes the jar back when it ends
-        copy.touch(mode=0o600)
-        shutil.copyfile(access.cookies, copy)
-        options += ["--cookies", COOKIES_FILE]
-    if access and access.proxy:
-        settings = folder / SETTINGS_FILE
-        settings.touch(mode=0o600)
-        settings.write_text(f"--proxy {shlex.quote(access.proxy)}\n")
-        options += ["--config-locations", SETTINGS_FILE]
-    return options
 
 
 def final_container(quality: str, container: str) -> str:

@@ -24,8 +24,6 @@ from worker.ytdlp.command import (
     ITEMS_FILE,
     LIST_FILE,
     RESULT_FILE,
-    Access,
-    access_options,
     download_argv,
     extract_argv,
     final_container,
@@ -33,7 +31,7 @@ from worker.ytdlp.command import (
 from worker.ytdlp.failures import failure_of
 from worker.ytdlp.info import to_info
 from worker.ytdlp.notes import NOTES_BYTES, read_notes
-from worker.ytdlp.watch import OnProgress, Watch
+from worker.ytdlp.output import OnProgress, OutputReader
 
 Run = Callable[[list[str], Limits, Callable[[str], None] | None], Finished]
 
@@ -65,20 +63,19 @@ def extract(
     folder: Path,
     run: Run,
     limits: Limits,
-    access: Access | None = None,
 ) -> dict[str, Any]:
     """The `info` of what is behind a URL, with at most so many entries if that is a list.
 
     Raises a JobError, or Stopped.
     """
-    argv = extract_argv(url, playlist_items, access_options(folder, access))
+    argv = extract_argv(url, playlist_items)
     allowed = replace(
         limits,
         silence_seconds=limits.silence_seconds or SILENCE_SECONDS,
         file_bytes=NOTES_BYTES + 1,
         folder_bytes=4 * NOTES_BYTES,
     )
-    finished = run(argv, allowed, Watch())
+    finished = run(argv, allowed, OutputReader())
     items, lists = read_notes(folder / ITEMS_FILE), read_notes(folder / LIST_FILE)
     if finished.end is ProcessEnd.EXITED and lists:  # one bad entry does not spoil a list
         return to_info({**lists[0], "entries": items[:playlist_items]})
@@ -99,17 +96,15 @@ def download(
     max_bytes: int,
     max_duration_seconds: float,
     on_progress: OnProgress,
-    access: Access | None = None,
 ) -> Download:
     """Fetch the media behind a URL into one file in `folder`; of a list, its first item.
 
     `on_progress` gets the part done (0 to 1, never falling), bytes a second and seconds left, each
     None while unknown. Raises a JobError, or Stopped.
     """
-    options = access_options(folder, access)
-    argv = download_argv(url, quality, container, max_bytes, max_duration_seconds, options)
+    argv = download_argv(url, quality, container, max_bytes, max_duration_seconds)
     allowed = _download_limits(limits, quality, max_bytes, max_duration_seconds)
-    finished = run(argv, allowed, Watch(on_progress))
+    finished = run(argv, allowed, OutputReader(on_progress))
     _raise_unless_done(finished, url, folder, max_bytes)
     results = read_notes(folder / RESULT_FILE)
     if not results:

@@ -32,7 +32,7 @@ from tests.support.media import Video, cached_video, ffmpeg, frame_numbers
 from tests.support.origin import Origin, answers
 from tests.support.origin.manifests import LADDER, make_dash, make_hls
 from worker.process.run import Finished, Limits, ProcessEnd, Stop, Stopped, run_process
-from worker.ytdlp import Access, Download, download, extract
+from worker.ytdlp import Download, download, extract
 
 MIB = 1024 * 1024
 LIMITS = Limits(deadline_seconds=120, silence_seconds=60)
@@ -684,56 +684,6 @@ def test_errors_tell_no_paths_and_no_keys(origin: Origin, fetcher: Fetcher) -> N
     with pytest.raises(UnsupportedUrl) as caught:
         fetcher.extract(f"{url}?token=hunter2")
     assert caught.value.detail["stderr"] == f"Unsupported URL: {url}?…"
-
-
-# Whose cookies, and which way
-
-
-def test_cookies_are_sent_to_their_site_and_the_given_file_stays_as_it_was(
-    origin: Origin, fetcher: Fetcher, video: Path, tmp_path: Path
-) -> None:
-    jar = tmp_path / "jar.txt"
-    jar.write_text(
-        "# Netscape HTTP Cookie File\n"
-        "127.0.0.1\tFALSE\t/\tFALSE\t0\tsession\tours\n"
-        "example.com\tFALSE\t/\tFALSE\t0\tother\ttheirs\n"
-    )
-    before = jar.read_bytes()
-    url = origin.add("/v.mp4", answers.file(video))
-    fetcher.download(url, access=Access(cookies=jar))
-    assert {seen.headers.get("cookie") for seen in origin.log("/v.mp4")} == {"session=ours"}
-    assert jar.read_bytes() == before
-    assert (fetcher.folder / "cookies.txt").stat().st_mode & 0o077 == 0
-
-
-def test_a_proxy_is_used_and_does_not_show_in_the_command(
-    origin: Origin, fetcher: Fetcher, video: Path
-) -> None:
-    origin.add("http://media.invalid/v.mp4", answers.file(video))
-    commands: list[list[str]] = []
-
-    def run(argv: list[str], limits: Limits, on_line: Any) -> Finished:
-        commands.append(argv)
-        return fetcher.run(argv, limits, on_line)
-
-    # The origin answers by path, so it can play the proxy of a host that does not exist.
-    origin.add("/v.mp4", answers.file(video))
-    proxy = f"http://job:secret@127.0.0.1:{origin.port}"
-    got = download(
-        "http://media.invalid/v.mp4",
-        quality="best",
-        container="mp4",
-        folder=fetcher.folder,
-        run=run,
-        limits=LIMITS,
-        max_bytes=MIB,
-        max_duration_seconds=60,
-        on_progress=lambda *_: None,
-        access=Access(proxy=proxy),
-    )
-    assert got.path.read_bytes() == video.read_bytes()
-    assert all(seen.target == "http://media.invalid/v.mp4" for seen in origin.log())
-    assert not any("secret" in word for word in commands[0])
 
 
 def test_a_sound_only_source_is_fetched_as_sound(

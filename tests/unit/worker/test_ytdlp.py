@@ -43,7 +43,7 @@ from worker.ytdlp.command import (
 )
 from worker.ytdlp.failures import failure_of, public_words
 from worker.ytdlp.notes import read_notes
-from worker.ytdlp.watch import MAX_REDIRECTS, Watch
+from worker.ytdlp.output import MAX_REDIRECTS, OutputReader
 
 URL = "https://example.com/watch?v=1"
 FORBIDDEN = ("exec", "netrc", "aria2c", "write-link", "plugin-dirs=", "enable-file-urls")
@@ -369,7 +369,7 @@ def test_notes_survive_lines_that_are_cut_or_odd(tmp_path: Path) -> None:
 
 def follow(*lines: str) -> list[tuple[float | None, float | None, float | None]]:
     told: list[tuple[float | None, float | None, float | None]] = []
-    watch = Watch(lambda *numbers: told.append(numbers))
+    watch = OutputReader(lambda *numbers: told.append(numbers))
     for line in lines:
         watch(line)
     return told

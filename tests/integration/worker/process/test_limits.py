@@ -23,7 +23,7 @@ from tests.support.processes import (
     run,
 )
 from worker.process.cgroups import Groups, find_groups
-from worker.process.run import Finished, Limits, ProcessEnd, Stop, run_process
+from worker.process.run import Finished, Limits, ProcessEnd, Profile, Stop, run_process
 from worker.upkeep.startup import find_clean_groups, lies_in_memory
 
 MEGABYTE = 1024 * 1024
@@ -222,6 +222,22 @@ def test_a_crowd_of_processes_is_ended(tmp_path: Path) -> None:
     assert done.end is ProcessEnd.PROCESSES
     assert "more than 64 processes" in done.stderr_tail
     assert living_in(tmp_path) == set()
+
+
+def test_what_fetches_may_hold_more_private_memory_for_its_javascript(tmp_path: Path) -> None:
+    told: dict[Profile, int] = {}
+    for profile in Profile:
+        limits = replace(LIMITS, data_bytes=100 * MEGABYTE, profile=profile)
+        lines: list[str] = []
+        run_process(
+            ["sh", "-c", "ulimit -d"], folder=tmp_path, limits=limits, stop=Stop(),
+            on_line=lines.append,
+        )  # fmt: skip
+        told[profile] = int(lines[0]) * 1024
+    assert told == {
+        Profile.MEDIA: 100 * MEGABYTE // 1024 * 1024,
+        Profile.FETCH: 100 * MEGABYTE // 1024 * 1024 + 1024**3,
+    }
 
 
 @pytest.mark.parametrize(

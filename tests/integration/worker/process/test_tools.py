@@ -88,7 +88,7 @@ def test_a_program_without_memory_for_its_pictures_does_not_blame_the_file(
     tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever the libraries say of it: 60 MiB are enough to begin and not to encode."""
-    monkeypatch.setattr(rlimits, "data_bytes", lambda tool, memory_bytes, cores: 60 * MIB)
+    monkeypatch.setattr(rlimits, "data_bytes", lambda memory_bytes, cores: 60 * MIB)
     with pytest.raises(MemoryExceeded):
         cut(tools(tmp_path, 500 * MIB), source)
 

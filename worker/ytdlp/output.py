@@ -17,7 +17,7 @@ MAX_REDIRECTS = 20
 PICTURES_PART = 0.9  # of pictures and sound in two files, the first is nearly everything
 
 
-class Watch:
+class OutputReader:
     """Reads one line after the other; progress goes on as numbers, never falling."""
 
     def __init__(self, on_progress: OnProgress | None = None) -> None:

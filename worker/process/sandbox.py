@@ -1,0 +1,88 @@
+"""What the forked child of a guard does to itself before it becomes the tool.
+
+What holds now, for each profile: signals as a program expects them, a session of its own, an end
+with the guard's, no new privileges, the memory group, limits of the kernel, no stdin. The profiles
+differ in their limit of private memory alone. That `media` needs no network and only the files of
+its folder is what a profile says of a tool; nothing keeps a tool from more yet, and here is where
+that would be set up.
+
+Modules are chosen for the time their import takes (see guard).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import resource
+
+from worker.process import tree
+
+TYPE_CHECKING = False  # `typing` costs as much as all the rest
+if TYPE_CHECKING:
+    from worker.process.cgroups import Group
+    from worker.process.guard_options import GuardOptions
+
+MAX_OPEN_FILES = 1024
+EXPENDABLE = "500"  # the kernel's memory killer shall take the tool, not the worker or the guard
+CANNOT_START = 127  # what a shell answers
+CPU_GRACE_SECONDS = 2  # from SIGXCPU, which a tool may take for a friendly word, to SIGKILL
+SIG_DFL, SIG_IGN = 0, 1
+HANDED_DOWN = (tree.SIGHUP, tree.SIGINT, tree.SIGQUIT, tree.SIGTERM)
+# Private memory beyond that of any tool, by profile: yt-dlp's JavaScript runtime wants more than
+# 512 MiB, most of which it never touches, and is content with 1 GiB.
+MORE_DATA_BYTES = {"media": 0, "fetch": 1024**3}
+
+
+def become_tool(options: GuardOptions, guard: int, group: Group) -> None:
+    """All that is done in the forked child, in order, before the tool takes its place."""
+    set_signals()
+    os.setsid()
+    tree.prctl(tree.PR_SET_PDEATHSIG, tree.SIGKILL)
+    if os.getppid() != guard:  # it died before the line above
+        os._exit(CANNOT_START)
+    tree.prctl(tree.PR_SET_NO_NEW_PRIVS, 1)  # a setuid program could not be killed
+    make_expendable()
+    group.enter()
+    set_limits(options)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)  # the life line is the guard's alone
+    os.execvp(options.argv[0], options.argv)  # noqa: S606  # no shell is wanted
+
+
+def make_expendable() -> None:
+    """Best effort: a container may forbid it, and then the kernel goes by size alone."""
+    try:
+        with open("/proc/self/oom_score_adj", "w") as score:  # noqa: PTH123
+            score.write(EXPENDABLE)
+    except OSError:
+        pass
+
+
+def set_limits(options: GuardOptions) -> None:
+    """Limits of the tool and of each process below it; set here, so that none is forked without."""
+    lower(resource.RLIMIT_CORE, 0)
+    lower(resource.RLIMIT_NOFILE, MAX_OPEN_FILES)
+    more_bytes = MORE_DATA_BYTES[options.profile]
+    if options.data_bytes:
+        lower(resource.RLIMIT_DATA, options.data_bytes + more_bytes)
+    if options.file_bytes:
+        lower(resource.RLIMIT_FSIZE, options.file_bytes)
+    if options.cpu_seconds:
+        lower(resource.RLIMIT_CPU, options.cpu_seconds, more=CPU_GRACE_SECONDS)
+
+
+def lower(limit: int, value: int, more: int = 0) -> None:
+    """Set the soft limit, and the hard one so much above; never above what is allowed now."""
+    allowed = resource.getrlimit(limit)[1]
+    hard = value + more if allowed == resource.RLIM_INFINITY else min(value + more, allowed)
+    resource.setrlimit(limit, (min(value, hard), hard))
+
+
+def set_signals() -> None:
+    """Defaults, since exec hands on what is ignored (by the guard, the worker, Python or nohup).
+
+    SIGXFSZ stays ignored on purpose: a file that is too large gives a clean error text then.
+    """
+    libc = ctypes.CDLL(None)
+    for signal in (*HANDED_DOWN, tree.SIGPIPE):
+        libc.signal(signal, SIG_DFL)
+    libc.signal(tree.SIGXFSZ, SIG_IGN)
