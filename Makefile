@@ -9,8 +9,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 PYTEST := $(BIN)/python -m pytest
-# Two tests at once, since tests mostly wait for processes; long tests first.
-BESIDE := -n 2 --dist loadfile --no-loadscope-reorder
+# More at once than there are cores, since tests mostly wait for processes.
+BESIDE := -n 4 --dist loadfile --no-loadscope-reorder
 
 .PHONY: help demo up test test-fast chaos check bench lock clean
 
@@ -23,13 +23,10 @@ demo: $(READY) ## cut twelve clips with the whole stack and stop; URL=… cuts y
 up: $(READY) ## run the whole stack in the foreground; Ctrl-C stops it
 	@exec $(BIN)/python -m clipmill up
 
-test: $(READY) ## run every test
+test: $(READY) ## run every test; SHUFFLE=… runs them in the order that this seed gives
 	@sh .ci/debian-packages
-	@# A test that fails beside its peers is run once more alone and has to pass. Tests of races get no
-	@# second run, since it would hide a race that shows itself one time in ten.
-	$(PYTEST) -m "not race and not alone" $(BESIDE) || $(PYTEST) -m "not race and not alone" --last-failed --last-failed-no-failures none
-	$(PYTEST) -m "race and not alone" $(BESIDE)
-	$(PYTEST) -m alone
+	$(PYTEST) -m "not alone" $(BESIDE) $(SHUFFLE:%=--shuffle %)
+	$(PYTEST) -m alone $(SHUFFLE:%=--shuffle %)
 
 test-fast: $(READY) ## run the unit tests, in seconds
 	@exec $(BIN)/python -m pytest tests/unit tests/architecture

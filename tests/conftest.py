@@ -1,4 +1,4 @@
-"""What every test may ask for; larger helpers live in `tests.support`."""
+"""What every test may ask for, and the order of tests; larger helpers live in `tests.support`."""
 
 from __future__ import annotations
 
@@ -7,13 +7,25 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.order import in_order, shuffled
 from tests.support.origin import Origin
+from tests.support.shared import shared_folder
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--shuffle", type=int, metavar="SEED", help="run in any order, by this seed")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """None of the tests needs another before it; what is long begins first."""
+    seed = config.getoption("--shuffle")
+    items[:] = in_order(items) if seed is None else shuffled(items, seed)
 
 
 @pytest.fixture(scope="session")
 def media_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of the whole session, for videos that several tests use (`cached_video`)."""
-    return tmp_path_factory.mktemp("media")
+    """A folder of the whole run, for videos that several tests use (`cached_video`)."""
+    return shared_folder(tmp_path_factory, "media")
 
 
 @pytest.fixture

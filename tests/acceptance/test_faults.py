@@ -28,8 +28,6 @@ from tests.support.scripted_worker import read_effects
 from tests.support.stack import Api
 from tests.support.system import System
 
-pytestmark = pytest.mark.race
-
 SITE = "https://127.0.0.1/media"  # allowed here, and never asked
 RECOVERED_SECONDS = 45
 QUICK = {"scripted": True, "options": ["--quick"], "worker_concurrency": "4"}

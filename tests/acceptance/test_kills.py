@@ -18,8 +18,6 @@ from tests.support.processes import eventually
 from tests.support.records import Records
 from tests.support.system import System
 
-pytestmark = pytest.mark.race
-
 SITE = "https://127.0.0.1/media"  # allowed here, and never asked
 LARGE = Video(seconds=16.0, width=640, height=360, keyframe_seconds=8.0)
 CLIP = {"kind": "clip", "start": 1}

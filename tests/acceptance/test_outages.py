@@ -18,8 +18,6 @@ from tests.support.records import Records
 from tests.support.scripted_worker import read_effects
 from tests.support.system import System
 
-pytestmark = pytest.mark.race
-
 SITE = "https://127.0.0.1/media"  # allowed here, and never asked
 DOWN_SECONDS = 60
 HUNG_SECONDS = 120

@@ -8,15 +8,11 @@ import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
-import pytest
-
 from tasks.store import Store
 from tests.support.processes import eventually
 from tests.support.records import Records
 from tests.support.scripted_worker import read_effects
 from tests.support.system import System
-
-pytestmark = pytest.mark.race
 
 SITE = "https://127.0.0.1/media"  # allowed here, and never asked
 EACH = 100

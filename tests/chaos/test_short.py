@@ -10,8 +10,6 @@ import pytest
 from tests.chaos import faults
 from tests.chaos.run import SHORT, run
 
-pytestmark = pytest.mark.race
-
 # Divided by three it leaves nothing: messages have a server of their own, which can die too.
 SEED = 18
 EVERY_FAULT = {

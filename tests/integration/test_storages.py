@@ -19,10 +19,9 @@ from tasks.job import Job, JobState
 from tasks.kinds import ClipSpec
 from tasks.specs import Source
 from tasks.storage import Storage
-from tests.support import answers
 from tests.support.engine import Engine
 from tests.support.media import Video, cached_video
-from tests.support.origin import Origin
+from tests.support.origin import Origin, answers
 from tests.support.remote_storage import RemoteStorage
 from tests.support.valkey import ValkeyServer
 from web.app import create_app

@@ -15,6 +15,8 @@ from pathlib import Path
 import av
 import imageio_ffmpeg
 
+from tests.support.shared import made_once
+
 BITS = 16
 
 
@@ -50,17 +52,12 @@ def ffmpeg(*arguments: str, timeout_seconds: float = 120) -> None:
 
 def make_video(path: Path, wanted: Video | None = None) -> Path:
     """Make a video at `path`, unless it is there already."""
-    wanted = wanted or Video()
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f"making-{path.name}")
-        ffmpeg(*_inputs(wanted), *_outputs(wanted), str(partial))
-        partial.rename(path)
-    return path
+    video = wanted or Video()
+    return made_once(path, lambda target: ffmpeg(*_inputs(video), *_outputs(video), str(target)))
 
 
 def cached_video(folder: Path, wanted: Video | None = None) -> Path:
-    """The video of this kind in a folder that a whole test session shares."""
+    """The video of this kind in a folder that a whole test run shares."""
     wanted = wanted or Video()
     return make_video(folder / wanted.name, wanted)
 

@@ -23,8 +23,7 @@ from urllib.parse import parse_qs, quote, urlencode, urlsplit
 from tasks.errors import ArtifactExpired, StorageUnavailable
 from tasks.storage import Presentation, Redirect, StoredFile
 from tasks.storage.protocol import checked_key, key_of
-from tests.support import answers
-from tests.support.origin import Exchange, Origin
+from tests.support.origin import Exchange, Origin, answers
 
 
 class RemoteStorage:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.support.media import ffmpeg
+from tests.support.shared import made_once
 
 SECONDS = 4
 PICTURES = f"testsrc2=s=320x180:r=25:d={SECONDS},noise=alls=6:allf=t"
@@ -185,9 +186,10 @@ SOURCES = {source.name: source for source in (*H264_SOURCES, *OTHER_SOURCES)}
 
 def make_source(folder: Path, source: Source) -> Path:
     """The source's file, made once a folder."""
-    path = folder / source.file_name
-    if path.exists():
-        return path
+    return made_once(folder / source.file_name, lambda path: _make(path, source))
+
+
+def _make(path: Path, source: Source) -> None:
     inputs = source.inputs.split()
     if source.pictures is not None:
         inputs += ["-f", "lavfi", "-i", source.pictures]
@@ -209,4 +211,3 @@ def make_source(folder: Path, source: Source) -> Path:
         first.unlink()
         first = again
     first.rename(path)
-    return path

@@ -6,15 +6,11 @@ from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
 
-import pytest
-
 from tests.integration.web.test_jobs import DOWNLOAD
 from tests.integration.web.test_submission import JOBS
 from tests.support.records import at_once
 from tests.support.stack import Api
 from tests.support.valkey import ValkeyServer
-
-pytestmark = pytest.mark.race
 
 
 def test_two_processes_together_never_take_more_than_the_queue_holds(

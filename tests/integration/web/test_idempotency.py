@@ -12,8 +12,6 @@ from tests.support.records import Records, at_once
 from tests.support.stack import Api
 from tests.support.valkey import ValkeyServer
 
-pytestmark = pytest.mark.race
-
 EXTRACT = {"kind": "extract", "source": {"url": "https://media.example/v"}}
 CLIP = {
     "kind": "clip",

@@ -44,7 +44,7 @@ LIMITS = Limits(deadline_seconds=60)
 @pytest.fixture
 def source_named(media_folder: Path) -> Callable[[str], Path]:
     """The file of a source in `SOURCES`."""
-    folder = media_folder / "command-line"
+    folder = media_folder / "sources"
     folder.mkdir(exist_ok=True)
     return lambda name: make_source(folder, SOURCES[name])
 

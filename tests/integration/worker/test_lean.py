@@ -25,9 +25,11 @@ MOST_LOSS = 1.0  # dB
 
 
 @pytest.fixture(scope="module")
-def restless(media_folder: Path) -> Path:
+def restless(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A second of noise that moves: the hardest pictures there are."""
-    path = media_folder / "restless.ts"  # without an index, so the program can make it as well
+    path = (
+        tmp_path_factory.mktemp("restless") / "restless.ts"
+    )  # without an index, so the program can make it as well
     drawn = "mandelbrot=s=640x360:r=30:end_pts=60,noise=alls=12:allf=t,format=yuv420p"
     words = "-t 1.1 -c:v libx264 -preset ultrafast -crf 10"
     ffmpeg("-f", "lavfi", "-i", drawn, *words.split(), str(path))

@@ -89,13 +89,13 @@ def video(media_folder: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def hls(media_folder: Path) -> Path:
-    return make_hls(media_folder / "hls", media_folder).parent
+def hls(media_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_hls(tmp_path_factory.mktemp("hls"), media_folder).parent
 
 
 @pytest.fixture(scope="session")
-def dash(media_folder: Path) -> Path:
-    return make_dash(media_folder / "dash", media_folder).parent
+def dash(media_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_dash(tmp_path_factory.mktemp("dash"), media_folder).parent
 
 
 def streams(path: Path) -> dict[str, str]:
@@ -206,10 +206,10 @@ def test_quality_chooses_the_height(
 
 
 def test_a_source_with_nothing_small_enough_gives_its_smallest_and_says_so(
-    origin: Origin, fetcher: Fetcher, media_folder: Path
+    origin: Origin, fetcher: Fetcher, media_folder: Path, tmp_path: Path
 ) -> None:
     ladder = (Video(width=640, height=480, seconds=1), Video(width=960, height=540, seconds=1))
-    origin.serve(make_hls(media_folder / "tall", media_folder, ladder).parent, "/t/")
+    origin.serve(make_hls(tmp_path / "tall", media_folder, ladder).parent, "/t/")
     got = fetcher.download(origin.url("/t/master.m3u8"), "360p")
     assert height(got.path) == 480
     assert got.warnings == ("the source has nothing as small as 360p: this is 480p",)
@@ -503,7 +503,7 @@ def test_a_source_that_is_only_slow_ends_at_the_deadline(
     origin: Origin, fetcher: Fetcher, video: Path
 ) -> None:
     url = origin.add("/v.mp4", answers.slow(video, 5_000))
-    limits = Limits(deadline_seconds=4, silence_seconds=20)
+    limits = Limits(deadline_seconds=8, silence_seconds=40)
     with pytest.raises(DeadlineExceeded):
         fetcher.download(url, limits=limits)
     assert any(speed for _, speed, _ in fetcher.progress)
@@ -687,10 +687,9 @@ def test_errors_tell_no_paths_and_no_keys(origin: Origin, fetcher: Fetcher) -> N
 
 
 def test_a_sound_only_source_is_fetched_as_sound(
-    origin: Origin, fetcher: Fetcher, video: Path, media_folder: Path
+    origin: Origin, fetcher: Fetcher, video: Path, tmp_path: Path
 ) -> None:
-    sound = media_folder / "sound.mp3"
-    if not sound.exists():
-        ffmpeg("-i", str(video), "-vn", str(sound))
+    sound = tmp_path / "sound.mp3"
+    ffmpeg("-i", str(video), "-vn", str(sound))
     got = fetcher.download(origin.add("/s.mp3", answers.file(sound)), "audio")
     assert streams(got.path) == {"audio": "aac"}

@@ -1,4 +1,4 @@
-"""Sources made once a session, and the cut as the programs run it."""
+"""Sources made once a run, and the cut as the programs run it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Program = Callable[..., Result | Refusal]
 def source_named(media_folder: Path) -> Callable[[str], Path]:
     """The file of a source in `SOURCES`."""
     folder = media_folder / "sources"
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     return lambda name: make_source(folder, SOURCES[name])
 
 
