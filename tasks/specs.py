@@ -12,6 +12,7 @@ QUALITIES: tuple[str, ...] = (
 DOWNLOAD_CONTAINERS = ("mp4", "mkv", "webm")
 CLIP_MODES = ("auto", "copy", "smart", "encode")
 CLIP_CONTAINERS = ("mp4", "mkv", "webm", "gif", "m4a", "mp3")
+SOUND_CONTAINERS = ("m4a", "mp3")  # those of them that hold no picture
 FITS = ("contain", "cover", "pad")
 CLIP_QUALITIES = ("draft", "standard", "high")
 AUDIO_CHOICES = ("keep", "drop")

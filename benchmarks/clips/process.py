@@ -14,7 +14,7 @@ def program_argv(source: Path, wanted: Range, target: Path) -> list[str]:
     """The program's command for one clip."""
     spec = {
         "source": str(source),
-        "output": str(target),
+        "target": str(target),
         "start": wanted.start,
         "end": wanted.end,
     }

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from config.values import MIB
 from worker.calibration.trial import Trial, run_trial
-from worker.memory.model import MIB
 from worker.memory.table import Table
 
 LOWEST, HIGHEST = 0.90, 1.35
@@ -41,5 +41,5 @@ class Row:
 def measured(trial: Trial, folder: Path, table: Table) -> Row:
     """Make the clip as a job would, and compare."""
     seen = run_trial(trial, folder)
-    estimate = max(map(table.bytes_of, seen.steps(trial).values()))
+    estimate = max(map(table.bytes_of, seen.steps.values()))
     return Row(str(trial), estimate, seen.peak_bytes)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.memory.measured import HIGHEST, LOWEST, Row
-from worker.memory.model import MIB
+from config.values import MIB
 
 BEGIN, END = "<!-- sweep: written by make bench PARTS=memory -->", "<!-- end of sweep -->"
 

@@ -26,7 +26,7 @@ def short_trials() -> list[Trial]:
     return [
         trial(sized(360), quality="high"),
         trial(sized(720), quality="draft", threads=2),
-        trial(sized(720), lean=2),
+        trial(sized(720), saving=2),
         trial(sized(720), "auto"),
         trial(sized(720), "copy", thumbnail=True),
         trial(sized(720), container="webm"),
@@ -49,18 +49,18 @@ def sized(height: int, codec: str = "h264", **more: object) -> Sample:
 
 
 def trial(
-    source: Sample, mode: str = "encode", threads: int = 1, lean: int = 0, **output: object
+    source: Sample, mode: str = "encode", threads: int = 1, saving: int = 0, **output: object
 ) -> Trial:
     """One clip of it."""
-    wished = Output(**output)  # type: ignore[arg-type]
-    return Trial(source, mode, wished, threads, lean, START, END)
+    asked = Output(**output)  # type: ignore[arg-type]
+    return Trial(source, mode, asked, threads, saving, START, END)
 
 
 def _encodes() -> Iterator[Trial]:
     for height, quality, threads in product(HEIGHTS, QUALITIES, (1, 2)):
         yield trial(sized(height), quality=quality, threads=threads)
-    for height, quality, lean in product(HEIGHTS, QUALITIES[1:], (1, 2)):
-        yield trial(sized(height), quality=quality, lean=lean)
+    for height, quality, saving in product(HEIGHTS, QUALITIES[1:], (1, 2)):
+        yield trial(sized(height), quality=quality, saving=saving)
 
 
 def _cuts() -> Iterator[Trial]:

@@ -13,6 +13,7 @@ from functools import partial
 from tasks.job import Job
 from worker import app
 from worker.build import build
+from worker.clip.plan import ClipPlan
 from worker.engine.attempt import Toolbox
 from worker.memory.need import ResourceNeed
 
@@ -20,8 +21,8 @@ from worker.memory.need import ResourceNeed
 class MisjudgingToolbox(Toolbox):
     """Divides the estimate of the jobs that ask for it."""
 
-    def estimate(self, job: Job, *, joins: bool) -> ResourceNeed:
-        need = super().estimate(job, joins=joins)
+    def estimate(self, job: Job, plan: ClipPlan | None = None) -> ResourceNeed:
+        need = super().estimate(job, plan)
         times = int(job.metadata.get("misjudged", "1"))
         return replace(
             need,

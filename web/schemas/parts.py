@@ -15,14 +15,21 @@ from marshmallow import (
 )
 
 from tasks.addresses import MAX_URL_LENGTH
-from tasks.specs import AUDIO_CHOICES, CLIP_CONTAINERS, CLIP_QUALITIES, FITS, Output, Source
+from tasks.specs import (
+    AUDIO_CHOICES,
+    CLIP_CONTAINERS,
+    CLIP_QUALITIES,
+    FITS,
+    SOUND_CONTAINERS,
+    Output,
+    Source,
+)
 from web.schemas.fields import StrictBoolean, StrictInteger, StrictNumber, StrictString, choice
 from web.schemas.filenames import LONGEST_NAME, fault_of_name
 
 # 8K is the largest picture that any mode can make; below 16 no encoder works.
 _PIXELS = validate.Range(min=16, max=7680)
 _PICTURE_FIELDS = ("width", "height", "fps")
-SOUND_CONTAINERS = ("m4a", "mp3")
 WEBHOOK_EVENTS = ("job.succeeded", "job.failed", "job.cancelled", "batch.finished")
 MOST_METADATA = 16
 # Longer than any id of ours, and short enough for an error message.

@@ -20,13 +20,13 @@ from pathlib import Path
 
 from config.machine import cpu_count
 from config.settings import SettingsError, load_settings
+from config.values import MIB
 from tasks.errors import JobError
 from tasks.kinds import KINDS
 from worker.calibration.fitting import Peak, fitted, margin_of
 from worker.calibration.site_trial import site_peaks
 from worker.calibration.trial import Trial, made_sample, run_trial
 from worker.calibration.trials import full_trials, quick_trials, sample
-from worker.memory.model import MIB
 from worker.memory.table import FILE_NAME, Table, shipped_table
 from worker.process.run import Stopped
 
@@ -46,9 +46,8 @@ def _measured(trials: Sequence[Trial], folder: Path) -> Iterator[Row]:
     for number, trial in enumerate(distinct, 1):
         seen = run_trial(trial, folder)
         say(f"{number}/{len(distinct) + 1}  {trial}: {seen.peak_bytes / MIB:.0f} MiB")
-        steps = seen.steps(trial)
-        for tool in steps:
-            yield f"{tool}: {trial}", Peak(steps[tool], seen.peaks[tool])
+        for tool, terms in seen.steps.items():
+            yield f"{tool}: {trial}", Peak(terms, seen.peaks[tool])
     say(f"{len(distinct) + 1}/{len(distinct) + 1}  yt-dlp")
     yield from (("yt-dlp", peak) for peak in site_peaks(made_sample(sample(360), folder), folder))
 

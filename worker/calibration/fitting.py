@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from worker.memory.model import MIB, Terms
+from config.values import MIB
+from worker.memory.model import Terms
 from worker.memory.table import Table
 
 # How strongly a term stays at what it was: hardly, where there are peaks to tell it; but a term

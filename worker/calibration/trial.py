@@ -13,11 +13,10 @@ from tasks.kinds import ClipSpec
 from tasks.media import MediaFacts
 from tasks.specs import Output, Source
 from worker.calibration.samples import Sample, repeated_argv, sample_argv
-from worker.cutting import make_clip, make_thumbnail, way_of
-from worker.kinds.interface import SourceMedia
+from worker.clip.plan import ClipPlan, plan_clip
+from worker.cutting import CutTools, make_clip, make_thumbnail
 from worker.memory.model import Terms
-from worker.memory.need import ResourceNeed
-from worker.memory.steps import clip_steps, planned
+from worker.memory.steps import clip_steps
 from worker.process.run import Finished, Limits, Stop, run_process
 from worker.process.tools import ToolRunner
 from worker.pyav.client import run_program
@@ -34,16 +33,16 @@ class Trial:
     mode: str = "encode"
     output: Output = field(default_factory=Output)
     threads: int = 1
-    lean: int = 0
+    memory_saving_level: int = 0
     start: float = 0.73
     end: float = 2.11
 
     def __str__(self) -> str:
-        wished = self.output
-        shape = f" {wished.width} wide" if wished.width else ""
-        made = f"{self.mode} {wished.container or ''} {wished.quality}{shape}".replace("  ", " ")
-        steps = f", lean {self.lean}" if self.lean else ""
-        return f"{made}, {self.threads} threads{steps}, of {self._source}"
+        asked, level = self.output, self.memory_saving_level
+        shape = f" {asked.width} wide" if asked.width else ""
+        made = f"{self.mode} {asked.container or ''} {asked.quality}{shape}".replace("  ", " ")
+        saving = f", saving level {level}" if level else ""
+        return f"{made}, {self.threads} threads{saving}, of {self._source}"
 
     @property
     def _source(self) -> str:
@@ -59,16 +58,14 @@ class Trial:
 class Seen:
     """What a trial took: the most that each of its tools used, in bytes."""
 
-    facts: MediaFacts
+    plan: ClipPlan  # the one that made the clip: the second where the first could copy nothing
     peaks: dict[str, int]
-    joined: bool  # by copying, if it was to be cut so; not encoded as a whole after all
     warnings: Sequence[str]
 
-    def steps(self, trial: Trial) -> Mapping[str, Terms]:
+    @property
+    def steps(self) -> Mapping[str, Terms]:
         """The model's words for what was run, by the same names."""
-        way = way_of(trial.spec, self.facts)
-        plan = planned(trial.spec, self.facts, way, trial.threads, trial.lean)
-        return clip_steps(trial.spec, self.facts, plan, joins=self.joined)
+        return clip_steps(self.plan)
 
     @property
     def peak_bytes(self) -> int:
@@ -106,21 +103,18 @@ def run_trial(
     """
     sample = trial.sample
     path = sample if isinstance(sample, Path) else made_sample(sample, folder)
-    need = ResourceNeed(limit_bytes, trial.threads, trial.threads, trial.lean)
-    encoded: list[ResourceNeed] = []
+    plans: list[ClipPlan] = []
 
-    def reserve_encode() -> ResourceNeed:
-        encoded.append(need)
-        return need
+    def reserve(plan: ClipPlan) -> ClipPlan:
+        plans.append(plan.tuned(trial.threads, trial.memory_saving_level))
+        return plans[-1]
 
     with tempfile.TemporaryDirectory(dir=folder) as name:
         tools = NotingToolRunner(Path(name), limit_bytes)
         probed = run_program(tools, "probe", {"source": str(path)}, tools.limits())
-        source = SourceMedia(path, MediaFacts.from_dict(probed), "video")
-        cut = make_clip(
-            trial.spec, source, tools, need, reserve_encode,
-            lambda phase: None, lambda done, speed, eta: None,
-        )  # fmt: skip
+        plan = reserve(plan_clip(trial.spec, MediaFacts.from_dict(probed)))
+        unwatched = CutTools(tools, lambda phase: None, lambda done, speed, eta: None, reserve)
+        cut = make_clip(plan, path, unwatched)
         peaks = dict(tools.peaks)
         if trial.output.thumbnail:
             pictured = NotingToolRunner(Path(name), limit_bytes)
@@ -128,7 +122,7 @@ def run_trial(
             peaks["thumbnail"] = pictured.peaks["ffmpeg"]
         if keep is not None:
             cut.path.rename(keep)
-        return Seen(source.facts, peaks, not encoded, cut.warnings)
+        return Seen(plans[-1], peaks, cut.warnings)
 
 
 def made_sample(sample: Sample, folder: Path) -> Path:

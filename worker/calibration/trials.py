@@ -23,10 +23,10 @@ def sample(height: int = 1080, codec: str = "h264", **more: Any) -> Sample:
 
 
 def trial(
-    source: Sample, mode: str = "encode", threads: int = 1, lean: int = 0, **output: Any
+    source: Sample, mode: str = "encode", threads: int = 1, saving: int = 0, **output: Any
 ) -> Trial:
     """One clip of it; `output` as a client would say it."""
-    return Trial(source, mode, Output(**output), threads, lean)
+    return Trial(source, mode, Output(**output), threads, saving)
 
 
 def small(source: Sample, threads: int = 1) -> Trial:
@@ -43,11 +43,11 @@ def quick_trials() -> list[Trial]:
         small(sample(codec="hevc"), threads=2),
         *(trial(sample(height), quality=q) for height in sizes for q in QUALITIES),
         *(trial(sample(), threads=2, quality=q) for q in QUALITIES),
-        *(trial(sample(), lean=lean, quality=q) for q in QUALITIES[1:] for lean in (1, 2)),
+        *(trial(sample(), saving=saving, quality=q) for q in QUALITIES[1:] for saving in (1, 2)),
         *(trial(sample(height), container="webm") for height in sizes),
         trial(sample(), threads=2, container="webm"),
         trial(sample(), container="gif"),
-        trial(sample(), container="gif", lean=1),
+        trial(sample(), container="gif", saving=1),
         trial(sample(), container="mp3"),
         *(trial(sample(height), "copy", thumbnail=True) for height in (*sizes, 2160)),
         *_long(),
@@ -67,8 +67,8 @@ def full_trials() -> list[Trial]:
         *(trial(sample(height), quality=q) for height in more for q in QUALITIES),
         *(trial(sample(h), threads=2, quality=q) for h in more for q in QUALITIES),
         *(
-            trial(sample(height), lean=lean, quality=q)
-            for height in more for q in QUALITIES[1:] for lean in (1, 2)
+            trial(sample(height), saving=saving, quality=q)
+            for height in more for q in QUALITIES[1:] for saving in (1, 2)
         ),
         *(trial(sample(height), container="webm", threads=t) for height in more for t in (1, 2)),
         *(trial(sample(height), container="gif") for height in (720, 2160)),
@@ -111,7 +111,11 @@ def _exact() -> list[Trial]:
         *(trial(source, "auto", quality=q) for q in QUALITIES),
         *(trial(small, "auto", quality=q) for q in QUALITIES),
         *(trial(source, "auto", threads=2, quality=q) for q in QUALITIES),
-        *(trial(source, "auto", lean=lean, quality=q) for q in QUALITIES[1:] for lean in (1, 2)),
+        *(
+            trial(source, "auto", saving=saving, quality=q)
+            for q in QUALITIES[1:]
+            for saving in (1, 2)
+        ),
         *(trial(sample(height, more=STREAM), quality="draft") for height in (360, 1080, 2160)),
         *(trial(sample(more=FIELDS), "auto", quality=q) for q in QUALITIES),
     ]

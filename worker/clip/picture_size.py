@@ -8,6 +8,9 @@ from tasks.specs import Output
 
 Size = tuple[int, int]
 
+THUMBNAIL_WIDTH = 640
+RGB_NAMES = ("gbr", "rgb", "bgr", "argb", "abgr", "0rgb", "0bgr")  # how RGB's formats begin
+
 
 @dataclass(frozen=True)
 class Shape:

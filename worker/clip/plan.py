@@ -1,56 +1,51 @@
-"""One clip to make, and what its source allows."""
+"""One clip to make, decided once: what is estimated, reserved and run reads this plan."""
+
+from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from math import floor
-from pathlib import Path
 from typing import Self
 
+from tasks.errors import RangeOutsideMedia
+from tasks.kinds import ClipSpec
 from tasks.media import MediaFacts
 from tasks.specs import Output
+from worker.clip.containers import is_sound_alone
+from worker.clip.seeking import LONG_PREROLL_SECONDS, preroll_of
+from worker.clip.strategy import (
+    JOINED_CODECS,
+    Mode,
+    Strategy,
+    Tool,
+    choose_container,
+    choose_strategy,
+)
 
 GRACE_SECONDS = 0.0005  # half a millisecond: Matroska rounds its time stamps to that
-AUDIO_CONTAINERS = frozenset({"m4a", "mp3"})
-
-# How long before the start decoding begins. Half a second covers what sound decoders need and
-# B-frames at the start; a container without an index seeks to anywhere, so there it must be
-# longer than a group of pictures.
-PREROLL_SECONDS = 0.5
-LONG_PREROLL_SECONDS = 12.0
-UNINDEXED = frozenset({"mpegts", "mpeg", "mpegvideo", "m4v", "h264", "hevc", "dv"})
-UNTIMED = frozenset({"avi"})  # its frames have no time of showing, and every reader guesses its own
-
-# Which codecs each container takes as they are; None is whatever Matroska knows: everything here.
-_COPIES: dict[str, tuple[frozenset[str] | None, frozenset[str] | None]] = {
-    "mp4": (
-        frozenset({"h264", "hevc", "av1", "vp9", "mpeg4"}),
-        frozenset({"aac", "mp3", "opus", "ac3", "eac3", "alac", "flac"}),
-    ),
-    "mkv": (None, None),
-    "webm": (frozenset({"vp8", "vp9", "av1"}), frozenset({"opus", "vorbis"})),
-    "m4a": (frozenset(), frozenset({"aac", "alac"})),
-    "mp3": (frozenset(), frozenset({"mp3"})),
-    "gif": (frozenset(), frozenset()),
-}
+# An end so little past the media's is only rounding.
+CLAMP_TOLERANCE_SECONDS = 0.25
 
 
 @dataclass(frozen=True)
-class CutPlan:
-    """Keep `start` to `end` (seconds from the container's start time) of a probed file.
+class ClipPlan:
+    """Keep `start` to `end` (seconds from the container's start time) of a probed source.
 
-    `container` is the one to write, whatever `output.container` says; `threads` is for the decoder
-    and the encoder each; `lean` steps of its settings save memory; `preroll_seconds` overrides how
-    long before `start` decoding begins.
+    `end` is at most the media's own; `asked_end` is the client's. `container` is the one to write,
+    whatever `output.container` says. The last three are how it is run, see `tuned`: `threads` is
+    for the decoder and the encoder each, `memory_saving_level` counts the steps away from the usual
+    settings, `preroll_seconds` overrides how long before `start` decoding begins.
     """
 
-    source: Path
-    target: Path
-    start: float
-    end: float
     facts: MediaFacts
     output: Output
+    strategy: Strategy
     container: str
+    start: float
+    end: float
+    asked_end: float
+    warnings: tuple[str, ...] = ()
     threads: int = 1
-    lean: int = 0
+    memory_saving_level: int = 0
     preroll_seconds: float | None = None
 
     @property
@@ -66,15 +61,26 @@ class CutPlan:
 
     @property
     def keeps_picture(self) -> bool:
-        """Whether the clip has pictures at all."""
-        return self.container not in AUDIO_CONTAINERS
+        """Whether the clip has pictures."""
+        return self.facts.video is not None and not is_sound_alone(self.container)
 
     @property
     def keeps_sound(self) -> bool:
         """Whether the clip has sound: the source does, and nobody wants it away."""
-        if self.container in AUDIO_CONTAINERS:
+        if is_sound_alone(self.container):
             return True
         return bool(self.facts.audio) and self.output.audio == "keep" and self.container != "gif"
+
+    @property
+    def copies_pictures(self) -> bool:
+        """Whether most pictures will not be encoded, so that settings matter only for the edges.
+
+        Not an HEVC source's: a smart cut of it is tried, and hardly ever possible.
+        """
+        if self.strategy.mode is Mode.ENCODE or not self.keeps_picture:
+            return False
+        assert self.facts.video is not None
+        return self.strategy.mode is Mode.COPY or self.facts.video.codec in JOINED_CODECS
 
     def at(self, seconds: float) -> float:
         """A time of the clip's source as its own time stamps count it."""
@@ -84,41 +90,54 @@ class CutPlan:
         """The same clip with other wishes for the picture."""
         return replace(self, output=replace(self.output, **changes))  # type: ignore[arg-type]
 
+    def tuned(self, threads: int, memory_saving_level: int) -> Self:
+        """The same clip, to be made within what was reserved for it."""
+        return replace(self, threads=threads, memory_saving_level=memory_saving_level)
 
-def preroll_of(facts: MediaFacts) -> float:
-    """Seconds before the start at which decoding must begin so that no wanted frame is lost."""
-    return LONG_PREROLL_SECONDS if _unindexed(facts) else PREROLL_SECONDS
+    def encode_whole(self, reason: str) -> Self:
+        """The same clip where a smart cut has turned out to copy nothing."""
+        return replace(self, strategy=Strategy(Tool.PYAV, Mode.ENCODE, reason))
 
 
-def needs_exact_decoder(facts: MediaFacts) -> bool:
-    """Whether the PyAV program should make this source's clips where it can.
+def plan_clip(spec: ClipSpec, facts: MediaFacts) -> ClipPlan:
+    """Decide all there is to decide about a clip.
 
-    A seek may land where decoding cannot begin: FFmpeg's command line loses frames if no key
-    picture lies in the long pre-roll, and it cannot go back. Or frames have no times of their own:
-    then the program's guess is one frame beside FFmpeg's, and all clips should follow one guess.
+    Raises NoSuchStream when the source lacks what was asked for, RangeOutsideMedia for a start past
+    its end.
     """
-    return facts.video is not None and (_unindexed(facts) or _one_of(UNTIMED, facts))
+    container = choose_container(spec, facts)
+    strategy = choose_strategy(spec, facts, container)
+    end, warnings = _clamped(spec, facts)
+    if strategy.tool is Tool.PYAV:
+        warnings = ()  # the program looks where the media really ends, and says so itself
+    return ClipPlan(facts, spec.output, strategy, container, spec.start, end, spec.end, warnings)
 
 
-def _unindexed(facts: MediaFacts) -> bool:
-    return _one_of(UNINDEXED, facts)
+def _clamped(spec: ClipSpec, facts: MediaFacts) -> tuple[float, tuple[str, ...]]:
+    """The end, at most the media's own, and what the client should know of it."""
+    duration = facts.duration_seconds
+    if duration is None or spec.end <= duration:
+        return spec.end, ()
+    if spec.start >= duration:
+        raise RangeOutsideMedia(
+            f"the start, {spec.start:g} s, is past the end of the media, {duration:.3f} s"
+        )
+    if spec.end <= duration + CLAMP_TOLERANCE_SECONDS:
+        return spec.end, ()
+    return duration, (f"the end was moved to the end of the media, {duration:.3f} s",)
 
 
-def _one_of(names: frozenset[str], facts: MediaFacts) -> bool:
-    return not names.isdisjoint(facts.container.split(","))
-
-
-def expected_frames(plan: CutPlan) -> int | None:
+def expected_frames(plan: ClipPlan) -> int | None:
     """How many pictures the clip gets by the source's average rate; None when unknown."""
     video = plan.facts.video
     rate = plan.output.fps or (video.fps if video else None)
-    if video is None or rate is None or not plan.keeps_picture or plan.container == "gif":
+    if rate is None or not plan.keeps_picture or plan.container == "gif":
         return None  # a GIF has its own rate
     end = min(plan.end, plan.facts.duration_seconds or plan.end)
     return floor((end - plan.start) * rate)
 
 
-def lost_frames(plan: CutPlan, frames: int) -> bool:
+def lost_frames(plan: ClipPlan, frames: int) -> bool:
     """Whether an encode delivered clearly fewer frames than `expected_frames`.
 
     That happens where pictures are refreshed bit by bit instead of by key pictures: FFmpeg keeps
@@ -128,28 +147,8 @@ def lost_frames(plan: CutPlan, frames: int) -> bool:
     return expected is not None and frames < expected - 1
 
 
-def with_longer_preroll(plan: CutPlan) -> CutPlan | None:
+def with_longer_preroll(plan: ClipPlan) -> ClipPlan | None:
     """The plan that decodes from further back; None when it does already."""
     if plan.seek_seconds <= max(0.0, plan.start - LONG_PREROLL_SECONDS):
         return None
     return replace(plan, preroll_seconds=LONG_PREROLL_SECONDS)
-
-
-def can_copy(facts: MediaFacts, container: str) -> bool:
-    """Whether `copy_argv` may put the streams a clip keeps into the container.
-
-    Not from a container without an index, even where the codecs fit: the seek misses the key
-    picture, and a clip with sound alone comes out.
-    """
-    if facts.video is not None and _unindexed(facts):
-        return False
-    video_codecs, audio_codecs = _COPIES[container]
-    if container in AUDIO_CONTAINERS:
-        return bool(facts.audio) and _takes(audio_codecs, facts.audio[0].codec)
-    if facts.video is None or not _takes(video_codecs, facts.video.codec):
-        return False
-    return not facts.audio or _takes(audio_codecs, facts.audio[0].codec)
-
-
-def _takes(codecs: frozenset[str] | None, codec: str) -> bool:
-    return codecs is None or codec in codecs

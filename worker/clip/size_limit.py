@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import math
 
+from config.values import MIB
+from worker.clip.encoding import HIGHEST_SOUND_RATE, OTHER_CHANNELS
 from worker.clip.picture_size import shape_of
-from worker.clip.plan import CutPlan
+from worker.clip.plan import ClipPlan
 
-MIB = 1024**2
 _FILE_SPARE_BYTES = 16 * MIB  # heads and indexes
 _LEAST_RATE = 60.0  # where the source does not know its own, or only its mean
 THUMBNAIL_BYTES = 32 * MIB
 
 
-def clip_bytes(plan: CutPlan) -> int:
+def clip_bytes(plan: ClipPlan) -> int:
     """How large a clip can become: all of its source, and its pictures without any compression."""
     video = plan.facts.video
     if video is None or not plan.keeps_picture:
@@ -31,6 +32,8 @@ def clip_bytes(plan: CutPlan) -> int:
     )
 
 
-def _encoded_sound_bytes(plan: CutPlan) -> int:
-    """At 1 Mbit/s for each track, three times what any of our settings writes."""
-    return round(plan.seconds * 125_000) * max(1, len(plan.facts.audio))
+def _encoded_sound_bytes(plan: ClipPlan) -> int:
+    """Three times what our settings write of each channel."""
+    channels = [max(track.channels, OTHER_CHANNELS) for track in plan.facts.audio]
+    bytes_a_second = 3 * HIGHEST_SOUND_RATE / 8 * (sum(channels) or OTHER_CHANNELS)
+    return round(plan.seconds * bytes_a_second)

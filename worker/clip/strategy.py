@@ -1,4 +1,4 @@
-"""How a clip is cut: copied, joined or encoded, and by which tool. Pure."""
+"""How a clip is made: copied, cut smartly or encoded, and by which tool. Pure."""
 
 from __future__ import annotations
 
@@ -8,71 +8,109 @@ from enum import StrEnum
 from tasks.errors import NoSuchStream
 from tasks.kinds import ClipSpec
 from tasks.media import MediaFacts
-from worker import ffmpeg
+from worker.clip import containers
+from worker.clip.containers import CONTAINERS, is_sound_alone, takes_streams
+from worker.clip.seeking import is_unindexed, needs_exact_decoder
 
-SOUND_CONTAINERS = frozenset({"m4a", "mp3"})
-WEBM_CODECS = frozenset({"vp8", "vp9", "av1"})
+# Whose packets can be copied beside pictures that are encoded anew.
+JOINED_CODECS = frozenset({"h264", "vp9", "av1"})
+# Apple's players want all of HEVC's parameter sets in the sample entry, and no encoder offers other
+# identifiers than the source's: it is copied only where no picture needs encoding.
+COPIED_CODECS = JOINED_CODECS | {"hevc"}
 
 
 class Tool(StrEnum):
     """What makes the clip."""
 
     FFMPEG = "ffmpeg"  # the command line
-    PROGRAM = "program"  # worker.pyav.cut, which joins packets and finds frames anywhere
+    PYAV = "pyav"  # worker.pyav.cut, which joins packets and finds frames anywhere
+
+
+class Mode(StrEnum):
+    """What a tool is asked for."""
+
+    COPY = "copy"  # packets from the keyframe at or before the start
+    SMART = "smart"  # exact, copying what can be copied
+    ENCODE = "encode"  # exact, everything encoded
 
 
 @dataclass(frozen=True)
-class Way:
-    """A decision; `mode` is what the tool is asked for, `reason` is for the client."""
+class Strategy:
+    """A decision; `reason` is for the client."""
 
     tool: Tool
-    mode: str
+    mode: Mode
     reason: str
-    container: str
 
 
-def container_of(spec: ClipSpec, facts: MediaFacts) -> str:
+def choose_container(spec: ClipSpec, facts: MediaFacts) -> str:
     """What the clip is written into, when the client leaves it open as well."""
     if spec.output.container is not None:
         return spec.output.container
     if facts.video is None:
-        return "m4a"
-    if spec.mode == "copy" and ffmpeg.needs_exact_decoder(facts):
-        raise NoSuchStream("the source has no index to copy by; mode auto cuts it exactly")
-    if spec.mode == "copy" and not ffmpeg.can_copy(facts, "mp4"):
-        return "mkv"
-    return "mp4"
+        return containers.DEFAULT_OF_SOUND
+    if spec.mode == "copy" and not can_copy(facts, containers.DEFAULT):
+        return containers.OF_ANY_CODEC
+    return containers.DEFAULT
 
 
-def way_of(spec: ClipSpec, facts: MediaFacts) -> Way:
+def choose_strategy(spec: ClipSpec, facts: MediaFacts, container: str) -> Strategy:
     """Decide. Raises NoSuchStream when the source lacks what was asked for."""
-    container = container_of(spec, facts)
     _check_streams(spec, facts, container)
     if spec.mode == "copy":
-        return Way(Tool.FFMPEG, "copy", "a copy was asked for", container)
+        return Strategy(Tool.FFMPEG, Mode.COPY, "a copy was asked for")
     if container == "gif":
-        return Way(Tool.FFMPEG, "encode", "a GIF is always encoded", container)
-    if container in SOUND_CONTAINERS or facts.video is None:
-        return Way(Tool.PROGRAM, "auto", "the clip is sound alone", container)
+        return Strategy(Tool.FFMPEG, Mode.ENCODE, "a GIF is always encoded")
+    if is_sound_alone(container) or facts.video is None:
+        return Strategy(Tool.PYAV, Mode.SMART, "the clip is sound alone")
     if spec.output.changes_picture:
-        return Way(Tool.FFMPEG, "encode", "the output changes the picture", container)
-    if container == "webm" and facts.video.codec not in WEBM_CODECS:
-        return Way(Tool.FFMPEG, "encode", f"webm does not take {facts.video.codec}", container)
+        return Strategy(Tool.FFMPEG, Mode.ENCODE, "the output changes the picture")
+    # MP4 gets H.264 of whatever it does not take, and so does a smart cut that cannot copy.
+    if container == "webm" and not CONTAINERS[container].takes_video(facts.video.codec):
+        reason = f"{container} does not take {facts.video.codec}"
+        return Strategy(Tool.FFMPEG, Mode.ENCODE, reason)
     if spec.mode != "encode":
-        return Way(Tool.PROGRAM, "auto", "only the frames around the cut points", container)
-    if ffmpeg.needs_exact_decoder(facts):
-        return Way(Tool.PROGRAM, "encode-exact", "encoding was asked for", container)
-    return Way(Tool.FFMPEG, "encode", "encoding was asked for", container)
+        return _smart_or_encode(facts)
+    tool = Tool.PYAV if needs_exact_decoder(facts) else Tool.FFMPEG
+    return Strategy(tool, Mode.ENCODE, "encoding was asked for")
+
+
+def can_copy(facts: MediaFacts, container: str) -> bool:
+    """Whether FFmpeg may put the streams that a clip keeps into the container.
+
+    Not from a container without an index, even where the codecs fit: the seek misses the key
+    picture, and a clip with sound alone comes out.
+    """
+    if facts.video is not None and is_unindexed(facts):
+        return False
+    return takes_streams(container, facts)
+
+
+def no_smart_cut(codec: str, *, interlaced: bool) -> str | None:
+    """Why no packet of such a source can be copied into an exact clip; None where some may be."""
+    if codec not in COPIED_CODECS:
+        return f"{codec} video cannot be joined with encoded frames"
+    if interlaced:
+        return "interlaced video is encoded as a whole"
+    return None
+
+
+def _smart_or_encode(facts: MediaFacts) -> Strategy:
+    assert facts.video is not None
+    reason = no_smart_cut(facts.video.codec, interlaced=facts.video.interlaced)
+    if reason is not None:
+        return Strategy(Tool.PYAV, Mode.ENCODE, reason)
+    return Strategy(Tool.PYAV, Mode.SMART, "only the frames around the cut points")
 
 
 def _check_streams(spec: ClipSpec, facts: MediaFacts, container: str) -> None:
-    if container in SOUND_CONTAINERS and not facts.audio:
+    if is_sound_alone(container) and not facts.audio:
         raise NoSuchStream("the source has no sound")
     if container == "gif" and facts.video is None:
         raise NoSuchStream("the source has no picture")
     if facts.video is None and not facts.audio:
         raise NoSuchStream("the source has neither picture nor sound")
-    if spec.mode == "copy" and ffmpeg.needs_exact_decoder(facts):
+    if spec.mode == "copy" and needs_exact_decoder(facts):
         raise NoSuchStream("the source has no index to copy by; mode auto cuts it exactly")
-    if spec.mode == "copy" and not ffmpeg.can_copy(facts, container):
+    if spec.mode == "copy" and not can_copy(facts, container):
         raise NoSuchStream(f"the source's streams cannot be copied into {container}")

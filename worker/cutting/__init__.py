@@ -1,6 +1,5 @@
-"""Cutting a clip: `way` decides how, `making` does it with the tools of an attempt."""
+"""Cutting a clip: a plan is carried out with the tools of an attempt, and the file is checked."""
 
-from worker.clip.strategy import Tool, Way, container_of, way_of
-from worker.cutting.cut import make_clip, make_thumbnail
+from worker.cutting.cut import Cut, CutTools, make_clip, make_thumbnail
 
-__all__ = ["Tool", "Way", "container_of", "make_clip", "make_thumbnail", "way_of"]
+__all__ = ["Cut", "CutTools", "make_clip", "make_thumbnail"]

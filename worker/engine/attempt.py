@@ -20,13 +20,14 @@ from tasks.storage import Storage
 from tasks.store import Store
 from tasks.tracing.context import NO_TRACING, Tracing
 from worker import ytdlp
-from worker.cutting import make_clip, make_thumbnail
+from worker.clip.plan import ClipPlan, plan_clip
+from worker.cutting import Cut, CutTools, make_clip, make_thumbnail
 from worker.engine.lease import LeasedJob
 from worker.engine.publishing import main_artifact_of
 from worker.engine.usage import Usage
 from worker.kinds.file_names import suffix_of
-from worker.kinds.interface import Cut, Fetched, SourceMedia
-from worker.memory.estimate import GUARD_BYTES, need_of
+from worker.kinds.interface import Fetched, SourceMedia
+from worker.memory.estimate import GUARD_BYTES, UNKNOWN_MEDIA, estimate_clip, estimate_site
 from worker.memory.need import ResourceNeed
 from worker.memory.peaks import Peaks
 from worker.memory.table import Table, shipped_table
@@ -60,29 +61,37 @@ class Toolbox:
         """What all attempts on this machine may use together."""
         return self.settings.memory_budget_bytes
 
-    def need_of(self, job: Job, *, joins: bool = True) -> ResourceNeed:
+    def need_of(self, job: Job, plan: ClipPlan | None = None) -> ResourceNeed:
         """The memory and threads to run a job with. Raises SourceFailed when its source is gone.
 
-        What an earlier attempt has shown counts more than any estimate. `joins`: see `estimate`.
+        What an earlier attempt has shown counts more than any estimate. `plan`: see `estimate`.
         """
-        need = self.estimate(job, joins=joins)
+        need = self.estimate(job, plan)
         floor = min(job.memory_floor_bytes, self.budget_bytes)
         return replace(need, memory_bytes=max(need.memory_bytes, floor))
 
-    def estimate(self, job: Job, *, joins: bool) -> ResourceNeed:
-        """What a job of its kind takes; `joins` while a clip may still be cut by copying."""
-        source = self.source_of(job) if job.depends_on and job.kind == "clip" else None
-        facts = MediaFacts.from_dict(source.facts) if source and source.facts else None
+    def estimate(self, job: Job, plan: ClipPlan | None = None) -> ResourceNeed:
+        """What a job takes; `plan` is a clip's where its source's does not hold any more.
+
+        Raises what `plan_clip` raises.
+        """
+        budget_bytes, factor = self.budget_bytes, self.peaks.factor
+        if not isinstance(job.spec, ClipSpec):
+            return estimate_site(
+                job.kind, budget_bytes=budget_bytes, factor=factor, table=self.table
+            )
         others = max(0, self.jobs_in_hand() - 1)
-        return need_of(
-            job.spec,
-            facts,
-            budget_bytes=self.budget_bytes,
+        return estimate_clip(
+            plan or plan_clip(job.spec, self._source_facts(job)),
+            budget_bytes=budget_bytes,
             idle_cores=max(1, cpu_count() - others),
-            joins=joins,
-            factor=self.peaks.factor,
+            factor=factor,
             table=self.table,
         )
+
+    def _source_facts(self, job: Job) -> MediaFacts:
+        source = self.source_of(job) if job.depends_on else None
+        return MediaFacts.from_dict(source.facts) if source and source.facts else UNKNOWN_MEDIA
 
     def source_of(self, job: Job) -> StoredArtifact:
         """The artifact that the job takes as its source. Raises SourceFailed."""
@@ -195,28 +204,23 @@ class JobMachine:
 
     def cut(self, spec: ClipSpec, source: SourceMedia) -> Cut:
         """Cut a range out of a file and check the result."""
-        return make_clip(
-            spec,
-            source,
-            self._tools,
-            self._need,
-            self._reserve_encode,
-            self._enter,
-            self._leased.progress,
-        )
+        plan = plan_clip(spec, source.facts)
+        plan = plan.tuned(self._need.threads, self._need.memory_saving_level)
+        tools = CutTools(self._tools, self._enter, self._leased.progress, self._reserve)
+        return make_clip(plan, source.path, tools)
 
     def thumbnail(self, cut: Cut) -> Path:
         """A small picture of the middle of a clip."""
         middle = (cut.facts.duration_seconds or 0.0) / 2
         return make_thumbnail(cut.path, middle, cut.facts, self._tools)
 
-    def _reserve_encode(self) -> ResourceNeed:
-        """Room for the whole encode, after it has turned out that nothing can be copied."""
-        need = self._toolbox.need_of(self._leased.job, joins=False)
+    def _reserve(self, plan: ClipPlan) -> ClipPlan:
+        """Room for another plan than the first, and the plan as it fits in there."""
+        need = self._toolbox.need_of(self._leased.job, plan)
         self._exchange(need, self._tools.seconds_left)
         self._need = need
         self._tools.memory_bytes = need.memory_bytes - GUARD_BYTES
-        return need
+        return plan.tuned(need.threads, need.memory_saving_level)
 
     def _probe(self, path: Path) -> MediaFacts:
         spec = {"source": str(path)}

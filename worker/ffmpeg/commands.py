@@ -9,13 +9,15 @@ import ffmpeg
 from tasks.errors import NoSuchStream
 from tasks.media import MediaFacts, VideoFacts
 from tasks.specs import Output
-from worker.clip.gif import gif_wishes
+from worker.clip.containers import is_sound_alone
+from worker.clip.gif import gif_output
 from worker.clip.picture_size import shape_of
-from worker.clip.plan import AUDIO_CONTAINERS, CutPlan
+from worker.clip.plan import ClipPlan
+from worker.clip.strategy import Mode, Strategy, Tool
 from worker.ffmpeg.encoders import audio_options, muxer_options, video_options
 from worker.ffmpeg.filters import cut_picture, cut_sound, frame_rate, playable_colours, resized
 from worker.ffmpeg.gif import paletted
-from worker.ffmpeg.options import local, opened, opening_words, seconds
+from worker.ffmpeg.options import base_argv, local, opened, seconds
 
 THUMBNAIL_QUALITY = 3  # of JPEG: 2 is best, 31 worst
 UNKNOWN_SECONDS = 3600.0
@@ -23,50 +25,39 @@ MAIN_VIDEO = "V:0"  # the first that is no cover picture
 MAIN_AUDIO = "a:0"
 
 
-def encode_argv(plan: CutPlan) -> list[str]:
-    """The command that makes the clip with every frame encoded.
+def encode_argv(plan: ClipPlan, source: Path, target: Path) -> list[str]:
+    """The command that makes a clip of pictures with every frame encoded.
 
-    Raises NoSuchStream when the source lacks what the container is for.
+    Raises NoSuchStream when the source has no picture.
     """
-    source = _opened_before(plan, plan.facts)
-    streams: list[Any] = []
-    options: dict[str, object] = {}
-    if plan.keeps_picture:
-        video = _video_of(plan.facts)
-        streams.append(_picture(source, plan, video))
-        options |= video_options(plan, interlaced=video.interlaced and not _deinterlaces(plan))
+    video = _video_of(plan.facts)
+    opened_source = _opened_before(plan, source)
+    streams = [_picture(opened_source, plan, video)]
+    options = video_options(plan, interlaced=video.interlaced and not _deinterlaces(plan))
     if plan.keeps_sound:
-        _require_audio(plan.facts)
-        streams.append(cut_sound(source[MAIN_AUDIO], plan))
+        streams.append(cut_sound(opened_source[MAIN_AUDIO], plan))
         options |= audio_options(plan)
-    return _command(streams, plan.target, {**options, **muxer_options(plan.container)})
+    return _command(streams, target, {**options, **muxer_options(plan.container)})
 
 
-def copy_argv(
-    source: Path,
-    target: Path,
-    start_seconds: float,
-    end_seconds: float,
-    facts: MediaFacts,
-    container: str,
-) -> list[str]:
+def copy_argv(plan: ClipPlan, source: Path, target: Path) -> list[str]:
     """The command that copies the streams from the key picture at or before the start.
 
     For what `can_copy` allows. The clip's own zero is that key picture, up to 0.2 s of pictures
     after the end come along, and in Matroska it may be one key picture earlier than it need be.
     Raises NoSuchStream when the source lacks what the container is for.
     """
-    seek = {} if start_seconds <= 0 else {"ss": seconds(start_seconds)}
-    opened_source = opened(source, facts, **seek)
+    facts = plan.facts
+    seek = {} if plan.start <= 0 else {"ss": seconds(plan.start)}
     options: dict[str, object] = {
         "c": "copy",
-        "t": seconds(end_seconds - max(0.0, start_seconds)),
+        "t": seconds(plan.end - max(0.0, plan.start)),
         "avoid_negative_ts": "make_zero",  # else the frames before the start would be hidden
-        **muxer_options(container),
+        **muxer_options(plan.container),
     }
-    if facts.video and facts.video.codec == "hevc" and container == "mp4":
+    if facts.video and facts.video.codec == "hevc" and plan.container == "mp4":
         options["tag:v"] = "hvc1"  # the only name under which Apple's players take it
-    return _command(_copied(opened_source, facts, container), target, options)
+    return _command(_copied(opened(source, facts, **seek), plan), target, options)
 
 
 def thumbnail_argv(
@@ -77,17 +68,17 @@ def thumbnail_argv(
     Past the last frame nothing is written. Raises NoSuchStream when there are no pictures.
     """
     video = _video_of(facts)
-    output = Output(width=max_width)
     end = at_seconds + (facts.duration_seconds or UNKNOWN_SECONDS)
-    plan = CutPlan(source, target, at_seconds, end, facts, output, "jpeg")
+    one = Strategy(Tool.FFMPEG, Mode.ENCODE, "one picture")
+    plan = ClipPlan(facts, Output(width=max_width), one, "jpeg", at_seconds, end, end)
     options: dict[str, object] = {"f": "mjpeg", "c:v": "mjpeg", "q:v": THUMBNAIL_QUALITY}
     options |= {"frames:v": 1, "threads:v": 1, "map_metadata": -1}
-    return _command([_picture(_opened_before(plan, facts), plan, video)], target, options)
+    return _command([_picture(_opened_before(plan, source), plan, video)], target, options)
 
 
-def _picture(source: Any, plan: CutPlan, video: VideoFacts) -> Any:
+def _picture(source: Any, plan: ClipPlan, video: VideoFacts) -> Any:
     if plan.container == "gif":
-        plan = gif_wishes(plan, video)
+        plan = gif_output(plan, video)
     shape = shape_of(video, plan.output)
     deinterlaced = video.interlaced and _deinterlaces(plan)
     stream = cut_picture(source[MAIN_VIDEO], plan, video, deinterlaced=deinterlaced)
@@ -97,20 +88,21 @@ def _picture(source: Any, plan: CutPlan, video: VideoFacts) -> Any:
     return paletted(stream, plan, video) if plan.container == "gif" else stream
 
 
-def _deinterlaces(plan: CutPlan) -> bool:
+def _deinterlaces(plan: ClipPlan) -> bool:
     """Lines of two moments survive neither a new height nor what shows whole pictures only."""
     return plan.output.changes_picture or plan.container not in ("mp4", "mkv")
 
 
-def _copied(source: Any, facts: MediaFacts, container: str) -> list[Any]:
-    if container in AUDIO_CONTAINERS:
-        _require_audio(facts)
+def _copied(source: Any, plan: ClipPlan) -> list[Any]:
+    if is_sound_alone(plan.container):
+        if not plan.facts.audio:
+            raise NoSuchStream("the source has no sound")
         return [source[MAIN_AUDIO]]
-    _video_of(facts)
-    return [source[MAIN_VIDEO], *([source[MAIN_AUDIO]] if facts.audio else [])]
+    _video_of(plan.facts)
+    return [source[MAIN_VIDEO], *([source[MAIN_AUDIO]] if plan.facts.audio else [])]
 
 
-def _opened_before(plan: CutPlan, facts: MediaFacts) -> Any:
+def _opened_before(plan: ClipPlan, source: Path) -> Any:
     """The source from its pre-roll on, with its own time stamps, nothing cut by the seek itself.
 
     At the beginning no seek is better than one to zero, which in a stream without an index
@@ -118,22 +110,17 @@ def _opened_before(plan: CutPlan, facts: MediaFacts) -> Any:
     """
     seek = {} if plan.seek_seconds <= 0 else {"ss": seconds(plan.seek_seconds)}
     return opened(
-        plan.source, facts, threads=plan.threads, copyts=None, noaccurate_seek=None, **seek
+        source, plan.facts, threads=plan.threads, copyts=None, noaccurate_seek=None, **seek
     )
 
 
 def _video_of(facts: MediaFacts) -> VideoFacts:
     if facts.video is None:
-        raise NoSuchStream("The source has no video.")
+        raise NoSuchStream("the source has no video")
     return facts.video
-
-
-def _require_audio(facts: MediaFacts) -> None:
-    if not facts.audio:
-        raise NoSuchStream("The source has no sound.")
 
 
 def _command(streams: list[Any], target: Path, options: Mapping[str, object]) -> list[str]:
     output = ffmpeg.output(*streams, local(target), **options)
-    words: list[str] = output.compile(cmd=opening_words())
+    words: list[str] = output.compile(cmd=base_argv())
     return words

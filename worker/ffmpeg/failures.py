@@ -15,7 +15,6 @@ from tasks.errors import (
     TooLarge,
     ToolFailed,
 )
-from worker.clip.plan import CutPlan
 from worker.process.limits import Finished, ProcessEnd
 
 TAIL_CHARACTERS = 2000
@@ -24,57 +23,57 @@ FILE_SIZE_SIGNAL = 25  # SIGXFSZ, where the tool does not ignore it
 # First match wins, so what is about this machine comes before what is about the file: a full disk
 # also makes FFmpeg say that writing the trailer failed.
 _WORDS: tuple[tuple[str, type[JobError], str], ...] = (
-    (r"No space left on device|Disk quota exceeded", StorageFull, "The disk is full."),
-    (r"File too large", TooLarge, "The result is larger than a file may be here."),
+    (r"No space left on device|Disk quota exceeded", StorageFull, "the disk is full"),
+    (r"File too large", TooLarge, "the result is larger than a file may be here"),
     (
         r"Cannot allocate memory|malloc of size \d+ failed|std::bad_alloc"
         r"|Memory allocation error",
         MemoryExceeded,
-        "FFmpeg needed more memory than it may have.",
+        "the tool needed more memory than it may have",
     ),
     # The machine or the container has no more, or lets nobody have more; it may have later.
     (
         r"pthread_create\(\) failed|Resource temporarily unavailable",
         ToolFailed,
-        "FFmpeg could not start its threads.",
+        "the tool could not start its threads",
     ),
     # Ours are never wrong, so it is for want of memory, though not every library says it.
-    (r"Error while opening encoder", ToolFailed, "The encoder could not be opened."),
+    (r"Error while opening encoder", ToolFailed, "the encoder could not be opened"),
     (
         r"exceeds specified max pixel count|Picture size \d+x\d+ is invalid",
         TooLarge,
-        "The picture is larger than this service decodes.",
+        "the picture is larger than this service decodes",
     ),
     (
         r"matches no streams|Output file does not contain any stream|Unknown decoder"
         r"|[Dd]ecoder .{0,80}not found|no decoder found|not on whitelist, decoder",
         NoSuchStream,
-        "The file does not have the stream that is needed, or no known codec for it.",
+        "the file does not have the stream that is needed, or no known codec for it",
     ),
     (
         r"Format not on whitelist|[Pp]rotocol .{0,80}not on whitelist",
         NotMedia,
-        "The file is not what it looked like.",
+        "the file is not what it looked like",
     ),
     (
         r"moov atom not found|Invalid data found|Error while decoding"
         r"|decode error rate .{0,60}exceeds|Cannot determine format of input|could not find codec"
         r"|EBML header parsing failed",
         CorruptMedia,
-        "The file is damaged or incomplete and cannot be read.",
+        "the file is damaged or incomplete and cannot be read",
     ),
     (
         r"Nothing was written into output file|Could not open encoder before EOF",
         RangeOutsideMedia,
-        "The source has nothing to show in this range.",
+        "the source has nothing to show in this range",
     ),
 )
 _BY_END: dict[ProcessEnd, tuple[type[JobError], str]] = {
-    ProcessEnd.DEADLINE: (DeadlineExceeded, "FFmpeg did not finish in time."),
-    ProcessEnd.STALLED: (DeadlineExceeded, "FFmpeg said nothing for too long."),
-    ProcessEnd.MEMORY: (MemoryExceeded, "FFmpeg used more memory than its share."),
-    ProcessEnd.PROCESSES: (ToolFailed, "FFmpeg started more processes than a job may."),
-    ProcessEnd.DISK: (StorageFull, "FFmpeg wrote more than a job may."),
+    ProcessEnd.DEADLINE: (DeadlineExceeded, "the tool did not finish in time"),
+    ProcessEnd.STALLED: (DeadlineExceeded, "the tool reported nothing for too long"),
+    ProcessEnd.MEMORY: (MemoryExceeded, "the tool used more memory than its share"),
+    ProcessEnd.PROCESSES: (ToolFailed, "the tool started more processes than a job may"),
+    ProcessEnd.DISK: (StorageFull, "the tool wrote more than a job may"),
 }
 # What FFmpeg quotes it has found in the media: names of tracks, of decoders, of other files.
 _QUOTED = re.compile(r"(?<!\w)(['\"])[^\n]*?\1")
@@ -102,27 +101,16 @@ def failure_of(finished: Finished, folder: Path) -> JobError | None:
 
 def _by_words(finished: Finished, tail: dict[str, str]) -> JobError:
     if finished.returncode == -FILE_SIZE_SIGNAL:
-        return TooLarge("The result is larger than a file may be here.", tail)
+        return TooLarge("the result is larger than a file may be here", tail)
     told = _QUOTED.sub("''", _ADDRESS.sub("", finished.stderr_tail))
     for words, kind, message in _WORDS:
         if re.search(words, told):
             return kind(message, tail)
-    return ToolFailed(f"FFmpeg ended with {_status(finished.returncode)}.", tail)
+    return ToolFailed(f"the tool ended with {_status(finished.returncode)}", tail)
 
 
 def _status(returncode: int) -> str:
     return f"status {returncode}" if returncode >= 0 else f"signal {-returncode}"
-
-
-def refuse_empty(plan: CutPlan, frames: int) -> None:
-    """Raise what a command that ended well with nothing to show stands for.
-
-    FFmpeg thinks it has succeeded when no frame lay in the range, or wrote no file.
-    """
-    if not plan.target.is_file() or plan.target.stat().st_size == 0:
-        raise ToolFailed("FFmpeg ended well but wrote nothing.")
-    if plan.keeps_picture and frames == 0:
-        raise RangeOutsideMedia(f"No frame lies between {plan.start:.3f} s and {plan.end:.3f} s.")
 
 
 def scrubbed(tail: str, folder: Path) -> str:

@@ -5,13 +5,12 @@ from math import ceil
 from typing import Any
 
 from tasks.media import ColourFacts, VideoFacts
-from worker.clip.picture_size import Shape
-from worker.clip.plan import GRACE_SECONDS, CutPlan
+from worker.clip.picture_size import RGB_NAMES, Shape
+from worker.clip.plan import GRACE_SECONDS, ClipPlan
 
 FINEST_TICKS = 90_000
 PADDING_SAMPLES = 1024
-# What a picture without a table of its own is stored as; the rest is RGB and needs a matrix.
-_RGB_NAMES = ("gbr", "rgb", "bgr", "argb", "abgr", "0rgb", "0bgr", "pal8")
+_NEEDING_MATRIX = (*RGB_NAMES, "pal8")  # a palette's entries are RGB as well
 
 
 def ticks_per_second(fps: float | None) -> int:
@@ -30,7 +29,7 @@ def frame_rate(fps: float) -> str:
     return f"{exact.numerator}/{exact.denominator}"
 
 
-def cut_picture(stream: Any, plan: CutPlan, video: VideoFacts, *, deinterlaced: bool) -> Any:
+def cut_picture(stream: Any, plan: ClipPlan, video: VideoFacts, *, deinterlaced: bool) -> Any:
     """Exactly the frames of the range, counted from its start.
 
     The clock is made fine before: in one of 25 ticks a second the limits would be rounded to
@@ -45,7 +44,7 @@ def cut_picture(stream: Any, plan: CutPlan, video: VideoFacts, *, deinterlaced: 
     return stream.filter("setpts", f"max(PTS-{round(plan.at(plan.start) * rate)},0)")
 
 
-def cut_sound(stream: Any, plan: CutPlan) -> Any:
+def cut_sound(stream: Any, plan: ClipPlan) -> Any:
     """The sound of the range to the sample; silence where it begins late or has gaps.
 
     A range after the sound's end gets one frame of silence: an encoder that never sees any sound
@@ -73,7 +72,7 @@ def playable_colours(stream: Any, video: VideoFacts) -> Any:
     """Eight bits, 4:2:0, and no dynamic range beyond what every screen shows."""
     if video.colour.hdr:
         stream = _tone_mapped(stream, video.colour)
-    elif (video.pix_fmt or "").startswith(_RGB_NAMES):
+    elif (video.pix_fmt or "").startswith(_NEEDING_MATRIX):
         stream = stream.filter("scale", out_color_matrix="bt709", out_range="tv")
     return stream.filter("format", "yuv420p")
 

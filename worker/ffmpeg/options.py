@@ -13,7 +13,7 @@ MAX_PIXELS = 100_000_000  # what the probe lets through; a stream may still chan
 PROGRESS_PERIOD_SECONDS = 0.5
 
 
-def opening_words() -> list[str]:
+def base_argv() -> list[str]:
     """The binary and the options that hold for the whole command."""
     return [
         str(imageio_ffmpeg.get_ffmpeg_exe()),

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from tasks.kinds import ClipSpec, DownloadSpec
 from tasks.media import MediaFacts
 from tasks.result import Result
+from worker.cutting import Cut
 
 
 @dataclass(frozen=True)
@@ -30,16 +31,6 @@ class SourceMedia:
     path: Path
     facts: MediaFacts
     title: str
-
-
-@dataclass(frozen=True)
-class Cut:
-    """A finished clip, checked: the contract's values of a clip's result."""
-
-    path: Path
-    facts: MediaFacts
-    values: Mapping[str, Any]
-    warnings: Sequence[str] = ()
 
 
 @dataclass(frozen=True)

@@ -6,17 +6,16 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from config.machine import cpu_count
-from tasks.kinds import ClipSpec
+from config.values import MIB
 from tasks.media import MediaFacts, VideoFacts
-from tasks.specs import Spec
-from worker.clip.strategy import Tool, Way, way_of
-from worker.ffmpeg import CutPlan
-from worker.ffmpeg.encoders import leanest
-from worker.memory.model import JOINED_CODECS, MIB, site_terms
+from worker.clip.encoding import last_saving_level
+from worker.clip.plan import ClipPlan
+from worker.clip.strategy import Mode
+from worker.memory.model import site_terms
 from worker.memory.need import ResourceNeed
-from worker.memory.steps import clip_steps, planned
+from worker.memory.steps import clip_steps
 from worker.memory.table import Table, shipped_table
-from worker.memory.work_class import encoding_shape, reading_shape
+from worker.memory.work_class import shape_of_work
 
 Factor = Callable[[str], float]  # by what the estimate of a shape is to be multiplied
 
@@ -29,7 +28,7 @@ LEAST_SPARE_BYTES = 8 * MIB
 LEAST_BYTES = {"clip": 64 * MIB, "extract": 125 * MIB, "download": 130 * MIB}
 _MOST_THREADS = 2  # more speed a single clip up little, and each takes memory
 # A source of which nothing is known is taken for 1080p.
-_UNKNOWN = MediaFacts(
+UNKNOWN_MEDIA = MediaFacts(
     "unknown", 0.0, None, 0, VideoFacts("unknown", None, 1920, 1080, None, 8, None)
 )
 
@@ -39,102 +38,94 @@ def uncorrected(shape: str) -> float:
     return 1.0
 
 
-def need_of(
-    spec: Spec,
-    facts: MediaFacts | None,
+def estimate_clip(
+    plan: ClipPlan,
     *,
     budget_bytes: int,
     idle_cores: int = 1,
-    joins: bool = True,
     cores: int | None = None,
     factor: Factor = uncorrected,
     table: Table | None = None,
 ) -> ResourceNeed:
-    """The need of a job; `facts` are those of a clip's source, if they are known.
+    """The need of a clip, by its plan alone.
 
-    More threads only while cores are idle and they fit; leaner settings, as little as is needed,
-    where they let more such jobs run side by side on the machine's `cores`, or this one. `joins`: a
-    smart cut is still possible, else the whole range is encoded. `factor` corrects the model for
-    a shape by the peaks that were seen; it never makes a job that fits one that does not, so what
-    was learned wrongly can be learned anew. Raises NoSuchStream when the source lacks what was
-    asked for.
+    More threads only while cores are idle and they fit; settings that save memory, as little as is
+    needed, where they let more such jobs run side by side on the machine's `cores`, or this one.
+    `factor` corrects the model for a shape by the peaks that were seen; it never makes a job that
+    fits one that does not, so what was learned wrongly can be learned anew.
     """
     table = table or shipped_table()
-    if not isinstance(spec, ClipSpec):
-        model_bytes = table.bytes_of(site_terms(spec.kind))
-        model = ResourceNeed(0, model_bytes=model_bytes, shape=f"{spec.kind} by {table.digest}")
-        return _fitting(_corrected(model, spec.kind, factor), spec.kind, budget_bytes)
 
-    def need(threads: int, lean: int) -> ResourceNeed:
-        model = _clip(spec, facts or _UNKNOWN, threads, lean, joins, table)
-        return _corrected(model, spec.kind, factor)
+    def need(threads: int, memory_saving_level: int) -> ResourceNeed:
+        tuned = plan.tuned(threads, memory_saving_level)
+        return _corrected(_modelled(tuned, table), "clip", factor)
 
-    steps = range(_last_lean_step(spec, facts or _UNKNOWN, joins) + 1)
-    chosen = _chosen(need, steps, idle_cores, budget_bytes, cores or cpu_count())
-    return _fitting(chosen, spec.kind, budget_bytes)
+    chosen = _chosen(need, _saving_levels(plan), idle_cores, budget_bytes, cores or cpu_count())
+    return _fitting(chosen, "clip", budget_bytes)
+
+
+def estimate_site(
+    kind: str, *, budget_bytes: int, factor: Factor = uncorrected, table: Table | None = None
+) -> ResourceNeed:
+    """The need of a job that asks a site; `budget_bytes` and `factor` as for a clip."""
+    table = table or shipped_table()
+    model_bytes = table.bytes_of(site_terms(kind))
+    model = ResourceNeed(0, model_bytes=model_bytes, shape=f"{kind} by {table.digest}")
+    return _fitting(_corrected(model, kind, factor), kind, budget_bytes)
 
 
 def _chosen(
     need: Callable[[int, int], ResourceNeed],
-    steps: range,
+    levels: range,
     idle_cores: int,
     budget_bytes: int,
     cores: int,
 ) -> ResourceNeed:
-    """The least lean of those of which most can run side by side; the leanest if none fits.
+    """The least saving of those of which most can run side by side; the most if none fits.
 
-    Very lean for one more is right as well: it costs a part of a file's size, where waiting costs
-    the time of a whole clip.
+    To save much for one more is right as well: it costs a part of a file's size, where waiting
+    costs the time of a whole clip.
     """
     for threads in range(min(_MOST_THREADS, idle_cores), 1, -1):
         usual = need(threads, 0)
         if usual.memory_bytes <= budget_bytes:
             return usual  # cores are idle: there is nothing beside it to save for
-    single = [need(1, lean) for lean in steps]
+    single = [need(1, level) for level in levels]
     at_once = [min(cores, budget_bytes // found.memory_bytes) for found in single]
     return single[at_once.index(max(at_once))] if any(at_once) else single[-1]
 
 
-def _last_lean_step(spec: ClipSpec, facts: MediaFacts, joins: bool) -> int:
-    """How far settings can be made leaner; a cut that copies is as lean as it gets."""
-    way = way_of(spec, facts)
-    if way.mode == "copy" or (_may_join(facts, joins) and way.mode == "auto"):
-        return 0
-    return leanest(planned(spec, facts, way))
+def _saving_levels(plan: ClipPlan) -> range:
+    """How far settings can save memory; a cut that copies takes as little as it can."""
+    if plan.copies_pictures or not plan.keeps_picture:
+        return range(1)
+    return range(last_saving_level(plan.container, plan.output.quality) + 1)
 
 
-def _may_join(facts: MediaFacts, joins: bool) -> bool:
-    video = facts.video
-    return joins and (video is None or (video.codec in JOINED_CODECS and not video.interlaced))
-
-
-def _clip(
-    spec: ClipSpec, facts: MediaFacts, threads: int, lean: int, joins: bool, table: Table
-) -> ResourceNeed:
-    way = way_of(spec, facts)
-    plan = planned(spec, facts, way, threads, lean)
-    steps = clip_steps(spec, facts, plan, joins=joins)
-    model_bytes = max(map(table.bytes_of, steps.values()))
-    if way.mode == "copy":
-        shape = f"{reading_shape('copy', facts)} by {table.digest}"
+def _modelled(plan: ClipPlan, table: Table) -> ResourceNeed:
+    """What the model says of a tuned plan."""
+    model_bytes = max(map(table.bytes_of, clip_steps(plan).values()))
+    shape = f"{shape_of_work(plan)} by {table.digest}"
+    if plan.strategy.mode is Mode.COPY:
         return ResourceNeed(0, model_bytes=model_bytes, shape=shape)
-    shape = f"{_shape(plan, way, joins)} by {table.digest}"
-    return ResourceNeed(0, threads, threads, lean, model_bytes=model_bytes, shape=shape)
-
-
-def _shape(plan: CutPlan, way: Way, joins: bool) -> str:
-    smart = way.tool is Tool.PROGRAM and way.mode == "auto" and _may_join(plan.facts, joins)
-    return encoding_shape("smart" if smart else f"{way.tool} encode", plan)
+    return ResourceNeed(
+        0,
+        plan.threads,
+        cores=plan.threads,
+        memory_saving_level=plan.memory_saving_level,
+        model_bytes=model_bytes,
+        shape=shape,
+    )
 
 
 def _corrected(model: ResourceNeed, kind: str, factor: Factor) -> ResourceNeed:
     """The model's word corrected, with room for its error and for what may come on top."""
-    estimate = round(model.model_bytes * factor(model.shape))
-    return replace(model, estimate_bytes=estimate, memory_bytes=_reserved_bytes(estimate, kind))
+    expected = round(model.model_bytes * factor(model.shape))
+    return replace(model, estimate_bytes=expected, memory_bytes=_reserved_bytes(expected, kind))
 
 
-def _reserved_bytes(estimate: int, kind: str) -> int:
-    spared = max(round(estimate * (1 + SPARE_SHARE)), estimate + LEAST_SPARE_BYTES)
+def _reserved_bytes(expected: int, kind: str) -> int:
+    spared = max(round(expected * (1 + SPARE_SHARE)), expected + LEAST_SPARE_BYTES)
     return max(spared, LEAST_BYTES[kind]) + GUARD_BYTES
 
 

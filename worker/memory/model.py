@@ -10,30 +10,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from config.values import MIB
 from tasks.media import MediaFacts, VideoFacts
 from tasks.specs import Output
-from worker.clip.gif import gif_wishes, queued_bytes
-from worker.clip.picture_size import shape_of
-from worker.clip.plan import CutPlan
+from worker.clip.containers import CONTAINERS
+from worker.clip.gif import gif_output, queued_bytes
+from worker.clip.picture_size import RGB_NAMES, shape_of
+from worker.clip.plan import ClipPlan
 
-MIB = 1024**2
 Terms = Mapping[str, float]  # name: how many units, nearly always MiB of one picture
 
-JOINED_CODECS = frozenset({"h264", "vp9", "av1"})  # whose edges the program encodes as they are
 _REFERRING_CODECS = frozenset({"h264", "hevc"})  # others always keep room for eight pictures
 _OWN_THREADS = frozenset({"h264", "av1"})  # the others keep as many pictures for each thread
 _SLICED_CODECS = frozenset({"mpeg2video", "mpeg1video"})  # their threads share one picture
 _USUAL_REFERENCES = 4
 _USUAL_RATE = 30.0
 _LISTED = frozenset({"mov", "mp4", "m4a", "avi"})  # containers that list all their packets
-_RGB_NAMES = ("gbr", "rgb", "bgr", "argb", "abgr", "0rgb", "0bgr")
 
 
-def encode_terms(plan: CutPlan) -> Terms:
+def encode_terms(plan: ClipPlan) -> Terms:
     """FFmpeg's encode of everything, `encode_argv`."""
     video = plan.facts.video
-    if video is None or not plan.keeps_picture:
-        return sound_terms(plan)
+    assert video is not None
     if plan.container == "gif":
         return {"ffmpeg": 1, **_decoding(video, 1), **_gif(plan, video), **_lists(plan)}
     encoded = _common_picture(shape_of(video, plan.output).size)
@@ -45,11 +43,10 @@ def encode_terms(plan: CutPlan) -> Terms:
     return terms | _encoding("x264", plan, encoded)
 
 
-def exact_terms(plan: CutPlan) -> Terms:
+def exact_terms(plan: ClipPlan) -> Terms:
     """The program's encode of everything, `worker.pyav.full_encode`."""
     video = plan.facts.video
-    if video is None or not plan.keeps_picture:
-        return sound_terms(plan)
+    assert video is not None
     keeps_form = video.codec == "h264" or video.colour.hdr
     common = _common_picture((video.width, video.height))
     encoded = max(_picture(video), common) if keeps_form else common
@@ -59,23 +56,20 @@ def exact_terms(plan: CutPlan) -> Terms:
     return terms | _encoding("exact", plan, encoded)
 
 
-def smart_terms(plan: CutPlan) -> Terms:
-    """The program's cut that copies most frames; where it cannot, `exact_terms` hold."""
+def smart_terms(plan: ClipPlan) -> Terms:
+    """The program's cut that copies most frames, of one of `JOINED_CODECS`."""
     video = plan.facts.video
-    if video is None or not plan.keeps_picture:
-        return sound_terms(plan)
-    if video.codec not in JOINED_CODECS or video.interlaced:
-        return exact_terms(plan)
-    kept, way = _picture(video), f"smart {video.codec}"
-    terms = {"program": 1.0, way: 1.0, f"{way} picture": kept, **_noted_frames(plan)}
-    terms[f"{way} thread"] = kept * (plan.threads - 1)
+    assert video is not None
+    kept, cut = _picture(video), f"smart {video.codec}"
+    terms = {"program": 1.0, cut: 1.0, f"{cut} picture": kept, **_noted_frames(plan)}
+    terms[f"{cut} thread"] = kept * (plan.threads - 1)
     if video.codec == "h264":
         terms["smart references"] = kept * _references(video)
         terms["smart high"] = kept if plan.output.quality == "high" else 0.0
     return terms
 
 
-def copy_terms(plan: CutPlan) -> Terms:
+def copy_terms(plan: ClipPlan) -> Terms:
     """FFmpeg's copy of packets, `copy_argv`."""
     video = plan.facts.video
     return {"copy": 1, "copy picture": _picture(video) if video else 0, **_lists(plan)}
@@ -96,7 +90,7 @@ def thumbnail_terms(facts: MediaFacts, max_width: int) -> Terms:
     return terms | _source_index(facts)
 
 
-def sound_terms(plan: CutPlan) -> Terms:
+def sound_terms(plan: ClipPlan) -> Terms:
     """The program's cut of sound alone."""
     return {"sound": 1, **_lists(plan)}
 
@@ -106,7 +100,7 @@ def site_terms(kind: str) -> Terms:
     return {f"yt-dlp {kind}": 1}
 
 
-def _lists(plan: CutPlan) -> dict[str, float]:
+def _lists(plan: ClipPlan) -> dict[str, float]:
     """The lists of packets that MP4 keeps, for reading and for writing; hours of them count."""
     terms = _source_index(plan.facts)
     if plan.container in _LISTED:
@@ -120,13 +114,13 @@ def _source_index(facts: MediaFacts) -> dict[str, float]:
     return {"source index": _kilopackets(facts, facts.duration_seconds or 0.0)}
 
 
-def _noted_frames(plan: CutPlan) -> dict[str, float]:
+def _noted_frames(plan: ClipPlan) -> dict[str, float]:
     """What the program notes of each frame of the range, beside those lists."""
     rate = (plan.facts.video.fps if plan.facts.video else None) or _USUAL_RATE
     return {"noted frames": rate * seconds_made(plan) / 1000, **_lists(plan)}
 
 
-def seconds_made(plan: CutPlan) -> float:
+def seconds_made(plan: ClipPlan) -> float:
     """How long the clip gets: no longer than there is media."""
     return max(0.0, min(plan.end, plan.facts.duration_seconds or plan.end) - plan.start)
 
@@ -141,7 +135,7 @@ def _kilopackets(facts: MediaFacts, seconds: float) -> float:
 def _picture(video: VideoFacts) -> float:
     """MiB of one decoded picture."""
     name = video.pix_fmt or ""
-    samples = 3.0 if "444" in name or name.startswith(_RGB_NAMES) else 2.0 if "422" in name else 1.5
+    samples = 3.0 if "444" in name or name.startswith(RGB_NAMES) else 2.0 if "422" in name else 1.5
     if name.startswith(("yuva", "gbrap")):
         samples += 1
     return video.pixels * samples * (2 if video.bit_depth > 8 else 1) / MIB
@@ -174,20 +168,21 @@ def _converting(video: VideoFacts, made: float) -> dict[str, float]:
     return {} if usual else {"conversion": made}
 
 
-def _encoding(encoder: str, plan: CutPlan, encoded: float) -> dict[str, float]:
+def _encoding(encoder: str, plan: ClipPlan, encoded: float) -> dict[str, float]:
     more = encoded * (plan.threads - 1)
-    if plan.container == "webm":
+    if CONTAINERS[plan.container].video_encoder == "libvpx-vp9":
         return {"vp9": 1, "vp9 picture": encoded, "vp9 thread": more}
-    quality = plan.output.quality
-    return {f"{encoder} {quality} lean {plan.lean}": encoded, f"{encoder} {quality} thread": more}
+    setting = f"{encoder} {plan.output.quality}"
+    # `lean` is how the tables call it, also those that machines measured themselves.
+    return {f"{setting} lean {plan.memory_saving_level}": encoded, f"{setting} thread": more}
 
 
-def _interlaced(plan: CutPlan, encoded: float) -> dict[str, float]:
+def _interlaced(plan: ClipPlan, encoded: float) -> dict[str, float]:
     return {f"interlaced {plan.output.quality}": encoded}
 
 
-def _gif(plan: CutPlan, video: VideoFacts) -> dict[str, float]:
-    small = _common_picture(shape_of(video, gif_wishes(plan, video).output).size)
+def _gif(plan: ClipPlan, video: VideoFacts) -> dict[str, float]:
+    small = _common_picture(shape_of(video, gif_output(plan, video).output).size)
     # Whole pictures wait for the filters; on a busy machine two or three more than on a quiet one.
     waiting = {"gif waiting": _picture(video)}
     return {"gif picture": small, "gif queue": queued_bytes(plan, video) / MIB, **waiting}

@@ -11,14 +11,14 @@ class ResourceNeed:
 
     `memory_bytes` is also the most that the job may use; `estimate_bytes` is the peak that is
     expected, `model_bytes` the same before it was corrected by peaks that were seen of jobs of
-    this `shape`, which names the model's table as well. `lean` counts the steps away from the
-    usual settings, to save memory.
+    this `shape`, which names the model's table as well. `memory_saving_level` counts the steps away
+    from the usual settings.
     """
 
     memory_bytes: int
     threads: int = 1
     cores: int = 0
-    lean: int = 0
+    memory_saving_level: int = 0
     estimate_bytes: int = 0
     model_bytes: int = 0
     shape: str = ""

@@ -1,15 +1,14 @@
-"""The steps of a job, one tool after the other, and what each of them handles. Pure."""
+"""The steps of a clip, one tool after the other, and what each of them handles. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 
-from tasks.kinds import ClipSpec
 from tasks.media import MediaFacts, VideoFacts
-from worker.clip.strategy import Tool, Way, way_of
-from worker.ffmpeg import CutPlan
+from worker.clip.picture_size import THUMBNAIL_WIDTH
+from worker.clip.plan import ClipPlan
+from worker.clip.strategy import Mode, Tool
 from worker.memory.model import (
     Terms,
     copy_terms,
@@ -18,50 +17,39 @@ from worker.memory.model import (
     looking_terms,
     seconds_made,
     smart_terms,
+    sound_terms,
     thumbnail_terms,
 )
 from worker.memory.work_class import size_made
 
-THUMBNAIL_WIDTH = 640
-_NOWHERE = Path("clip")
 
-
-def planned(
-    spec: ClipSpec, facts: MediaFacts, way: Way, threads: int = 1, lean: int = 0
-) -> CutPlan:
-    """The clip, as far as memory is concerned."""
-    return CutPlan(
-        _NOWHERE, _NOWHERE, spec.start, spec.end, facts, spec.output, way.container, threads, lean
-    )
-
-
-def clip_steps(
-    spec: ClipSpec, facts: MediaFacts, plan: CutPlan, *, joins: bool
-) -> Mapping[str, Terms]:
-    """Each step by the name of its tool. `joins`: a smart cut is still possible.
-
-    Raises NoSuchStream when the source lacks what was asked for.
-    """
-    way = way_of(spec, facts)
-    made = _made(facts, plan, way)
+def clip_steps(plan: ClipPlan) -> Mapping[str, Terms]:
+    """Each step by the name of its tool."""
+    made = _made(plan)
     steps: dict[str, Terms] = {}
-    if way.tool is Tool.PROGRAM:
-        smart = joins and way.mode == "auto"
-        steps["cut"] = smart_terms(plan) if smart else exact_terms(plan)
-    elif way.mode == "copy":
-        steps |= {"ffmpeg": copy_terms(plan), "keyframe": looking_terms(facts)}
+    if plan.strategy.tool is Tool.PYAV:
+        steps["cut"] = _cut_terms(plan)
+    elif plan.strategy.mode is Mode.COPY:
+        steps |= {"ffmpeg": copy_terms(plan), "keyframe": looking_terms(plan.facts)}
         steps["check"] = looking_terms(made)
     else:
         steps |= {"ffmpeg": encode_terms(plan), "check": looking_terms(made)}
-    if spec.output.thumbnail and made.video is not None and plan.keeps_picture:
+    if plan.output.thumbnail and plan.keeps_picture:
         steps["thumbnail"] = thumbnail_terms(made, THUMBNAIL_WIDTH)
     return steps
 
 
-def _made(facts: MediaFacts, plan: CutPlan, way: Way) -> MediaFacts:
-    """The clip itself: its pictures are as its source's, unless it is encoded anew."""
+def _cut_terms(plan: ClipPlan) -> Terms:
+    if not plan.keeps_picture:
+        return sound_terms(plan)
+    return smart_terms(plan) if plan.copies_pictures else exact_terms(plan)
+
+
+def _made(plan: ClipPlan) -> MediaFacts:
+    """The clip itself: its pictures are as its source's, unless FFmpeg encodes them anew."""
+    facts, strategy = plan.facts, plan.strategy
     made = replace(facts, container=plan.container, duration_seconds=seconds_made(plan))
-    if facts.video is None or way.tool is Tool.PROGRAM or way.mode == "copy":
+    if facts.video is None or strategy.tool is Tool.PYAV or strategy.mode is Mode.COPY:
         return made
     width, height = size_made(plan, facts.video)
     codec = {"webm": "vp9", "gif": "gif"}.get(plan.container, "h264")

@@ -11,7 +11,8 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from worker.memory.model import MIB, Terms
+from config.values import MIB
+from worker.memory.model import Terms
 
 SHIPPED = Path(__file__).with_name("table.json")
 FILE_NAME = "memory-table.json"  # in the data folder, written by `clipmill calibrate`

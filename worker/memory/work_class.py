@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from tasks.media import MediaFacts, VideoFacts
-from worker.clip.gif import gif_wishes
+from tasks.media import VideoFacts
+from worker.clip.gif import gif_output
 from worker.clip.picture_size import Size, shape_of
-from worker.clip.plan import CutPlan
+from worker.clip.plan import ClipPlan
+from worker.clip.strategy import Mode
 
 # What a client sends must not make names without end: these, and "other".
 _CODECS = frozenset(
@@ -14,26 +15,24 @@ _CODECS = frozenset(
 _CLASSES = {0.3: "360p", 0.6: "480p", 1.2: "720p", 2.6: "1080p", 4.5: "1440p", 10.0: "2160p"}
 
 
-def reading_shape(way: str, facts: MediaFacts) -> str:
-    """Of what reads packets and decodes none."""
-    return f"{way} {_source(facts.video)}"
-
-
-def encoding_shape(way: str, plan: CutPlan) -> str:
-    """Of what makes new pictures of a source's."""
+def shape_of_work(plan: ClipPlan) -> str:
+    """The name of a clip's class: of what it is made, into what, and how."""
     video = plan.facts.video
+    if plan.strategy.mode is Mode.COPY:
+        return f"copy {_source(video)}"
     if video is None or not plan.keeps_picture:
-        return f"{way} sound"
+        return "sound"
+    done = "smart" if plan.copies_pictures else f"{plan.strategy.tool} encode"
     width, height = size_made(plan, video)
-    words = [way, _source(video), "to", plan.container, plan.output.quality]
-    words += [_size_class(width * height), f"threads={plan.threads}", f"lean={plan.lean}"]
-    return " ".join(words)
+    words = [done, _source(video), "to", plan.container, plan.output.quality]
+    words += [_size_class(width * height), f"threads={plan.threads}"]
+    return " ".join([*words, f"saving={plan.memory_saving_level}"])
 
 
-def size_made(plan: CutPlan, video: VideoFacts) -> Size:
+def size_made(plan: ClipPlan, video: VideoFacts) -> Size:
     """How big the clip's pictures get."""
-    wished = gif_wishes(plan, video) if plan.container == "gif" else plan
-    return shape_of(video, wished.output).size
+    made = gif_output(plan, video) if plan.container == "gif" else plan
+    return shape_of(video, made.output).size
 
 
 def _source(video: VideoFacts | None) -> str:

@@ -7,10 +7,8 @@ from av.audio.stream import AudioStream
 from av.stream import Stream
 from av.video.stream import VideoStream
 
+from worker.clip.containers import CONTAINERS
 from worker.pyav.packets import AnyPacket
-
-MUXERS = {"mp4": "mp4", "m4a": "ipod", "mkv": "matroska", "webm": "webm", "mp3": "mp3"}
-WITH_EDIT_LISTS = frozenset({"mp4", "m4a"})  # can hide packets before the start
 
 
 class ClipWriter:
@@ -30,14 +28,13 @@ class ClipWriter:
             # Otherwise the edit that delays the first picture begins before its keyframe, and
             # players miss that. Not used without need: FFmpeg misjudges the last two offsets.
             flags += "+negative_cts_offsets"
-        options = {"movflags": flags} if container in WITH_EDIT_LISTS else {}
-        self._file = av.open(
-            f"file:{path}", "w", format=MUXERS[container], container_options=options
-        )
+        row = CONTAINERS[container]
+        options = {"movflags": flags} if row.hides_lead_in else {}
+        self._file = av.open(f"file:{path}", "w", format=row.muxer, container_options=options)
         self._origin = origin
         self._started = False
         self._waiting: list[AnyPacket] = []
-        self.hides_lead_in = container in WITH_EDIT_LISTS
+        self.hides_lead_in = row.hides_lead_in
 
     def __enter__(self) -> "ClipWriter":
         return self

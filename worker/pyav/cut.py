@@ -15,19 +15,15 @@ import av
 from av.audio.stream import AudioStream
 
 from tasks.errors import CorruptMedia, JobError, ToolFailed
+from worker.clip.containers import CONTAINERS, is_sound_alone
+from worker.clip.strategy import Mode, no_smart_cut
 from worker.pyav.clip_writer import ClipWriter
-from worker.pyav.full_encode import (
-    Encoded,
-    WholeEncode,
-    has_true_times,
-    is_interlaced,
-    run_whole_encode,
-)
+from worker.pyav.full_encode import Encoded, WholeEncode, has_true_times, run_whole_encode
 from worker.pyav.index import BACK_SECONDS
 from worker.pyav.joining import CannotJoin, joining_of
 from worker.pyav.open_range import NoVideo, Source, open_range
 from worker.pyav.opening import open_source
-from worker.pyav.probe import facts_of_file
+from worker.pyav.probe import facts_of_file, is_interlaced
 from worker.pyav.protocol import SHORTAGES, ProgressReporter, serve, write_line
 from worker.pyav.reading import PicturesMissing, window_of
 from worker.pyav.request import CutRequest
@@ -38,13 +34,6 @@ from worker.pyav.sound import Sound, sound_of
 from worker.pyav.sound_only import cut_sound
 from worker.pyav.verify import Expected, fault_of
 
-COPIED_VIDEO = {
-    "mp4": frozenset({"h264", "hevc", "vp9", "av1"}),
-    "mkv": frozenset({"h264", "hevc", "vp9", "av1"}),
-    "webm": frozenset({"vp9", "av1"}),
-}
-SOUND_CONTAINERS = frozenset({"m4a", "mp3"})
-
 
 def main(spec: dict[str, Any]) -> dict[str, Any]:
     """Make one clip, and say what the finished file holds."""
@@ -52,11 +41,11 @@ def main(spec: dict[str, Any]) -> dict[str, Any]:
         result = asdict(cut(CutRequest.from_spec(spec)))
     except NeedsEncode as needs:
         return {"needs_encode": needs.reason, "rejected": needs.rejected}
-    return {**result, "facts": facts_of_file(spec["output"]).to_dict()}
+    return {**result, "facts": facts_of_file(spec["target"]).to_dict()}
 
 
 class NeedsEncode(Exception):
-    """Only mode `encode-exact` makes this clip; `rejected` when a smart cut of it went wrong."""
+    """Only mode `encode` makes this clip; `rejected` when a smart cut of it went wrong."""
 
     def __init__(self, reason: str, *, rejected: bool) -> None:
         super().__init__(reason)
@@ -74,15 +63,15 @@ def cut(request: CutRequest) -> CutResult:
             raise MemoryError from error
         if isinstance(error, FileNotFoundError) or error.errno in SHORTAGES:
             raise
-        raise CorruptMedia("The range cannot be cut; the file is damaged.") from error
+        raise CorruptMedia("the range cannot be cut; the file is damaged") from error
 
 
 def _cut(request: CutRequest) -> CutResult:
-    if request.container in SOUND_CONTAINERS:
+    if is_sound_alone(request.container):
         return CutResult(**cut_sound(request))
     try:
-        if request.mode == "encode-exact":
-            return _encode(request, request.reason or "the whole range was asked to be encoded")
+        if request.mode == Mode.ENCODE:
+            return _encode(request)
         return _smart(request)
     except NoVideo:
         return CutResult(**cut_sound(request))
@@ -102,13 +91,13 @@ def _sounds(source: Source, request: CutRequest, writer: ClipWriter) -> dict[Aud
     for stream in source.audio:
         assert stream.time_base is not None
         window = window_of(source.container, stream.time_base, start, request.end)
-        sounds[stream] = sound_of(stream, request.container, window, writer)
+        sounds[stream] = sound_of(stream, request, window, writer)
     return sounds
 
 
 def _writer(source: Source, request: CutRequest) -> ClipWriter:
     return ClipWriter(
-        request.output, request.container, source.origin, begins_late=source.begins_late
+        request.target, request.container, source.origin, begins_late=source.begins_late
     )
 
 
@@ -132,7 +121,7 @@ def _smart(request: CutRequest) -> CutResult:
             raise _Rejected(f"{type(error).__name__}: {error}") from error
         result = _smart_result(source, request, plan, timing)
     gc.collect()  # codecs are freed before the check opens its own
-    fault = fault_of(request.output, _expected_smart(source, plan, timing, until))
+    fault = fault_of(request.target, _expected_smart(source, plan, timing, until))
     if fault is not None:
         raise _Rejected(fault)
     return result
@@ -142,10 +131,10 @@ def _plan(source: Source, request: CutRequest) -> SmartPlan:
     """Which frames to copy. Raises CannotJoin with the reason why none."""
     codec = source.video.codec_context.codec.canonical_name
     joining_of(source.video)
-    if codec not in COPIED_VIDEO[request.container]:
+    if not CONTAINERS[request.container].takes_video(codec):
         raise CannotJoin(f"{codec} video does not go into {request.container}")
-    if is_interlaced(source.video):
-        raise CannotJoin("interlaced video is encoded as a whole")
+    if (reason := no_smart_cut(codec, interlaced=is_interlaced(source.video))) is not None:
+        raise CannotJoin(reason)
     if not has_true_times(source.video):
         raise CannotJoin("the container does not say when its frames show")
     if source.index.trouble is not None:
@@ -216,18 +205,18 @@ def _smart_result(
     )
 
 
-def _encode(request: CutRequest, reason: str) -> CutResult:
+def _encode(request: CutRequest) -> CutResult:
     """The exact full encode, from further back each time frames are missing."""
     for back in (0.0, *BACK_SECONDS[1:]):
         try:
-            return _encode_from(request, reason, back, strict=True)
+            return _encode_from(request, back, strict=True)
         except PicturesMissing:
             continue
     # Nobody who begins to read here gets those frames; the clip begins with the next.
-    return _encode_from(request, reason, 0.0, strict=False)
+    return _encode_from(request, 0.0, strict=False)
 
 
-def _encode_from(request: CutRequest, reason: str, back: float, *, strict: bool) -> CutResult:
+def _encode_from(request: CutRequest, back: float, *, strict: bool) -> CutResult:
     with open_source(request.source) as container:
         source = open_range(container, request, back)
         with _writer(source, request) as writer:
@@ -251,13 +240,13 @@ def _encode_from(request: CutRequest, reason: str, back: float, *, strict: bool)
             first=made.first,
             end=end,
             mode="encode",
-            reason=reason,
+            reason=request.reason,
             frames=(made.frames, 0),
         )
         expected = _expected_whole(source, made, until)
-    fault = fault_of(request.output, expected)
+    fault = fault_of(request.target, expected)
     if fault is not None:
-        raise ToolFailed(f"The encoded clip did not pass its check: {fault}.")
+        raise ToolFailed(f"the encoded clip did not pass its check: {fault}")
     return result
 
 

@@ -12,20 +12,6 @@ from worker.pyav.packets import VideoPacket
 UNSPECIFIED_KIND = 0  # AV_PICTURE_TYPE_NONE: the encoder chooses, not the source's picture types
 DEFAULT_RATE = Fraction(25)
 
-# A fixed quantizer bounds the error of every picture whatever it shows, and needs no lookahead.
-# Measured with the cheapest search: 21 gives 40.2 dB in luma on the heaviest noise, 43 to 46 dB
-# on ordinary pictures.
-PIECE_QUANTIZERS = {"draft": 25, "standard": 21, "high": 17}
-PIECE_PRESETS = {"draft": "ultrafast", "standard": "ultrafast", "high": "superfast"}
-WHOLE_RATE_FACTORS = {"draft": 26, "standard": 21, "high": 17}
-WHOLE_PRESETS = {"draft": "ultrafast", "standard": "superfast", "high": "veryfast"}
-# Step by step fewer pictures are kept, which saves memory at the same quality of the picture.
-WHOLE_SAVINGS = {
-    "draft": ("rc-lookahead=0",),
-    "standard": ("rc-lookahead=0", "rc-lookahead=0:bframes=1", "rc-lookahead=0:bframes=0"),
-    "high": ("rc-lookahead=10", "rc-lookahead=4:bframes=1", "rc-lookahead=0:bframes=0"),
-}
-
 
 @dataclass(frozen=True, slots=True)
 class Picture:

@@ -12,16 +12,10 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from tasks.errors import CorruptMedia
+from worker.clip.containers import CONTAINERS
+from worker.clip.encoding import video_encoder_options
 from worker.pyav.clip_writer import ClipWriter
-from worker.pyav.encoders import (
-    WHOLE_PRESETS,
-    WHOLE_RATE_FACTORS,
-    WHOLE_SAVINGS,
-    Picture,
-    configure,
-    encode,
-    picture_of,
-)
+from worker.pyav.encoders import Picture, configure, encode, picture_of
 from worker.pyav.hdr import BrightnessNotes, side_data
 from worker.pyav.index import Index, seek_before
 from worker.pyav.packets import VideoPacket
@@ -34,8 +28,6 @@ from worker.pyav.sound import Sound
 from worker.pyav.window import LONGEST_FRAME_SECONDS, Window
 
 HDR_TRANSFER_NUMBERS = frozenset({16, 18})
-PROGRESSIVE_OR_UNKNOWN = frozenset({0, 1})
-ENCODERS = {"mp4": "libx264", "mkv": "libx264", "webm": "libvpx-vp9"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +50,9 @@ class WholeEncode:
         self._window = window
         self._time_base = window.time_base
         self._origin = writer.origin_ticks(window.time_base)
-        self._codec = ENCODERS[request.container]
+        encoder = CONTAINERS[request.container].video_encoder
+        assert encoder is not None
+        self._codec = encoder
         self._out = writer.encoded_video(self._codec)
         self._shaper: Shaper | None = None
         self.notes = BrightnessNotes()
@@ -84,7 +78,7 @@ class WholeEncode:
     def finish(self) -> Encoded:
         """Write the last packets. Raises CorruptMedia when there was no picture at all."""
         if not self.pts:
-            raise CorruptMedia("No frame of the range can be decoded.")
+            raise CorruptMedia("no frame of the range can be decoded")
         self._write(None)
         return Encoded(len(self.pts), self.pts[0], self.pts[-1], self._end)
 
@@ -97,18 +91,24 @@ class WholeEncode:
 
     def _start(self, frame: VideoFrame) -> Shaper:
         """The encoder suits the first decoded picture, which knows more than the container."""
-        options = encoder_options(self._codec, self._request.quality, self._request.threads)
-        if self._codec == "libx264":
-            saving = WHOLE_SAVINGS[self._request.quality][self._request.lean]
-            options["x264-params"] = ":".join([saving, *self.notes.messages])
         picture = self._picture(frame, self._codec)
-        configure(self._out.codec_context, picture, options, self._request.threads)
+        configure(self._out.codec_context, picture, self._options(), self._request.threads)
         self._out.time_base = picture.time_base
         matrix = side_data(frame, "DISPLAYMATRIX")
         if matrix is not None:
             self._out.set_display_matrix(struct.unpack("=9i", matrix))
         self._writer.start()
         return Shaper(picture)
+
+    def _options(self) -> dict[str, str]:
+        request = self._request
+        options = video_encoder_options(
+            request.container, request.output.quality, request.memory_saving_level
+        )
+        if self._codec == "libx264":
+            messages = ":".join([options["x264-params"], *self.notes.messages])
+            return options | {"x264-params": messages}
+        return options | {"b": "0"}  # constant quality
 
     def _picture(self, frame: VideoFrame, codec: str) -> Picture:
         interlaced = frame.interlaced_frame and codec == "libx264"
@@ -131,20 +131,6 @@ class WholeEncode:
         if frame.format.name.startswith("yuvj") and "yuvj420p" in supported:
             return "yuvj420p"
         return "yuv420p10le" if deep and "yuv420p10le" in supported else "yuv420p"
-
-
-def encoder_options(codec: str, quality: str, threads: int) -> dict[str, str]:
-    """What a full encode asks of its encoder."""
-    if codec == "libx264":
-        return {"preset": WHOLE_PRESETS[quality], "crf": str(WHOLE_RATE_FACTORS[quality])}
-    factor = str(WHOLE_RATE_FACTORS[quality] + 6)  # VP9's scale lies about that much higher
-    options = {"deadline": "realtime", "cpu-used": "6", "row-mt": str(int(threads > 1))}
-    return options | {"crf": factor, "b": "0", "lag-in-frames": "0"}
-
-
-def is_interlaced(stream: VideoStream) -> bool:
-    """Whether the stream says that its pictures are pairs of fields."""
-    return stream.codec_context.field_order not in PROGRESSIVE_OR_UNKNOWN
 
 
 def has_true_times(stream: VideoStream) -> bool:

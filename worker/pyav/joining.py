@@ -7,8 +7,10 @@ from av import VideoCodecContext
 from av.codec import Codec
 from av.video.stream import VideoStream
 
+from worker.clip.encoding import QUALITIES
+from worker.clip.strategy import no_smart_cut
 from worker.pyav import h264
-from worker.pyav.encoders import PIECE_PRESETS, PIECE_QUANTIZERS, Picture, open_encoder
+from worker.pyav.encoders import Picture, open_encoder
 from worker.pyav.index import Joints
 from worker.pyav.packets import VideoPacket
 
@@ -39,10 +41,9 @@ class Joining:
 def joining_of(stream: VideoStream) -> Joining:
     """How to copy from this stream. Raises CannotJoin with the reason."""
     codec = stream.codec_context.codec.canonical_name
-    makers = {"h264": _h264, "hevc": _hevc, "vp9": _vp9, "av1": _av1}
-    if codec not in makers:
-        raise CannotJoin(f"{codec} video cannot be joined with encoded frames")
-    return makers[codec](stream)
+    if (reason := no_smart_cut(codec, interlaced=False)) is not None:
+        raise CannotJoin(reason)
+    return _MAKERS[codec](stream)
 
 
 def whole_joints() -> Joints:
@@ -78,9 +79,10 @@ def _h264(stream: VideoStream) -> Joining:
     def open_piece_encoder(
         picture: Picture, quality: str, threads: int, messages: list[str]
     ) -> VideoCodecContext:
+        edges = QUALITIES[quality].edges
         options = {
-            "preset": PIECE_PRESETS[quality],
-            "qp": str(PIECE_QUANTIZERS[quality]),
+            "preset": edges.x264_preset,
+            "qp": str(edges.x264_quantizer),
             "x264-params": ":".join([f"sps-id={free_id}", *PIECE_PARAMETERS, *messages]),
         }
         return open_encoder("libx264", picture, options, threads)
@@ -170,7 +172,7 @@ def _vp9(stream: VideoStream) -> Joining:
     def open_piece_encoder(
         picture: Picture, quality: str, threads: int, messages: list[str]
     ) -> VideoCodecContext:
-        quantizer = str(PIECE_QUANTIZERS[quality] - 7)  # realtime search needs a finer one
+        quantizer = str(QUALITIES[quality].edges.vp9_quantizer)
         options = {"deadline": "realtime", "cpu-used": "7", "lag-in-frames": "0", "b": "0"}
         options |= {"crf": quantizer, "qmin": "2", "qmax": quantizer, "auto-alt-ref": "0"}
         return open_encoder("libvpx-vp9", picture, options, threads)
@@ -184,9 +186,12 @@ def _av1(stream: VideoStream) -> Joining:
     def open_piece_encoder(
         picture: Picture, quality: str, threads: int, messages: list[str]
     ) -> VideoCodecContext:
-        options = {"preset": "11", "crf": str(PIECE_QUANTIZERS[quality] - 1)}
+        options = {"preset": "11", "crf": str(QUALITIES[quality].edges.av1_quantizer)}
         # Without reordering and looking ahead: a piece is short, and a third of the memory does.
         options["svtav1-params"] = f"lp={threads}:pred-struct=1:lookahead=0"
         return open_encoder("libsvtav1", picture, options, threads)
 
     return Joining(_key_joints(stream), open_piece_encoder, lambda encoder: None, None, None, False)
+
+
+_MAKERS = {"h264": _h264, "hevc": _hevc, "vp9": _vp9, "av1": _av1}

@@ -24,7 +24,7 @@ def main(spec: dict[str, Any]) -> dict[str, Any]:
 def _keyframe_before(container: InputContainer, at: float) -> float:
     video = main_video(container)
     if video is None:
-        raise NoSuchStream("The source has no video.")
+        raise NoSuchStream("the source has no video")
     zero = container.start_time or 0
     container.seek(zero + round(at * av.time_base), backward=True)
     for packet in container.demux(video):

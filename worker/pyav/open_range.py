@@ -60,19 +60,19 @@ def open_range(container: InputContainer, request: CutRequest, at_least_back: fl
     wanted = index.wanted(window)
     if not wanted:
         raise _no_frame(index, window)
-    audio = playable_audio(container) if request.audio == "keep" else []
+    audio = playable_audio(container) if request.output.audio == "keep" else []
     return Source(container, video, audio, window, index, wanted)
 
 
 def _no_frame(index: Index, window: Window) -> JobError:
     if not index.records:
-        return CorruptMedia("The file's video has no usable timestamps.")
+        return CorruptMedia("the file's video has no usable timestamps")
     last = max(window.time(record.pts) for record in index.records)
     if index.ended and last < window.start:
         return RangeOutsideMedia(
-            f"The start, {float(window.start):.3f} s, is past the end of the media; "
-            f"its last frame is at {float(last):.3f} s."
+            f"the start, {float(window.start):.3f} s, is past the end of the media; "
+            f"its last frame is at {float(last):.3f} s"
         )
     return RangeOutsideMedia(
-        f"No frame lies between {float(window.start):.6g} s and {float(window.end):.6g} s."
+        f"no frame lies between {float(window.start):.6g} s and {float(window.end):.6g} s"
     )

@@ -35,11 +35,11 @@ def open_source(path: str) -> InputContainer:
     except FileNotFoundError:
         raise
     except MemoryError as error:
-        raise TooLarge("The file's headers or its number of streams are too large.") from error
+        raise TooLarge("the file's headers or its number of streams are too large") from error
     except (av.FFmpegError, ValueError, OSError) as error:
         if looks_like_media(path):
-            raise CorruptMedia("The file is damaged or incomplete and cannot be read.") from error
-        raise NotMedia("The file is not a video or audio file of a known format.") from error
+            raise CorruptMedia("the file is damaged or incomplete and cannot be read") from error
+        raise NotMedia("the file is not a video or audio file of a known format") from error
 
 
 def looks_like_media(path: str) -> bool:
@@ -67,6 +67,6 @@ def refuse_huge_pictures(width: int, height: int) -> None:
     """Raise TooLarge before a decoder allocates for a picture beyond the limits."""
     if max(width, height) > MAX_SIDE_PIXELS or width * height > MAX_FRAME_PIXELS:
         raise TooLarge(
-            f"The picture is {width}x{height}; the limits are {MAX_SIDE_PIXELS} pixels a side "
-            f"and {MAX_FRAME_PIXELS // 1_000_000} megapixels."
+            f"the picture is {width}x{height}; the limits are {MAX_SIDE_PIXELS} pixels a side "
+            f"and {MAX_FRAME_PIXELS // 1_000_000} megapixels"
         )

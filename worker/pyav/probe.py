@@ -65,7 +65,7 @@ def _refuse_still_picture(container: InputContainer, path: str) -> None:
     if container.format.name.endswith("_pipe"):
         if container.format.name == "png_pipe":
             refuse_huge_pictures(*png_size(path))
-        raise NotMedia("The file is a still picture.")
+        raise NotMedia("the file is a still picture")
 
 
 def facts_of_file(path: str) -> MediaFacts:
@@ -86,7 +86,7 @@ def facts_of(container: InputContainer, size_bytes: int) -> MediaFacts:
     if video is None and not audio:
         raise NoSuchStream(_why_nothing_plays(container))
     if _is_encrypted(container, video or audio[0]):
-        raise NoSuchStream("The file is encrypted.")
+        raise NoSuchStream("the file is encrypted")
     return MediaFacts(
         container=container.format.name,
         start_time_seconds=(container.start_time or 0) / av.time_base,
@@ -144,10 +144,10 @@ def _is_encrypted(container: InputContainer, stream: VideoStream | AudioStream) 
 
 def _why_nothing_plays(container: InputContainer) -> str:
     if any(_tag(stream) in ENCRYPTED_TAGS for stream in container.streams if stream.codec_context):
-        return "The file is encrypted."
+        return "the file is encrypted"
     if len(container.streams):
-        return "The file holds no video or audio of a known codec."
-    return "The file holds no streams."
+        return "the file holds no video or audio of a known codec"
+    return "the file holds no streams"
 
 
 def _duration_seconds(container: InputContainer) -> float | None:
@@ -157,7 +157,7 @@ def _duration_seconds(container: InputContainer) -> float | None:
 def _video_facts(stream: VideoStream) -> VideoFacts:
     context = stream.codec_context
     if context.width <= 0 or context.height <= 0:
-        raise CorruptMedia("The file's video has no readable picture size.")
+        raise CorruptMedia("the file's video has no readable picture size")
     aspect, rate = stream.sample_aspect_ratio, stream.average_rate or stream.guessed_rate
     return VideoFacts(
         codec=context.codec.canonical_name,
@@ -169,11 +169,16 @@ def _video_facts(stream: VideoStream) -> VideoFacts:
         fps=float(rate) if rate else None,
         rotation=rotation_of(stream),
         sample_aspect_ratio=f"{aspect.numerator}:{aspect.denominator}" if aspect else "1:1",
-        interlaced=context.field_order not in PROGRESSIVE_OR_UNKNOWN,
+        interlaced=is_interlaced(stream),
         colour=_colour_facts(stream),
         frame_count=stream.frames or None,
         references=references_in(context.codec.canonical_name, context.extradata or b""),
     )
+
+
+def is_interlaced(stream: VideoStream) -> bool:
+    """Whether the stream says that its pictures are pairs of fields."""
+    return stream.codec_context.field_order not in PROGRESSIVE_OR_UNKNOWN
 
 
 def _colour_facts(stream: VideoStream) -> ColourFacts:

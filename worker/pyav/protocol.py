@@ -101,16 +101,16 @@ def serve(program: Callable[[dict[str, Any]], Mapping[str, Any]]) -> None:
     except JobError as error:
         write_error(error)
     except MemoryError:
-        write_error(MemoryExceeded("The media needed more memory than the program may use."))
+        write_error(MemoryExceeded("the media needed more memory than the program may use"))
     except OSError as error:
         if error.errno == errno.EAGAIN:  # of threads, or of room for their stacks
-            write_error(ToolFailed("A thread could not be started."))
+            write_error(ToolFailed("a thread could not be started"))
         elif error.errno not in FULL_DISK:
             raise
         elif error.errno == errno.EFBIG:
-            write_error(TooLarge("The result is larger than a file may be here."))
+            write_error(TooLarge("the result is larger than a file may be here"))
         else:
-            write_error(StorageFull("There is no room for the result."))
+            write_error(StorageFull("there is no room for the result"))
 
 
 def write_error(error: JobError) -> None:

@@ -1,38 +1,61 @@
-"""What the cut program was asked: its spec as a value."""
+"""What the cut program is asked: a plan and its files, as a value that travels as JSON."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from fractions import Fraction
+from pathlib import Path
 from typing import Any, Self
 
+from tasks.specs import Output
+from worker.clip.encoding import QUALITIES
+from worker.clip.plan import ClipPlan
+from worker.clip.strategy import Mode
 from worker.pyav.window import seconds
 
-MODES = frozenset({"smart", "auto", "encode-exact"})
-QUALITIES = frozenset({"draft", "standard", "high"})
+MODES = frozenset({Mode.SMART, Mode.ENCODE})
 
 
 @dataclass(frozen=True, slots=True)
 class CutRequest:
-    """One clip to make. Raises ValueError on a spec that the worker should not have sent."""
+    """One clip to make. Raises ValueError on a spec that the worker should not have sent.
+
+    `container` is the one to write, whatever `output.container` says.
+    """
 
     source: str
-    output: str
+    target: str
     start: Fraction
     end: Fraction
-    mode: str = "auto"
+    mode: str = Mode.SMART
     container: str = "mp4"
-    quality: str = "standard"
+    output: Output = field(default_factory=Output)
     threads: int = 1
-    lean: int = 0
-    audio: str = "keep"
-    reason: str | None = None  # why everything is to be encoded
+    memory_saving_level: int = 0
+    reason: str = "encoding was asked for"  # why everything is to be encoded
 
     def __post_init__(self) -> None:
-        if self.mode not in MODES or self.quality not in QUALITIES or not self.start < self.end:
+        known = self.mode in MODES and self.output.quality in QUALITIES
+        if not known or not self.start < self.end:
             raise ValueError("not a valid cut spec")
 
     @classmethod
     def from_spec(cls, spec: Mapping[str, Any]) -> Self:
         """The spec as JSON brought it."""
         times = {"start": seconds(spec["start"]), "end": seconds(spec["end"])}
-        return cls(**{**spec, **times})
+        return cls(**{**spec, **times, "output": Output(**spec.get("output", {}))})
+
+
+def cut_spec(plan: ClipPlan, source: Path, target: Path) -> dict[str, Any]:
+    """The spec that asks for a plan. The program finds where the media really ends by itself."""
+    return {
+        "source": str(source),
+        "target": str(target),
+        "start": plan.start,
+        "end": plan.asked_end,
+        "mode": plan.strategy.mode,
+        "container": plan.container,
+        "output": asdict(plan.output),
+        "threads": plan.threads,
+        "memory_saving_level": plan.memory_saving_level,
+        "reason": plan.strategy.reason,
+    }

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from fractions import Fraction
 
+from worker.clip.plan import CLAMP_TOLERANCE_SECONDS
 from worker.pyav.open_range import Source
 from worker.pyav.request import CutRequest
-
-CLAMP_TOLERANCE_SECONDS = Fraction(1, 4)
+from worker.pyav.window import seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +58,11 @@ def _warnings(source: Source, actual_end: Fraction) -> tuple[str, ...]:
     """What the client should know about the clip."""
     warnings = []
     end = source.window.end
-    if source.index.ended and end > actual_end + CLAMP_TOLERANCE_SECONDS:
+    if source.index.ended and end > actual_end + seconds(CLAMP_TOLERANCE_SECONDS):
         warnings.append(
-            f"The end, {float(end):.3f} s, is past the end of the media; "
-            f"the clip ends at {float(actual_end):.3f} s."
+            f"the end, {float(end):.3f} s, is past the end of the media; "
+            f"the clip ends at {float(actual_end):.3f} s"
         )
     if any(stream.type == "subtitle" for stream in source.container.streams):
-        warnings.append("Subtitles are not kept in clips.")
+        warnings.append("subtitles are not kept in clips")
     return tuple(warnings)

@@ -118,7 +118,8 @@ class SmartCut:
 
     def _open_encoder(self, messages: list[str]) -> VideoCodecContext:
         request, picture = self._request, picture_of(self._stream, self._time_base)
-        return self._joining.open_piece_encoder(picture, request.quality, request.threads, messages)
+        quality = request.output.quality
+        return self._joining.open_piece_encoder(picture, quality, request.threads, messages)
 
     def _write_encoded(self, frames: list[VideoFrame]) -> None:
         for frame in frames:

@@ -11,25 +11,13 @@ from av.error import EOFError as NothingMore
 from av.error import InvalidDataError
 from av.filter import Graph
 
+from worker.clip.containers import CONTAINERS
+from worker.clip.encoding import OTHER_RATE, SOUND_ENCODERS, kept_channels, sound_bit_rate
 from worker.pyav.clip_writer import ClipWriter
 from worker.pyav.packets import AudioPacket
+from worker.pyav.request import CutRequest
 from worker.pyav.window import Window
 
-COPIED_CODECS = {
-    "mp4": frozenset({"aac", "mp3", "opus", "flac"}),
-    "m4a": frozenset({"aac", "alac"}),
-    "mkv": frozenset({"aac", "mp3", "opus", "flac", "vorbis", "ac3", "eac3", "dts"}),
-    "webm": frozenset({"opus", "vorbis"}),
-    "mp3": frozenset(),  # has no timestamps: whole packets would begin up to 26 ms off
-}
-ENCODERS = {"mp4": "aac", "m4a": "aac", "mkv": "aac", "webm": "libopus", "mp3": "libmp3lame"}
-LAYOUTS = {"aac": {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}}
-NARROW_LAYOUTS = {1: "mono"}
-RATES = {"libopus": frozenset({48_000}), "libmp3lame": frozenset({32_000, 44_100, 48_000})}
-AAC_RATES = frozenset(
-    {8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 88_200, 96_000}
-)
-BITS_A_CHANNEL = 80_000
 # Packets before the first one that a decoder needs to be right at the first: AAC overlaps
 # with one, MP3 borrows bits from a few, Opus settles within 80 ms.
 LEAD_IN_PACKETS = {"aac": 1, "mp3": 3, "opus": 4, "vorbis": 1}
@@ -54,16 +42,16 @@ class Sound(Protocol):
         """Write what is held back."""
 
 
-def sound_of(source: AudioStream, container: str, window: Window, writer: ClipWriter) -> Sound:
-    """The way for one track; `window` begins where the clip's zero lies."""
-    if is_copied(source, container):
+def sound_of(source: AudioStream, request: CutRequest, window: Window, writer: ClipWriter) -> Sound:
+    """One track as the clip gets it; `window` begins where the clip's zero lies."""
+    if is_copied(source, request.container):
         return CopiedSound(source, window, writer)
-    return EncodedSound(source, ENCODERS[container], window, writer)
+    return EncodedSound(source, request, window, writer)
 
 
 def is_copied(source: AudioStream, container: str) -> bool:
     """Whether the container takes the track's packets as they are."""
-    return source.codec_context.codec.canonical_name in COPIED_CODECS[container]
+    return source.codec_context.codec.canonical_name in CONTAINERS[container].exact_audio
 
 
 class CopiedSound:
@@ -136,22 +124,22 @@ class EncodedSound:
     """Decodes, cuts to the sample, and encodes."""
 
     def __init__(
-        self, source: AudioStream, encoder: str, window: Window, writer: ClipWriter
+        self, source: AudioStream, request: CutRequest, window: Window, writer: ClipWriter
     ) -> None:
         context = source.codec_context
-        layouts = LAYOUTS.get(encoder, NARROW_LAYOUTS)
-        rates = RATES.get(encoder, AAC_RATES)
+        name = CONTAINERS[request.container].audio_encoder
+        assert name is not None
+        encoder = SOUND_ENCODERS[name]
         self.done = False
         self.until = Fraction(-1)
         self._source = source
         self._window = window
         self._writer = writer
-        self._rate = context.sample_rate if context.sample_rate in rates else 48_000
-        self._layout = layouts.get(context.channels, "stereo")
-        channels = {"mono": 1, "stereo": 2}.get(self._layout, context.channels)
-        self._stream = writer.encoded_audio(
-            encoder, self._rate, self._layout, BITS_A_CHANNEL * channels, source
-        )
+        self._rate = context.sample_rate if context.sample_rate in encoder.rates else OTHER_RATE
+        channels = kept_channels(name, context.channels)
+        self._layout = encoder.layouts[channels]
+        bit_rate = sound_bit_rate(name, request.output.quality, channels)
+        self._stream = writer.encoded_audio(name, self._rate, self._layout, bit_rate, source)
         self._graph: Graph | None = None
 
     def feed(self, packet: AudioPacket) -> None:

@@ -7,6 +7,7 @@ import av
 from av.container import InputContainer
 
 from tasks.errors import NoSuchStream, RangeOutsideMedia, ToolFailed
+from worker.clip.containers import is_sound_alone
 from worker.pyav.clip_writer import ClipWriter
 from worker.pyav.opening import open_source
 from worker.pyav.probe import playable_audio
@@ -16,7 +17,6 @@ from worker.pyav.sound import Sound, is_copied, sound_of
 from worker.pyav.verify import Expected, fault_of
 
 LEAD_IN_SECONDS = Fraction(1, 2)
-SINGLE_TRACK = frozenset({"mp3", "m4a"})
 
 
 def cut_sound(request: CutRequest) -> dict[str, Any]:
@@ -25,10 +25,10 @@ def cut_sound(request: CutRequest) -> dict[str, Any]:
         copied, sounds = _write(container, request)
     until = tuple(sound.until for sound in sounds)
     if max(until) <= 0:
-        raise RangeOutsideMedia("No sound lies in the range; it may be past the media's end.")
-    fault = fault_of(request.output, Expected(0, Fraction(0), Fraction(0), until, ()))
+        raise RangeOutsideMedia("no sound lies in the range; it may be past the media's end")
+    fault = fault_of(request.target, Expected(0, Fraction(0), Fraction(0), until, ()))
     if fault is not None:
-        raise ToolFailed(f"The clip did not pass its check: {fault}.")
+        raise ToolFailed(f"the clip did not pass its check: {fault}")
     end = min(request.end, request.start + max(until))
     return {
         "mode": "smart" if copied else "encode",
@@ -47,15 +47,15 @@ def cut_sound(request: CutRequest) -> dict[str, Any]:
 def _write(container: InputContainer, request: CutRequest) -> tuple[bool, list[Sound]]:
     streams = playable_audio(container)
     if not streams:
-        raise NoSuchStream("The file holds no sound.")
-    kept = streams[:1] if request.container in SINGLE_TRACK else streams
+        raise NoSuchStream("the file holds no sound")
+    kept = streams[:1] if is_sound_alone(request.container) else streams
     zero = Fraction(container.start_time or 0, av.time_base)
-    with ClipWriter(request.output, request.container, zero + request.start) as writer:
+    with ClipWriter(request.target, request.container, zero + request.start) as writer:
         sounds = {}
         for stream in kept:
             assert stream.time_base is not None
             window = window_of(container, stream.time_base, request.start, request.end)
-            sounds[stream] = sound_of(stream, request.container, window, writer)
+            sounds[stream] = sound_of(stream, request, window, writer)
         writer.start()
         _seek(container, zero + request.start - LEAD_IN_SECONDS)
         past = zero + request.end

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil
 
-GRACE_SECONDS = Fraction(1, 2000)  # clients and containers round to milliseconds
+from worker.clip import plan
+
 # A frame that stays longer than this is a still: the clip begins or ends inside it.
 LONGEST_FRAME_SECONDS = Fraction(1, 2)
 MICROSECONDS = 1_000_000
@@ -13,6 +14,9 @@ MICROSECONDS = 1_000_000
 def seconds(value: float) -> Fraction:
     """A client's float as the number that was meant, to the microsecond."""
     return Fraction(value).limit_denominator(MICROSECONDS)
+
+
+GRACE_SECONDS = seconds(plan.GRACE_SECONDS)
 
 
 @dataclass(frozen=True, slots=True)

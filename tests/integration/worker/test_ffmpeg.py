@@ -3,36 +3,44 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import av
 import pytest
 
-from tasks.errors import JobError
+from config.values import MIB
+from tasks.errors import JobError, RangeOutsideMedia, ToolFailed
+from tasks.kinds import ClipSpec
 from tasks.media import MediaFacts
-from tasks.specs import Output
+from tasks.specs import Output, Source
+from tests.support.clips import made_clip, runner_in
 from tests.support.exactness import Verdict, decode, judge
 from tests.support.media import Video, cached_video, ffmpeg, frame_number, frame_numbers
 from tests.support.sources import SOURCES, make_source
+from worker.clip.plan import (
+    ClipPlan,
+    expected_frames,
+    lost_frames,
+    plan_clip,
+    with_longer_preroll,
+)
+from worker.clip.strategy import Mode, Strategy, Tool
 from worker.ffmpeg import (
-    CutPlan,
     Progress,
     ProgressParser,
     copy_argv,
     encode_argv,
-    expected_frames,
     failure_of,
-    lost_frames,
-    refuse_empty,
     thumbnail_argv,
-    with_longer_preroll,
 )
-from worker.memory.model import MIB, copy_terms, encode_terms, thumbnail_terms
+from worker.memory.model import copy_terms, encode_terms, thumbnail_terms
 from worker.memory.table import shipped_table
 from worker.process.run import Finished, Limits, ProcessEnd, Stop, run_process
+from worker.process.tools import ToolRunner
 from worker.pyav.opening import open_source
 from worker.pyav.probe import facts_of
 
@@ -60,11 +68,31 @@ def probed(path: Path) -> MediaFacts:
         return facts_of(container, path.stat().st_size)
 
 
+@dataclass(frozen=True)
+class Job:
+    """A clip of a file, into a file."""
+
+    plan: ClipPlan
+    source: Path
+    target: Path
+
+    @property
+    def encoding(self) -> list[str]:
+        return encode_argv(self.plan, self.source, self.target)
+
+    @property
+    def copying(self) -> list[str]:
+        return copy_argv(self.plan, self.source, self.target)
+
+
 def planned(
     source: Path, folder: Path, start: float, end: float, container: str = "mp4", **output: Any
-) -> CutPlan:
-    target = folder / f"clip.{container}"
-    return CutPlan(source, target, start, end, probed(source), Output(**output), container)
+) -> Job:
+    """FFmpeg's encode of a range, whether or not it is what would be chosen."""
+    strategy = Strategy(Tool.FFMPEG, Mode.ENCODE, "as the test wants it")
+    wanted = Output(**output)
+    plan = ClipPlan(probed(source), wanted, strategy, container, start, end, end)
+    return Job(plan, source, folder / f"clip.{container}")
 
 
 def run(argv: list[str], folder: Path, limits: Limits = LIMITS) -> tuple[Finished, list[str]]:
@@ -73,22 +101,22 @@ def run(argv: list[str], folder: Path, limits: Limits = LIMITS) -> tuple[Finishe
     return finished, lines
 
 
-def made(plan: CutPlan, argv: list[str] | None = None) -> Progress:
-    """Run the plan; the last progress."""
-    finished, lines = run(argv or encode_argv(plan), plan.target.parent)
+def made(job: Job, argv: list[str] | None = None) -> Progress:
+    """Run the job's encode; the last progress."""
+    finished, lines = run(argv or job.encoding, job.target.parent)
     assert finished.returncode == 0, finished.stderr_tail
-    parser = ProgressParser(plan.seconds, expected_frames(plan))
+    parser = ProgressParser(job.plan.seconds, expected_frames(job.plan))
     reports = [report for line in lines if (report := parser.feed(line))]
     assert reports[-1].finished
     return reports[-1]
 
 
-def refused(plan: CutPlan, argv: list[str] | None = None, limits: Limits = LIMITS) -> JobError:
-    """Run the plan, which must fail; why."""
-    finished, _ = run(argv or encode_argv(plan), plan.target.parent, limits)
-    error = failure_of(finished, plan.target.parent)
+def refused(job: Job, argv: list[str] | None = None, limits: Limits = LIMITS) -> JobError:
+    """Run the job's encode, which must fail; why."""
+    finished, _ = run(argv or job.encoding, job.target.parent, limits)
+    error = failure_of(finished, job.target.parent)
     assert error is not None, finished
-    assert str(plan.target.parent) not in f"{error.message} {error.detail}"
+    assert str(job.target.parent) not in f"{error.message} {error.detail}"
     return error
 
 
@@ -129,14 +157,14 @@ def test_a_clip_holds_exactly_the_frames_of_its_range(
     name: str, source_named: Callable[[str], Path], tmp_path: Path
 ) -> None:
     source = source_named(name)
-    plan = planned(source, tmp_path, 2.013, 3.47)
+    clip = planned(source, tmp_path, 2.013, 3.47)
 
-    frames = made(plan).frames
+    frames = made(clip).frames
 
-    verdict = judge(source, plan.target, 2.013, 3.47)
+    verdict = judge(source, clip.target, 2.013, 3.47)
     assert_exact(verdict)
     assert frames == verdict.frames
-    assert name.startswith("variable") or not lost_frames(plan, frames)
+    assert name.startswith("variable") or not lost_frames(clip.plan, frames)
 
 
 @pytest.mark.parametrize("container", ["mp4", "mkv", "webm"])
@@ -145,22 +173,22 @@ def test_a_range_that_begins_on_a_frame_begins_with_it_in_every_container(
     name: str, container: str, source_named: Callable[[str], Path], tmp_path: Path
 ) -> None:
     source = source_named(name)
-    plan = planned(source, tmp_path, 1.24, 2.5, container)
+    clip = planned(source, tmp_path, 1.24, 2.5, container)
 
-    made(plan)
+    made(clip)
 
-    verdict = judge(source, plan.target, 1.24, 2.5)
+    verdict = judge(source, clip.target, 1.24, 2.5)
     assert verdict.faults == []
     assert verdict.worst_psnr >= (30 if container == "webm" else LEAST_PSNR)
 
 
 def test_sound_is_cut_to_the_sample(source_named: Callable[[str], Path], tmp_path: Path) -> None:
     source = source_named("closed gop")
-    plan = planned(source, tmp_path, 1.24, 3.0)
+    clip = planned(source, tmp_path, 1.24, 3.0)
 
-    made(plan)
+    made(clip)
 
-    assert judge(source, plan.target, 1.24, 3.0).sound_shift_ms <= 1
+    assert judge(source, clip.target, 1.24, 3.0).sound_shift_ms <= 1
 
 
 def test_better_quality_is_closer_to_the_source(
@@ -169,9 +197,9 @@ def test_better_quality_is_closer_to_the_source(
     source = source_named("closed gop")
     found = {}
     for quality in ("draft", "standard", "high"):
-        plan = planned(source, tmp_path, 1, 2, quality=quality)
-        made(plan)
-        found[quality] = judge(source, plan.target, 1, 2).worst_psnr
+        clip = planned(source, tmp_path, 1, 2, quality=quality)
+        made(clip)
+        found[quality] = judge(source, clip.target, 1, 2).worst_psnr
 
     assert found["draft"] < found["standard"] < found["high"]
     assert found["standard"] >= LEAST_PSNR
@@ -182,22 +210,22 @@ def test_frames_lost_to_a_source_without_key_pictures_are_noticed_and_found_agai
 ) -> None:
     refreshed = ("-x264-params", "intra-refresh=1:keyint=75")
     source = cached_video(media_folder, Video(seconds=8, keyframe_seconds=100, options=refreshed))
-    plan = planned(source, tmp_path, 6.52, 7.52)
+    clip = planned(source, tmp_path, 6.52, 7.52)
 
-    assert lost_frames(plan, made(plan).frames)
-    longer = with_longer_preroll(plan)
+    assert lost_frames(clip.plan, made(clip).frames)
+    longer = with_longer_preroll(clip.plan)
     assert longer is not None
-    made(longer)
+    made(replace(clip, plan=longer))
 
-    assert frame_numbers(plan.target) == list(range(163, 188))
+    assert frame_numbers(clip.target) == list(range(163, 188))
 
 
 def test_a_portrait_of_a_landscape_is_exactly_the_asked_size(video: Path, tmp_path: Path) -> None:
     for fit in ("cover", "pad"):
-        plan = planned(video, tmp_path, 1, 2, width=108, height=192, fit=fit)
-        made(plan)
+        clip = planned(video, tmp_path, 1, 2, width=108, height=192, fit=fit)
+        made(clip)
 
-        pictures = decode(plan.target)
+        pictures = decode(clip.target)
         assert {(p.frame.width, p.frame.height) for p in pictures} == {(108, 192)}
         assert len(pictures) == 25
         luma = pictures[0].frame.planes[0]
@@ -208,23 +236,23 @@ def test_a_portrait_of_a_landscape_is_exactly_the_asked_size(video: Path, tmp_pa
 def test_a_turned_picture_is_turned_once(video: Path, tmp_path: Path) -> None:
     turned, back = tmp_path / "turned.mp4", tmp_path / "back.mp4"
     ffmpeg("-display_rotation", "90", "-i", str(video), "-c", "copy", str(turned))
-    plan = planned(turned, tmp_path, 1, 2)
+    clip = planned(turned, tmp_path, 1, 2)
 
-    made(plan)
+    made(clip)
 
-    video_facts = probed(plan.target).video
+    video_facts = probed(clip.target).video
     assert video_facts is not None
     assert (video_facts.width, video_facts.height, video_facts.rotation) == (180, 320, 0)
-    ffmpeg("-i", str(plan.target), "-vf", "transpose=clock", "-crf", "10", str(back))
+    ffmpeg("-i", str(clip.target), "-vf", "transpose=clock", "-crf", "10", str(back))
     assert frame_numbers(back) == list(range(25, 50))
 
 
 def test_an_asked_rate_gives_frames_at_that_rate(video: Path, tmp_path: Path) -> None:
-    plan = planned(video, tmp_path, 1.0, 3.0, fps=10)
+    clip = planned(video, tmp_path, 1.0, 3.0, fps=10)
 
-    made(plan)
+    made(clip)
 
-    numbers = frame_numbers(plan.target)
+    numbers = frame_numbers(clip.target)
     assert len(numbers) == 20
     assert all(abs(number - (25 + 2.5 * at)) <= 1.5 for at, number in enumerate(numbers))
 
@@ -232,14 +260,14 @@ def test_an_asked_rate_gives_frames_at_that_rate(video: Path, tmp_path: Path) ->
 def test_high_dynamic_range_becomes_what_every_screen_shows(
     source_named: Callable[[str], Path], tmp_path: Path
 ) -> None:
-    plan = planned(source_named("hevc hdr"), tmp_path, 1, 2)
+    clip = planned(source_named("hevc hdr"), tmp_path, 1, 2)
 
-    made(plan)
+    made(clip)
 
-    found = probed(plan.target).video
+    found = probed(clip.target).video
     assert found is not None
     assert (found.bit_depth, found.colour.transfer, found.colour.primaries) == (8, "bt709", "bt709")
-    with av.open(str(plan.target)) as container:
+    with av.open(str(clip.target)) as container:
         frame = next(container.decode(video=0))
     assert "MASTERING_DISPLAY_METADATA" not in {side.type.name for side in frame.side_data}
     assert 40 < sum(bytes(frame.planes[0])) / len(bytes(frame.planes[0])) < 200
@@ -248,57 +276,43 @@ def test_high_dynamic_range_becomes_what_every_screen_shows(
 def test_interlaced_pictures_are_whole_after_resizing(
     source_named: Callable[[str], Path], tmp_path: Path
 ) -> None:
-    plan = planned(source_named("interlaced"), tmp_path, 1, 2, width=160)
+    clip = planned(source_named("interlaced"), tmp_path, 1, 2, width=160)
 
-    assert made(plan).frames == 25
-    found = probed(plan.target).video
+    assert made(clip).frames == 25
+    found = probed(clip.target).video
     assert found is not None
     assert not found.interlaced
 
 
 @pytest.mark.parametrize("end", [1.0, 3.0])
 def test_a_gif_has_a_bounded_rate_and_whole_frames(end: float, video: Path, tmp_path: Path) -> None:
-    plan = planned(video, tmp_path, 0, end, "gif", quality="draft", width=320)
+    clip = planned(video, tmp_path, 0, end, "gif", quality="draft", width=320)
 
-    made(plan)
+    made(clip)
 
-    with av.open(str(plan.target)) as container:
+    with av.open(str(clip.target)) as container:
         frames = [frame.to_rgb().reformat(format="gray") for frame in container.decode(video=0)]
     assert len(frames) == 10 * end
     assert abs(frame_number(frames[5]) - 12.5) <= 1.5
 
 
-@pytest.mark.parametrize(("container", "codec"), [("m4a", "aac"), ("mp3", "mp3")])
-def test_sound_alone_has_the_length_of_the_range(
-    container: str, codec: str, video: Path, tmp_path: Path
-) -> None:
-    plan = planned(video, tmp_path, 0.5, 2.0, container)
-
-    made(plan)
-
-    facts = probed(plan.target)
-    assert facts.video is None
-    assert facts.audio[0].codec == codec
-    assert facts.duration_seconds == pytest.approx(1.5, abs=0.06)
-
-
 def test_a_range_after_the_end_of_the_sound_is_still_a_clip(
     source_named: Callable[[str], Path], tmp_path: Path
 ) -> None:
-    plan = planned(source_named("short audio"), tmp_path, 3, 3.6)
+    clip = planned(source_named("short audio"), tmp_path, 3, 3.6)
 
-    assert made(plan).frames == 15
+    assert made(clip).frames == 15
 
 
 @pytest.mark.parametrize("container", ["mp4", "mkv"])
 def test_a_copy_begins_at_the_key_picture_before_the_start(
     container: str, video: Path, tmp_path: Path
 ) -> None:
-    plan = planned(video, tmp_path, 1.4, 2.4, container)
+    clip = planned(video, tmp_path, 1.4, 2.4, container)
 
-    made(plan, copy_argv(video, plan.target, 1.4, 2.4, plan.facts, container))
+    made(clip, clip.copying)
 
-    numbers, source, clip = frame_numbers(plan.target), decode(video), decode(plan.target)
+    numbers, source, clip = frame_numbers(clip.target), decode(video), decode(clip.target)
     assert numbers[0] == 25
     assert 59 <= numbers[-1] <= 59 + 4
     assert all(source[n].digest == c.digest for n, c in zip(numbers, clip, strict=True))
@@ -317,20 +331,20 @@ def test_a_thumbnail_shows_the_frame_of_its_moment(video: Path, tmp_path: Path) 
 def test_a_file_with_an_odd_name_is_only_a_file(video: Path, tmp_path: Path) -> None:
     odd = tmp_path / "-y http:%03d [v];'\"\n.mp4"
     odd.write_bytes(video.read_bytes())
-    plan = replace(planned(odd, tmp_path, 1, 2), target=tmp_path / "pipe:1 %d.mp4")
+    clip = replace(planned(odd, tmp_path, 1, 2), target=tmp_path / "pipe:1 %d.mp4")
 
-    assert made(plan).frames == 25
-    assert plan.target.stat().st_size > 1000
+    assert made(clip).frames == 25
+    assert clip.target.stat().st_size > 1000
 
 
 def test_half_a_file_is_damaged(video: Path, tmp_path: Path) -> None:
     half = tmp_path / "half.mp4"
     half.write_bytes(video.read_bytes()[: video.stat().st_size // 2])
-    plan = replace(planned(video, tmp_path, 1, 2), source=half)
+    clip = replace(planned(video, tmp_path, 1, 2), source=half)
 
-    assert refused(plan).code == "corrupt_media"
-    copying = copy_argv(half, plan.target, 1, 2, plan.facts, "mp4")
-    assert refused(plan, copying).code == "corrupt_media"
+    assert refused(clip).code == "corrupt_media"
+    copying = clip.copying
+    assert refused(clip, copying).code == "corrupt_media"
 
 
 def test_flipped_bits_end_in_a_playable_clip_or_in_an_error(video: Path, tmp_path: Path) -> None:
@@ -341,13 +355,13 @@ def test_flipped_bits_end_in_a_playable_clip_or_in_an_error(video: Path, tmp_pat
         for _ in range(len(content) // share):
             content[numbers.randrange(len(content))] ^= 1 << numbers.randrange(8)
         broken.write_bytes(content)
-        plan = replace(planned(video, tmp_path, 1, 2), source=broken)
+        clip = replace(planned(video, tmp_path, 1, 2), source=broken)
 
-        finished, _ = run(encode_argv(plan), tmp_path)
+        finished, _ = run(clip.encoding, tmp_path)
 
         error = failure_of(finished, tmp_path)
         if error is None:
-            assert len(decode(plan.target)) > 0
+            assert len(decode(clip.target)) > 0
         else:
             assert error.code in {"corrupt_media", "not_media", "no_such_stream"}, error.detail
 
@@ -356,33 +370,34 @@ def test_flipped_bits_end_in_a_playable_clip_or_in_an_error(video: Path, tmp_pat
 def test_text_that_names_other_files_opens_none(text: str, video: Path, tmp_path: Path) -> None:
     (tmp_path / "other.mp4").write_bytes(video.read_bytes())
     (tmp_path / "list.mp4").write_text(text)
-    plan = replace(planned(video, tmp_path, 1, 2), source=tmp_path / "list.mp4")
+    clip = replace(planned(video, tmp_path, 1, 2), source=tmp_path / "list.mp4")
 
-    assert refused(plan).code in {"not_media", "corrupt_media"}
-    assert not plan.target.exists()
+    assert refused(clip).code in {"not_media", "corrupt_media"}
+    assert not clip.target.exists()
 
 
 def test_a_source_that_lost_a_stream_since_it_was_probed_says_so(
     source_named: Callable[[str], Path], video: Path, tmp_path: Path
 ) -> None:
-    plan = replace(planned(video, tmp_path, 1, 2), source=source_named("no audio"))
+    clip = replace(planned(video, tmp_path, 1, 2), source=source_named("no audio"))
 
-    assert refused(plan).code == "no_such_stream"
+    assert refused(clip).code == "no_such_stream"
 
 
 def test_a_duration_that_lies_does_not_lengthen_the_clip(video: Path, tmp_path: Path) -> None:
-    plan = planned(video, tmp_path, 1, 36_000)
-    lying = replace(plan, facts=replace(plan.facts, duration_seconds=36_000.0))
+    clip = planned(video, tmp_path, 1, 36_000)
+    facts = replace(clip.plan.facts, duration_seconds=36_000.0)
+    lying = replace(clip, plan=replace(clip.plan, facts=facts))
 
     assert made(lying).frames == 50
-    assert probed(plan.target).duration_seconds == pytest.approx(2.0, abs=0.1)
+    assert probed(clip.target).duration_seconds == pytest.approx(2.0, abs=0.1)
 
 
 def test_a_short_range_of_a_long_file_reads_only_that(video: Path, tmp_path: Path) -> None:
-    plan = planned(video, tmp_path, 0, 0.4)
+    clip = planned(video, tmp_path, 0, 0.4)
 
-    assert made(plan).frames == 10
-    assert probed(plan.target).duration_seconds == pytest.approx(0.4, abs=0.05)
+    assert made(clip).frames == 10
+    assert probed(clip.target).duration_seconds == pytest.approx(0.4, abs=0.05)
 
 
 def test_a_range_past_the_end_is_outside_the_media(video: Path, tmp_path: Path) -> None:
@@ -390,38 +405,45 @@ def test_a_range_past_the_end_is_outside_the_media(video: Path, tmp_path: Path) 
 
 
 def test_a_range_between_two_frames_is_not_taken_for_a_clip(video: Path, tmp_path: Path) -> None:
-    plan = planned(video, tmp_path, 2.99, 2.999, audio="drop")
+    spec = ClipSpec(Source(url="file"), 2.99, 2.999, "encode", Output(audio="drop"))
 
-    finished, lines = run(encode_argv(plan), tmp_path)
+    with pytest.raises(RangeOutsideMedia):
+        made_clip(plan_clip(spec, probed(video)), video, runner_in(tmp_path))
 
-    parser = ProgressParser(plan.seconds)
-    frames = [report.frames for line in lines if (report := parser.feed(line))][-1]
-    error = failure_of(finished, tmp_path)
-    if error is None:
-        with pytest.raises(JobError, match="No frame lies"):
-            refuse_empty(plan, frames)
-    else:
-        assert error.code == "range_outside_media"
+
+class Idle(ToolRunner):
+    """Tools that end well and do nothing."""
+
+    def run(self, *asked: Any) -> Finished:
+        return super().run("tool", ["true"], self.limits())
+
+
+def test_a_clip_that_was_never_written_is_refused(video: Path, tmp_path: Path) -> None:
+    spec = ClipSpec(Source(url="file"), 1, 2, "encode")
+    idle = Idle(tmp_path, Stop(), Counter(), deadline_seconds=60, memory_bytes=64 * MIB)
+
+    with pytest.raises(ToolFailed, match="came out empty"):
+        made_clip(plan_clip(spec, probed(video)), video, idle)
 
 
 def test_limits_end_as_the_errors_they_stand_for(media_folder: Path, tmp_path: Path) -> None:
     large = cached_video(media_folder, Video(seconds=4, width=1280, height=720, audio=None))
-    plan = planned(large, tmp_path, 0, 4, quality="high")
+    clip = planned(large, tmp_path, 0, 4, quality="high")
 
-    assert refused(plan, limits=replace(LIMITS, file_bytes=50_000)).code == "too_large"
-    assert refused(plan, limits=replace(LIMITS, deadline_seconds=0.3)).code == "deadline_exceeded"
-    assert refused(plan, limits=replace(LIMITS, cpu_seconds=1)).code == "deadline_exceeded"
+    assert refused(clip, limits=replace(LIMITS, file_bytes=50_000)).code == "too_large"
+    assert refused(clip, limits=replace(LIMITS, deadline_seconds=0.3)).code == "deadline_exceeded"
+    assert refused(clip, limits=replace(LIMITS, cpu_seconds=1)).code == "deadline_exceeded"
     memory = replace(LIMITS, memory_bytes=40 * MIB)
-    assert refused(plan, limits=memory).code == "memory_exceeded"
-    assert refused(plan, limits=replace(LIMITS, data_bytes=60 * MIB)).code == "memory_exceeded"
+    assert refused(clip, limits=memory).code == "memory_exceeded"
+    assert refused(clip, limits=replace(LIMITS, data_bytes=60 * MIB)).code == "memory_exceeded"
 
 
 def test_a_cancelled_encode_is_no_failure(video: Path, tmp_path: Path) -> None:
-    plan = planned(video, tmp_path, 0, 3)
+    clip = planned(video, tmp_path, 0, 3)
     stop = Stop()
     stop.request(ProcessEnd.CANCELLED)
 
-    finished = run_process(encode_argv(plan), folder=tmp_path, limits=LIMITS, stop=stop)
+    finished = run_process(clip.encoding, folder=tmp_path, limits=LIMITS, stop=stop)
 
     assert finished.end is ProcessEnd.CANCELLED
     assert failure_of(finished, tmp_path) is None
@@ -429,14 +451,14 @@ def test_a_cancelled_encode_is_no_failure(video: Path, tmp_path: Path) -> None:
 
 def test_the_memory_estimate_holds_for_real_runs(media_folder: Path, tmp_path: Path) -> None:
     large = cached_video(media_folder, Video(seconds=4, width=1280, height=720, audio=None))
-    plan = planned(large, tmp_path, 1, 3)
-    copying = copy_argv(large, plan.target, 1, 3, plan.facts, "mp4")
-    picture = thumbnail_argv(large, tmp_path / "t.jpg", 1, 640, plan.facts)
+    clip = planned(large, tmp_path, 1, 3)
+    copying = clip.copying
+    picture = thumbnail_argv(large, tmp_path / "t.jpg", 1, 640, clip.plan.facts)
 
     for argv, terms in (
-        (encode_argv(plan), encode_terms(plan)),
-        (copying, copy_terms(plan)),
-        (picture, thumbnail_terms(plan.facts, 640)),
+        (clip.encoding, encode_terms(clip.plan)),
+        (copying, copy_terms(clip.plan)),
+        (picture, thumbnail_terms(clip.plan.facts, 640)),
     ):
         finished, _ = run(argv, tmp_path)
         assert finished.returncode == 0

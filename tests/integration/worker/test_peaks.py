@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from config.values import MIB
 from tasks.errors import MemoryExceeded, UnsupportedUrl
 from tasks.kinds import ClipSpec, DownloadSpec, ExtractSpec
 from tasks.media import MediaFacts, VideoFacts
@@ -18,13 +19,13 @@ from tests.support.engine import Engine
 from tests.support.origin import Origin, answers
 from tests.support.records import at_once
 from tests.support.valkey import ValkeyServer
+from worker.clip.plan import plan_clip
 from worker.engine.attempt import Toolbox
-from worker.memory.estimate import GUARD_BYTES, need_of
+from worker.memory.estimate import GUARD_BYTES, Factor, estimate_clip, estimate_site, uncorrected
 from worker.memory.need import ResourceNeed
 from worker.memory.peaks import Peaks
 from worker.memory.table import Table, shipped_table
 
-MIB = 1024**2
 NEED = ResourceNeed(
     memory_bytes=115 * MIB, model_bytes=100 * MIB, estimate_bytes=100 * MIB, shape="a"
 )
@@ -39,6 +40,16 @@ SPECS: tuple[Spec, ...] = (
     ClipSpec(URL, 0.0, 10.0, "encode", Output(quality="draft")),
     ClipSpec(URL, 0.0, 10.0, "encode", Output(container="webm")),
 )
+
+
+def need_of(
+    spec: Spec, budget_bytes: int, factor: Factor = uncorrected, table: Table | None = None
+) -> ResourceNeed:
+    """The need of a job of any kind."""
+    machine = {"budget_bytes": budget_bytes, "factor": factor, "table": table}
+    if isinstance(spec, ClipSpec):
+        return estimate_clip(plan_clip(spec, FACTS), **machine)
+    return estimate_site(spec.kind, **machine)
 
 
 def note(peaks: Peaks, mib: float, times: int = 1, *, stopped: bool = False) -> None:
@@ -83,11 +94,11 @@ def test_however_many_jobs_were_stopped_the_next_of_their_kind_may_run_and_show_
     store: Store, spec: Spec, budget_mib: int
 ) -> None:
     peaks = Peaks(store, fresh_seconds=0)
-    plain = need_of(spec, FACTS, budget_bytes=budget_mib * MIB)
+    plain = need_of(spec, budget_bytes=budget_mib * MIB)
     assert plain.memory_bytes < budget_mib * MIB
 
     def need() -> ResourceNeed:
-        return need_of(spec, FACTS, budget_bytes=budget_mib * MIB, factor=peaks.factor)
+        return need_of(spec, budget_bytes=budget_mib * MIB, factor=peaks.factor)
 
     for _ in range(4):  # each in its last attempt, with all there is
         all_of_it = replace(need(), memory_bytes=budget_mib * MIB)
@@ -194,7 +205,7 @@ def test_what_was_learned_beside_one_table_says_nothing_beside_another(store: St
     )
 
     def need(spec: Spec, table: Table) -> ResourceNeed:
-        return need_of(spec, FACTS, budget_bytes=4096 * MIB, factor=peaks.factor, table=table)
+        return need_of(spec, budget_bytes=4096 * MIB, factor=peaks.factor, table=table)
 
     for spec in SPECS:
         plain = need(spec, other)

@@ -29,8 +29,8 @@ def tools(folder: Path, memory_bytes: int, deadline_seconds: float = 60.0) -> To
 def cut(tools: ToolRunner, source: Path, **limits: int) -> dict[str, object]:
     """Encode two seconds with the cut program."""
     asked = {
-        "source": str(source), "output": str(tools.folder / "clip.mp4"),
-        "start": 0.5, "end": 2.5, "mode": "encode-exact",
+        "source": str(source), "target": str(tools.folder / "clip.mp4"),
+        "start": 0.5, "end": 2.5, "mode": "encode",
     }  # fmt: skip
     return run_program(tools, "cut", asked, tools.limits(**limits))
 

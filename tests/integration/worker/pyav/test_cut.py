@@ -26,10 +26,10 @@ def cut(run_program: Program, tmp_path: Path) -> Callable[..., Result | Refusal]
 
     def run(source: Path, start: float, end: float, **more: Any) -> Result | Refusal:
         container = more.setdefault("container", "mp4")
-        more.setdefault("output", str(tmp_path / f"clip.{container}"))
+        more.setdefault("target", str(tmp_path / f"clip.{container}"))
         said = run_program("cut", source=str(source), start=start, end=end, **more)
         if isinstance(said, Result) and "needs_encode" in said.values:  # as the worker does
-            again = {"mode": "encode-exact", "reason": said.values["needs_encode"]}
+            again = {"mode": "encode", "reason": said.values["needs_encode"]}
             return run_program("cut", source=str(source), start=start, end=end, **more | again)
         return said
 
@@ -58,7 +58,7 @@ def test_a_smart_cut_says_what_it_did(source_named: Named, cut, tmp_path: Path):
 
 
 def test_an_encode_that_was_asked_for_copies_nothing(source_named: Named, cut):
-    values = _values(cut(source_named("closed gop"), 1.0, 3.0, mode="encode-exact"))
+    values = _values(cut(source_named("closed gop"), 1.0, 3.0, mode="encode"))
     assert (values["mode"], values["frames"], values["frames_copied"]) == ("encode", 50, 0)
 
 
@@ -68,7 +68,7 @@ def test_what_cannot_be_joined_is_not_encoded_before_that_was_asked_for(
 ):
     """An encode takes several times the memory, which has to be reserved first."""
     source = source_named(name)
-    asked = {"source": str(source), "output": str(tmp_path / "none.mp4"), "start": 0.5, "end": 2.3}
+    asked = {"source": str(source), "target": str(tmp_path / "none.mp4"), "start": 0.5, "end": 2.3}
     said = _values(run_program("cut", **asked, mode="smart"))
     assert said.keys() == {"needs_encode", "rejected"}
     assert not said["rejected"]
@@ -90,7 +90,7 @@ def test_other_containers_hold_exact_clips_too(
     assert verdict.worst_psnr > 36
 
 
-@pytest.mark.parametrize("mode", ["smart", "encode-exact"])
+@pytest.mark.parametrize("mode", ["smart", "encode"])
 def test_rotation_and_aspect_are_kept(mode: str, source_named: Named, cut, tmp_path: Path):
     clip = tmp_path / "clip.mp4"
     rotated, anamorphic = source_named("rotated"), source_named("anamorphic")
@@ -106,7 +106,7 @@ def test_rotation_and_aspect_are_kept(mode: str, source_named: Named, cut, tmp_p
 
 
 @pytest.mark.parametrize(
-    ("name", "mode"), [("hdr", "smart"), ("hdr", "encode-exact"), ("hevc hdr", "smart")]
+    ("name", "mode"), [("hdr", "smart"), ("hdr", "encode"), ("hevc hdr", "smart")]
 )
 def test_high_dynamic_range_is_kept(
     name: str, mode: str, source_named: Named, cut, run_program: Program, tmp_path: Path
@@ -133,7 +133,7 @@ def test_every_sound_track_and_its_language_are_kept(
 
 
 def test_sound_is_left_out_when_asked(source_named: Named, cut, tmp_path: Path):
-    _values(cut(source_named("closed gop"), 0.5, 2.3, audio="drop"))
+    _values(cut(source_named("closed gop"), 0.5, 2.3, output={"audio": "drop"}))
     with av.open(str(tmp_path / "clip.mp4")) as clip:
         assert not clip.streams.audio
 
@@ -180,7 +180,7 @@ def test_a_range_without_a_frame_is_refused(
     assert "frame" in said.message
 
 
-@pytest.mark.parametrize("mode", ["smart", "encode-exact"])
+@pytest.mark.parametrize("mode", ["smart", "encode"])
 def test_stills_keep_their_time_and_do_not_outlast_the_range(
     mode: str, tmp_path: Path, cut: Callable[..., Result | Refusal]
 ):
@@ -230,6 +230,6 @@ def test_a_damaged_source_gives_a_clip_or_a_reason_and_never_a_crash(
 
 
 def test_a_full_disk_is_said_as_such(source_named: Named, cut):
-    said = cut(source_named("closed gop"), 0.5, 2.3, output="/dev/full")
+    said = cut(source_named("closed gop"), 0.5, 2.3, target="/dev/full")
     assert isinstance(said, Refusal)
     assert said.code == "storage_full"

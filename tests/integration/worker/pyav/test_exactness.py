@@ -48,7 +48,7 @@ def test_every_cut_of_a_source_is_exact(
         clip = tmp_path / f"{start}-{end}{suffix}"
         request = CutRequest(
             source=str(source),
-            output=str(clip),
+            target=str(clip),
             start=seconds(start),
             end=seconds(end),
             mode="smart",
@@ -90,5 +90,5 @@ def _cut(request: CutRequest) -> tuple[CutResult, bool]:
     try:
         return program.cut(request), False
     except program.NeedsEncode as needs:
-        whole = replace(request, mode="encode-exact", reason=needs.reason)
+        whole = replace(request, mode="encode", reason=needs.reason)
         return program.cut(whole), needs.rejected

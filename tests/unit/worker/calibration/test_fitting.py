@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from config.values import MIB
 from worker.calibration.fitting import LEAST_MARGIN, MOST_MARGIN, Peak, fitted, margin_of
-from worker.memory.model import MIB, Terms
+from worker.memory.model import Terms
 
 TRUE = {"tool": 40.0, "decode": 5.0, "encode": 30.0}
 

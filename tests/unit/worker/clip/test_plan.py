@@ -4,15 +4,14 @@ from dataclasses import replace
 
 import pytest
 
+from tasks.errors import RangeOutsideMedia
+from tasks.kinds import ClipSpec
 from tasks.media import AudioFacts
+from tasks.specs import Output, Source
 from tests.unit.worker.clip.values import FACTS, plan, video
-from worker.ffmpeg import (
-    can_copy,
-    expected_frames,
-    lost_frames,
-    needs_exact_decoder,
-    with_longer_preroll,
-)
+from worker.clip.plan import expected_frames, lost_frames, plan_clip, with_longer_preroll
+from worker.clip.seeking import needs_exact_decoder
+from worker.clip.strategy import Mode, Tool, can_copy
 
 
 @pytest.mark.parametrize(
@@ -91,3 +90,55 @@ def test_only_what_a_container_holds_is_copied_into_it(
 
 def test_nothing_is_copied_from_where_a_seek_misses_the_key_picture() -> None:
     assert not can_copy(replace(FACTS, container="mpegts"), "mp4")
+
+
+def spec(start: float, end: float, mode: str = "auto", **output: object) -> ClipSpec:
+    """A clip as a client asks for it."""
+    return ClipSpec(Source(url="https://a.example/v"), start, end, mode, Output(**output))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("mode", ["auto", "encode", "copy"])
+def test_an_end_past_the_end_is_moved_whatever_makes_the_clip(mode: str) -> None:
+    found = plan_clip(spec(50, 3600, mode), FACTS)
+
+    assert (found.end, found.asked_end, found.seconds) == (60, 3600, 10)
+
+
+def test_the_client_is_told_of_a_moved_end_once() -> None:
+    by_ffmpeg, by_pyav = (plan_clip(spec(50, 3600, mode), FACTS) for mode in ("encode", "auto"))
+
+    assert by_ffmpeg.warnings == ("the end was moved to the end of the media, 60.000 s",)
+    assert by_pyav.warnings == ()  # the program looks where the media ends, and says so
+
+
+def test_a_rounded_end_is_left_alone() -> None:
+    found = plan_clip(spec(50, 60.2, "encode"), FACTS)
+
+    assert (found.end, found.warnings) == (60.2, ())
+
+
+@pytest.mark.parametrize("mode", ["auto", "encode", "copy"])
+def test_a_start_past_the_end_is_refused_before_anything_is_reserved(mode: str) -> None:
+    with pytest.raises(RangeOutsideMedia, match="past the end of the media"):
+        plan_clip(spec(60, 70, mode), FACTS)
+
+
+def test_what_turns_out_not_to_be_copied_is_encoded_by_the_same_tool_for_that_reason() -> None:
+    plan = plan_clip(spec(10, 15, quality="high"), FACTS).tuned(2, 0)
+    whole = plan.encode_whole("no keyframe in the range")
+
+    assert (plan.strategy.mode, plan.copies_pictures) == (Mode.SMART, True)
+    assert (whole.strategy.tool, whole.strategy.mode) == (Tool.PYAV, Mode.ENCODE)
+    assert whole.strategy.reason == "no keyframe in the range"
+    assert not whole.copies_pictures
+    assert replace(whole, strategy=plan.strategy) == plan
+
+
+@pytest.mark.parametrize(
+    ("codec", "copies"), [("h264", True), ("vp9", True), ("av1", True), ("hevc", False)]
+)
+def test_a_cut_of_hevc_is_tried_but_not_counted_upon(codec: str, copies: bool) -> None:
+    found = plan_clip(spec(10, 15), replace(FACTS, video=video(codec=codec)))
+
+    assert found.strategy.mode is Mode.SMART
+    assert found.copies_pictures is copies

@@ -8,16 +8,20 @@ from tasks.errors import NoSuchStream
 from tasks.kinds import ClipSpec
 from tasks.media import AudioFacts, MediaFacts, VideoFacts
 from tasks.specs import Output, Source
-from worker.clip.strategy import Tool, way_of
+from worker.clip.plan import plan_clip
+from worker.clip.strategy import Mode, Tool
 
 URL = Source(url="https://example.org/v")
 
 
 def facts(
-    codec: str | None = "h264", container: str = "mov,mp4", sound: str | None = "aac"
-) -> MediaFacts:
+    codec: str | None = "h264", container: str = "mov,mp4", sound: str | None = "aac",
+    interlaced: bool = False,
+) -> MediaFacts:  # fmt: skip
     """A source with one video and one sound track, or without either."""
-    video = VideoFacts(codec, None, 1280, 720, "yuv420p", 8, 25.0) if codec else None
+    video = None
+    if codec:
+        video = VideoFacts(codec, None, 1280, 720, "yuv420p", 8, 25.0, interlaced=interlaced)
     audio = (AudioFacts(sound, 48000, 2),) if sound else ()
     return MediaFacts(container, 0.0, 60.0, 1_000_000, video, audio)
 
@@ -27,42 +31,67 @@ def spec(mode: str = "auto", **output: object) -> ClipSpec:
     return ClipSpec(URL, 1.0, 3.0, mode, Output(**output))  # type: ignore[arg-type]
 
 
+def decided(asked: ClipSpec, source: MediaFacts) -> tuple[Tool, Mode, str]:
+    """What makes the clip, how, and into what."""
+    found = plan_clip(asked, source)
+    return found.strategy.tool, found.strategy.mode, found.container
+
+
 @pytest.mark.parametrize("mode", ["auto", "smart"])
 def test_a_plain_clip_is_joined_by_the_program(mode: str) -> None:
-    way = way_of(spec(mode), facts())
-    assert (way.tool, way.container) == (Tool.PROGRAM, "mp4")
+    assert decided(spec(mode), facts()) == (Tool.PYAV, Mode.SMART, "mp4")
 
 
 @pytest.mark.parametrize("wish", [{"width": 640}, {"fps": 10.0}, {"container": "gif"}])
 def test_a_change_of_the_picture_is_encoded_whatever_the_mode(wish: dict[str, object]) -> None:
     for mode in ("auto", "smart", "encode"):
-        way = way_of(spec(mode, **wish), facts())
-        assert (way.tool, way.mode) == (Tool.FFMPEG, "encode")
+        tool, mode_, _ = decided(spec(mode, **wish), facts())
+        assert (tool, mode_) == (Tool.FFMPEG, Mode.ENCODE)
 
 
 def test_a_webm_of_h264_is_encoded_and_one_of_vp9_joined() -> None:
-    assert way_of(spec(container="webm"), facts("h264")).mode == "encode"
-    assert way_of(spec(container="webm"), facts("vp9", "matroska,webm", "opus")).mode == "auto"
+    vp9 = facts("vp9", "matroska,webm", "opus")
+    assert decided(spec(container="webm"), facts("h264")) == (Tool.FFMPEG, Mode.ENCODE, "webm")
+    assert decided(spec(container="webm"), vp9) == (Tool.PYAV, Mode.SMART, "webm")
 
 
 def test_a_source_without_an_index_is_encoded_by_the_program_that_finds_its_frames() -> None:
-    way = way_of(spec("encode"), facts(container="mpegts"))
-    assert (way.tool, way.mode) == (Tool.PROGRAM, "encode-exact")
+    source = facts(container="mpegts")
+    assert decided(spec("encode"), source) == (Tool.PYAV, Mode.ENCODE, "mp4")
+
+
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [
+        (facts("prores"), "prores video cannot be joined with encoded frames"),
+        (facts("h264", interlaced=True), "interlaced video is encoded as a whole"),
+    ],
+)
+def test_what_can_never_be_joined_is_encoded_at_once(source: MediaFacts, reason: str) -> None:
+    strategy = plan_clip(spec("smart"), source).strategy
+    assert (strategy.tool, strategy.mode) == (Tool.PYAV, Mode.ENCODE)
+    assert strategy.reason == reason
 
 
 def test_a_copy_takes_the_container_that_its_codecs_fit_into() -> None:
-    assert way_of(spec("copy"), facts("h264")).container == "mp4"
-    assert way_of(spec("copy"), facts("vp8", "matroska,webm", "vorbis")).container == "mkv"
+    vp8 = facts("vp8", "matroska,webm", "vorbis")
+    assert decided(spec("copy"), facts("h264")) == (Tool.FFMPEG, Mode.COPY, "mp4")
+    assert decided(spec("copy"), vp8) == (Tool.FFMPEG, Mode.COPY, "mkv")
 
 
 def test_a_copy_into_a_container_that_does_not_take_the_codec_is_refused() -> None:
     with pytest.raises(NoSuchStream, match="cannot be copied into webm"):
-        way_of(spec("copy", container="webm"), facts("h264"))
+        plan_clip(spec("copy", container="webm"), facts("h264"))
+
+
+def test_a_source_without_an_index_is_not_copied() -> None:
+    for container in (None, "mkv"):
+        with pytest.raises(NoSuchStream, match="no index to copy by"):
+            plan_clip(spec("copy", container=container), facts(container="mpegts"))
 
 
 def test_sound_alone_gives_a_clip_of_sound() -> None:
-    way = way_of(spec(), facts(codec=None))
-    assert (way.tool, way.container) == (Tool.PROGRAM, "m4a")
+    assert decided(spec(), facts(codec=None)) == (Tool.PYAV, Mode.SMART, "m4a")
 
 
 @pytest.mark.parametrize(
@@ -75,4 +104,4 @@ def test_sound_alone_gives_a_clip_of_sound() -> None:
 )
 def test_a_stream_that_is_not_there_is_named(wish: dict[str, object], source: MediaFacts) -> None:
     with pytest.raises(NoSuchStream):
-        way_of(spec(**wish), source)
+        plan_clip(spec(**wish), source)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from tasks.media import AudioFacts, MediaFacts, VideoFacts
 from tasks.specs import Output
-from worker.ffmpeg import CutPlan
+from worker.clip.plan import ClipPlan
+from worker.clip.strategy import Mode, Strategy, Tool
 
 VIDEO = VideoFacts(
     codec="h264",
@@ -36,13 +36,12 @@ def video(**changes: Any) -> VideoFacts:
 
 def plan(
     container: str = "mp4", facts: MediaFacts = FACTS, start: float = 10.0, end: float = 15.0,
-    threads: int = 1, **output: Any,
-) -> CutPlan:  # fmt: skip
-    """A clip of the usual source."""
-    target = Path(f"/job/clip.{container}")
-    return CutPlan(
-        Path("/job/source"), target, start, end, facts, Output(**output), container, threads
-    )
+    threads: int = 1, tool: Tool = Tool.FFMPEG, mode: Mode = Mode.ENCODE, **output: Any,
+) -> ClipPlan:  # fmt: skip
+    """A clip of the usual source, by whatever strategy."""
+    strategy = Strategy(tool, mode, "as the test wants it")
+    clip = ClipPlan(facts, Output(**output), strategy, container, start, end, end)
+    return clip.tuned(threads, 0)
 
 
 def after(argv: list[str], option: str) -> str:

@@ -8,11 +8,19 @@ import pytest
 from tasks.errors import NoSuchStream
 from tasks.media import AudioFacts
 from tests.unit.worker.clip.values import FACTS, after, plan, video
+from worker.clip.plan import ClipPlan
+from worker.clip.strategy import Mode
 from worker.ffmpeg import copy_argv, encode_argv, thumbnail_argv
+
+SOURCE, TARGET = Path("/job/source"), Path("/job/clip")
+
+
+def encode(clip: ClipPlan) -> list[str]:
+    return encode_argv(clip, SOURCE, TARGET)
 
 
 def test_the_seek_comes_before_the_input_and_the_cut_is_made_by_time_stamps() -> None:
-    argv = encode_argv(plan(start=10.0, end=15.0))
+    argv = encode(plan(start=10.0, end=15.0))
 
     assert argv.index("-ss") < argv.index("-i")
     assert after(argv, "-ss") == "9.500000"
@@ -23,25 +31,25 @@ def test_the_seek_comes_before_the_input_and_the_cut_is_made_by_time_stamps() ->
 def test_zero_is_where_the_container_begins() -> None:
     facts = replace(FACTS, start_time_seconds=100.0)
 
-    filters = after(encode_argv(plan(facts=facts)), "-filter_complex")
+    filters = after(encode(plan(facts=facts)), "-filter_complex")
 
     assert "start_pts=9899955" in filters
     assert "setpts=max(PTS-9900000" in filters
 
 
 def test_a_clip_from_the_beginning_does_not_seek() -> None:
-    assert "-ss" not in encode_argv(plan(start=0.3, end=2))
+    assert "-ss" not in encode(plan(start=0.3, end=2))
 
 
 def test_a_source_without_an_index_is_decoded_from_far_back() -> None:
     facts = replace(FACTS, container="mpegts")
 
-    assert after(encode_argv(plan(facts=facts, start=20, end=21)), "-ss") == "8.000000"
+    assert after(encode(plan(facts=facts, start=20, end=21)), "-ss") == "8.000000"
 
 
-@pytest.mark.parametrize("container", ["mp4", "mkv", "webm", "gif", "m4a", "mp3"])
+@pytest.mark.parametrize("container", ["mp4", "mkv", "webm", "gif"])
 def test_every_command_opens_only_the_probed_format_and_asks_nothing(container: str) -> None:
-    argv = encode_argv(plan(container))
+    argv = encode(plan(container))
 
     assert after(argv, "-format_whitelist") == FACTS.container
     assert after(argv, "-protocol_whitelist") == "file"
@@ -56,13 +64,14 @@ def test_every_command_opens_only_the_probed_format_and_asks_nothing(container: 
     [("mp4", "mp4"), ("mkv", "matroska"), ("webm", "webm"), ("m4a", "ipod"), ("mp3", "mp3")],
 )
 def test_the_container_is_named_and_not_guessed_from_the_file(container: str, muxer: str) -> None:
-    assert after(encode_argv(plan(container)), "-f") == muxer
+    argv = copy_argv(plan(container, mode=Mode.COPY), SOURCE, TARGET)
+    assert after(argv, "-f") == muxer
 
 
 def test_a_file_name_is_never_an_option_or_a_protocol() -> None:
     odd = Path("-rtmp:") / "http:x.mp4"
 
-    argv = copy_argv(odd, Path("-y"), 1, 2, FACTS, "mp4")
+    argv = copy_argv(plan(mode=Mode.COPY), odd, Path("-y"))
 
     assert after(argv, "-i").startswith("file:/")
     assert argv[-1].startswith("file:/")
@@ -70,28 +79,42 @@ def test_a_file_name_is_never_an_option_or_a_protocol() -> None:
 
 def test_a_video_clip_of_sound_alone_is_refused() -> None:
     with pytest.raises(NoSuchStream, match="no video"):
-        encode_argv(plan("mp4", replace(FACTS, video=None)))
+        encode(plan("mp4", replace(FACTS, video=None)))
 
 
 def test_a_sound_clip_of_a_silent_video_is_refused() -> None:
     with pytest.raises(NoSuchStream, match="no sound"):
-        encode_argv(plan("mp3", replace(FACTS, audio=())))
+        copy_argv(plan("mp3", replace(FACTS, audio=()), mode=Mode.COPY), SOURCE, TARGET)
 
 
 def test_dropped_sound_is_not_mapped() -> None:
-    assert after(encode_argv(plan(audio="drop")), "-map") == "[s3]"
-    assert "-c:a" not in encode_argv(plan(audio="drop"))
+    assert after(encode(plan(audio="drop")), "-map") == "[s3]"
+    assert "-c:a" not in encode(plan(audio="drop"))
 
 
 def test_surround_sound_becomes_stereo_where_the_codec_cannot_hold_it() -> None:
     surround = replace(FACTS, audio=(AudioFacts("ac3", 48000, 6),))
 
-    assert "-ac" not in encode_argv(plan("mp4", surround))
-    assert after(encode_argv(plan("webm", surround)), "-ac") == "2"
+    assert "-ac" not in encode(plan("mp4", surround))
+    assert after(encode(plan("webm", surround)), "-ac") == "2"
+
+
+@pytest.mark.parametrize(("channels", "standard"), [(1, 80_000), (2, 160_000), (6, 480_000)])
+def test_each_channel_of_sound_gets_its_bits_and_more_for_a_better_quality(
+    channels: int, standard: int
+) -> None:
+    facts = replace(FACTS, audio=(AudioFacts("flac", 48000, channels),))
+    rates = [
+        int(after(encode(plan(facts=facts, quality=quality)), "-b:a"))
+        for quality in ("draft", "standard", "high")
+    ]
+
+    assert rates == sorted(set(rates))
+    assert rates[1] == standard
 
 
 def test_threads_are_those_of_the_decoder_and_of_the_encoder() -> None:
-    argv = encode_argv(plan(threads=2))
+    argv = encode(plan(threads=2))
 
     assert after(argv, "-threads") == after(argv, "-threads:v") == "2"
 
@@ -100,14 +123,14 @@ def test_high_dynamic_range_is_mapped_and_ordinary_pictures_are_not() -> None:
     colour = replace(video().colour, transfer="smpte2084")
     hdr = replace(FACTS, video=video(pix_fmt="yuv420p10le", bit_depth=10, colour=colour))
 
-    assert "tonemap" in after(encode_argv(plan(facts=hdr)), "-filter_complex")
-    assert "tonemap" not in after(encode_argv(plan()), "-filter_complex")
+    assert "tonemap" in after(encode(plan(facts=hdr)), "-filter_complex")
+    assert "tonemap" not in after(encode(plan()), "-filter_complex")
 
 
 def test_interlaced_pictures_stay_so_until_they_are_resized() -> None:
     interlaced = replace(FACTS, video=video(interlaced=True))
 
-    kept, resized = (encode_argv(plan(facts=interlaced, width=w)) for w in (None, 640))
+    kept, resized = (encode(plan(facts=interlaced, width=w)) for w in (None, 640))
 
     assert "-flags:v" in kept
     assert "bwdif" not in after(kept, "-filter_complex")
@@ -116,21 +139,21 @@ def test_interlaced_pictures_stay_so_until_they_are_resized() -> None:
 
 
 def test_a_long_gif_gets_a_palette_for_each_frame() -> None:
-    short, long = (encode_argv(plan("gif", start=0, end=end)) for end in (5, 50))
+    short, long = (encode(plan("gif", start=0, end=end)) for end in (5, 50))
 
     assert "stats_mode=full" in after(short, "-filter_complex")
     assert "stats_mode=single" in after(long, "-filter_complex")
 
 
 def test_a_rate_close_to_a_television_rate_is_that_rate() -> None:
-    assert "fps=30000/1001" in after(encode_argv(plan(fps=29.97)), "-filter_complex")
-    assert "fps=25/1" in after(encode_argv(plan(fps=25)), "-filter_complex")
+    assert "fps=30000/1001" in after(encode(plan(fps=29.97)), "-filter_complex")
+    assert "fps=25/1" in after(encode(plan(fps=25)), "-filter_complex")
 
 
 def test_a_copied_hevc_stream_gets_the_name_that_apple_knows() -> None:
     hevc = replace(FACTS, video=video(codec="hevc"))
 
-    argv = copy_argv(Path("/a"), Path("/b"), 1, 2, hevc, "mp4")
+    argv = copy_argv(plan(facts=hevc, mode=Mode.COPY), SOURCE, TARGET)
 
     assert after(argv, "-tag:v") == "hvc1"
 

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tasks.errors import RangeOutsideMedia, ToolFailed, job_error_codes
-from tests.unit.worker.clip.values import plan
-from worker.ffmpeg import failure_of, refuse_empty
+from tasks.errors import ToolFailed, job_error_codes
+from worker.ffmpeg import failure_of
 from worker.ffmpeg.failures import scrubbed
 from worker.process.limits import Finished, ProcessEnd
 
@@ -139,19 +138,3 @@ def test_last_words_stay_readable() -> None:
     words = "[fc#0] settb=1/90000 yuv420p/yuv444p 30000/1001 fps"
 
     assert scrubbed(words, FOLDER) == words
-
-
-def test_a_clip_without_a_frame_is_refused(tmp_path: Path) -> None:
-    clip = plan()
-    target = tmp_path / "clip.mp4"
-    target.write_bytes(b"x")
-    object.__setattr__(clip, "target", target)
-
-    refuse_empty(clip, 1)
-    with pytest.raises(RangeOutsideMedia):
-        refuse_empty(clip, 0)
-
-
-def test_a_clip_that_was_never_written_is_refused() -> None:
-    with pytest.raises(ToolFailed):
-        refuse_empty(plan(), 10)

@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from tasks.kinds import ClipSpec, DownloadSpec, ExtractSpec
+from config.values import MIB
+from tasks.kinds import ClipSpec
 from tasks.media import AudioFacts, MediaFacts, VideoFacts
 from tasks.specs import Output, Source
-from worker.memory.estimate import GUARD_BYTES, LEAST_BYTES, need_of
+from worker.clip.picture_size import THUMBNAIL_WIDTH
+from worker.clip.plan import plan_clip
+from worker.memory.estimate import (
+    GUARD_BYTES,
+    LEAST_BYTES,
+    UNKNOWN_MEDIA,
+    estimate_clip,
+    estimate_site,
+)
 from worker.memory.model import thumbnail_terms
 from worker.memory.need import ResourceNeed
-from worker.memory.steps import THUMBNAIL_WIDTH
 from worker.memory.table import shipped_table
 
 URL = Source(url="https://example.org/v")
-MIB = 1024**2
 BUDGET = 512 * MIB
 CORES = (1, 2, 3, 4, 8, 16)
 
@@ -30,6 +38,11 @@ def facts(width: int = 1920, height: int = 1080) -> MediaFacts:
 def clip(mode: str, quality: str = "standard") -> ClipSpec:
     """Ten seconds."""
     return ClipSpec(URL, 0.0, 10.0, mode, Output(quality=quality))
+
+
+def need_of(spec: ClipSpec, source: MediaFacts, **machine: Any) -> ResourceNeed:
+    """The need of a clip that is planned."""
+    return estimate_clip(plan_clip(spec, source), **machine)
 
 
 def need(
@@ -58,10 +71,10 @@ def test_a_clip_takes_a_second_thread_only_while_a_core_is_idle_and_it_fits() ->
 
 
 def at_once(quality: str, cores: int, budget_mib: int) -> tuple[int, int]:
-    """How lean an encode of 1080p gets while all cores are busy, and how many run then."""
+    """How far an encode of 1080p saves memory while all cores are busy, and how many run then."""
     spec, budget = clip("encode", quality), budget_mib * MIB
     found = need_of(spec, facts(), budget_bytes=budget, cores=cores)
-    return found.lean, min(cores, budget // found.memory_bytes)
+    return found.memory_saving_level, min(cores, budget // found.memory_bytes)
 
 
 @pytest.mark.parametrize(
@@ -79,7 +92,7 @@ def at_once(quality: str, cores: int, budget_mib: int) -> tuple[int, int]:
         ("draft", 400, [(0, 1), (0, 2)] + [(0, 3)] * 4),
     ],
 )
-def test_settings_get_as_lean_as_lets_most_run_side_by_side(
+def test_settings_save_as_much_as_lets_most_run_side_by_side(
     quality: str, budget_mib: int, expected: list[tuple[int, int]]
 ) -> None:
     assert [at_once(quality, cores, budget_mib) for cores in CORES] == expected
@@ -94,17 +107,17 @@ def test_more_cores_never_let_fewer_run(budget_mib: int) -> None:
 
 def test_only_what_encodes_takes_a_core() -> None:
     assert [need(mode, cores=2).cores for mode in ("copy", "smart", "encode")] == [0, 2, 2]
-    assert need_of(DownloadSpec(URL), None, budget_bytes=BUDGET, idle_cores=2).cores == 0
+    assert estimate_site("download", budget_bytes=BUDGET).cores == 0
 
 
 def test_a_source_of_which_nothing_is_known_is_taken_for_a_large_one() -> None:
-    unknown = need_of(clip("encode"), None, budget_bytes=BUDGET)
+    unknown = need_of(clip("encode"), UNKNOWN_MEDIA, budget_bytes=BUDGET)
     assert unknown.memory_bytes >= need("encode").memory_bytes
 
 
 def test_downloads_and_extracts_need_what_their_tool_needs() -> None:
-    for spec in (DownloadSpec(URL), ExtractSpec(URL)):
-        assert 100 * MIB < need_of(spec, None, budget_bytes=BUDGET).memory_bytes < 200 * MIB
+    for kind in ("download", "extract"):
+        assert 100 * MIB < estimate_site(kind, budget_bytes=BUDGET).memory_bytes < 200 * MIB
 
 
 def test_a_peak_a_tenth_above_the_estimate_still_fits() -> None:
@@ -156,10 +169,28 @@ def test_shapes_tell_work_apart_that_takes_memory_differently() -> None:
              for size in ((640, 360), (1920, 1080))]  # fmt: skip
     needs += [need("encode", cores=2)]
     needs += [need_of(clip("encode", "high"), facts(), budget_bytes=BUDGET)]
-    needs += [need_of(DownloadSpec(URL), None, budget_bytes=BUDGET)]
+    needs += [estimate_site("download", budget_bytes=BUDGET)]
     assert len({it.shape for it in needs}) == len(needs)
 
 
 def test_a_source_cannot_make_up_shapes() -> None:
     strange = replace(facts(), video=replace(facts().video, codec="of-my-own"))
     assert "of-my-own" not in need("encode", strange).shape
+
+
+@pytest.mark.parametrize("codec", ["h264", "hevc", "vp9", "av1", "prores"])
+@pytest.mark.parametrize("mode", ["auto", "encode"])
+def test_what_is_reserved_after_a_cut_could_copy_nothing_is_what_that_plan_takes(
+    codec: str, mode: str
+) -> None:
+    source = replace(facts(), video=replace(facts().video, codec=codec))
+    first = plan_clip(clip(mode), source)
+    whole = first.encode_whole("nothing can be copied")
+    reserved, again = (estimate_clip(it, budget_bytes=BUDGET) for it in (first, whole))
+
+    assert "encode" in again.shape
+    if first.copies_pictures:
+        assert reserved.shape.startswith("smart")
+        assert reserved.model_bytes != again.model_bytes
+    elif first.strategy.tool is whole.strategy.tool:
+        assert reserved == again

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from worker.memory.model import MIB
+from config.values import MIB
 from worker.memory.table import FILE_NAME, BadTable, Table, read_table, shipped_table, table_for
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from dataclasses import replace
 
 import pytest
 
 from tasks.media import AudioFacts, MediaFacts, VideoFacts
 from tasks.specs import Output
+from worker.clip.containers import CONTAINERS
+from worker.clip.encoding import kept_channels, sound_bit_rate
+from worker.clip.plan import ClipPlan
 from worker.clip.size_limit import clip_bytes
-from worker.ffmpeg import CutPlan
+from worker.clip.strategy import Mode, Strategy, Tool
 from worker.process.rlimits import MIB, cpu_seconds, data_bytes
 
 SOURCE_BYTES = 10_000_000
@@ -17,11 +20,12 @@ SOURCE_BYTES = 10_000_000
 MEASURED = ((85, 47), (121, 49), (143, 81), (391, 256), (1027, 825), (162, 139), (332, 251))
 
 
-def plan(seconds: float = 10.0, container: str = "mp4", **more: object) -> CutPlan:
+def plan(seconds: float = 10.0, container: str = "mp4", **more: object) -> ClipPlan:
     video = VideoFacts("h264", None, 1920, 1080, "yuv420p", more.pop("depth", 8), 25.0)  # type: ignore[arg-type]
     facts = MediaFacts("mov,mp4", 0.0, 60.0, SOURCE_BYTES, video, (AudioFacts("aac", 48000, 2),))
     output = Output(**more)  # type: ignore[arg-type]
-    return CutPlan(Path("a"), Path("b"), 1.0, 1.0 + seconds, facts, output, container)
+    strategy = Strategy(Tool.FFMPEG, Mode.ENCODE, "as the test wants it")
+    return ClipPlan(facts, output, strategy, container, 1.0, 1.0 + seconds, 1.0 + seconds)
 
 
 @pytest.mark.parametrize(("private", "resident"), MEASURED)
@@ -56,3 +60,14 @@ def test_a_larger_picture_a_faster_one_and_a_deeper_one_may_take_more() -> None:
 
 def test_sound_alone_takes_little_more_than_its_source() -> None:
     assert clip_bytes(plan(container="mp3")) < SOURCE_BYTES + 20 * MIB
+
+
+@pytest.mark.parametrize("container", ["mp3", "m4a"])
+@pytest.mark.parametrize("channels", [1, 2, 6, 8])
+def test_no_setting_of_ours_comes_near_the_largest_sound(container: str, channels: int) -> None:
+    clip = plan(3600, container, quality="high")
+    clip = replace(clip, facts=replace(clip.facts, audio=(AudioFacts("flac", 48000, channels),)))
+    encoder = CONTAINERS[container].audio_encoder
+    assert encoder is not None
+    written = sound_bit_rate(encoder, "high", kept_channels(encoder, channels)) / 8 * 3600
+    assert clip_bytes(clip) > SOURCE_BYTES + 2 * written

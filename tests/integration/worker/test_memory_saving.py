@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from config.values import MIB
 from tasks.errors import ExceedsMemoryBudget
 from tasks.kinds import ClipSpec
 from tasks.media import MediaFacts, VideoFacts
@@ -14,12 +15,12 @@ from tests.support.exactness import decode, luma_psnr
 from tests.support.media import ffmpeg
 from worker.calibration.samples import Sample
 from worker.calibration.trial import Trial, run_trial
-from worker.cutting.cut import LEAN_WARNING
+from worker.clip.plan import plan_clip
+from worker.cutting.cut import SAVING_WARNING
 from worker.engine.budget import Budget
-from worker.memory.estimate import GUARD_BYTES, need_of
+from worker.memory.estimate import GUARD_BYTES, estimate_clip
 from worker.memory.need import ResourceNeed
 
-MIB = 1024**2
 MOST_GROWTH = 1.5  # of the file, for what is spared in memory
 MOST_LOSS = 1.0  # dB
 
@@ -41,22 +42,23 @@ def encode_need(quality: str, height: int, budget_mib: int, cores: int = 2) -> R
     video = VideoFacts("h264", None, height * 16 // 9, height, "yuv420p", 8, 25.0, references=4)
     facts = MediaFacts("mov,mp4", 0.0, 60.0, 1_000_000, video)
     spec = ClipSpec(Source(url="https://a.example/v"), 0.0, 10.0, "encode", Output(quality=quality))
-    return need_of(spec, facts, budget_bytes=budget_mib * MIB, cores=cores)
+    return estimate_clip(plan_clip(spec, facts), budget_bytes=budget_mib * MIB, cores=cores)
 
 
 @pytest.mark.alone  # equal tools beside it would share pages with it
 @pytest.mark.parametrize("quality", ["standard", "high"])
 @pytest.mark.parametrize("suffix", [".mp4", ".ts"])  # by FFmpeg's command, and by the program
-def test_lean_encodes_take_less_memory_and_look_as_good(
+def test_encodes_that_save_memory_take_less_memory_and_look_as_good(
     quality: str, suffix: str, restless: Path, tmp_path: Path
 ) -> None:
     source = tmp_path / f"source{suffix}"
     ffmpeg("-i", str(restless), "-c", "copy", str(source))
     original = [picture.frame for picture in decode(source)]
     peaks, sizes, losses = [], [], []
-    for lean in (0, 1, 2):
-        trial = Trial(source, "encode", Output(quality=quality), lean=lean, start=0, end=2)
-        clip = tmp_path / f"clip{lean}.mp4"
+    for level in (0, 1, 2):
+        output = Output(quality=quality)
+        trial = Trial(source, "encode", output, memory_saving_level=level, start=0, end=2)
+        clip = tmp_path / f"clip{level}.mp4"
         peaks.append(run_trial(trial, tmp_path, keep=clip).peak_bytes)
         sizes.append(clip.stat().st_size)
         pictures = [picture.frame for picture in decode(clip)]
@@ -69,23 +71,23 @@ def test_lean_encodes_take_less_memory_and_look_as_good(
 
 
 def test_usual_settings_hold_while_one_such_job_for_each_core_fits() -> None:
-    assert encode_need("high", 1080, 600).lean == 0
-    assert encode_need("draft", 1080, 512).lean == 0
+    assert encode_need("high", 1080, 600).memory_saving_level == 0
+    assert encode_need("draft", 1080, 512).memory_saving_level == 0
 
 
-def test_settings_get_leaner_where_that_lets_a_job_run_on_each_core() -> None:
-    lean = encode_need("high", 1080, 480)
-    assert lean.lean > 0
-    assert lean.memory_bytes <= 480 * MIB // 2
-    assert encode_need("high", 1080, 480, cores=1).lean == 0
+def test_settings_save_memory_where_that_lets_a_job_run_on_each_core() -> None:
+    saving = encode_need("high", 1080, 480)
+    assert saving.memory_saving_level > 0
+    assert saving.memory_bytes <= 480 * MIB // 2
+    assert encode_need("high", 1080, 480, cores=1).memory_saving_level == 0
 
 
 def test_what_fits_only_alone_keeps_as_much_quality_as_fits() -> None:
-    assert encode_need("high", 2160, 700).lean == 1
-    assert encode_need("high", 2160, 512).lean == 2
+    assert encode_need("high", 2160, 700).memory_saving_level == 1
+    assert encode_need("high", 2160, 512).memory_saving_level == 2
 
 
-def test_what_is_too_large_at_its_leanest_is_refused_with_need_and_budget() -> None:
+def test_what_is_too_large_at_its_most_saving_is_refused_with_need_and_budget() -> None:
     budget = Budget(290 * MIB, 2)
     need = encode_need("high", 2160, 290)
 
@@ -101,9 +103,10 @@ def test_what_is_too_large_at_its_leanest_is_refused_with_need_and_budget() -> N
 def test_a_2160p_encode_in_high_quality_runs_in_the_room_that_it_was_given(tmp_path: Path) -> None:
     need = encode_need("high", 2160, 512)
     source = Sample(width=3840, height=2160, seconds=1.6)
-    trial = Trial(source, "encode", Output(quality="high"), lean=need.lean, start=0.2, end=1.4)
+    level, output = need.memory_saving_level, Output(quality="high")
+    trial = Trial(source, "encode", output, memory_saving_level=level, start=0.2, end=1.4)
 
     seen = run_trial(trial, tmp_path, limit_bytes=need.memory_bytes - GUARD_BYTES)
 
-    assert seen.warnings == [LEAN_WARNING]
+    assert seen.warnings == [SAVING_WARNING]
     assert 0.5 * need.estimate_bytes < seen.peak_bytes <= need.memory_bytes - GUARD_BYTES

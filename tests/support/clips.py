@@ -1,0 +1,24 @@
+"""Clips made as a job makes them, without a job."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+from worker.clip.plan import ClipPlan
+from worker.cutting import Cut, CutTools, make_clip
+from worker.process.run import Stop
+from worker.process.tools import ToolRunner
+
+ENOUGH_BYTES = 1 << 30
+
+
+def runner_in(folder: Path) -> ToolRunner:
+    """Tools that work in a folder, with more memory than they need."""
+    return ToolRunner(folder, Stop(), Counter(), deadline_seconds=60, memory_bytes=ENOUGH_BYTES)
+
+
+def made_clip(plan: ClipPlan, source: Path, runner: ToolRunner) -> Cut:
+    """The clip, in the runner's folder. Raises a JobError."""
+    tools = CutTools(runner, lambda phase: None, lambda *progress: None, lambda whole: whole)
+    return make_clip(plan, source, tools)

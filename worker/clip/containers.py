@@ -1,0 +1,114 @@
+"""The containers that a clip can be written into, and what each of them takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tasks.media import MediaFacts
+from tasks.specs import SOUND_CONTAINERS
+
+DEFAULT = "mp4"
+DEFAULT_OF_SOUND = "m4a"
+OF_ANY_CODEC = "mkv"  # for a copy of what the default does not take
+
+
+@dataclass(frozen=True)
+class Container:
+    """One container.
+
+    `muxer` is the name of its writer, for FFmpeg's command and for PyAV. The encoders make what
+    cannot be copied; None where there are no such streams. `video` and `audio` are the codecs that
+    it takes as they are; None stands for all. `exact_audio` are those that an exact cut copies, and
+    the rest is encoded: a copy is what the client asked for, an exact cut is to play everywhere and
+    to begin on time.
+    """
+
+    muxer: str
+    video_encoder: str | None
+    audio_encoder: str | None
+    video: frozenset[str] | None
+    audio: frozenset[str] | None
+    exact_audio: frozenset[str] = frozenset()
+    hides_lead_in: bool = False  # has edit lists, which hide packets before the start
+
+    def takes_video(self, codec: str) -> bool:
+        """Whether packets of pictures can be copied into it."""
+        return self.video is None or codec in self.video
+
+    def takes_audio(self, codec: str) -> bool:
+        """Whether packets of sound can be copied into it."""
+        return self.audio is None or codec in self.audio
+
+
+def _codecs(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+CONTAINERS: dict[str, Container] = {
+    "mp4": Container(
+        muxer="mp4",
+        video_encoder="libx264",
+        audio_encoder="aac",
+        video=_codecs("h264 hevc av1 vp9 mpeg4"),
+        audio=_codecs("aac mp3 opus ac3 eac3 alac flac"),
+        exact_audio=_codecs("aac mp3 opus flac"),  # the others do not play in browsers
+        hides_lead_in=True,
+    ),
+    "mkv": Container(
+        muxer="matroska",
+        video_encoder="libx264",
+        audio_encoder="aac",
+        video=None,
+        audio=None,
+        # A packet of PCM may be of any length, so the sound would begin that much off.
+        exact_audio=_codecs("aac mp3 opus flac vorbis ac3 eac3 dts"),
+    ),
+    "webm": Container(
+        muxer="webm",
+        video_encoder="libvpx-vp9",
+        audio_encoder="libopus",
+        video=_codecs("vp8 vp9 av1"),
+        audio=_codecs("opus vorbis"),
+        exact_audio=_codecs("opus vorbis"),
+    ),
+    "gif": Container(
+        muxer="gif",
+        video_encoder="gif",
+        audio_encoder=None,
+        video=frozenset(),
+        audio=frozenset(),
+    ),
+    "m4a": Container(
+        muxer="ipod",
+        video_encoder=None,
+        audio_encoder="aac",
+        video=frozenset(),
+        audio=_codecs("aac alac"),
+        exact_audio=_codecs("aac alac"),
+        hides_lead_in=True,
+    ),
+    "mp3": Container(
+        muxer="mp3",
+        video_encoder=None,
+        audio_encoder="libmp3lame",
+        video=frozenset(),
+        audio=_codecs("mp3"),
+        # It has no time stamps: whole packets would begin up to 26 ms off.
+        exact_audio=frozenset(),
+    ),
+}
+
+
+def is_sound_alone(container: str) -> bool:
+    """Whether the container holds no picture."""
+    return container in SOUND_CONTAINERS
+
+
+def takes_streams(container: str, facts: MediaFacts) -> bool:
+    """Whether the streams that a clip keeps go into the container as they are."""
+    row = CONTAINERS[container]
+    if is_sound_alone(container):
+        return bool(facts.audio) and row.takes_audio(facts.audio[0].codec)
+    if facts.video is None or not row.takes_video(facts.video.codec):
+        return False
+    return not facts.audio or row.takes_audio(facts.audio[0].codec)

@@ -1,0 +1,37 @@
+"""Where the decoding of a source can begin. Pure."""
+
+from __future__ import annotations
+
+from tasks.media import MediaFacts
+
+# How long before the start decoding begins. Half a second covers what sound decoders need and
+# B-frames at the start; a container without an index seeks to anywhere, so there it must be
+# longer than a group of pictures.
+PREROLL_SECONDS = 0.5
+LONG_PREROLL_SECONDS = 12.0
+UNINDEXED = frozenset({"mpegts", "mpeg", "mpegvideo", "m4v", "h264", "hevc", "dv"})
+UNTIMED = frozenset({"avi"})  # its frames have no time of showing, and every reader guesses its own
+
+
+def is_unindexed(facts: MediaFacts) -> bool:
+    """Whether a seek may land where no picture can be decoded."""
+    return _is_one_of(UNINDEXED, facts)
+
+
+def preroll_of(facts: MediaFacts) -> float:
+    """Seconds before the start at which decoding must begin so that no wanted frame is lost."""
+    return LONG_PREROLL_SECONDS if is_unindexed(facts) else PREROLL_SECONDS
+
+
+def needs_exact_decoder(facts: MediaFacts) -> bool:
+    """Whether the PyAV program should make this source's clips where it can.
+
+    A seek may land where decoding cannot begin: FFmpeg's command line loses frames if no key
+    picture lies in the long pre-roll, and it cannot go back. Or frames have no times of their own:
+    then the program's guess is one frame beside FFmpeg's, and all clips should follow one guess.
+    """
+    return facts.video is not None and (is_unindexed(facts) or _is_one_of(UNTIMED, facts))
+
+
+def _is_one_of(names: frozenset[str], facts: MediaFacts) -> bool:
+    return not names.isdisjoint(facts.container.split(","))
