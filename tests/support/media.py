@@ -50,6 +50,16 @@ def ffmpeg(*arguments: str, timeout_seconds: float = 120) -> None:
         raise RuntimeError(f"ffmpeg {' '.join(arguments)}\n{done.stderr[-2000:]}")
 
 
+def noise(channels: int) -> str:
+    """A lavfi graph: six seconds of sound that no encoder makes small, other in each channel."""
+    one = "anoisesrc=color=pink:r=48000:d=6:seed"
+    if channels == 1:
+        return f"{one}=1"
+    drawn = [f"{one}={seed}[{seed}]" for seed in range(channels)]
+    inputs = "".join(f"[{seed}]" for seed in range(channels))
+    return f"{';'.join(drawn)};{inputs}amerge=inputs={channels}"
+
+
 def make_video(path: Path, wanted: Video | None = None) -> Path:
     """Make a video at `path`, unless it is there already."""
     video = wanted or Video()

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from math import floor
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from tasks.errors import RangeOutsideMedia
-from tasks.kinds import ClipSpec
 from tasks.media import MediaFacts
 from tasks.specs import Output
 from worker.clip.containers import is_sound_alone
@@ -20,6 +19,9 @@ from worker.clip.strategy import (
     choose_container,
     choose_strategy,
 )
+
+if TYPE_CHECKING:  # the programs import this, and what stands behind a spec takes 3 MiB
+    from tasks.kinds import ClipSpec
 
 GRACE_SECONDS = 0.0005  # half a millisecond: Matroska rounds its time stamps to that
 # An end so little past the media's is only rounding.

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from tasks.errors import NoSuchStream
-from tasks.kinds import ClipSpec
 from tasks.media import MediaFacts
 from worker.clip import containers
 from worker.clip.containers import CONTAINERS, is_sound_alone, takes_streams
 from worker.clip.seeking import is_unindexed, needs_exact_decoder
+
+if TYPE_CHECKING:  # the programs import this, and what stands behind a spec takes 3 MiB
+    from tasks.kinds import ClipSpec
 
 # Whose packets can be copied beside pictures that are encoded anew.
 JOINED_CODECS = frozenset({"h264", "vp9", "av1"})

@@ -19,8 +19,9 @@ from tasks.media import MediaFacts
 from tasks.specs import Output, Source
 from tests.support.clips import made_clip, runner_in
 from tests.support.exactness import Verdict, decode, judge
-from tests.support.media import Video, cached_video, ffmpeg, frame_number, frame_numbers
+from tests.support.media import Video, cached_video, ffmpeg, frame_number, frame_numbers, noise
 from tests.support.sources import SOURCES, make_source
+from worker.clip.encoding import sound_bit_rate
 from worker.clip.plan import (
     ClipPlan,
     expected_frames,
@@ -203,6 +204,24 @@ def test_better_quality_is_closer_to_the_source(
 
     assert found["draft"] < found["standard"] < found["high"]
     assert found["standard"] >= LEAST_PSNR
+
+
+@pytest.mark.parametrize(("container", "encoder"), [("mp4", "aac"), ("webm", "libopus")])
+def test_better_quality_gives_sound_more_bits(
+    container: str, encoder: str, media_folder: Path, tmp_path: Path
+) -> None:
+    noisy = tmp_path / "noisy.mkv"
+    pictures = ("-f", "lavfi", "-i", "color=s=64x64:r=25:d=6")
+    ffmpeg(*pictures, "-f", "lavfi", "-i", noise(2), str(noisy))
+    rates = []
+    for quality in ("draft", "standard", "high"):
+        clip = planned(noisy, tmp_path, 0.5, 5.5, container, quality=quality)
+        made(clip)
+        with av.open(str(clip.target)) as found:
+            rates.append(sum(packet.size for packet in found.demux(audio=0)) * 8 / 5)
+        assert rates[-1] == pytest.approx(sound_bit_rate(encoder, quality, 2), rel=0.3), quality
+
+    assert rates == sorted(rates)
 
 
 def test_frames_lost_to_a_source_without_key_pictures_are_noticed_and_found_again(

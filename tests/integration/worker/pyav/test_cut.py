@@ -13,8 +13,10 @@ from av import VideoFrame
 from tasks.media import MediaFacts
 from tests.integration.worker.pyav.conftest import Program
 from tests.support.exactness import judge
-from tests.support.media import ffmpeg
+from tests.support.media import ffmpeg, noise
 from tests.support.origin import hostile
+from worker.clip.containers import CONTAINERS
+from worker.clip.encoding import sound_bit_rate
 from worker.pyav.protocol import Refusal, Result
 
 Named = Callable[[str], Path]
@@ -233,3 +235,25 @@ def test_a_full_disk_is_said_as_such(source_named: Named, cut):
     said = cut(source_named("closed gop"), 0.5, 2.3, target="/dev/full")
     assert isinstance(said, Refusal)
     assert said.code == "storage_full"
+
+
+@pytest.mark.parametrize("container", ["m4a", "mp3", "mkv", "webm"])
+@pytest.mark.parametrize("channels", [1, 2])
+def test_a_better_quality_gives_encoded_sound_more_bits(
+    container: str, channels: int, tmp_path: Path, cut
+):
+    """FFmpeg's command encodes the same sound beside a picture: tests/integration/worker has it."""
+    source = tmp_path / "noise.wav"
+    ffmpeg("-f", "lavfi", "-i", noise(channels), str(source))
+    encoder = CONTAINERS[container].audio_encoder
+    assert encoder is not None
+    rates = []
+    for quality in ("draft", "standard", "high"):
+        _values(cut(source, 0.5, 5.5, container=container, output={"quality": quality}))
+        with av.open(str(tmp_path / f"clip.{container}")) as clip:
+            written = sum(packet.size for packet in clip.demux(audio=0)) * 8 / 5
+        asked = sound_bit_rate(encoder, quality, channels)
+        assert written == pytest.approx(asked, rel=0.3), quality
+        rates.append(written)
+    assert rates[0] * 1.2 < rates[1]
+    assert rates[1] * 1.2 < rates[2]
