@@ -30,8 +30,6 @@ class Timings:
     settling_seconds: float = 5.0
     """After an outage of the store or a jump of its clock: the time that living workers have for
     their heartbeats, before leases can expire again."""
-    unneeded_download_seconds: float = 15.0
-    """How long a download may exist before its clips are recorded: a batch plans many first."""
 
     # Retries and postponements
     first_retry_seconds: float = 2.0

@@ -8,11 +8,15 @@ ClipmillError
 │   ├── ExceedsMemoryBudget · MemoryExceeded* · DeadlineExceeded · ToolFailed*
 │   ├── StorageFull* · StorageUnavailable*
 │   └── SourceFailed · WorkerLost* · InternalError
-└── RequestError          a request cannot be granted; becomes a problem document in `web`
-    ├── NotFound · InvalidRequest · IdempotencyKeyReused
-    ├── JobAlreadyFinal · JobNotRetryable · JobNotFinal
-    ├── ArtifactExpired
-    └── StoreUnavailable · QueueFull
+├── RequestError          a request cannot be granted; becomes a problem document in `web`
+│   ├── NotFound · InvalidRequest · IdempotencyKeyReused
+│   ├── JobAlreadyFinal · JobNotRetryable · JobNotFinal
+│   ├── ArtifactExpired
+│   └── StoreUnavailable · QueueFull
+└── WriteRefused          the store has written nothing, since things are not as the writer thought
+    ├── Conflict: SourceGone · LeaseLost
+    ├── CancelRequested · ArtifactGone
+    └── Replayed
 
 (* is tried again with back-off until the job's attempts are used up.)
 """
@@ -218,6 +222,38 @@ class StoreUnavailable(RequestError):
     """The record store does not answer."""
 
     code = "store_unavailable"
+
+
+class WriteRefused(ClipmillError):
+    """The store has written nothing: things are not as the writer thought."""
+
+
+class Conflict(WriteRefused):
+    """Somebody else changed the job first; read it again."""
+
+
+class SourceGone(Conflict):
+    """The job that should deliver the source was deleted after that was planned; plan again."""
+
+
+class LeaseLost(Conflict):
+    """The job is in other hands now; nothing may be written for it."""
+
+
+class CancelRequested(WriteRefused):
+    """The client asked to stop this job; only `cancelled` may follow."""
+
+
+class ArtifactGone(WriteRefused):
+    """A file that was to be shown by one more job has been removed just now."""
+
+
+class Replayed(WriteRefused):
+    """This was accepted before; `id` is that of the job or batch it made then."""
+
+    def __init__(self, id: str) -> None:
+        super().__init__(id)
+        self.id = id
 
 
 def job_error_codes() -> dict[str, type[JobError]]:

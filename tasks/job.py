@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from math import isfinite
@@ -88,7 +88,7 @@ class Job:
     attempt: int = 0
     max_attempts: int = 3
     batch_id: str | None = None
-    depends_on: str | None = None
+    depends_on: tuple[str, ...] = ()  # jobs that deliver what it needs
     fairness_group: str | None = None  # of no batch itself, it runs in turn with this one
     internal: bool = False  # made by us for a clip, not asked for by a client
     fingerprint: str | None = None  # equal for jobs that would do the same
@@ -109,6 +109,11 @@ class Job:
     def kind(self) -> str:
         """What the job does: a name of `tasks.kinds.KINDS`."""
         return self.spec.kind
+
+    @property
+    def waits_for_source(self) -> bool:
+        """Whether it waits for a job that delivers what it needs."""
+        return self.state is JobState.QUEUED and self.wait_reason is WaitReason.DEPENDENCY
 
     def _moved(self, state: JobState, **changes: Any) -> Job:
         if state not in TRANSITIONS[self.state]:
@@ -201,9 +206,9 @@ class Job:
         """Still queued; what it waits for has changed."""
         return replace(self, wait_reason=reason)
 
-    def depending_on(self, job_id: str | None, reason: WaitReason | None) -> Job:
-        """Still queued; another job delivers what it needs."""
-        return replace(self, depends_on=job_id, wait_reason=reason)
+    def depending_on(self, job_ids: Iterable[str], reason: WaitReason | None) -> Job:
+        """Still queued; other jobs deliver what it needs."""
+        return replace(self, depends_on=tuple(job_ids), wait_reason=reason)
 
     def to_dict(self) -> dict[str, Any]:
         """The whole record, ready for JSON."""
@@ -224,6 +229,7 @@ class Job:
             **rest | {
                 "spec": kind.spec_type.from_dict(rest["spec"]),
                 "state": JobState(rest["state"]),
+                "depends_on": tuple(rest["depends_on"]),
                 "wait_reason": WaitReason(reason) if reason else None,
                 "result": kind.result_type.from_dict(result) if result else None,
                 "error": Failure(**error) if error else None,

@@ -38,6 +38,11 @@ class Spec:
     kind: ClassVar[str]
     source: Source
 
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """All that it takes media from; a kind that takes several names them here."""
+        return (self.source,)
+
     def fingerprint(self, owner: str) -> str | None:
         """Equal for jobs of one owner that would do the same; None where each is done."""
         return None

@@ -15,6 +15,7 @@ from config.settings import Settings
 from config.timings import PRODUCTION, Timings
 from tasks.dispatch.broker import Broker
 from tasks.dispatch.dependents import Dependents
+from tasks.dispatch.planning import Planner
 from tasks.storage import Storage, open_storage
 from tasks.store import Store
 from tasks.store.durability import check_durability
@@ -141,7 +142,7 @@ def _services(settings: Settings, broker: Broker, timings: Timings, storage: Sto
         store,
         storage,
         broker,
-        Dependents(store, broker),
+        Dependents(store, broker, Planner(store, settings.reuse_downloads_seconds)),
         make_tracing(settings.otlp_endpoint, "clipmill-worker"),
         work_folder,
     )

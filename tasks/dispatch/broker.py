@@ -8,7 +8,7 @@ their own (`BROKER_URL`), which may forget them all.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,6 +18,7 @@ from kombu import pools
 from kombu.exceptions import KombuError
 
 from tasks.errors import StoreUnavailable
+from tasks.job import Job
 from tasks.kinds import KINDS
 from tasks.store.connection import translated
 
@@ -97,6 +98,23 @@ class Broker:
                 self._celery.send_task(
                     TASK_NAME, args=[job_id], queue=queue_name(kind), producer=producer
                 )
+
+    def wake(self, jobs: Sequence[tuple[str, str]]) -> None:
+        """`publish` for jobs that are recorded, so that a failure is no harm.
+
+        The housekeeper sends again what is missing.
+        """
+        if not jobs:
+            return
+        try:
+            self.publish(jobs)
+        except StoreUnavailable:
+            log.warning("no message could be sent", extra={"values": {"jobs": len(jobs)}})
+
+    def wake_ready(self, jobs: Sequence[Job], stages: Sequence[str]) -> None:
+        """`wake` for those jobs whose stage is ready."""
+        written = zip(jobs, stages, strict=True)
+        self.wake([(job.kind, job.id) for job, stage in written if stage == "ready"])
 
     def waiting(self, kind: str) -> int:
         """How many messages of a kind lie in the broker. Raises StoreUnavailable."""

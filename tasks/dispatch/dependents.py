@@ -5,126 +5,116 @@ Every step is conditional on the record, so it may be repeated after a crash by 
 
 from __future__ import annotations
 
-import logging
 import time
+from collections.abc import Mapping, Sequence
+from functools import partial
 
 from tasks.dispatch.broker import Broker
-from tasks.dispatch.planning import Planner
-from tasks.errors import NotFound, SourceFailed, StoreUnavailable
-from tasks.job import Failure, Job, JobState, WaitReason
-from tasks.store import Conflict, Follows, Store
-
-log = logging.getLogger(__name__)
-
-# How often a change is tried again when somebody else changed the job in between.
-_TRIES = 20
+from tasks.dispatch.planning import Plan, Planner
+from tasks.errors import Conflict, NotFound, SourceFailed
+from tasks.job import Failure, Job, JobState
+from tasks.store import NO_NEW_SOURCES, NewSources, Store
+from tasks.store.optimistic import until_unopposed
 
 
 class Dependents:
     """Carries the end of one job over to those it concerns."""
 
-    def __init__(self, store: Store, broker: Broker) -> None:
+    def __init__(self, store: Store, broker: Broker, planner: Planner) -> None:
         self._store = store
         self._broker = broker
-        self._planner = Planner(store, ())
+        self._planner = planner
 
-    def settle(self, job: Job) -> None:
-        """Release those who waited for a final job; stop the download that only it needed."""
+    def release(self, job: Job) -> None:
+        """Release the dependents of a final job; stop the downloads that only it needed."""
         ended = [job]
         while ended:  # a loop, since a client may build a chain as long as it likes
             parent = ended.pop()
-            released = self._release_all(parent)
-            ended += [item for item in released if item.state.final]
+            waiting = self._store.dependents.of(parent.id)
+            released = [self._release(job_id, parent) for job_id in waiting]
+            ended += [item for item in released if item is not None and item.state.final]
             self._store.dependents.released(parent.id)
-            if parent.depends_on is not None:
-                self.stop_if_unused(parent.depends_on)
+            for source in parent.depends_on:
+                self.stop_if_unneeded(source)
 
-    def cancel(self, job: Job, revision: int) -> bool:
-        """Stop a job that is not final; False when it changed meanwhile, so look again."""
+    def cancel(self, job: Job, revision: int) -> None:
+        """Stop a job that is not final. Raises Conflict when it has changed: look again."""
         if job.state is JobState.RUNNING:
-            return self._store.jobs.request_cancel(job.id)
+            if not self._store.jobs.request_cancel(job.id):
+                raise Conflict("the job does not run any more")
+            return
         cancelled = job.cancelled(time.time())
-        try:
-            self._store.jobs.replace(job, cancelled, revision)
-        except Conflict:
-            return False
-        self.settle(cancelled)
-        return True
+        self._store.jobs.replace(job, cancelled, revision)
+        self.release(cancelled)
 
-    def _release_all(self, parent: Job) -> list[Job]:
-        moved = [self._release(item, parent) for item in self._store.dependents.of(parent.id)]
-        released = [item for item in moved if item is not None]
-        downloads = {item.depends_on for item in released if _waits(item)}
-        self._send([("download", download) for download in sorted(filter(None, downloads))])
-        return released
-
-    def _release(self, job_id: str, parent: Job) -> Job | None:
-        """Move on one job that waited for `parent`; the job as it is then, None if it is not."""
-        for _ in range(_TRIES):
-            try:
-                job, revision = self._store.jobs.get_with_revision(job_id)
-            except NotFound:
-                return None
-            if not _waits(job) or job.depends_on != parent.id:
-                return None
-            released = self._after(job, parent)
-            try:
-                stage = self._store.jobs.replace(job, released, revision)
-            except (Conflict, Follows):
-                continue  # it was changed, or others began the same work: look again
-            if stage == "ready":
-                self.publish(released)
-            return released
-        raise StoreUnavailable("the job changes too fast")
-
-    def _after(self, job: Job, parent: Job) -> Job:
-        """The job as it goes on when the one it waited for has ended."""
-        if parent.state is JobState.SUCCEEDED:
-            return job.waiting_for(None)
-        if parent.state is JobState.CANCELLED and job.spec.source.url is not None:
-            # It asked for the URL, not for that job: somebody else has to fetch it.
-            return self._planner.with_source(job)
-        if job.fingerprint is not None and parent.error is not None:  # the same work
-            return job.failed(time.time(), parent.error)
-        return job.failed(time.time(), _source_failed(parent))
-
-    def stop_if_unused(self, download_id: str) -> bool:
+    def stop_if_unneeded(self, download_id: str) -> bool:
         """Cancel a download that was made for clips which are all gone; whether it was one."""
         if self._store.dependents.any_of(download_id):
             return False
         try:
             job, revision = self._store.jobs.get_with_revision(download_id)
-        except NotFound:
-            return False
-        return job.internal and not job.state.final and self.cancel(job, revision)
+            if not job.internal or job.state.final:
+                return False
+            self.cancel(job, revision)
+        except (NotFound, Conflict):
+            return False  # it is gone, or somebody needs it or has ended it this moment
+        return True
 
-    def sourced_anew(self, job: Job) -> Job:
+    def with_new_source(self, job: Job) -> Plan:
         """The job as it waits for its source once more, after what was there is lost."""
-        return self._planner.with_source(job)
+        return self._planner.plan([job])
 
-    def wake(self, job: Job, stage: str) -> None:
-        """Wake a worker for a job that is ready, or else for the download that it waits for."""
-        if stage == "ready":
-            self.publish(job)
-        elif job.depends_on is not None:
-            self._send([("download", job.depends_on)])
+    def wake(self, job: Job, sources: NewSources, stages: Sequence[str]) -> None:
+        """Wake workers for what has just been written, as far as it is ready."""
+        self._broker.wake_ready((*sources.downloads, job), stages)
 
     def publish(self, job: Job) -> None:
-        """Wake a worker for a job; if that fails the housekeeper does it later."""
-        self._send([(job.kind, job.id)])
+        """Wake a worker for a job that is ready."""
+        self._broker.wake([(job.kind, job.id)])
 
-    def _send(self, messages: list[tuple[str, str]]) -> None:
+    def _release(self, job_id: str, parent: Job) -> Job | None:
+        """Move on one job that waited for `parent`; as it is then; None if it waits on."""
         try:
-            self._broker.publish(messages)
-        except StoreUnavailable:
-            log.warning("no message could be sent", extra={"values": {"jobs": len(messages)}})
+            return until_unopposed(partial(self._try_release, job_id, parent))
+        except NotFound:
+            return None
+
+    def _try_release(self, job_id: str, parent: Job) -> Job | None:
+        job, revision = self._store.jobs.get_with_revision(job_id)
+        if not job.waits_for_source or parent.id not in job.depends_on:
+            return None
+        others = self._store.jobs.found([it for it in job.depends_on if it != parent.id])
+        plan = self._after(job, parent, others)
+        if plan is None:
+            return None
+        (released,) = plan.jobs
+        stages = self._store.jobs.replace(job, released, revision, sources=plan.sources)
+        self.wake(released, plan.sources, stages)
+        return released
+
+    def _after(self, job: Job, parent: Job, others: Mapping[str, Job]) -> Plan | None:
+        """The job as it goes on when one that it waited for has ended; None: it waits on."""
+        if parent.state is JobState.CANCELLED:
+            plan = self._planner.plan([job])
+            if parent.id not in plan.jobs[0].depends_on:
+                # It asked for the URL, not for that job: somebody else has to fetch it.
+                return plan
+        after = after_end(job, parent, others)
+        return None if after is None else Plan((after,), NO_NEW_SOURCES)
+
+
+def after_end(job: Job, parent: Job, others: Mapping[str, Job]) -> Job | None:
+    """The job when `parent` has ended; None while it waits for one of the others all the same."""
+    if parent.state is not JobState.SUCCEEDED:
+        same_work = job.fingerprint is not None
+        failure = (parent.error if same_work else None) or _source_failed(parent)
+        return job.failed(time.time(), failure)
+    if any(other.state is not JobState.SUCCEEDED for other in others.values()):
+        return None
+    return job.waiting_for(None)
 
 
 _ENDS = {JobState.FAILED: "failed", JobState.CANCELLED: "was cancelled"}
-
-
-def _waits(job: Job) -> bool:
-    return job.state is JobState.QUEUED and job.wait_reason is WaitReason.DEPENDENCY
 
 
 def _source_failed(parent: Job) -> Failure:

@@ -2,45 +2,21 @@
 
 from __future__ import annotations
 
-import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 from config.settings import Settings
 from tasks.dispatch.broker import Broker
+from tasks.dispatch.checks import RequestChecks
 from tasks.dispatch.dependents import Dependents
 from tasks.dispatch.planning import JobRequest, Planner
-from tasks.errors import (
-    IdempotencyKeyReused,
-    InvalidRequest,
-    JobAlreadyFinal,
-    JobNotFinal,
-    JobNotRetryable,
-    NotFound,
-    QueueFull,
-    StoreUnavailable,
-)
+from tasks.errors import JobAlreadyFinal, JobNotRetryable, NotFound, QueueFull
 from tasks.job import Job, JobState
-from tasks.specs import Source
 from tasks.storage import Storage
-from tasks.store import (
-    Conflict,
-    Follows,
-    IdempotencyKey,
-    JobQuery,
-    Replayed,
-    Snapshot,
-    SourceGone,
-    Store,
-)
-
-log = logging.getLogger(__name__)
-
-# How often a change is tried again when somebody else changed the job in between.
-_TRIES = 20
+from tasks.store import IdempotencyKey, JobQuery, NewBatch, Snapshot, Store
+from tasks.store.optimistic import until_unopposed
 
 
 class Dispatcher:
@@ -51,9 +27,9 @@ class Dispatcher:
         self._broker = broker
         self._storage = storage
         self._max_queued = settings.max_queued_jobs
-        reuse_seconds = settings.reuse_downloads_seconds
-        self._planner = Planner(store, settings.allowed_networks, reuse_seconds)
-        self._dependents = Dependents(store, broker)
+        self._checks = RequestChecks(store, settings.allowed_networks)
+        self._planner = Planner(store, settings.reuse_downloads_seconds)
+        self._dependents = Dependents(store, broker, self._planner)
 
     def submit(
         self, request: JobRequest, owner: str, idempotency_key: str | None = None
@@ -64,12 +40,10 @@ class Dispatcher:
         same, else IdempotencyKeyReused.
         """
         idempotency = self._idempotency(idempotency_key, owner, ["job", request.to_dict()])
-        self._planner.check(request, owner)
+        self._checks.check(request, owner)
         self._check_room(1)
-        (job,) = self._accepted(
-            lambda: [self._planner.plan(request, owner)],
-            lambda jobs: [self._store.jobs.accept(jobs[0], idempotency, self._max_queued)],
-        )
+        job = self._planner.record(request, owner)
+        self._accept([job], idempotency)
         return self._store.jobs.snapshot(job.id, owner)
 
     def submit_batch(
@@ -78,48 +52,30 @@ class Dispatcher:
         """Accept all jobs or none; answers the batch's id. Raises as `submit`."""
         asked = ["batch", *(request.to_dict() for request in requests)]
         idempotency = self._idempotency(idempotency_key, owner, asked)
-        self._check_all(requests, owner)
+        self._checks.check_all(requests, owner)
         self._check_room(len(requests))
-        batch_id = self._planner.new_id()
-        self._accepted(
-            lambda: self._planner.plan_batch(requests, owner, batch_id),
-            lambda jobs: self._store.batches.add(
-                batch_id, owner, time.time(), jobs, idempotency, self._max_queued
-            ),
-        )
-        return batch_id
+        batch = NewBatch(self._planner.new_id(), owner, time.time())
+        jobs = [self._planner.record(request, owner, batch.id) for request in requests]
+        self._accept(jobs, idempotency, batch)
+        return batch.id
 
-    def _accepted(
-        self, plan: Callable[[], list[Job]], write: Callable[[list[Job]], list[str]]
-    ) -> list[Job]:
-        """What was planned, recorded and announced; planned again while its sources go away."""
-        for _ in range(_TRIES):
-            jobs = plan()
-            try:
-                with self._no_needless_downloads(jobs):
-                    stages = write(jobs)
-            except SourceGone:
-                continue
-            self._wake(jobs, stages)
-            return jobs
-        raise StoreUnavailable("the jobs that deliver the sources change too fast")
+    def _accept(
+        self, jobs: Sequence[Job], idempotency: IdempotencyKey | None, batch: NewBatch | None = None
+    ) -> None:
+        """Plan, record and announce jobs; plan again while their sources go away."""
 
-    @contextmanager
-    def _no_needless_downloads(self, jobs: Sequence[Job]) -> Iterator[None]:
-        """Remove the downloads that were begun for jobs which are not accepted in the end."""
-        try:
-            yield
-        except (QueueFull, Replayed, IdempotencyKeyReused):
-            for parent in {job.depends_on for job in jobs if job.depends_on}:
-                if self._dependents.stop_if_unused(parent):
-                    self._delete_if_final(parent)
-            raise
+        def attempt() -> None:
+            plan = self._planner.plan(jobs)
+            stages = self._store.submit(
+                plan.jobs,
+                plan.sources,
+                idempotency=idempotency,
+                most_queued=self._max_queued,
+                batch=batch,
+            )
+            self._broker.wake_ready((*plan.sources.downloads, *plan.jobs), stages)
 
-    def _delete_if_final(self, job_id: str) -> None:
-        try:
-            self.delete(job_id, None)
-        except (JobNotFinal, NotFound):
-            return  # a worker has it in hand, and will find that it is cancelled
+        until_unopposed(attempt)
 
     def _idempotency(
         self, idempotency_key: str | None, owner: str, asked: list[Any]
@@ -133,35 +89,34 @@ class Dispatcher:
 
     def cancel(self, job_id: str, owner: str | None) -> Snapshot:
         """Stop a job. Raises NotFound or JobAlreadyFinal."""
-        for _ in range(_TRIES):
+
+        def attempt() -> None:
             job, revision = self._store.jobs.get_with_revision(job_id, owner)
             if job.state.final:
                 raise JobAlreadyFinal(f"the job is {job.state} already")
-            if self._dependents.cancel(job, revision):
-                return self._store.jobs.snapshot(job_id, owner)
-        raise StoreUnavailable("the job changes too fast")
+            self._dependents.cancel(job, revision)
+
+        until_unopposed(attempt)
+        return self._store.jobs.snapshot(job_id, owner)
 
     def retry(self, job_id: str, owner: str | None) -> Snapshot:
         """Run a failed or cancelled job again. Raises NotFound, JobNotRetryable or QueueFull."""
-        for _ in range(_TRIES):
+
+        def attempt() -> None:
             job, revision = self._store.jobs.get_with_revision(job_id, owner)
             if job.state not in {JobState.FAILED, JobState.CANCELLED}:
                 raise JobNotRetryable(f"the job is {job.state}")
             self._check_room(1)
             # A download that we made for a clip is the client's own from now on.
-            asked = replace(job.retried(time.time()), internal=False)
-            again = self._planner.with_source(asked)
-            room = {"most_queued": self._max_queued}
-            try:
-                with self._no_needless_downloads([again]):
-                    stage = self._store.jobs.replace(job, again, revision, room=room)
-            except Conflict:
-                continue
-            except Follows:
-                continue  # someone else began the same work: the next plan finds it
-            self._wake([again], [stage])
-            return self._store.jobs.snapshot(job_id, owner)
-        raise StoreUnavailable("the job changes too fast")
+            plan = self._planner.plan([replace(job.retried(time.time()), internal=False)])
+            (again,) = plan.jobs
+            stages = self._store.jobs.replace(
+                job, again, revision, sources=plan.sources, most_queued=self._max_queued
+            )
+            self._dependents.wake(again, plan.sources, stages)
+
+        until_unopposed(attempt)
+        return self._store.jobs.snapshot(job_id, owner)
 
     def retry_failed(self, query: JobQuery, owner: str | None) -> list[str]:
         """Run the failed jobs that match again, newest first, up to the query's limit; their ids.
@@ -211,35 +166,7 @@ class Dispatcher:
         jobs = self._store.batches.snapshots(batch_id)
         self._retry_all([snapshot.id for snapshot in jobs if snapshot.state is JobState.FAILED])
 
-    def _check_all(self, requests: Sequence[JobRequest], owner: str) -> None:
-        checked: set[tuple[str, Source, str | None]] = set()
-        for index, request in enumerate(requests):
-            webhook = request.webhook["url"] if request.webhook else None
-            what = (request.spec.kind, request.spec.source, webhook)
-            if what in checked:
-                continue
-            try:
-                self._planner.check(request, owner)
-            except InvalidRequest as error:
-                raise error.under(f"/jobs/{index}") from error
-            checked.add(what)
-
     def _check_room(self, count: int) -> None:
         """Refuse early what the store would refuse after all the planning. Raises QueueFull."""
         if self._store.counters.queued_total() + count > self._max_queued:
             raise QueueFull("too many jobs wait already")
-
-    def _wake(self, jobs: Sequence[Job], stages: Sequence[str]) -> None:
-        """Send a message for each job that can run, and for the downloads they wait for."""
-        ready = {
-            job.id: job.kind for job, stage in zip(jobs, stages, strict=True) if stage == "ready"
-        }
-        waited_for = {
-            job.depends_on for job in jobs if job.depends_on and job.wait_reason is not None
-        }
-        messages = [("download", parent) for parent in sorted(waited_for)]
-        try:
-            self._broker.publish([*messages, *((kind, job_id) for job_id, kind in ready.items())])
-        except StoreUnavailable:
-            # The records are written, so the jobs are accepted: the housekeeper sends again.
-            log.warning("no message could be sent", extra={"values": {"jobs": len(jobs)}})

@@ -1,25 +1,22 @@
-"""From a request to a job record: where its media comes from and what it has to wait for."""
+"""From a request to job records: where their media comes from and what they have to wait for.
+
+Planning decides and writes nothing. `Planner.plan` reads what the store knows, then `planned`,
+which is pure, says what is to be recorded; the caller writes all of it in one step.
+"""
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from config.values import Network
-from tasks.addresses import check_url
-from tasks.errors import Fault, InvalidRequest, JobError, NotFound, StoreUnavailable
 from tasks.ids import IdMaker
 from tasks.job import Job, JobState, WaitReason
 from tasks.kinds import KINDS, DownloadSpec
 from tasks.specs import Source, Spec
-from tasks.store import Follows, Store
+from tasks.store import NewSources, Store
 from tasks.tracing.context import current_trace
-
-# How often it is looked again who delivers a source, when that changes meanwhile.
-_TRIES = 20
 
 
 @dataclass(frozen=True)
@@ -38,6 +35,22 @@ class JobRequest:
         return {**vars(self), "metadata": dict(self.metadata), "spec": spec}
 
 
+@dataclass(frozen=True)
+class Known:
+    """What the store knew of the sources of some jobs, just before they were planned."""
+
+    jobs: Mapping[str, Job]  # those that sources name, by id; one that was deleted is not there
+    leaders: Mapping[str, Job]  # those that do, or have done, the work of a fingerprint
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be recorded: jobs, in the order in which they were asked for, and new sources."""
+
+    jobs: tuple[Job, ...]
+    sources: NewSources
+
+
 def new_enough(download: Job, asked: Job, reuse_seconds: float) -> bool:
     """Whether a download may answer a job that asks for its URL: by then another file may be there.
 
@@ -48,16 +61,13 @@ def new_enough(download: Job, asked: Job, reuse_seconds: float) -> bool:
 
 
 class Planner:
-    """Makes job records. Records the download that a clip of a URL needs, once for all of them.
+    """Makes job records and plans where their sources come from.
 
-    A download answers others for `reuse_seconds`, without end if nothing is said of it.
+    A download answers others for `reuse_seconds` after its end.
     """
 
-    def __init__(
-        self, store: Store, allowed: Sequence[Network], reuse_seconds: float = math.inf
-    ) -> None:
+    def __init__(self, store: Store, reuse_seconds: float) -> None:
         self._store = store
-        self._allowed = allowed
         self._reuse_seconds = reuse_seconds
         self._new_id = IdMaker()
 
@@ -65,51 +75,8 @@ class Planner:
         """A fresh id."""
         return self._new_id()
 
-    def check(self, request: JobRequest, owner: str) -> None:
-        """Raises InvalidRequest when source or webhook cannot be used; records nothing."""
-        source = request.spec.source
-        if source.upload_id is not None:
-            raise _fault("/source/upload_id", "there is no such upload")
-        if source.job_id is not None:
-            self._check_source_job(request.spec, source.job_id, owner)
-        if source.url is not None:
-            self._check_url(source.url, "/source/url")
-        if request.webhook is not None:
-            self._check_url(request.webhook["url"], "/webhook/url")
-
-    def _check_url(self, url: str, pointer: str) -> None:
-        try:
-            check_url(url, self._allowed)
-        except JobError as error:
-            faults = (Fault(pointer, error.message),)
-            raise InvalidRequest(error.message, faults, error.code) from error
-
-    def _check_source_job(self, spec: Spec, job_id: str, owner: str) -> None:
-        if KINDS[spec.kind].reads_site:
-            raise _fault("/source/job_id", f"a job of kind {spec.kind} needs a url")
-        try:
-            job = self._store.jobs.get(job_id, owner)
-        except NotFound as error:
-            raise _fault("/source/job_id", "there is no such job") from error
-        if not KINDS[job.kind].gives_media:
-            raise _fault("/source/job_id", f"a job of kind {job.kind} gives no media")
-        if job.state in {JobState.FAILED, JobState.CANCELLED}:
-            raise _fault("/source/job_id", f"that job is {job.state}")
-
-    def plan(self, request: JobRequest, owner: str) -> Job:
-        """The record of a checked request, not yet stored."""
-        return self.with_source(self._record(request, owner, None))
-
-    def plan_batch(self, requests: Sequence[JobRequest], owner: str, batch_id: str) -> list[Job]:
-        """The records of a batch, not yet stored; a source that many share is looked up once."""
-        parents: dict[Source, Job | None] = {}
-        records = [self._record(request, owner, batch_id) for request in requests]
-        clips = [job for job in records if not KINDS[job.kind].reads_site]
-        for clip in sorted(clips, key=lambda clip: -clip.priority):
-            self._parent_of(clip, parents)  # the most urgent says how urgent their download is
-        return [self._after(job, self._parent_of(job, parents)) for job in records]
-
-    def _record(self, request: JobRequest, owner: str, batch_id: str | None) -> Job:
+    def record(self, request: JobRequest, owner: str, batch_id: str | None = None) -> Job:
+        """The record of a checked request, its sources not yet planned."""
         now = time.time()
         spec = request.spec
         return Job(
@@ -127,76 +94,94 @@ class Planner:
             fingerprint=spec.fingerprint(owner),
         )
 
-    def with_source(self, job: Job) -> Job:
-        """The job with `depends_on` set to whichever job delivers its source."""
-        return self._after(job, self._parent_of(job, {}))
+    def plan(self, jobs: Sequence[Job]) -> Plan:
+        """Where the sources of these jobs come from as things are now. Raises StoreUnavailable."""
+        sources = [(job, source) for job in jobs for source in media_sources(job.spec)]
+        named = {source.job_id for _, source in sources if source.job_id is not None}
+        works = {_download_name(source, job.owner) for job, source in sources if source.url}
+        works |= {job.fingerprint for job in jobs if job.fingerprint is not None}
+        known = Known(self._store.jobs.found(named), self._store.equal_work.leaders(works))
+        return planned(jobs, known, self._reuse_seconds, self._new_id)
 
-    def _after(self, job: Job, parent: Job | None) -> Job:
-        if parent is None:
-            return job.depending_on(None, None)
-        waits = None if parent.state is JobState.SUCCEEDED else WaitReason.DEPENDENCY
-        return job.depending_on(parent.id, waits)
 
-    def _parent_of(self, job: Job, parents: dict[Source, Job | None]) -> Job | None:
-        if not KINDS[job.kind].reads_site:
-            source = job.spec.source
-            if source not in parents:
-                parents[source] = self._deliverer(source, job)
-            return parents[source]
+def planned(
+    jobs: Sequence[Job], known: Known, reuse_seconds: float, new_id: Callable[[], str]
+) -> Plan:
+    """The plan that follows from what the store knows."""
+    planning = _Planning(known, reuse_seconds, new_id)
+    for job in sorted(jobs, key=lambda job: -job.priority):
+        planning.begin_downloads(job)  # the most urgent says how urgent a new one is
+    after = tuple(_after(job, planning.deliverers(job)) for job in jobs)
+    return Plan(after, NewSources(tuple(planning.downloads.values()), planning.outdated))
+
+
+def media_sources(spec: Spec) -> tuple[Source, ...]:
+    """What other jobs have to deliver for a job."""
+    return () if KINDS[spec.kind].reads_site else spec.sources
+
+
+def _download_name(source: Source, owner: str) -> str:
+    """The name of the work that delivers a URL."""
+    return DownloadSpec(Source(url=source.url)).fingerprint(owner)
+
+
+class _Planning:
+    """One plan in the making: new downloads, and leaders that are too old, by name of the work."""
+
+    def __init__(self, known: Known, reuse_seconds: float, new_id: Callable[[], str]) -> None:
+        self._known = known
+        self._reuse_seconds = reuse_seconds
+        self._new_id = new_id
+        self.downloads: dict[str, Job] = {}
+        self.outdated: dict[str, str] = {}
+
+    def begin_downloads(self, job: Job) -> None:
+        """Plan a new download for each URL that nobody delivers."""
+        for source in media_sources(job.spec):
+            if source.url is None:
+                continue
+            name = _download_name(source, job.owner)
+            if name not in self.downloads and self._leader(name, job) is None:
+                self.downloads[name] = self._new_download(source, name, job)
+
+    def deliverers(self, job: Job) -> list[Job]:
+        """The jobs that deliver what this one needs, or do the same work already."""
         if job.fingerprint is not None:
             leader = self._leader(job.fingerprint, job)
-            return leader if leader is not None and leader.id != job.id else None
-        return None
+            return [leader] if leader is not None and leader.id != job.id else []
+        found = [self._deliverer(source, job) for source in media_sources(job.spec)]
+        return [parent for parent in found if parent is not None]
 
-    def _leader(self, fingerprint: str, asked: Job) -> Job | None:
-        """The download that answers this one or a clip; one that is too old leads nobody more."""
-        leader = self._store.equal_work.leader(fingerprint)
-        if leader is None or not _alive(leader):
+    def _deliverer(self, source: Source, job: Job) -> Job | None:
+        if source.job_id is not None:
+            # One that was deleted since is not there: the job will say so when it runs.
+            return self._known.jobs.get(source.job_id)
+        if source.url is None:
+            return None
+        name = _download_name(source, job.owner)
+        return self.downloads.get(name) or self._leader(name, job)
+
+    def _leader(self, name: str, asked: Job) -> Job | None:
+        """The job that answers this one; one that is too old leads nobody more."""
+        leader = self._known.leaders.get(name)
+        if leader is None or leader.state in {JobState.FAILED, JobState.CANCELLED}:
             return None
         if not new_enough(leader, asked, self._reuse_seconds):
-            self._store.equal_work.end(fingerprint, leader.id)
+            self.outdated[name] = leader.id
             return None
         return leader
 
-    def _deliverer(self, source: Source, clip: Job) -> Job | None:
-        if source.job_id is not None:
-            return self._source_job(source.job_id)
-        return None if source.url is None else self._download_for(source.url, clip)
-
-    def _source_job(self, job_id: str) -> Job | None:
-        try:
-            return self._store.jobs.get(job_id)
-        except NotFound:
-            return None  # deleted since: the job will say so when it runs
-
-    def _download_for(self, url: str, clip: Job) -> Job:
-        """The download of this URL: one that is there already, or a new one."""
-        spec = DownloadSpec(Source(url=url))
-        fingerprint = spec.fingerprint(clip.owner)
-        for _ in range(_TRIES):
-            leader = self._leader(fingerprint, clip)
-            if leader is not None:
-                return leader
-            try:
-                return self._new_download(spec, fingerprint, clip)
-            except Follows:
-                continue  # somebody else was faster; should that one be deleted, ours is next
-        raise StoreUnavailable("downloads of this address come and go too fast")
-
-    def _new_download(self, spec: DownloadSpec, fingerprint: str, clip: Job) -> Job:
+    def _new_download(self, source: Source, name: str, job: Job) -> Job:
         now = time.time()
-        download = Job(
-            id=self._new_id(), spec=spec, owner=clip.owner, created_at=now, queued_at=now,
-            priority=clip.priority, fairness_group=clip.batch_id, internal=True,
-            fingerprint=fingerprint, trace=clip.trace,
+        return Job(
+            id=self._new_id(), spec=DownloadSpec(Source(url=source.url)), owner=job.owner,
+            created_at=now, queued_at=now, priority=job.priority, fairness_group=job.batch_id,
+            internal=True, fingerprint=name, trace=job.trace,
         )  # fmt: skip
-        self._store.jobs.add(download)
-        return download
 
 
-def _alive(job: Job) -> bool:
-    return job.state not in {JobState.FAILED, JobState.CANCELLED}
-
-
-def _fault(pointer: str, detail: str) -> InvalidRequest:
-    return InvalidRequest(detail, (Fault(pointer, detail),))
+def _after(job: Job, parents: Iterable[Job]) -> Job:
+    """The job as it waits for these, each named once."""
+    found = {parent.id: parent for parent in parents}
+    over = all(parent.state is JobState.SUCCEEDED for parent in found.values())
+    return job.depending_on(found, None if over else WaitReason.DEPENDENCY)

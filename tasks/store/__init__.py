@@ -11,23 +11,16 @@ from tasks.store.connection import REQUEST_SECONDS, Connection, connect
 from tasks.store.counters import Counters
 from tasks.store.dependents import Dependents
 from tasks.store.equal_work import EqualWork
-from tasks.store.idempotency import IdempotencyKey, IdempotencyKeys, Replayed
+from tasks.store.idempotency import IdempotencyKey, IdempotencyKeys
 from tasks.store.jobs import JobRecords
 from tasks.store.leases import Leases
-from tasks.store.moves import (
-    ArtifactGone,
-    CancelRequested,
-    Conflict,
-    Extras,
-    Follows,
-    LeaseLost,
-    SourceGone,
-)
+from tasks.store.moves import NO_NEW_SOURCES, Extras, NewSources
 from tasks.store.peaks import PeakFactors
 from tasks.store.queries import Queries
 from tasks.store.retry_for import RetryFor
 from tasks.store.server import Server
 from tasks.store.sites import Sites
+from tasks.store.submissions import NewBatch, Submissions
 from tasks.store.values import (
     Batch,
     FailureGroup,
@@ -38,26 +31,23 @@ from tasks.store.values import (
     Snapshot,
 )
 from tasks.store.workers import Workers
+from tasks.store.writing import Writer
 
 __all__ = [
-    "ArtifactGone",
+    "NO_NEW_SOURCES",
     "Batch",
-    "CancelRequested",
     "Changes",
-    "Conflict",
     "Extras",
     "FailureGroup",
-    "Follows",
     "Gauges",
     "IdempotencyKey",
     "JobQuery",
     "Lease",
-    "LeaseLost",
+    "NewBatch",
+    "NewSources",
     "Page",
-    "Replayed",
     "RetryFor",
     "Snapshot",
-    "SourceGone",
     "Store",
 ]
 
@@ -72,10 +62,12 @@ class Store:
         self.connection = connection
         self.server = Server(connection)
         self.idempotency = IdempotencyKeys(connection)
-        self.jobs = JobRecords(connection, self.idempotency)
-        self.batches = BatchRecords(connection, self.jobs, self.idempotency)
+        writer = Writer(connection)
+        self.jobs = JobRecords(connection, writer)
+        self.submit = Submissions(connection, writer).write
+        self.batches = BatchRecords(connection)
         self.leases = Leases(connection, self.server)
-        self.dependents = Dependents(connection, self.server)
+        self.dependents = Dependents(connection)
         self.equal_work = EqualWork(connection, self.jobs)
         self.artifacts = Artifacts(connection)
         self.queries = Queries(connection)

@@ -3,67 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
 from typing import Any
 
 from tasks.errors import NotFound
 from tasks.ids import is_id
 from tasks.job import Job, JobState
-from tasks.store.connection import Connection, StorePart, translated
-from tasks.store.idempotency import IdempotencyKey, IdempotencyKeys
-from tasks.store.jobs import JobRecords
+from tasks.store.connection import StorePart, translated
 from tasks.store.keys import key
-from tasks.store.moves import Conflict, raise_refusal
 from tasks.store.values import Batch, Snapshot
 
 
 class BatchRecords(StorePart):
-    """Writing a whole batch at once, and reading it."""
-
-    def __init__(
-        self, connection: Connection, jobs: JobRecords, idempotency: IdempotencyKeys
-    ) -> None:
-        super().__init__(connection)
-        self._jobs = jobs
-        self._idempotency = idempotency
-
-    def add(
-        self,
-        batch_id: str,
-        owner: str,
-        now: float,
-        jobs: Sequence[Job],
-        idempotency: IdempotencyKey | None = None,
-        most_queued: int | None = None,
-    ) -> list[str]:
-        """Record a batch and all of its jobs, or nothing; answers the stage of each.
-
-        A job whose work another one does already waits for that one. Raises QueueFull when more
-        than `most_queued` would be queued then, SourceGone when a job that others wait for is gone,
-        Replayed or IdempotencyKeyReused.
-        """
-        name = key("batch", batch_id)
-        record = json.dumps({"owner": owner, "created_at": now})
-        most = "" if most_queued is None else most_queued
-        sources = sorted({job.depends_on for job in jobs if job.depends_on})
-
-        def write(pipeline: Any) -> None:
-            self._run("open_batch", [name], record, len(jobs), most, *sources, client=pipeline)
-            for job in jobs:
-                self._jobs.add(job, or_follow=True, room={"in_batch": True}, pipeline=pipeline)
-
-        opened, *answers = (
-            self._idempotency.write(idempotency, name, write)
-            if idempotency
-            else self._at_once(write)
-        )
-        raise_refusal([opened], lost=Conflict)
-        return [raise_refusal(answer, lost=Conflict) for answer in answers]
-
-    def _at_once(self, write: Callable[[Any], None]) -> list[Any]:
-        with translated(), self._redis.pipeline(transaction=True) as pipeline:
-            write(pipeline)
-            return list(pipeline.execute())
+    """Reading batches; they are written with their jobs."""
 
     def get(self, batch_id: str, owner: str | None = None) -> Batch:
         """The batch with its counts. Raises NotFound when absent or another's."""

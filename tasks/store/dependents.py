@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from tasks.store.connection import Connection, StorePart, translated
+from tasks.store.connection import StorePart, translated
 from tasks.store.keys import TO_RELEASE, UNNEEDED, key
-from tasks.store.server import Server
 
 
 class Dependents(StorePart):
     """Jobs that wait for another, and jobs whose end they are still to be told."""
-
-    def __init__(self, connection: Connection, server: Server) -> None:
-        super().__init__(connection)
-        self._server = server
 
     def any_of(self, job_id: str) -> bool:
         """Whether a job that is not final takes this one as its source."""
@@ -29,12 +24,10 @@ class Dependents(StorePart):
         with translated():
             return [item.decode() for item in self._redis.srandmember(TO_RELEASE, limit)]
 
-    def unneeded_downloads(self, for_seconds: float, limit: int = 100) -> list[str]:
-        """Downloads that we made for clips, and that no clip has needed for so long."""
-        since = self._server.now() - for_seconds
+    def unneeded_downloads(self, limit: int = 100) -> list[str]:
+        """Downloads that we made for clips, not final, that no clip needs."""
         with translated():
-            found = self._redis.zrangebyscore(UNNEEDED, "-inf", since, start=0, num=limit)
-        return [item.decode() for item in found]
+            return [item.decode() for item in self._redis.srandmember(UNNEEDED, limit)]
 
     def released(self, job_id: str) -> None:
         """Forget that dependents are to be released, unless more have come meanwhile."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tasks.errors import NotFound
+from collections.abc import Collection
+
 from tasks.job import Job
 from tasks.store.connection import Connection, StorePart, translated
 from tasks.store.jobs import JobRecords
@@ -16,24 +17,17 @@ class EqualWork(StorePart):
         super().__init__(connection)
         self._jobs = jobs
 
-    def leader(self, flight: str) -> Job | None:
-        """The job that does, or has done, the work of this name."""
-        return self._pointed("flight", flight)
-
-    def end(self, flight: str, job_id: str) -> None:
-        """Let equal work be done anew from now on, if it is this job that it would follow."""
-        self._run("end_flight", [key("flight", flight)], job_id)
+    def leaders(self, flights: Collection[str]) -> dict[str, Job]:
+        """The jobs that do, or have done, the work of these names, by name."""
+        names = list(flights)
+        with translated():
+            found = self._redis.mget([key("flight", name) for name in names]) if names else []
+        ids = {name: id.decode() for name, id in zip(names, found, strict=True) if id is not None}
+        jobs = self._jobs.found(set(ids.values()))
+        return {name: jobs[id] for name, id in ids.items() if id in jobs}
 
     def cached(self, cache_key: str) -> Job | None:
         """The job whose artifacts answer this work."""
-        return self._pointed("cache", cache_key)
-
-    def _pointed(self, space: str, name: str) -> Job | None:
         with translated():
-            job_id = self._redis.get(key(space, name))
-        if job_id is None:
-            return None
-        try:
-            return self._jobs.get(job_id.decode())
-        except NotFound:
-            return None
+            job_id = self._redis.get(key("cache", cache_key))
+        return self._jobs.found([job_id.decode()]).get(job_id.decode()) if job_id else None

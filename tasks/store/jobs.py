@@ -3,96 +3,34 @@
 from __future__ import annotations
 
 import json
-import secrets
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from tasks.artifact import StoredArtifact
-from tasks.errors import JobNotFinal, NotFound
+from tasks.errors import Conflict, JobNotFinal, LeaseLost, NotFound
 from tasks.ids import is_id
-from tasks.job import Job, JobState, WaitReason
-from tasks.rendering import render_job
+from tasks.job import Job, JobState
 from tasks.store.connection import Connection, StorePart, translated
-from tasks.store.idempotency import IdempotencyKey, IdempotencyKeys
 from tasks.store.keys import key
 from tasks.store.moves import (
+    NO_NEW_SOURCES,
     NOTHING_ELSE,
-    Conflict,
     Extras,
-    LeaseLost,
+    NewSources,
     change_of,
     raise_refusal,
 )
 from tasks.store.retry_for import NO_RETRY, RetryFor
 from tasks.store.values import Lease, Snapshot
-
-ANY_NUMBER: Mapping[str, Any] = {}  # of jobs may be queued
+from tasks.store.writing import NOTHING_BESIDE, Writer, creations
 
 
 class JobRecords(StorePart):
     """Writing and reading single jobs."""
 
-    def __init__(self, connection: Connection, idempotency: IdempotencyKeys) -> None:
+    def __init__(self, connection: Connection, writer: Writer) -> None:
         super().__init__(connection)
-        self._idempotency = idempotency
-
-    def _write(
-        self,
-        job: Job,
-        change: dict[str, Any],
-        otherwise: Job | None = None,
-        client: Any = None,
-        retry_for: RetryFor = NO_RETRY,
-    ) -> str:
-        versions = [job] if otherwise is None else [job, otherwise]
-        documents = [
-            part for item in versions for part in (json.dumps(item.to_dict()), render_job(item))
-        ]
-        script = "create" if "create" in change else "change"
-        keys, told = [key("job", job.id)], json.dumps(change)
-        # The same words each time: the script knows a write that it has done already.
-        answer = retry_for.run(lambda: self._run(script, keys, told, *documents, client=client))
-        if client is not None:
-            return "queued"
-        return raise_refusal(answer, lost=LeaseLost if "expect_token" in change else Conflict)
-
-    def accept(self, job: Job, idempotency: IdempotencyKey | None, most_queued: int) -> str:
-        """`add` with `or_follow`, for a submission, which its client may have named.
-
-        Raises QueueFull when so many are queued already, SourceGone when the job that it waits for
-        is gone, Replayed or IdempotencyKeyReused.
-        """
-        room = {"most_queued": most_queued}
-        if idempotency is None:
-            return self.add(job, or_follow=True, room=room)
-        answers = self._idempotency.write(
-            idempotency,
-            key("job", job.id),
-            lambda pipeline: self.add(job, or_follow=True, room=room, pipeline=pipeline),
-        )
-        return raise_refusal(answers[0], lost=Conflict)
-
-    def add(
-        self,
-        job: Job,
-        *,
-        or_follow: bool = False,
-        room: Mapping[str, Any] = ANY_NUMBER,
-        pipeline: Any = None,
-    ) -> str:
-        """Record a new job; answers its stage (ready or waiting).
-
-        When another job already does the work that the job's fingerprint names, the new one
-        waits for it with `or_follow`; without, Follows is raised and nothing is written.
-        `room` is what the script shall look at before it lets another job in.
-        """
-        change = change_of(job, None, NOTHING_ELSE) | {"create": True, **room}
-        if not or_follow or job.fingerprint is None:
-            return self._write(job, change, client=pipeline)
-        # Only the script knows whom it follows: it puts that id where the placeholder stands.
-        placeholder = secrets.token_hex(16)
-        following = job.depending_on(placeholder, WaitReason.DEPENDENCY)
-        return self._write(job, change | {"placeholder": placeholder}, following, client=pipeline)
+        self._writer = writer
 
     def replace(
         self,
@@ -102,25 +40,40 @@ class JobRecords(StorePart):
         *,
         lease_expired: bool = False,
         extras: Extras = NOTHING_ELSE,
-        room: Mapping[str, Any] = ANY_NUMBER,
-    ) -> str:
-        """Change a job that nobody holds, or whose lease has expired; answers its stage.
+        sources: NewSources = NO_NEW_SOURCES,
+        most_queued: int | None = None,
+    ) -> list[str]:
+        """Change a job that nobody holds, or whose lease has expired, and make what it needs.
 
-        Raises Conflict when the record is no longer at `revision`, Follows and QueueFull as `add`
-        does, the latter only for a final job that shall run again.
+        Answers the stage of each new source, then the job's. Raises Conflict when the record is no
+        longer at `revision`, SourceGone, and QueueFull as `Submissions.write` does, the latter only
+        for a final job that shall run again.
         """
-        change = change_of(job, before, extras) | {
+        change = change_of(job, before, extras, sources.outdated) | {
             "expect_revision": revision,
             "lease_expired": lease_expired,
-            **room,
         }
-        return self._write(job, change)
+        beside = {} if most_queued is None else {"most_queued": most_queued}
+        return self._write(job, change, sources, beside=beside)
+
+    def _write(
+        self,
+        job: Job,
+        change: dict[str, Any],
+        sources: NewSources = NO_NEW_SOURCES,
+        *,
+        beside: Mapping[str, Any] = NOTHING_BESIDE,
+        retry_for: RetryFor = NO_RETRY,
+    ) -> list[str]:
+        changes = [*creations((), sources), (job, change)]
+        answer = self._writer.write(changes, beside, retry_for)
+        return raise_refusal(answer, lost=LeaseLost if "expect_token" in change else Conflict)
 
     def hold(
         self, lease: Lease, job: Job, lease_seconds: float, retry_for: RetryFor = NO_RETRY
     ) -> Lease:
         """Change a job and keep it. Raises LeaseLost or CancelRequested."""
-        change = change_of(job, lease.job, NOTHING_ELSE) | {
+        change = change_of(job, lease.job, NOTHING_ELSE, {}) | {
             "stage": "leased",
             "expect_token": lease.token,
             "token": lease.token,
@@ -135,11 +88,15 @@ class JobRecords(StorePart):
         job: Job,
         extras: Extras = NOTHING_ELSE,
         *,
+        sources: NewSources = NO_NEW_SOURCES,
         retry_for: RetryFor = NO_RETRY,
-    ) -> str:
-        """Change a job for the last time under this lease. Raises LeaseLost or CancelRequested."""
-        change = change_of(job, lease.job, extras) | {"expect_token": lease.token}
-        return self._write(job, change, retry_for=retry_for)
+    ) -> list[str]:
+        """Change a job for the last time under this lease, and make what it needs from now on.
+
+        Answers as `replace` does. Raises LeaseLost or CancelRequested.
+        """
+        change = change_of(job, lease.job, extras, {}) | {"expect_token": lease.token}
+        return self._write(job, change, sources, retry_for=retry_for)
 
     def request_cancel(self, job_id: str) -> bool:
         """Ask the worker that runs the job to stop it; False when it does not run."""
@@ -173,6 +130,17 @@ class JobRecords(StorePart):
     def get(self, job_id: str, owner: str | None = None) -> Job:
         """The record. Raises NotFound."""
         return self.get_with_revision(job_id, owner)[0]
+
+    def found(self, job_ids: Collection[str]) -> dict[str, Job]:
+        """The records of those that are there, by id."""
+        ids = [job_id for job_id in job_ids if is_id(job_id)]
+        with translated():
+            pipeline = self._redis.pipeline(transaction=False)
+            for job_id in ids:
+                pipeline.hget(key("job", job_id), "record")
+            records = pipeline.execute()
+        jobs = [Job.from_dict(json.loads(record)) for record in records if record is not None]
+        return {job.id: job for job in jobs}
 
     def timeline(self, job_id: str, owner: str | None = None) -> list[dict[str, Any]]:
         """What happened to a job, in order; `at` in seconds since 1970. Raises NotFound."""

@@ -16,7 +16,7 @@ leases                  zset    jobs in a worker's hands, by the end of the leas
 dependents:ID           set     jobs, not final, whose source is the job
 to_release              set     final jobs whose dependents are still to be released
 final                   zset    final jobs, by when they ended
-unneeded                zset    open downloads that we made for clips and none needs, by since when
+unneeded                set     open downloads that we made for clips and that none needs
 queued:KIND  running:KIND       zset by time, set: for the gauges
 index:…                 zset    ids in order of creation: all, owner, kind, state, batch, external
 flight:HASH             string  the job that does this work; equal work follows it

@@ -5,46 +5,18 @@ from __future__ import annotations
 import json
 import secrets
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
 from tasks.artifact import StoredArtifact
-from tasks.errors import ClipmillError, QueueFull
+from tasks.errors import ArtifactGone, CancelRequested, Conflict, QueueFull, SourceGone
 from tasks.job import Job, WaitReason
 from tasks.metrics.counters import counters_of_move
 
 # One step of priority is worth this much waiting: high goes first, low is never starved.
 PRIORITY_SECONDS = 60.0
-
-
-class Conflict(ClipmillError):
-    """Somebody else changed the job first; read it again."""
-
-
-class SourceGone(Conflict):
-    """The job that should deliver the source was deleted after that was planned; plan again."""
-
-
-class LeaseLost(Conflict):
-    """The job is in other hands now; nothing may be written for it."""
-
-
-class CancelRequested(ClipmillError):
-    """The client asked to stop this job; only `cancelled` may follow."""
-
-
-class ArtifactGone(ClipmillError):
-    """A file that was to be shown by one more job has been removed just now."""
-
-
-class Follows(ClipmillError):
-    """Another job does the same work already."""
-
-    def __init__(self, leader: str) -> None:
-        super().__init__(leader)
-        self.leader = leader
 
 
 @dataclass(frozen=True)
@@ -58,6 +30,20 @@ class Extras:
 
 
 NOTHING_ELSE = Extras()
+
+
+@dataclass(frozen=True)
+class NewSources:
+    """Downloads that jobs need, made together with them.
+
+    `outdated` names the jobs that equal work shall follow no more, by the name of that work.
+    """
+
+    downloads: tuple[Job, ...] = ()
+    outdated: Mapping[str, str] = field(default_factory=dict)
+
+
+NO_NEW_SOURCES = NewSources()
 
 
 def external_index(external_id: str) -> str:
@@ -93,7 +79,9 @@ def _event_of(before: Job | None, job: Job, why: str | None) -> dict[str, Any] |
     return happened | {name: value for name, value in told.items() if value is not None}
 
 
-def change_of(job: Job, before: Job | None, extras: Extras) -> dict[str, Any]:
+def change_of(
+    job: Job, before: Job | None, extras: Extras, outdated: Mapping[str, str]
+) -> dict[str, Any]:
     """All that the script needs to know of a job besides its two documents."""
     counters = counters_of_move(before, job)
     counters.update(extras.counters)
@@ -118,8 +106,9 @@ def change_of(job: Job, before: Job | None, extras: Extras) -> dict[str, Any]:
         "event": _event_of(before, job, extras.why),
         "score": job.queued_at - job.priority * PRIORITY_SECONDS,
         "not_before": job.not_before,
-        "depends_on": job.depends_on,
-        "leaves": before.depends_on if before and before.depends_on != job.depends_on else None,
+        "outdated": outdated.get(job.fingerprint) if job.fingerprint else None,
+        "depends_on": job.depends_on or None,
+        "depended_on": (before and before.depends_on) or None,
         "counters": dict(counters),
         "cache_key": extras.cache_key,
         "artifacts": [
@@ -132,19 +121,18 @@ def change_of(job: Job, before: Job | None, extras: Extras) -> dict[str, Any]:
     return {name: value for name, value in change.items() if value is not None}
 
 
-def raise_refusal(answer: list[bytes], *, lost: type[Conflict]) -> str:
-    """The stage of the job; raises what the script refused."""
-    status = answer[0].decode()
-    if status == "full":
-        raise QueueFull("too many jobs wait already")
-    if status == "conflict":
-        raise lost("the job has changed")
-    if status == "no source":
-        raise SourceGone("the job that delivers the source is gone")
-    if status == "cancelled":
-        raise CancelRequested("the client asked to stop this job")
-    if status == "gone":
-        raise ArtifactGone("the file has been removed")
-    if status == "follows":
-        raise Follows(answer[1].decode())
-    return status
+def raise_refusal(answer: list[bytes], *, lost: type[Conflict]) -> list[str]:
+    """The stages of the jobs; raises why the script refused to write them.
+
+    `lost` is what is raised when a job has changed meanwhile.
+    """
+    status, *stages = [part.decode() for part in answer]
+    if status == "ok":
+        return stages
+    raise {
+        "full": QueueFull("too many jobs wait already"),
+        "conflict": lost("the job has changed"),
+        "no source": SourceGone("the job that delivers the source is gone"),
+        "cancelled": CancelRequested("the client asked to stop this job"),
+        "gone": ArtifactGone("the file has been removed"),
+    }[status]

@@ -18,12 +18,11 @@ _WRITE = (
     "write/artifacts",
     "write/batch",
     "write/numbers",
+    "write/submission",
     "write",
 )
 
 SCRIPTS: Mapping[str, tuple[str, ...]] = {
-    "open_batch": ("open_batch",),
-    "idempotency": ("idempotency",),
     "create": _WRITE,
     "change": _WRITE,
     "take": ("turns", "take"),
@@ -31,7 +30,6 @@ SCRIPTS: Mapping[str, tuple[str, ...]] = {
     "request_cancel": ("request_cancel",),
     "delete": ("pointers", "delete"),
     "expire": ("pointers", "expire"),
-    "end_flight": ("end_flight",),
     "dependents_released": ("dependents_released",),
     "site": ("site",),
     "peak": ("peak",),
@@ -43,7 +41,7 @@ SCRIPTS: Mapping[str, tuple[str, ...]] = {
 }
 # Only what adds jobs is refused when the store is full: what is there must be able to come to its
 # end, and so to make room.
-_REFUSED_WHEN_FULL = {"open_batch", "idempotency", "create"}
+_REFUSED_WHEN_FULL = {"create"}
 _ALLOWED_WHEN_FULL = "#!lua flags=allow-oom\n"  # the server reads it in the first line only
 
 

@@ -69,6 +69,12 @@ def stage_of(job: Job) -> str:
     return "ready" if job.not_before is None else "delayed"
 
 
+def source_id(job: Job) -> str:
+    """The one job that it depends on."""
+    (only,) = job.depends_on
+    return only
+
+
 def names(found: Sequence[bytes]) -> set[str]:
     return {item.decode() for item in found}
 
@@ -107,6 +113,7 @@ class Records:
         """Every index, stage, count and counter agrees with the records."""
         self._check_indexes()
         self._check_stages()
+        self._check_dependents()
         self._check_batches(store)
         self._check_counters(store)
 
@@ -148,12 +155,31 @@ class Records:
                 best = self._client.zrange(queue, 0, 0, withscores=True)[0][1]
                 assert self._client.zscore(f"clipmill:oldest:{kind}:{owner}", group) == best
         assert not ready
-        needed = {job.depends_on for job in self.jobs.values() if not job.state.final}
-        assert self.members("unneeded") == self._ids(
-            lambda job: job.internal and not job.state.final and job.id not in needed
-        )
         for name, stage in (("leases", "leased"), ("delayed", "delayed"), ("final", "final")):
             assert self.members(name) == {id_ for id_, at in self.stages.items() if at == stage}
+
+    def _check_dependents(self) -> None:
+        needed: dict[str, set[str]] = defaultdict(set)
+        for job in self.jobs.values():
+            for source in job.depends_on if not job.state.final else ():
+                needed[f"dependents:{source}"].add(job.id)
+            told = self._client.hget(f"clipmill:job:{job.id}", "depends_on")
+            assert told is not None
+            assert tuple(told.decode().split()) == job.depends_on
+        for name in every_key(self._client):
+            if name.startswith("clipmill:dependents:"):
+                name = name.removeprefix("clipmill:")
+                assert self.members(name) == needed.pop(name)
+            if name.startswith("clipmill:flight:"):
+                leader = self._client.get(name)
+                assert leader is not None
+                assert leader.decode() in self.jobs
+        assert not needed
+        assert self.members("unneeded") == self._ids(
+            lambda job: (
+                job.internal and not job.state.final and not self.members(f"dependents:{job.id}")
+            )
+        )
 
     def _check_batches(self, store: Store) -> None:
         for batch_id in {job.batch_id for job in self.jobs.values() if job.batch_id}:

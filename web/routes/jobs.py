@@ -8,8 +8,9 @@ from flask import Response, request
 
 from config.api import API_BASE
 from tasks.dispatch import JobRequest
+from tasks.errors import Replayed
 from tasks.rendering import rfc3339
-from tasks.store import JobQuery, Replayed, Snapshot
+from tasks.store import JobQuery, Snapshot
 from web.http.idempotency import PARAMETER, idempotency_key, keep, replayed
 from web.http.long_poll import wait_until
 from web.http.openapi import Blueprint

@@ -106,6 +106,10 @@ class JobSchema(Schema):
     depends_on = fields.String(
         allow_none=True, metadata={"description": "The job that delivers the source."}
     )
+    dependencies = fields.List(
+        fields.String(),
+        metadata={"description": "All jobs that deliver sources, of a job with several."},
+    )
     external_id = fields.String(allow_none=True)
     metadata = fields.Dict(keys=fields.String(), values=fields.String())
     spec = fields.Dict(metadata={"description": "The request as accepted, defaults filled in."})

@@ -23,7 +23,7 @@ from worker import ytdlp
 from worker.clip.plan import ClipPlan, plan_clip
 from worker.cutting import Cut, CutTools, make_clip, make_thumbnail
 from worker.engine.lease import LeasedJob
-from worker.engine.publishing import main_artifact_of
+from worker.engine.publishing import source_artifacts
 from worker.engine.usage import Usage
 from worker.kinds.file_names import suffix_of
 from worker.kinds.interface import Fetched, SourceMedia
@@ -95,9 +95,10 @@ class Toolbox:
 
     def source_of(self, job: Job) -> StoredArtifact:
         """The artifact that the job takes as its source. Raises SourceFailed."""
-        artifact = main_artifact_of(self.store, job.depends_on) if job.depends_on else None
+        artifact = next(iter(source_artifacts(self.store, job)), None)
         if artifact is None:
-            raise SourceFailed("the source of this job is gone", {"job_id": job.depends_on})
+            gone = next(iter(job.depends_on), None)
+            raise SourceFailed("the source of this job is gone", {"job_id": gone})
         return artifact
 
     def machine(

@@ -6,9 +6,8 @@ import logging
 from dataclasses import dataclass
 
 from config.timings import PRODUCTION, Timings
-from tasks.errors import JobError, SourceFailed
+from tasks.errors import ArtifactGone, CancelRequested, JobError, LeaseLost, SourceFailed
 from tasks.job import Job, JobState, WaitReason
-from tasks.store import ArtifactGone, CancelRequested, LeaseLost
 from worker.engine.budget import NoRoomYet
 from worker.engine.preconditions import Postpone
 from worker.engine.retry import delay_before_retry
@@ -95,7 +94,7 @@ def ending_of(error: BaseException, job: Job, timings: Timings = PRODUCTION) -> 
             return SourceLost(error)
     # Also MemoryError and SystemExit: whatever leaves a task costs the worker a slot.
     failure = error if isinstance(error, JobError) else as_job_error(error)
-    if job.state.final:  # the housekeeper settles those who wait for the job
+    if job.state.final:  # the housekeeper releases those who wait for the job
         log.warning("the job had ended already", extra={"values": {"code": failure.code}})
         return Recorded()
     return after_failure(failure, job, timings)

@@ -11,15 +11,9 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from config.timings import PRODUCTION, Timings
+from tasks.errors import CancelRequested, LeaseLost
 from tasks.job import Job
-from tasks.store import (
-    CancelRequested,
-    Extras,
-    Lease,
-    LeaseLost,
-    RetryFor,
-    Store,
-)
+from tasks.store import NO_NEW_SOURCES, Extras, Lease, NewSources, RetryFor, Store
 from worker.engine.periodic import PeriodicThread
 from worker.process.limits import ProcessEnd, Stop
 
@@ -64,7 +58,12 @@ class LeasedJob:
                 self._lease, change(self._lease.job), self._lease_seconds, self._retry_for
             )
 
-    def release(self, job: Job, extras: Extras = NOTHING_ELSE) -> str:
+    def release(
+        self,
+        job: Job,
+        extras: Extras = NOTHING_ELSE,
+        sources: NewSources = NO_NEW_SOURCES,
+    ) -> list[str]:
         """Write the last change under this lease; a short outage of the store is waited for.
 
         Raises LeaseLost, CancelRequested or StoreUnavailable: then nobody knows yet whether it
@@ -72,10 +71,12 @@ class LeasedJob:
         """
         extras = replace(extras, counters=extras.counters + self.counters)
         with self._lock:
-            stage = self._store.jobs.release(self._lease, job, extras, retry_for=self._retry_for)
+            stages = self._store.jobs.release(
+                self._lease, job, extras, sources=sources, retry_for=self._retry_for
+            )
             self._released = True
             self._lease = Lease(job, self._lease.token)
-            return stage
+            return stages
 
     def progress(
         self, fraction: float, speed: float | None = None, eta_seconds: float | None = None

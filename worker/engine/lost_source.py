@@ -10,7 +10,7 @@ from tasks.job import JobState
 from tasks.kinds import ClipSpec
 from tasks.store import Extras, Store
 from worker.engine.lease import LeasedJob
-from worker.engine.publishing import main_artifact_of
+from worker.engine.publishing import source_artifacts
 
 log = logging.getLogger(__name__)
 
@@ -30,11 +30,12 @@ def source_again(leased: LeasedJob, store: Store, dependents: Dependents, extras
     if job.attempt >= job.max_attempts:
         return False
     # So nobody else takes it. The file, if there is one, goes with those that have no record.
-    lost = main_artifact_of(store, job.depends_on) if job.depends_on else None
-    if lost is not None:
-        store.artifacts.lost(lost.id)
-    again = dependents.sourced_anew(job.requeued(time.time()))
-    stage = leased.release(again, extras)
-    dependents.wake(again, stage)
+    for lost in source_artifacts(store, job):
+        if lost is not None:
+            store.artifacts.lost(lost.id)
+    plan = dependents.with_new_source(job.requeued(time.time()))
+    (again,) = plan.jobs
+    stages = leased.release(again, extras, plan.sources)
+    dependents.wake(again, plan.sources, stages)
     log.warning("the source was lost and is fetched again")
     return True

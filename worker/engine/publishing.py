@@ -124,9 +124,9 @@ class Publisher:
         """Equal for work with the same result: what is asked, of the same bytes, by one owner."""
         if job.fingerprint is not None:
             return f"download:{job.fingerprint}"
-        if not isinstance(job.spec, ClipSpec) or job.depends_on is None:
+        if not isinstance(job.spec, ClipSpec):
             return None
-        source = main_artifact_of(self._store, job.depends_on)
+        source = next(iter(source_artifacts(self._store, job)), None)
         if source is None:
             return None
         asked = replace(job.spec, source=Source()).to_dict()
@@ -134,7 +134,12 @@ class Publisher:
         return f"clip:{sha256(text.encode()).hexdigest()}"
 
 
-def main_artifact_of(store: Store, job_id: str) -> StoredArtifact | None:
+def source_artifacts(store: Store, job: Job) -> list[StoredArtifact | None]:
+    """The files that a job takes as its sources; None where there is none (any more)."""
+    return [_main_artifact_of(store, job_id) for job_id in job.depends_on]
+
+
+def _main_artifact_of(store: Store, job_id: str) -> StoredArtifact | None:
     """The file that another job takes as its source; None if there is none (any more)."""
     try:
         job = store.jobs.get(job_id)

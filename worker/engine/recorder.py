@@ -9,10 +9,10 @@ from typing import assert_never
 
 from config.timings import PRODUCTION, Timings
 from tasks.dispatch.dependents import Dependents
-from tasks.errors import JobError
+from tasks.errors import CancelRequested, JobError, LeaseLost
 from tasks.job import Failure, Job
 from tasks.metrics.counters import counter_name
-from tasks.store import CancelRequested, Extras, LeaseLost, Store
+from tasks.store import Extras, Store
 from worker.engine.ending import (
     Cancelled,
     Ending,
@@ -118,7 +118,7 @@ class Recorder:
         """Release those who waited for a job that has ended."""
         values = {"state": job.state, "code": job.error.code if job.error else None}
         log.info("ended", extra={"values": values})
-        self._dependents.settle(job)
+        self._dependents.release(job)
 
 
 def _retry_extras(job: Job, error: JobError) -> Extras:

@@ -16,12 +16,12 @@ from functools import partial
 from config.timings import PRODUCTION, Timings
 from tasks.dispatch.broker import Broker
 from tasks.dispatch.dependents import Dependents
-from tasks.errors import NotFound, StoreUnavailable, WorkerLost
+from tasks.errors import CancelRequested, Conflict, NotFound, StoreUnavailable, WorkerLost
 from tasks.job import Failure, Job, JobState, WaitReason
 from tasks.kinds import KINDS
 from tasks.metrics.counters import counter_name
 from tasks.storage import Storage
-from tasks.store import CancelRequested, Conflict, Extras, Follows, Store
+from tasks.store import Extras, Store
 from worker.engine.cleanup import remove_in_the_end
 from worker.engine.periodic import PeriodicThread
 from worker.upkeep.retention import Retention
@@ -83,11 +83,8 @@ class Housekeeper(PeriodicThread):
         if self._leases_count():  # asked afterwards: the clock may jump before any line of this
             self._each(expired, self._recover)
         self._each(self._store.leases.due_retries(), self._promote)
-        self._each(self._store.dependents.to_release(), self._settle)
-        unneeded = self._store.dependents.unneeded_downloads(
-            self._timings.unneeded_download_seconds
-        )
-        self._each(unneeded, self._stop_unneeded)
+        self._each(self._store.dependents.to_release(), self._release)
+        self._each(self._store.dependents.unneeded_downloads(), self._stop_unneeded)
         self._look_after_messages()
         self._retention.round()
         self._store.counters.note_housekeeping()
@@ -133,7 +130,7 @@ class Housekeeper(PeriodicThread):
         extras = Extras(counters=_counters_of_recovery(job, after), why="worker_lost")
         try:
             self._store.jobs.replace(job, after, revision, lease_expired=True, extras=extras)
-        except (Conflict, Follows, CancelRequested):
+        except (Conflict, CancelRequested):
             return  # renewed, ended, recovered or to be cancelled: the next round looks again
         log.warning("a worker was lost", extra={"values": {"job": job_id, "state": after.state}})
         for key in job.publishing:
@@ -149,11 +146,11 @@ class Housekeeper(PeriodicThread):
             if job.state is not JobState.QUEUED or job.not_before is None:
                 return  # another did it while we hung, and somebody may be at work on it
             self._store.jobs.replace(job, job.due(), revision)
-        except (NotFound, Conflict, Follows):
+        except (NotFound, Conflict):
             return
         self._dependents.publish(job)
 
-    def _settle(self, job_id: str) -> None:
+    def _release(self, job_id: str) -> None:
         """Someone ended a job and died before its dependents were released."""
         try:
             job = self._store.jobs.get(job_id)
@@ -161,11 +158,11 @@ class Housekeeper(PeriodicThread):
             self._store.dependents.released(job_id)
             return
         if job.state.final:
-            self._dependents.settle(job)
+            self._dependents.release(job)
 
     def _stop_unneeded(self, job_id: str) -> None:
-        """Clips were planned and never recorded, or ended, and whoever did it died before this."""
-        if self._dependents.stop_if_unused(job_id):
+        """The last clip that needed it ended, and whoever ended it died before this."""
+        if self._dependents.stop_if_unneeded(job_id):
             log.warning("no clip needs this download", extra={"values": {"job": job_id}})
 
     def _look_after_messages(self) -> None:
@@ -191,7 +188,7 @@ class Housekeeper(PeriodicThread):
 
     def _go_on(self, job: Job) -> None:
         if job.state.final:
-            self._dependents.settle(job)
+            self._dependents.release(job)
         else:
             self._dependents.publish(job)
 

@@ -27,7 +27,7 @@ end
 if external and external ~= '' then redis.call('ZREM', key('index', 'external', external), id) end
 drop_pointers(id, got[6], got[7])
 local answer = {'ok'}
-for artifact in string.gmatch(got[9] or '', '%S+') do
+for _, artifact in ipairs(words(got[9] or '')) do
   local name = key('artifact', artifact)
   redis.call('SREM', name .. ':jobs', id)
   if redis.call('SCARD', name .. ':jobs') == 0 then

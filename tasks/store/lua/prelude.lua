@@ -9,3 +9,9 @@ local function clock()
   local time = redis.call('TIME')
   return tonumber(time[1]) + tonumber(time[2]) / 1000000
 end
+
+local function words(text)
+  local found = {}
+  for word in string.gmatch(text or '', '%S+') do table.insert(found, word) end
+  return found
+end

@@ -1,26 +1,39 @@
--- Create or change one job record, with every index, counter and reference that goes with it.
--- KEYS[1] the job   ARGV: key prefix, change (JSON), record, public document, and for a job that
--- may follow another: record and document with `change.placeholder` where the other's id belongs
--- Answer: {stage, revision} | {"full"} | {"conflict"} | {"cancelled"} | {"gone"} | {"no source"}
---       | {"follows", leader}
-local new, old, at = cjson.decode(ARGV[2]), read_old(KEYS[1]), clock()
-new.job, new.record, new.document = KEYS[1], ARGV[3], ARGV[4]
-new.following_record, new.following_document = ARGV[5], ARGV[6]
-new.fairness_group = new.fairness_group or '-'
+-- Create or change job records, with every index, counter and reference that goes with them: all of
+-- them or none.
+-- ARGV: key prefix, submission (JSON: most_queued, batch, idempotency, each if it applies), then of
+-- each job, a source before those that need it: change (JSON), record, public document, and, if it
+-- may follow another job, record and document with `change.placeholder` where that one's id belongs
+-- Answer: {"ok", stage of each...} | {"full"} | {"conflict"} | {"cancelled"} | {"gone"} | {"no source"}
+--       | {"accepted", what was accepted under this name before}
+local function stages_of(writes)
+  local answer = {'ok'}
+  -- A download that nobody needed is not there.
+  for _, new in ipairs(writes) do table.insert(answer, redis.call('HGET', new.job, 'stage') or '') end
+  return answer
+end
 
--- A writer whose answer was lost on the way asks again: it is done already.
-if old.write == new.write then return {old.stage, old.revision} end
-local why_not = refusal(new, old, at)
+local function write_one(new, at)
+  join_flight(new)
+  look_at_sources(new)
+  put_record(new, new.old, at)
+  change_stage(new, new.old)
+  change_indexes(new, new.old, at)
+  change_dependents(new)
+  note_artifacts(new, at)
+  count_in_batch(new, new.old, at)
+  report_change(new, at)
+end
+
+local submission, at, planned = cjson.decode(ARGV[2]), clock(), read_writes(3)
+local last = planned[#planned]
+-- A writer whose answer was lost on the way asks again: it is done already. A job that is created
+-- has an id that nobody else uses.
+if last.old.write == last.write or (last.create and last.old.state) then return stages_of(planned) end
+local accepted = accepted_before(submission.idempotency)
+if accepted then return {'accepted', accepted} end
+local writes = without_needless(planned)
+local why_not = refusal(writes, submission.most_queued, at)
 if why_not then return {why_not} end
-local leader = join_flight(new)
-if leader then return {'follows', leader} end
-
-look_at_source(new)
-put_record(new, old, at)
-change_stage(new, old)
-change_indexes(new, old, at)
-change_dependents(new, at)
-note_artifacts(new, at)
-count_in_batch(new, old, at)
-report_change(new, at)
-return {new.stage, new.revision}
+put_submission(submission)
+for _, new in ipairs(writes) do write_one(new, at) end
+return stages_of(planned)

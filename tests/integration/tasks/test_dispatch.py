@@ -14,26 +14,26 @@ from pathlib import Path
 import pytest
 import redis
 
-from config.settings import load_settings
-from tasks.dispatch import Dispatcher, JobRequest
+from tasks.dispatch import JobRequest
 from tasks.dispatch.broker import Broker, broker_url, make_celery
-from tasks.dispatch.dependents import Dependents
+from tasks.dispatch.planning import Plan
 from tasks.errors import (
+    CancelRequested,
     InvalidRequest,
     JobAlreadyFinal,
     JobNotFinal,
     JobNotRetryable,
+    LeaseLost,
     NotFound,
     QueueFull,
     StoreUnavailable,
 )
 from tasks.job import Failure, Job, JobState, WaitReason
 from tasks.kinds import ClipSpec, DownloadSpec, ExtractSpec
-from tasks.result import Result
 from tasks.specs import Source, Spec
-from tasks.storage import open_storage
-from tasks.store import CancelRequested, Extras, JobQuery, Lease, LeaseLost, Store
-from tests.support.records import Records, at_once, every_key, make_artifact, new_id
+from tasks.store import Extras, JobQuery, Lease, Store
+from tests.support.house import House, messages
+from tests.support.records import Records, at_once, every_key, make_artifact, new_id, source_id
 from tests.support.valkey import ValkeyServer
 
 URL = "https://media.example/v.mp4"
@@ -46,64 +46,12 @@ def clip(url: str = URL, start: float = 0.0) -> ClipSpec:
     return ClipSpec(Source(url=url), start, start + 1)
 
 
-class House:
-    """One process's worth of the objects that a request meets."""
-
-    def __init__(self, url: str, folder: Path, max_queued: str = "20000") -> None:
-        settings = load_settings({"CLIPMILL_MAX_QUEUED_JOBS": max_queued})
-        self.store = Store.at(url)
-        self.broker = Broker(make_celery(url))
-        self.folder = folder
-        self.storage = open_storage(folder.as_uri())
-        self.dispatcher = Dispatcher(self.store, self.broker, self.storage, settings)
-        self.dependents = Dependents(self.store, self.broker)
-
-    def submit(self, spec: Spec, owner: str = "ann", **values: int) -> Job:
-        return self.store.jobs.get(self.dispatcher.submit(JobRequest(spec, **values), owner).id)
-
-    def submit_batch(self, specs: Sequence[Spec]) -> tuple[str, list[Job]]:
-        batch_id = self.dispatcher.submit_batch([JobRequest(spec) for spec in specs], "ann")
-        return batch_id, [
-            self.store.jobs.get(job_id) for job_id in self.store.batches.job_ids(batch_id)
-        ]
-
-    def start(self, kind: str) -> Lease:
-        lease = self.store.leases.take(kind)
-        assert lease is not None
-        return self.store.jobs.hold(lease, lease.job.started(time.time()), 30)
-
-    def end(self, lease: Lease, state: JobState, extras: Extras = Extras()) -> Job:  # noqa: B008
-        """What a worker does with a job's end: record it, then settle."""
-        now = time.time()
-        job = {
-            JobState.SUCCEEDED: lambda: lease.job.succeeded(now, Result()),
-            JobState.FAILED: lambda: lease.job.failed(now, NO),
-            JobState.CANCELLED: lambda: lease.job.cancelled(now),
-        }[state]()
-        self.store.jobs.release(lease, job, extras)
-        self.dependents.settle(job)
-        return job
-
-    def states(self, jobs: Sequence[Job]) -> Counter[str]:
-        return Counter(self.store.jobs.get(job.id).state.value for job in jobs)
-
-    def downloads(self) -> list[Job]:
-        ids = self.store.connection.redis.zrange("clipmill:index:kind:download", 0, -1)
-        return [self.store.jobs.get(item.decode()) for item in ids]
-
-
 @pytest.fixture
 def house(valkey: ValkeyServer, tmp_path: Path) -> Iterator[House]:
     house = House(valkey.url, tmp_path)
     yield house
     with valkey.client() as client:
         Records(client).check(house.store)
-
-
-def messages(house: House, kind: str) -> list[str]:
-    """The job ids in a queue of the broker, oldest first."""
-    lines = house.store.connection.redis.lrange(f"clipmill:celery:clipmill.{kind}", 0, -1)
-    return [json.loads(line)["headers"]["argsrepr"].strip("[]'") for line in reversed(lines)]
 
 
 # Submitting
@@ -122,7 +70,7 @@ def test_there_is_one_message_for_each_ready_job(house: House) -> None:
     _, jobs = house.submit_batch([EXTRACT] * 30 + [clip(start=n) for n in range(30)])
     assert sorted(messages(house, "extract")) == [job.id for job in jobs[:30]]
     assert messages(house, "clip") == []
-    assert messages(house, "download") == [jobs[30].depends_on]
+    assert messages(house, "download") == [source_id(jobs[30])]
     assert house.broker.waiting("extract") == 30
 
 
@@ -217,7 +165,7 @@ def test_clips_of_one_url_wait_for_one_download(house: House) -> None:
     _, jobs = house.submit_batch([clip(start=n) for n in range(12)])
     (download,) = house.downloads()
     assert download.internal
-    assert {job.depends_on for job in jobs} == {download.id}
+    assert {source_id(job) for job in jobs} == {download.id}
     assert {job.wait_reason for job in jobs} == {WaitReason.DEPENDENCY}
     assert house.store.leases.take("clip") is None
     house.end(house.start("download"), JobState.SUCCEEDED)
@@ -239,7 +187,7 @@ def test_the_downloads_of_batches_take_turns_as_the_batches_do(house: House) -> 
     _, (small,) = house.submit_batch([clip(f"{URL}?small")])
     single = house.submit(clip(f"{URL}?single"))
     taken = [house.start("download").job for _ in range(8)]
-    assert {small.depends_on, single.depends_on} <= {job.id for job in taken}
+    assert {source_id(small), source_id(single)} <= {job.id for job in taken}
     assert {job.batch_id for job in house.downloads()} == {None}
 
 
@@ -250,7 +198,7 @@ def test_a_download_becomes_as_urgent_as_whoever_comes_to_wait_for_it(house: Hou
     house.submit(clip(start=1.0), priority=9)
     lease = house.store.leases.take("download")
     assert lease is not None
-    assert lease.job.id == first.depends_on
+    assert lease.job.id == source_id(first)
 
 
 def test_it_stays_urgent_when_it_is_given_back_and_no_longer_when_it_is_retried(
@@ -283,24 +231,33 @@ def test_urgency_reaches_the_download_that_a_download_waits_for(house: House) ->
 
 
 class Vanishing:
-    """Deletes the download that was just planned for, so many times."""
+    """Deletes the download that a plan has found, so many times."""
 
-    def __init__(self, house: House, times: int) -> None:
-        self.house, self.left = house, times
+    def __init__(self, house: House, times: int, end: JobState | None = None) -> None:
+        self.house, self.left, self.end = house, times, end
         self.deleted: list[str] = []
         planner = house.dispatcher._planner
-        self._deliverer, planner._deliverer = planner._deliverer, self  # type: ignore[method-assign]
+        self._record, self._plan, planner.plan = planner.record, planner.plan, self  # type: ignore[method-assign]
 
-    def __call__(self, source: Source, job: Job) -> Job | None:
-        found = self._deliverer(source, job)
-        if found is not None and self.left > 0:
-            self.left -= 1
-            if not found.state.final:
-                current, revision = self.house.store.jobs.get_with_revision(found.id)
-                assert self.house.dependents.cancel(current, revision)
-            self.house.dispatcher.delete(found.id, None)
-            self.deleted.append(found.id)
-        return found
+    def __call__(self, jobs: Sequence[Job]) -> Plan:
+        if self.left == 0:
+            return self._plan(jobs)
+        self.left -= 1
+        download = self._another()
+        plan = self._plan(jobs)
+        assert plan.jobs[-1].depends_on == (download.id,)
+        if self.end is None:
+            self.house.dependents.cancel(*self.house.store.jobs.get_with_revision(download.id))
+        self.house.dispatcher.delete(download.id, None)
+        self.deleted.append(download.id)
+        return plan
+
+    def _another(self) -> Job:
+        download = self._record(JobRequest(DOWNLOAD), "ann")
+        self.house.store.submit([download])
+        if self.end is not None:
+            self.house.end(self.house.start("download"), self.end)
+        return download
 
 
 def ways_to_ask(house: House, key: str | None) -> list[Callable[[], list[Job]]]:
@@ -318,14 +275,11 @@ def ways_to_ask(house: House, key: str | None) -> list[Callable[[], list[Job]]]:
 
 @pytest.mark.parametrize("key", [None, "mine"])
 @pytest.mark.parametrize("way", [0, 1])
-@pytest.mark.parametrize("was_there", [False, True])
+@pytest.mark.parametrize("end", [None, JobState.SUCCEEDED])
 def test_a_clip_whose_download_is_deleted_as_it_is_submitted_gets_another(
-    house: House, way: int, key: str | None, was_there: bool
+    house: House, way: int, key: str | None, end: JobState | None
 ) -> None:
-    if was_there:
-        house.submit(DOWNLOAD)
-        house.end(house.start("download"), JobState.SUCCEEDED)
-    vanishing = Vanishing(house, times=2)
+    vanishing = Vanishing(house, 2, end)
     asked = ways_to_ask(house, key)[way]()[-1]
     assert len(vanishing.deleted) == 2
     assert asked.wait_reason is WaitReason.DEPENDENCY
@@ -342,7 +296,9 @@ def test_who_never_finds_his_source_is_told_to_ask_again_and_nothing_is_recorded
         ways_to_ask(house, "mine")[way]()
     with valkey.client() as client:
         assert Records(client).jobs == {}
-        assert not [name for name in every_key(client) if "batch:" in name or "once:" in name]
+        assert not [
+            name for name in every_key(client) if "batch:" in name or "idempotency:" in name
+        ]
 
 
 def test_a_retried_clip_whose_download_is_deleted_in_that_moment_gets_another(
@@ -378,7 +334,7 @@ def test_of_fifty_who_ask_for_a_download_at_once_one_runs_it(
         assert house.states(followers) == {"queued": 49}
         for _ in followers:
             lease = house.start("download")
-            assert lease.job.depends_on == first.job.id
+            assert lease.job.depends_on == (first.job.id,)
             house.end(lease, JobState.SUCCEEDED)
     elif end is JobState.FAILED:
         assert house.states(followers) == {"failed": 49}
@@ -394,13 +350,42 @@ def test_of_fifty_who_ask_for_a_download_at_once_one_runs_it(
         assert not house.store.dependents.to_release()
 
 
+def test_fifty_clips_that_come_at_once_over_two_processes_wait_for_one_download(
+    valkey: ValkeyServer, tmp_path: Path
+) -> None:
+    houses = [House(valkey.url, tmp_path) for _ in range(2)]
+    jobs = at_once(lambda number: houses[number % 2].submit(clip(start=number)), 50)
+    (download,) = houses[0].downloads()
+    assert {source_id(job) for job in jobs} == {download.id}
+    assert {job.wait_reason for job in jobs} == {WaitReason.DEPENDENCY}
+    assert set(houses[0].store.dependents.of(download.id)) == {job.id for job in jobs}
+    with valkey.client() as client:
+        Records(client).check(houses[0].store)
+
+
+def test_a_clip_whose_download_another_has_begun_since_the_plan_waits_for_that_one(
+    house: House,
+) -> None:
+    job = house.dispatcher._planner.record(JobRequest(clip()), "ann")
+    plan = house.dispatcher._planner.plan([job])
+    (planned,) = plan.sources.downloads
+    other = house.submit(DOWNLOAD)
+    assert house.store.submit(plan.jobs, plan.sources) == ["", "waiting"]
+    assert house.store.jobs.get(job.id).depends_on == (other.id,)
+    shown = json.loads(house.store.jobs.snapshot(job.id, "ann").body)
+    assert (shown["depends_on"], shown["wait_reason"]) == (other.id, "dependency")
+    assert [found.id for found in house.downloads()] == [other.id]
+    with pytest.raises(NotFound):
+        house.store.jobs.get(planned.id)
+
+
 def test_a_clip_whose_download_fails_says_so(house: House) -> None:
     job = house.submit(clip())
     house.end(house.start("download"), JobState.FAILED)
     failed = house.store.jobs.get(job.id)
     assert failed.error is not None
     assert (failed.state, failed.error.code) == (JobState.FAILED, "source_failed")
-    assert failed.error.detail == {"job_id": job.depends_on, "code": "unavailable"}
+    assert failed.error.detail == {"job_id": source_id(job), "code": "unavailable"}
 
 
 def test_a_clip_of_a_cancelled_job_says_so(house: House) -> None:
@@ -435,7 +420,7 @@ def test_the_download_goes_with_its_last_clip(house: House) -> None:
 def test_a_download_that_a_client_asked_for_outlives_the_clips(house: House) -> None:
     download = house.submit(DOWNLOAD)
     job = house.submit(clip())
-    assert job.depends_on == download.id
+    assert job.depends_on == (download.id,)
     house.dispatcher.cancel(job.id, "ann")
     assert house.store.jobs.get(download.id).state is JobState.QUEUED
 
@@ -449,7 +434,7 @@ def test_a_batch_that_is_cancelled_and_submitted_again_does_not_share_its_fate(
     house.dispatcher.cancel_batch(batch_id, "ann")
     assert house.store.leases.renew([old]) == ["cancel"]
     _, jobs = house.submit_batch([clip(start=n) for n in range(3)])
-    assert {job.depends_on for job in jobs} == {old.job.id}
+    assert {source_id(job) for job in jobs} == {old.job.id}
     house.end(old, JobState.CANCELLED)
     fresh = house.start("download")
     assert fresh.job.id in messages(house, "download")
@@ -473,12 +458,12 @@ def test_clips_that_come_while_their_download_is_cancelled_get_another(house: Ho
 
     jobs = [job for part in at_once(play, 6) for job in part]
     for job_id in house.store.dependents.to_release():  # as the housekeeper does
-        house.dependents.settle(house.store.jobs.get(job_id))
+        house.dependents.release(house.store.jobs.get(job_id))
     assert set(house.states(jobs)) <= {"queued", "cancelled"}
     waiting = [
         job for job in map(house.store.jobs.get, (job.id for job in jobs)) if not job.state.final
     ]
-    parents = {house.store.jobs.get(str(job.depends_on)).state for job in waiting}
+    parents = {house.store.jobs.get(source_id(job)).state for job in waiting}
     assert parents <= {JobState.QUEUED}
     assert len([job for job in house.downloads() if not job.state.final]) <= 1
 
@@ -568,7 +553,7 @@ def test_a_retried_clip_gets_a_new_download(house: House) -> None:
     assert again.state is JobState.QUEUED
     assert planned.depends_on != job.depends_on
     assert (planned.attempt, planned.error, planned.finished_at) == (0, None, None)
-    assert planned.depends_on in messages(house, "download")
+    assert source_id(planned) in messages(house, "download")
     house.end(house.start("download"), JobState.SUCCEEDED)
     assert house.start("clip").job.id == job.id
 
@@ -578,7 +563,7 @@ def test_a_retried_download_follows_one_that_runs(house: House) -> None:
     house.end(house.start("download"), JobState.FAILED)
     second = house.submit(DOWNLOAD)
     house.dispatcher.retry(first.id, "ann")
-    assert house.store.jobs.get(first.id).depends_on == second.id
+    assert house.store.jobs.get(first.id).depends_on == (second.id,)
 
 
 def test_fifty_retries_of_one_job_are_one(house: House) -> None:

@@ -12,6 +12,7 @@ from tasks.dispatch import JobRequest
 from tasks.kinds import ClipSpec, DownloadResult
 from tasks.specs import Source
 from tests.support.engine import URL, Engine
+from tests.support.records import source_id
 from tests.support.valkey import ValkeyServer
 
 HOUR = 3600.0
@@ -49,7 +50,7 @@ def clip(start: float = 0.0) -> JobRequest:
 
 
 def source_of_clip(engine: Engine) -> str | None:
-    return engine.store.jobs.get(engine.dispatcher.submit(clip(), "ann").id).depends_on
+    return source_id(engine.store.jobs.get(engine.dispatcher.submit(clip(), "ann").id))
 
 
 def test_within_a_day_a_download_answers_others_and_after_it_none(engine: Engine) -> None:

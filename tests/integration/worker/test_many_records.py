@@ -17,7 +17,7 @@ import redis
 
 from tasks.ids import IdMaker
 from tasks.job import WaitReason
-from tasks.store import JobQuery, Store
+from tasks.store import JobQuery, NewBatch, Store
 from tests.support.engine import Engine
 from tests.support.processes import eventually
 from tests.support.records import make_job
@@ -41,7 +41,7 @@ def crowded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ValkeyServer]:
             jobs = [
                 make_job(id=new_id(), batch_id=batch_id, owner=owner) for _ in range(QUEUED // 20)
             ]
-            store.batches.add(batch_id, owner, time.time(), jobs)
+            store.submit(jobs, batch=NewBatch(batch_id, owner, time.time()))
         later = time.time() + 1000
         for _ in range(DELAYED // 500):
             batch_id = new_id()
@@ -51,7 +51,7 @@ def crowded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ValkeyServer]:
                 )
                 for _ in range(500)
             ]
-            store.batches.add(batch_id, "ann", time.time(), jobs)
+            store.submit(jobs, batch=NewBatch(batch_id, "ann", time.time()))
         yield server
 
 
@@ -150,7 +150,7 @@ def lonely(tmp_path: Path) -> Iterator[ValkeyServer]:
     with ValkeyServer(tmp_path / "v") as server:
         batch_id, new_id = IdMaker()(), IdMaker()
         jobs = [make_job(id=new_id(), batch_id=batch_id) for _ in range(60)]
-        Store.at(server.url).batches.add(batch_id, "ann", time.time(), jobs)
+        Store.at(server.url).submit(jobs, batch=NewBatch(batch_id, "ann", time.time()))
         yield server
 
 

@@ -8,7 +8,6 @@ from collections import Counter
 
 import pytest
 
-from config.timings import PRODUCTION
 from tasks.dispatch import JobRequest
 from tasks.errors import StoreUnavailable
 from tasks.job import Failure, Job, JobState, WaitReason
@@ -17,7 +16,7 @@ from tasks.specs import Source
 from tasks.store import Lease
 from tests.support.engine import URL, Engine
 from tests.support.processes import eventually
-from tests.support.records import at_once
+from tests.support.records import at_once, every_key, source_id
 from tests.support.valkey import ValkeyServer
 
 
@@ -78,14 +77,6 @@ def test_a_job_taken_but_not_begun_loses_no_attempt(engine: Engine) -> None:
     assert engine.runner.run_next("extract")
 
 
-def unneeded_for(engine: Engine, job_id: str, seconds: float) -> None:
-    since = engine.store.server.now() - seconds
-    assert (
-        engine.store.connection.redis.zadd("clipmill:unneeded", {job_id: since}, xx=True, ch=True)
-        == 1
-    )
-
-
 def submit_clip(engine: Engine) -> Job:
     spec = ClipSpec(Source(url=URL), 0.0, 1.0)
     return engine.store.jobs.get(engine.dispatcher.submit(JobRequest(spec), "ann").id)
@@ -96,57 +87,57 @@ def test_a_download_whose_last_clip_was_cancelled_by_one_who_died_then_is_stoppe
     engine: Engine, runs: bool
 ) -> None:
     clip = submit_clip(engine)
-    download = str(clip.depends_on)
+    download = source_id(clip)
     lease = start(engine, "download") if runs else None
     engine.store.jobs.replace(clip, clip.cancelled(time.time()), 1)  # and no word to the download
-    unneeded_for(engine, download, PRODUCTION.unneeded_download_seconds - 5)
-    engine.housekeeper.round()
-    assert not engine.store.jobs.cancel_requested(download)
-    assert not engine.store.jobs.get(download).state.final
-    unneeded_for(engine, download, PRODUCTION.unneeded_download_seconds + 1)
+    assert engine.store.dependents.unneeded_downloads() == [download]
     engine.housekeeper.round()
     if lease is not None:
         assert engine.store.leases.renew([lease]) == ["cancel"]
         engine.store.jobs.release(lease, lease.job.cancelled(time.time()))
     assert engine.store.jobs.get(download).state is JobState.CANCELLED
-    assert engine.store.dependents.unneeded_downloads(0) == []
+    assert engine.store.dependents.unneeded_downloads() == []
 
 
-def test_downloads_of_a_batch_that_never_was_recorded_are_stopped(
-    engine: Engine, monkeypatch: pytest.MonkeyPatch
+def test_clips_that_the_store_cannot_take_leave_no_download_behind(
+    engine: Engine, valkey: ValkeyServer
 ) -> None:
     requests = [JobRequest(ClipSpec(Source(url=f"{URL}/{n}"), 0.0, 1.0)) for n in range(4)]
-    leader, asked = engine.store.equal_work.leader, []
+    with valkey.client() as client:
+        before = every_key(client)
+        client.config_set("maxmemory", "1")
+        with pytest.raises(StoreUnavailable):
+            engine.dispatcher.submit_batch(requests, "ann")
+        with pytest.raises(StoreUnavailable):
+            engine.dispatcher.submit(requests[0], "ann")
+        client.config_set("maxmemory", "0")
+        assert every_key(client) == before
+    engine.dispatcher.submit_batch(requests, "ann")
+    assert engine.store.counters.queued_total() == 8
 
-    def leader_until_it_is_gone(flight: str) -> Job | None:
-        asked.append(flight)
-        if len(asked) == len(requests):
-            raise StoreUnavailable("the store went away in the middle of the plan")
-        return leader(flight)
 
-    monkeypatch.setattr(
-        engine.dispatcher._planner._store.equal_work, "leader", leader_until_it_is_gone
-    )
-    with pytest.raises(StoreUnavailable):
-        engine.dispatcher.submit_batch(requests, "ann")
-    left = engine.store.dependents.unneeded_downloads(0)
-    assert len(left) == len(requests) - 1
-    for job_id in left:
-        unneeded_for(engine, job_id, PRODUCTION.unneeded_download_seconds + 1)
-    engine.housekeeper.round()
-    assert {engine.store.jobs.get(job_id).state for job_id in left} == {JobState.CANCELLED}
-    assert engine.store.counters.queued_total() == 0
+def test_planning_clips_writes_nothing(engine: Engine, valkey: ValkeyServer) -> None:
+    """So whoever dies between planning and writing leaves nothing."""
+    planner = engine.dispatcher._planner
+    jobs = [
+        planner.record(JobRequest(ClipSpec(Source(url=f"{URL}/{n}"), 0.0, 1.0)), "ann")
+        for n in range(4)
+    ]
+    with valkey.client() as client:
+        before = every_key(client)
+        assert len(planner.plan(jobs).sources.downloads) == 4
+        assert every_key(client) == before
 
 
 def test_a_download_that_a_clip_needs_or_a_client_retries_is_not_stopped(engine: Engine) -> None:
-    download = str(submit_clip(engine).depends_on)
-    assert engine.store.dependents.unneeded_downloads(0) == []
+    download = source_id(submit_clip(engine))
+    assert engine.store.dependents.unneeded_downloads() == []
     lease = start(engine, "download")
     failed = lease.job.failed(time.time(), Failure("unavailable", "gone"))
     engine.store.jobs.release(lease, failed)
-    engine.dependents.settle(failed)
+    engine.dependents.release(failed)
     engine.dispatcher.retry(download, "ann")
-    assert engine.store.dependents.unneeded_downloads(0) == []
+    assert engine.store.dependents.unneeded_downloads() == []
     assert engine.store.jobs.get(download).state is JobState.QUEUED
 
 

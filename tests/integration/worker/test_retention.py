@@ -190,7 +190,7 @@ def test_work_whose_result_was_given_up_is_done_anew(engine: Engine) -> None:
     assert second != first
     assert engine.attempts == [first, second]
     assert is_there(engine, fresh)
-    assert engine.store.jobs.get(second).depends_on is None
+    assert engine.store.jobs.get(second).depends_on == ()
 
 
 def test_files_that_no_record_tells_of_go_after_their_grace(engine: Engine) -> None:

@@ -308,7 +308,7 @@ def test_a_result_whose_answer_was_lost_keeps_its_file(engine: Engine, hurry: bo
 
     def answer_lost(script: str, *arguments: Any, **named: Any) -> Any:
         answer = run(script, *arguments, **named)
-        if script == "change" and '"succeeded"' in arguments[1] and not lost:
+        if script == "change" and '"succeeded"' in arguments[2] and not lost:
             lost.append(script)
             if hurry:
                 engine.heartbeat.stop_all(ProcessEnd.SHUTDOWN)

@@ -78,12 +78,12 @@ JOBS = {
     ),
     "clip": ended(
         ClipSpec(SITE, 1.0, 4.0, output=Output(thumbnail=True)),
-        batch_id="01KAV3J7EV0000000000000009", depends_on=SOURCE_ID,
+        batch_id="01KAV3J7EV0000000000000009", depends_on=(SOURCE_ID,),
         result=CUT,
     ),
     "failed": ended(
         ClipSpec(Source(job_id=SOURCE_ID), 1.0, 4.0, "copy"),
-        state=JobState.FAILED, depends_on=SOURCE_ID,
+        state=JobState.FAILED, depends_on=(SOURCE_ID,),
         error=Failure(
             "range_outside_media", "the range is outside", False, {"duration_seconds": 3.0}
         ),

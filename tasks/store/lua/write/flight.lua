@@ -1,20 +1,43 @@
 -- Equal work runs once: the first job is the leader, later ones wait for it.
 
--- Make the job the leader of its flight, or let it follow the one there is.
--- Answer: the leader's id if the job may not follow it, else nil
-local function join_flight(new)
-  if not new.flight or new.expect_token then return nil end
-  local flight = key('flight', new.flight)
-  local leader = redis.call('GET', flight)
-  local state = leader and redis.call('HGET', key('job', leader), 'state')
-  if not state or leader == new.id or state == 'failed' or state == 'cancelled' then
-    redis.call('SET', flight, new.id)
-    return nil
+-- The job that does, or has done, the work of this one; nil if there is none that may answer it.
+local function leader_of(new)
+  local leader = redis.call('GET', key('flight', new.flight))
+  if not leader or leader == new.id or leader == new.outdated then return nil end
+  local state = redis.call('HGET', key('job', leader), 'state')
+  if not state or state == 'failed' or state == 'cancelled' then return nil end
+  return leader
+end
+
+-- Of downloads that clips need, those that another job has begun meanwhile are not made: the clips
+-- wait for that one. Ids are random, so in a text there is no other word like them.
+local function without_needless(writes)
+  local kept, leaders = {}, {}
+  for _, new in ipairs(writes) do
+    local leader = new.create and new.internal and leader_of(new)
+    if leader then leaders[new.id] = leader else table.insert(kept, new) end
   end
-  if leader == new.depends_on then return nil end
-  if not new.placeholder then return leader end
-  new.depends_on, new.stage = leader, 'waiting'
-  new.record = string.gsub(new.following_record, new.placeholder, leader)
-  new.document = string.gsub(new.following_document, new.placeholder, leader)
-  return nil
+  for _, new in ipairs(next(leaders) and kept or {}) do
+    for index, source in ipairs(new.depends_on) do
+      local leader = leaders[source]
+      if leader then
+        new.depends_on[index] = leader
+        new.record, new.document = string.gsub(new.record, source, leader), string.gsub(new.document, source, leader)
+      end
+    end
+  end
+  return kept
+end
+
+-- Make the job the leader of its flight, or let it follow the one there is.
+local function join_flight(new)
+  if not new.flight or new.expect_token then return end
+  local leader = leader_of(new)
+  if not leader then
+    redis.call('SET', key('flight', new.flight), new.id)
+  elseif leader ~= new.depends_on[1] then
+    new.depends_on, new.stage = {leader}, 'waiting'
+    new.record = string.gsub(new.following_record, new.placeholder, leader)
+    new.document = string.gsub(new.following_document, new.placeholder, leader)
+  end
 end

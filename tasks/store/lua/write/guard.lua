@@ -1,4 +1,4 @@
--- May this writer change the job now?   Answer: why not, or nil
+-- May this be written now?   Answer: why not, or nil
 
 local function lost(new, old, at)
   if new.create then return old.state end
@@ -6,12 +6,6 @@ local function lost(new, old, at)
   if new.expect_token then return old.token ~= new.expect_token end
   if old.revision ~= new.expect_revision then return true end
   return new.lease_expired and (old.stage ~= 'leased' or old.lease_until > at)
-end
-
--- A job that is retried needs room as a new one does.
-local function finds_no_room(new, old)
-  if not new.most_queued or not (new.create or FINAL[old.state]) then return false end
-  return redis.call('ZCARD', key('index', 'state', 'queued')) >= new.most_queued
 end
 
 local function lacks_artifact(new)
@@ -26,19 +20,35 @@ end
 
 -- A source may have been deleted since it was planned: then the job is planned again. One that is
 -- waited for cannot be deleted; and a worker that holds a job finds out by itself.
-local function lacks_source(new)
-  if not new.depends_on or FINAL[new.state] or new.expect_token then return false end
-  return redis.call('EXISTS', key('job', new.depends_on)) == 0
+local function lacks_source(new, made)
+  if FINAL[new.state] or new.expect_token then return false end
+  for _, source in ipairs(new.depends_on) do
+    if not made[source] and redis.call('EXISTS', key('job', source)) == 0 then return true end
+  end
+  return false
 end
 
-local function refusal(new, old, at)
+local function refusal_of(new, made, at)
+  local old = new.old
   if lost(new, old, at) then return 'conflict' end
-  -- Jobs of a batch have their room when the batch was begun, all of them or none.
-  if new.in_batch and redis.call('HEXISTS', key('batch', new.batch), 'record') == 0 then return 'full' end
-  if finds_no_room(new, old) then return 'full' end
   -- A cancel that was accepted binds the next writer: the worker or, after it, the housekeeper.
   if old.cancel and new.state ~= 'cancelled' then return 'cancelled' end
   if lacks_artifact(new) then return 'gone' end
-  if lacks_source(new) then return 'no source' end
+  if lacks_source(new, made) then return 'no source' end
+  return nil
+end
+
+-- All is written, or nothing. A job that is retried needs room as a new one does.
+local function refusal(writes, most_queued, at)
+  local made, more = {}, 0
+  for _, new in ipairs(writes) do
+    if new.create then made[new.id] = true end
+    if new.create or FINAL[new.old.state] then more = more + 1 end
+  end
+  for _, new in ipairs(writes) do
+    local why_not = refusal_of(new, made, at)
+    if why_not then return why_not end
+  end
+  if most_queued and redis.call('ZCARD', key('index', 'state', 'queued')) + more > most_queued then return 'full' end
   return nil
 end

@@ -8,16 +8,29 @@ local function read_old(job)
   }
 end
 
+-- What shall be written, from the five arguments of each job, beginning at `first`.
+local function read_writes(first)
+  local writes = {}
+  for index = first, #ARGV, 5 do
+    local new = cjson.decode(ARGV[index])
+    new.job, new.record, new.document = key('job', new.id), ARGV[index + 1], ARGV[index + 2]
+    new.following_record, new.following_document = ARGV[index + 3], ARGV[index + 4]
+    new.fairness_group, new.depends_on = new.fairness_group or '-', new.depends_on or {}
+    new.old = read_old(new.job)
+    table.insert(writes, new)
+  end
+  return writes
+end
+
 local function put_record(new, old, at)
   -- Those that wait for it may have made it more urgent than its own document says.
   new.urgency = new.priority
   if old.stage and old.stage ~= 'final' then new.urgency = math.max(new.urgency, old.priority) end
-  new.revision = old.revision + 1
   new.lease_until = new.lease_seconds and at + new.lease_seconds or 0
-  redis.call('HSET', new.job, 'record', new.record, 'doc', new.document, 'state', new.state, 'revision', new.revision,
+  redis.call('HSET', new.job, 'record', new.record, 'doc', new.document, 'state', new.state, 'revision', old.revision + 1,
     'write', new.write, 'token', new.token or '', 'stage', new.stage, 'progress', new.progress, 'kind', new.kind,
-    'owner', new.owner, 'priority', new.urgency, 'fairness_group', new.fairness_group, 'parent', new.depends_on or '',
-    'internal', new.internal and '1' or '', 'code', new.code or '', 'lease_until', new.lease_until,
-    'external', new.external or '', 'batch', new.batch or '')
+    'owner', new.owner, 'priority', new.urgency, 'fairness_group', new.fairness_group,
+    'depends_on', table.concat(new.depends_on, ' '), 'internal', new.internal and '1' or '', 'code', new.code or '',
+    'lease_until', new.lease_until, 'external', new.external or '', 'batch', new.batch or '')
   if FINAL[new.state] then redis.call('HDEL', new.job, 'cancel') end
 end

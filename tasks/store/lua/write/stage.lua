@@ -1,11 +1,17 @@
 -- A job is in exactly one stage: ready, delayed, waiting, leased or final.
 
 -- What it shall wait for may be over already.
-local function look_at_source(new)
+local function look_at_sources(new)
   if new.stage ~= 'waiting' then return end
-  local state = redis.call('HGET', key('job', new.depends_on), 'state')
-  if not state or state == 'succeeded' then new.stage = 'ready'
-  elseif FINAL[state] then redis.call('SADD', key('to_release'), new.depends_on) end  -- once more
+  local stage = 'ready'
+  for _, source in ipairs(new.depends_on) do
+    local state = redis.call('HGET', key('job', source), 'state')
+    if state and state ~= 'succeeded' then
+      stage = 'waiting'
+      if FINAL[state] then redis.call('SADD', key('to_release'), source) end  -- once more
+    end
+  end
+  new.stage = stage
 end
 
 local function leave_stage(new, old)

@@ -10,7 +10,7 @@ import redis
 from tasks.errors import NotFound, StoreUnavailable
 from tasks.job import Failure, Job, JobState, WaitReason
 from tasks.result import Result
-from tasks.store import Store
+from tasks.store import NewBatch, Store
 from tests.support.records import Records, every_key, make_download, make_job, new_id
 from tests.support.valkey import ValkeyServer
 
@@ -20,7 +20,7 @@ NOW = time.time()
 def add_batch(store: Store, size: int = 3, owner: str = "ann") -> tuple[str, list[Job]]:
     batch_id = new_id()
     jobs = [make_job(batch_id=batch_id, owner=owner) for _ in range(size)]
-    assert store.batches.add(batch_id, owner, NOW, jobs) == ["ready"] * size
+    assert store.submit(jobs, batch=NewBatch(batch_id, owner, NOW)) == ["ready"] * size
     return batch_id, jobs
 
 
@@ -42,15 +42,6 @@ def test_a_batch_keeps_the_order_in_which_it_was_submitted(store: Store) -> None
     assert store.batches.job_ids(batch_id) == [job.id for job in jobs]
     assert [item.id for item in store.batches.snapshots(batch_id)] == [job.id for job in jobs]
     assert store.batches.get(batch_id).state == "running"
-
-
-def test_a_batch_whose_begin_is_sent_again_after_a_lost_answer_is_begun_once(store: Store) -> None:
-    batch_id, _ = add_batch(store)
-    finish(store, JobState.SUCCEEDED)
-    before = store.batches.get(batch_id)
-    again = store.connection.run("open_batch", [f"clipmill:batch:{batch_id}"], "{}", 3, 0, new_id())
-    assert again == b"ok"  # though it would find neither room nor its source by now
-    assert store.batches.get(batch_id) == before
 
 
 S, F, C = JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED
@@ -108,10 +99,14 @@ def test_another_owners_batch_is_not_there(store: Store) -> None:
 def test_equal_downloads_in_one_batch_wait_for_the_first(store: Store) -> None:
     batch_id = new_id()
     jobs = [make_download("f" * 64, batch_id=batch_id) for _ in range(3)]
-    assert store.batches.add(batch_id, "ann", NOW, jobs) == ["ready", "waiting", "waiting"]
+    assert store.submit(jobs, batch=NewBatch(batch_id, "ann", NOW)) == [
+        "ready",
+        "waiting",
+        "waiting",
+    ]
     for follower in jobs[1:]:
         found = store.jobs.get(follower.id)
-        assert (found.depends_on, found.wait_reason) == (jobs[0].id, WaitReason.DEPENDENCY)
+        assert (found.depends_on, found.wait_reason) == ((jobs[0].id,), WaitReason.DEPENDENCY)
         assert (
             f'"depends_on":"{jobs[0].id}"'.encode() in store.jobs.snapshot(follower.id, None).body
         )
@@ -127,7 +122,7 @@ def test_a_store_that_fills_up_takes_no_part_of_a_batch(store: Store, valkey: Va
         before = every_key(client)
         client.config_set("maxmemory", "1")
         with pytest.raises(StoreUnavailable):
-            store.jobs.add(make_job())
+            store.submit([make_job()])
         assert every_key(client) == before
         assert {name for name in before if name.startswith("clipmill:batch:")} == {
             f"clipmill:batch:{batch_id}" for batch_id in taken
@@ -165,5 +160,5 @@ def test_a_batch_that_the_store_forgot_the_scripts_for_is_still_whole(
         batch_id, _ = add_batch(store, 20)
         assert store.batches.get(batch_id).counts["queued"] == 20
         client.script_flush()
-        store.jobs.add(make_job())
+        store.submit([make_job()])
         Records(client).check(store)

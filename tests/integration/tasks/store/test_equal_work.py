@@ -7,11 +7,19 @@ import time
 import pytest
 
 from tasks.artifact import StoredArtifact
-from tasks.errors import JobNotFinal, NotFound
+from tasks.errors import ArtifactGone, JobNotFinal, NotFound
 from tasks.job import Failure, Job, JobState, WaitReason
 from tasks.kinds import DownloadResult
-from tasks.store import ArtifactGone, Extras, Follows, Lease, Store
-from tests.support.records import at_once, every_key, make_artifact, make_download, make_job, new_id
+from tasks.store import Extras, IdempotencyKey, Lease, NewBatch, NewSources, Store
+from tests.support.records import (
+    Records,
+    at_once,
+    every_key,
+    make_artifact,
+    make_download,
+    make_job,
+    new_id,
+)
 from tests.support.valkey import ValkeyServer
 
 FLIGHT = "f" * 64
@@ -34,52 +42,97 @@ def succeed(store: Store, lease: Lease, *artifacts: tuple[StoredArtifact, bool])
 def test_of_fifty_equal_jobs_one_is_ready(valkey: ValkeyServer) -> None:
     stores = [Store.at(valkey.url) for _ in range(2)]
     jobs = [make_download(FLIGHT) for _ in range(50)]
-    places = at_once(lambda number: stores[number % 2].jobs.add(jobs[number], or_follow=True), 50)
-    assert sorted(places) == ["ready"] + ["waiting"] * 49
-    leader = jobs[places.index("ready")]
-    assert stores[0].equal_work.leader(FLIGHT) == leader
+    stages = at_once(lambda number: stores[number % 2].submit([jobs[number]])[0], 50)
+    assert sorted(stages) == ["ready"] + ["waiting"] * 49
+    leader = jobs[stages.index("ready")]
+    assert stores[0].equal_work.leaders([FLIGHT]) == {FLIGHT: leader}
     for job in jobs:
         if job is not leader:
             found = stores[0].jobs.get(job.id)
-            assert (found.depends_on, found.wait_reason) == (leader.id, WaitReason.DEPENDENCY)
+            assert (found.depends_on, found.wait_reason) == ((leader.id,), WaitReason.DEPENDENCY)
 
 
-def test_without_leave_to_follow_nothing_is_recorded(store: Store, valkey: ValkeyServer) -> None:
-    leader = make_download(FLIGHT)
-    store.jobs.add(leader)
+def test_a_source_that_another_job_delivers_is_not_made(store: Store, valkey: ValkeyServer) -> None:
+    leader, needless = make_download(FLIGHT), make_download(FLIGHT, internal=True)
+    child = make_job(depends_on=(needless.id,), wait_reason=WaitReason.DEPENDENCY)
+    store.submit([leader])
+    assert store.submit([child], NewSources((needless,))) == ["", "waiting"]
+    assert store.jobs.get(child.id).depends_on == (leader.id,)
+    assert store.dependents.of(leader.id) == [child.id]
     with valkey.client() as client:
-        before = every_key(client)
-        with pytest.raises(Follows) as caught:
-            store.jobs.add(make_download(FLIGHT))
-        assert caught.value.leader == leader.id
-        assert every_key(client) == before
+        assert not [name for name in every_key(client) if needless.id in name]
+
+
+def test_a_leader_that_is_outdated_leads_nobody_more(store: Store) -> None:
+    leader = make_download(FLIGHT)
+    store.submit([leader])
+    succeed(store, run(store))
+    fresh = make_download(FLIGHT)
+    assert store.submit([fresh], NewSources((), {FLIGHT: leader.id})) == ["ready"]
+    assert store.jobs.get(fresh.id).depends_on == ()
+    late = make_download(FLIGHT)  # whose plan still found the old one
+    assert store.submit([late], NewSources((), {FLIGHT: leader.id})) == ["waiting"]
+    assert store.jobs.get(late.id).depends_on == (fresh.id,)
+
+
+def test_a_submission_that_is_sent_again_after_a_lost_answer_changes_nothing(
+    store: Store, valkey: ValkeyServer
+) -> None:
+    """Also when others have done something with its jobs in between."""
+    create = store.connection._scripts["create"]
+    answers: list[object] = []
+
+    def twice(**arguments: object) -> object:
+        create(**arguments)
+        assert store.leases.take("download") is not None
+        answers.append(create(**arguments))
+        return answers[-1]
+
+    store.connection._scripts["create"] = twice  # type: ignore[assignment]
+    batch_id = new_id()
+    source = make_download(FLIGHT, internal=True)
+    children = [
+        make_job(depends_on=(source.id,), wait_reason=WaitReason.DEPENDENCY, batch_id=batch_id)
+        for _ in range(2)
+    ]
+    stages = store.submit(
+        children,
+        NewSources((source,)),
+        idempotency=IdempotencyKey.of("ann", "mine", []),
+        most_queued=3,
+        batch=NewBatch(batch_id, "ann", time.time()),
+    )
+    assert stages == ["leased", "waiting", "waiting"]
+    assert store.batches.get(batch_id).counts["queued"] == 2
+    with valkey.client() as client:
+        Records(client).check(store)
 
 
 @pytest.mark.parametrize("end", ["failed", "cancelled"])
 def test_who_comes_after_an_end_without_result_leads(store: Store, end: str) -> None:
     leader = make_download(FLIGHT)
-    store.jobs.add(leader)
+    store.submit([leader])
     now = time.time()
     after = leader.cancelled(now) if end == "cancelled" else leader.failed(now, Failure("x", "y"))
     store.jobs.replace(leader, after, 1)
-    assert store.jobs.add(make_download(FLIGHT), or_follow=True) == "ready"
+    assert store.submit([make_download(FLIGHT)]) == ["ready"]
 
 
 def test_who_comes_after_the_success_is_ready_and_knows_where_the_file_is(store: Store) -> None:
     leader = make_download(FLIGHT)
-    store.jobs.add(leader)
+    store.submit([leader])
     succeed(store, run(store))
     follower = make_download(FLIGHT)
-    assert store.jobs.add(follower, or_follow=True) == "ready"
-    assert store.jobs.get(follower.id).depends_on == leader.id
+    assert store.submit([follower]) == ["ready"]
+    assert store.jobs.get(follower.id).depends_on == (leader.id,)
 
 
 def test_who_changes_its_source_no_longer_holds_the_old_one(store: Store) -> None:
     first, second = make_download(), make_download()
-    child = make_job(depends_on=first.id, wait_reason=WaitReason.DEPENDENCY)
+    child = make_job(depends_on=(first.id,), wait_reason=WaitReason.DEPENDENCY)
     for job in (first, second, child):
-        store.jobs.add(job)
-    store.jobs.replace(child, child.depending_on(second.id, WaitReason.DEPENDENCY), 1)
+        store.submit([job])
+    store.jobs.replace(child, child.depending_on([second.id], WaitReason.DEPENDENCY), 1)
     assert store.dependents.of(first.id) == []
     assert store.dependents.of(second.id) == [child.id]
     store.jobs.replace(first, first.cancelled(time.time()), 1)
@@ -88,9 +141,9 @@ def test_who_changes_its_source_no_longer_holds_the_old_one(store: Store) -> Non
 
 def test_the_end_of_a_source_is_remembered_until_it_is_settled(store: Store) -> None:
     parent = make_download()
-    child = make_job(depends_on=parent.id, wait_reason=WaitReason.DEPENDENCY)
-    store.jobs.add(parent)
-    assert store.jobs.add(child) == "waiting"
+    child = make_job(depends_on=(parent.id,), wait_reason=WaitReason.DEPENDENCY)
+    store.submit([parent])
+    assert store.submit([child]) == ["waiting"]
     store.jobs.replace(parent, parent.cancelled(time.time()), 1)
     assert store.dependents.to_release() == [parent.id]
     store.dependents.released(parent.id)
@@ -102,10 +155,10 @@ def test_the_end_of_a_source_is_remembered_until_it_is_settled(store: Store) -> 
 
 def test_who_comes_to_a_source_that_has_just_failed_is_told_of_it(store: Store) -> None:
     parent = make_download()
-    store.jobs.add(parent)
+    store.submit([parent])
     store.jobs.replace(parent, parent.cancelled(time.time()), 1)
-    child = make_job(depends_on=parent.id, wait_reason=WaitReason.DEPENDENCY)
-    assert store.jobs.add(child) == "waiting"
+    child = make_job(depends_on=(parent.id,), wait_reason=WaitReason.DEPENDENCY)
+    assert store.submit([child]) == ["waiting"]
     assert store.dependents.to_release() == [parent.id]
     job, revision = store.jobs.get_with_revision(parent.id)
     store.jobs.replace(job, job.retried(time.time()), revision)
@@ -115,11 +168,11 @@ def test_who_comes_to_a_source_that_has_just_failed_is_told_of_it(store: Store) 
 def test_deleting_the_last_job_leaves_only_numbers(store: Store, valkey: ValkeyServer) -> None:
     batch_id = new_id()
     parent = make_download(FLIGHT, batch_id=batch_id, external_id="é")
-    store.batches.add(batch_id, "ann", time.time(), [parent])
+    store.submit([parent], batch=NewBatch(batch_id, "ann", time.time()))
     lease = run(store)
     artifacts = [(make_artifact(lease.job), True), (make_artifact(lease.job), True)]
-    child = make_job(depends_on=parent.id, wait_reason=WaitReason.DEPENDENCY)
-    store.jobs.add(child)
+    child = make_job(depends_on=(parent.id,), wait_reason=WaitReason.DEPENDENCY)
+    store.submit([child])
     store.server.lock("x", "y", 0.01)
     succeed(store, lease, *artifacts)
     assert store.counters.gauges().artifact_bytes == 200
@@ -145,10 +198,10 @@ def test_deleting_the_last_job_leaves_only_numbers(store: Store, valkey: ValkeyS
 
 
 def test_a_job_that_is_not_final_is_not_deleted(store: Store) -> None:
-    store.jobs.add(make_download())
+    store.submit([make_download()])
     lease = run(store)
     queued = make_job()
-    store.jobs.add(queued)
+    store.submit([queued])
     for job_id in (lease.job.id, queued.id):
         with pytest.raises(JobNotFinal):
             store.jobs.delete(job_id)
@@ -157,7 +210,7 @@ def test_a_job_that_is_not_final_is_not_deleted(store: Store) -> None:
 def test_a_deleted_job_leaves_its_batch_right(store: Store) -> None:
     batch_id = new_id()
     jobs = [make_job(batch_id=batch_id) for _ in range(3)]
-    store.batches.add(batch_id, "ann", time.time(), jobs)
+    store.submit(jobs, batch=NewBatch(batch_id, "ann", time.time()))
     for job in jobs[:2]:
         store.jobs.replace(job, job.cancelled(time.time()), 1)
     succeed(store, run(store, "extract"))
@@ -170,7 +223,7 @@ def test_a_deleted_job_leaves_its_batch_right(store: Store) -> None:
 def test_a_shared_artifact_goes_with_the_last_job_that_shows_it(store: Store) -> None:
     jobs = [make_download(), make_download()]
     for job in jobs:
-        store.jobs.add(job)
+        store.submit([job])
     first = run(store)
     artifact = make_artifact(first.job)
     succeed(store, first, (artifact, True))
@@ -185,7 +238,7 @@ def test_a_shared_artifact_goes_with_the_last_job_that_shows_it(store: Store) ->
 
 def test_an_artifact_that_went_meanwhile_cannot_be_shown(store: Store) -> None:
     for _ in range(2):
-        store.jobs.add(make_download())
+        store.submit([make_download()])
     first, second = run(store), run(store)
     artifact = make_artifact(first.job)
     succeed(store, first, (artifact, True))
@@ -196,7 +249,7 @@ def test_an_artifact_that_went_meanwhile_cannot_be_shown(store: Store) -> None:
 
 
 def test_another_owners_artifact_is_not_there(store: Store) -> None:
-    store.jobs.add(make_download())
+    store.submit([make_download()])
     lease = run(store)
     artifact = make_artifact(lease.job)
     succeed(store, lease, (artifact, True))

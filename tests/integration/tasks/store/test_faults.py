@@ -12,7 +12,7 @@ import pytest
 
 from tasks.errors import StoreUnavailable
 from tasks.job import JobState
-from tasks.store import Changes, JobQuery, Store
+from tasks.store import Changes, JobQuery, NewBatch, Store
 from tests.support.records import at_once, make_job, new_id
 from tests.support.valkey import ValkeyServer
 
@@ -36,7 +36,7 @@ def refused_within(seconds: float, store: Store) -> None:
 def test_a_store_that_is_gone_is_told_at_once_and_found_again(own_valkey: ValkeyServer) -> None:
     store = Store.at(own_valkey.url)
     job = make_job()
-    store.jobs.add(job)
+    store.submit([job])
     lease = store.leases.take("extract")
     assert lease is not None
     time.sleep(1.1)  # the log reaches the disk each second
@@ -44,8 +44,8 @@ def test_a_store_that_is_gone_is_told_at_once_and_found_again(own_valkey: Valkey
     refused_within(2, store)
     for call in (
         lambda: store.jobs.snapshot(job.id, None),
-        lambda: store.jobs.add(make_job()),
-        lambda: store.batches.add(new_id(), "ann", 0.0, [make_job()]),
+        lambda: store.submit([make_job()]),
+        lambda: store.submit([make_job()], batch=NewBatch(new_id(), "ann", 0.0)),
         lambda: store.leases.take("extract"),
         lambda: store.leases.renew([lease]),
         lambda: store.queries.page(JobQuery(), None),
@@ -89,7 +89,7 @@ def test_resets_of_the_connection_are_not_noticed(own_valkey: ValkeyServer) -> N
         while not stop.is_set():
             job = make_job()
             try:
-                store.jobs.add(job)
+                store.submit([job])
             except StoreUnavailable:
                 continue  # hit twice in a row
             made.append(job.id)
@@ -111,10 +111,10 @@ def test_every_change_wakes_those_who_watch_it(own_valkey: ValkeyServer, changes
             pass
         mine.wait(0)
         all_.wait(0)
-        store.jobs.add(other)
+        store.submit([other])
         assert all_.wait(5)
         assert not mine.wait(0.05)
-        store.jobs.add(job)
+        store.submit([job])
         assert mine.wait(5)
         assert all_.changed() >= {job.id, other.id}
         assert not none.wait(0)
@@ -126,7 +126,7 @@ def test_no_wake_up_is_lost_between_reading_and_waiting(
     """Each waiter reads, then waits for as long as it takes: one lost change and it hangs."""
     store = Store.at(own_valkey.url)
     job = make_job()
-    store.jobs.add(job)
+    store.submit([job])
     last = 200
 
     def follow(_: int) -> int:
@@ -175,7 +175,7 @@ def test_after_a_restart_everyone_looks_again_and_hears_again(
             pass
         everything.changed()
         job = make_job()
-        store.jobs.add(job)
+        store.submit([job])
         assert everything.wait(5)
         assert job.id in everything.changed()
 

@@ -7,9 +7,10 @@ from collections import Counter
 
 import pytest
 
+from tasks.errors import CancelRequested, Conflict, LeaseLost
 from tasks.job import Failure, Job, JobState, WaitReason
 from tasks.result import Result
-from tasks.store import CancelRequested, Conflict, Extras, Lease, LeaseLost, Store
+from tasks.store import Extras, Lease, NewBatch, Store
 from tests.support.records import Records, at_once, make_artifact, make_job, new_id
 from tests.support.valkey import ValkeyServer
 
@@ -42,35 +43,35 @@ def wait_for_expiry(store: Store, job_id: str) -> None:
 def test_sixteen_takers_get_each_job_once(store: Store) -> None:
     jobs = [make_job(owner=owner) for owner in ("ann", "bob", "cid") for _ in range(50)]
     for job in jobs:
-        store.jobs.add(job)
+        store.submit([job])
     taken = [job.id for part in at_once(lambda _: take_all(store), 16) for job in part]
     assert sorted(taken) == sorted(job.id for job in jobs)
 
 
 def test_owners_take_turns(store: Store) -> None:
     for _ in range(10):
-        store.jobs.add(make_job(owner="zoe"))
+        store.submit([make_job(owner="zoe")])
     assert [take(store).job.owner for _ in range(3)] == ["zoe"] * 3
-    store.jobs.add(make_job(owner="ann"))
-    store.jobs.add(make_job(owner="bob"))
+    store.submit([make_job(owner="ann")])
+    store.submit([make_job(owner="bob")])
     assert {take(store).job.owner for _ in range(3)} == {"ann", "bob", "zoe"}
 
 
 def test_one_job_waits_for_no_more_than_one_of_another_owners_thousand(store: Store) -> None:
     for _ in range(1000):
-        store.jobs.add(make_job(owner="ann"))
+        store.submit([make_job(owner="ann")])
     for _ in range(500):
         take(store)
-    store.jobs.add(make_job(owner="bob"))
+    store.submit([make_job(owner="bob")])
     assert "bob" in [take(store).job.owner for _ in range(2)]
 
 
 def test_who_comes_and_goes_does_not_hold_up_who_waits(store: Store) -> None:
-    store.jobs.add(make_job(owner="zoe"))
-    store.jobs.add(make_job(owner="zoe"))
+    store.submit([make_job(owner="zoe")])
+    store.submit([make_job(owner="zoe")])
     taken = []
     for number in range(12):
-        store.jobs.add(make_job(owner="ab"[number % 2]))
+        store.submit([make_job(owner="ab"[number % 2])])
         taken.append(take(store).job.owner)
     assert taken.count("zoe") == 2
 
@@ -79,14 +80,14 @@ def test_within_an_owner_the_higher_priority_goes_first_and_equals_in_order(stor
     now = time.time()
     jobs = [make_job(priority=priority, queued_at=now) for priority in (5, 9, 0, 5, 9)]
     for job in jobs:
-        store.jobs.add(job)
+        store.submit([job])
     assert [job.priority for job in take_all(store)] == [9, 9, 5, 5, 0]
 
 
 def test_a_low_priority_is_not_starved(store: Store) -> None:
     now = time.time()
-    store.jobs.add(make_job(priority=0, queued_at=now - 600))
-    store.jobs.add(make_job(priority=9, queued_at=now))
+    store.submit([make_job(priority=0, queued_at=now - 600)])
+    store.submit([make_job(priority=9, queued_at=now)])
     assert [job.priority for job in take_all(store)] == [0, 9]
 
 
@@ -94,12 +95,12 @@ def test_batches_of_one_owner_take_turns_with_each_other_and_with_his_single_job
     store: Store,
 ) -> None:
     large, small = new_id(), new_id()
-    store.batches.add(large, "ann", 0.0, [make_job(batch_id=large) for _ in range(100)])
+    store.submit([make_job(batch_id=large) for _ in range(100)], batch=NewBatch(large, "ann", 0.0))
     for _ in range(50):
         take(store)
-    store.batches.add(small, "ann", 0.0, [make_job(batch_id=small) for _ in range(5)])
+    store.submit([make_job(batch_id=small) for _ in range(5)], batch=NewBatch(small, "ann", 0.0))
     single = make_job()
-    store.jobs.add(single)
+    store.submit([single])
     taken = [take(store).job for _ in range(15)]
     assert [job.batch_id for job in taken].count(small) == 5
     assert single.id in {job.id for job in taken[:3]}
@@ -107,9 +108,11 @@ def test_batches_of_one_owner_take_turns_with_each_other_and_with_his_single_job
 
 def test_a_flood_of_high_priority_does_not_stop_a_batch_of_low(store: Store) -> None:
     low, high = new_id(), new_id()
-    store.batches.add(low, "ann", 0.0, [make_job(batch_id=low, priority=0) for _ in range(5)])
+    store.submit(
+        [make_job(batch_id=low, priority=0) for _ in range(5)], batch=NewBatch(low, "ann", 0.0)
+    )
     jobs = [make_job(batch_id=high, priority=9) for _ in range(100)]
-    store.batches.add(high, "ann", 0.0, jobs)
+    store.submit(jobs, batch=NewBatch(high, "ann", 0.0))
     taken = [take(store).job.batch_id for _ in range(30)]
     assert taken[:9] == [high] * 9
     assert taken.count(low) == 5
@@ -122,11 +125,11 @@ def add_flood(store: Store, size: int, owner: str = "ann", queued_at: float | No
     """A batch of so many urgent jobs, or one that is of no batch."""
     made = {"priority": 9, "owner": owner, "queued_at": queued_at or time.time()}
     if not size:
-        store.jobs.add(make_job(**made))
+        store.submit([make_job(**made)])
         return
     batch_id = new_id()
     jobs = [make_job(batch_id=batch_id, **made) for _ in range(size)]
-    store.batches.add(batch_id, owner, 0.0, jobs)
+    store.submit(jobs, batch=NewBatch(batch_id, owner, 0.0))
 
 
 @pytest.mark.parametrize("size", [0, 1, 9])
@@ -137,9 +140,9 @@ def test_who_has_waited_longest_gets_every_fourth_turn_of_his_owner(
     """However many urgent jobs come before each turn: alone, or in small batches."""
     ten_hours_ago, batch_id = time.time() - 36_000, new_id()
     old = [make_job(priority=0, queued_at=ten_hours_ago)]
-    store.jobs.add(old[0])
+    store.submit([old[0]])
     old += [make_job(priority=5, queued_at=ten_hours_ago, batch_id=batch_id) for _ in range(5)]
-    store.batches.add(batch_id, "ann", 0.0, old[1:])
+    store.submit(old[1:], batch=NewBatch(batch_id, "ann", 0.0))
     for _ in range(20):
         add_flood(store, size)
     taken: list[str] = []
@@ -154,7 +157,7 @@ def test_a_step_of_priority_is_a_head_start_of_a_minute_also_over_batches(store:
     """An urgent job comes every ten seconds, and one is taken: after nine minutes it is enough."""
     now = time.time()
     patient = make_job(priority=0, queued_at=now)
-    store.jobs.add(patient)
+    store.submit([patient])
     for turn in range(1, 100):
         add_flood(store, 1, queued_at=now + 10 * turn)
         if take(store).job.id == patient.id:
@@ -164,11 +167,15 @@ def test_a_step_of_priority_is_a_head_start_of_a_minute_also_over_batches(store:
 
 def test_batches_without_end_do_not_stop_one_of_the_same_priority(store: Store) -> None:
     batch_id, jobs = new_id(), 20
-    store.batches.add(batch_id, "ann", 0.0, [make_job(batch_id=batch_id) for _ in range(jobs)])
+    store.submit(
+        [make_job(batch_id=batch_id) for _ in range(jobs)], batch=NewBatch(batch_id, "ann", 0.0)
+    )
     taken = []
     for _ in range(OLDEST_EACH * jobs):
         other = new_id()
-        store.batches.add(other, "ann", 0.0, [make_job(batch_id=other) for _ in range(2)])
+        store.submit(
+            [make_job(batch_id=other) for _ in range(2)], batch=NewBatch(other, "ann", 0.0)
+        )
         taken.append(take(store).job.batch_id)
     assert taken.count(batch_id) == jobs
 
@@ -176,7 +183,7 @@ def test_batches_without_end_do_not_stop_one_of_the_same_priority(store: Store) 
 def test_a_cancelled_job_leaves_nothing_in_the_lists_of_turns(store: Store) -> None:
     batch_id = new_id()
     jobs = [make_job(batch_id=batch_id) for _ in range(2)]
-    store.batches.add(batch_id, "ann", 0.0, jobs)
+    store.submit(jobs, batch=NewBatch(batch_id, "ann", 0.0))
     for job in jobs:
         store.jobs.replace(job, job.cancelled(time.time()), 1)
     assert (
@@ -190,14 +197,14 @@ def test_what_is_ready_is_counted_over_owners_and_batches(store: Store) -> None:
     for owner in ("ann", "bob"):
         batch_id = new_id()
         jobs = [make_job(batch_id=batch_id, owner=owner) for _ in range(10)]
-        store.batches.add(batch_id, owner, 0.0, jobs)
-        store.jobs.add(make_job(owner=owner))
+        store.submit(jobs, batch=NewBatch(batch_id, owner, 0.0))
+        store.submit([make_job(owner=owner)])
     take(store)
     assert store.leases.ready_count("extract") == 21
 
 
 def test_a_timeline_tells_what_happened_in_order(store: Store) -> None:
-    store.jobs.add(make_job())
+    store.submit([make_job()])
     lease = start(store)
     lease = store.jobs.hold(lease, lease.job.entered("extracting"), 30)
     lease = store.jobs.hold(lease, lease.job.progressed(0.5), 30)
@@ -226,7 +233,7 @@ def test_a_timeline_tells_what_happened_in_order(store: Store) -> None:
 
 
 def test_a_timeline_does_not_grow_without_end(store: Store) -> None:
-    store.jobs.add(make_job())
+    store.submit([make_job()])
     lease = start(store)
     for number in range(300):
         lease = store.jobs.hold(lease, lease.job.entered(f"phase{number}"), 30)
@@ -235,12 +242,12 @@ def test_a_timeline_does_not_grow_without_end(store: Store) -> None:
 
 
 def test_a_job_of_another_kind_is_not_taken(store: Store) -> None:
-    store.jobs.add(make_job())
+    store.submit([make_job()])
     assert store.leases.take("clip") is None
 
 
 def test_whoever_lost_the_lease_writes_nothing(store: Store, valkey: ValkeyServer) -> None:
-    store.jobs.add(make_job())
+    store.submit([make_job()])
     stale = start(store, lease_seconds=0.01)
     job_id = stale.job.id
     wait_for_expiry(store, job_id)
@@ -263,7 +270,7 @@ def test_whoever_lost_the_lease_writes_nothing(store: Store, valkey: ValkeyServe
 
 
 def test_a_lease_that_has_not_expired_is_not_recovered(store: Store) -> None:
-    store.jobs.add(make_job())
+    store.submit([make_job()])
     lease = start(store)
     assert store.leases.expired() == []
     job, revision = store.jobs.get_with_revision(lease.job.id)
@@ -272,7 +279,7 @@ def test_a_lease_that_has_not_expired_is_not_recovered(store: Store) -> None:
 
 
 def test_a_renewed_lease_does_not_expire(store: Store) -> None:
-    store.jobs.add(make_job())
+    store.submit([make_job()])
     lease = start(store, lease_seconds=0.05)
     assert store.leases.renew([lease]) == ["held"]
     time.sleep(0.1)
@@ -280,7 +287,7 @@ def test_a_renewed_lease_does_not_expire(store: Store) -> None:
 
 
 def test_the_stores_clock_decides_not_ours(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    store.jobs.add(make_job())
+    store.submit([make_job()])
     monkeypatch.setattr(time, "time", lambda: 0.0)
     start(store, lease_seconds=60)
     assert store.leases.expired() == []
@@ -288,7 +295,7 @@ def test_the_stores_clock_decides_not_ours(store: Store, monkeypatch: pytest.Mon
 
 
 def test_a_job_that_was_taken_but_never_claimed_is_found(store: Store) -> None:
-    store.jobs.add(make_job())
+    store.submit([make_job()])
     lease = take(store, lease_seconds=0.01)
     wait_for_expiry(store, lease.job.id)
     job, revision = store.jobs.get_with_revision(lease.job.id)
@@ -298,7 +305,7 @@ def test_a_job_that_was_taken_but_never_claimed_is_found(store: Store) -> None:
 
 
 def test_the_next_renewal_tells_of_a_cancel(store: Store) -> None:
-    store.jobs.add(make_job())
+    store.submit([make_job()])
     lease = start(store)
     assert store.jobs.request_cancel(lease.job.id)
     assert store.leases.renew([lease]) == ["cancel"]
@@ -314,7 +321,7 @@ def test_the_next_renewal_tells_of_a_cancel(store: Store) -> None:
 
 
 def test_a_cancel_is_not_lost_with_the_worker(store: Store) -> None:
-    store.jobs.add(make_job())
+    store.submit([make_job()])
     lease = start(store, lease_seconds=0.01)
     wait_for_expiry(store, lease.job.id)
     job, revision = store.jobs.get_with_revision(lease.job.id)
@@ -327,23 +334,23 @@ def test_a_cancel_is_not_lost_with_the_worker(store: Store) -> None:
 
 def test_only_a_running_job_can_be_asked_to_stop(store: Store) -> None:
     job = make_job()
-    store.jobs.add(job)
+    store.submit([job])
     assert not store.jobs.request_cancel(job.id)
     assert not store.jobs.cancel_requested(job.id)
 
 
 def test_a_delayed_job_is_not_ready_before_its_time(store: Store, valkey: ValkeyServer) -> None:
-    store.jobs.add(make_job())
+    store.submit([make_job()])
     lease = start(store)
     later = lease.job.requeued(time.time(), not_before=store.server.now() + 0.3)
-    assert store.jobs.release(lease, later) == "delayed"
+    assert store.jobs.release(lease, later) == ["delayed"]
     assert store.jobs.get(later.id).wait_reason is WaitReason.RETRY
     assert store.leases.take("extract") is None
     assert store.leases.due_retries() == []
     time.sleep(0.35)
     assert store.leases.due_retries() == [later.id]
     job, revision = store.jobs.get_with_revision(later.id)
-    assert store.jobs.replace(job, job.due(), revision) == "ready"
+    assert store.jobs.replace(job, job.due(), revision) == ["ready"]
     assert start(store).job.attempt == 2
     with valkey.client() as client:
         Records(client).check(store)

@@ -38,10 +38,7 @@ def thousand(store: Store) -> list[Job]:
         values = {"owner": "ab"[number % 2], "external_id": f"café/{number % 7}"}
         make = (make_job, make_download, lambda **v: make_job(CLIP, **v))[number % 3]
         jobs.append(make(**values))
-    pipeline = store.connection.redis.pipeline(transaction=False)
-    for job in jobs:
-        store.jobs.add(job, pipeline=pipeline)
-    pipeline.execute()
+    store.submit(jobs)
     for index in range(0, 1000, 10):
         cancelled = jobs[index].cancelled(time.time())
         store.jobs.replace(jobs[index], cancelled, 1)
@@ -81,9 +78,9 @@ def test_one_request_does_not_read_the_whole_index(store: Store, thousand: list[
 def test_a_job_that_is_added_meanwhile_does_not_shift_the_pages(store: Store) -> None:
     jobs = [make_job() for _ in range(4)]
     for job in jobs:
-        store.jobs.add(job)
+        store.submit([job])
     first = store.queries.page(JobQuery(limit=2), None)
-    store.jobs.add(make_job())
+    store.submit([make_job()])
     second = store.queries.page(JobQuery(limit=2, cursor=first.next_cursor), None)
     assert [item.id for item in second.items] == [jobs[1].id, jobs[0].id]
     assert second.next_cursor is None
@@ -97,7 +94,7 @@ def test_a_forged_cursor_is_refused(store: Store, cursor: str) -> None:
 
 
 def test_a_cursor_of_no_job_is_only_a_place_in_the_list(store: Store) -> None:
-    store.jobs.add(make_job())
+    store.submit([make_job()])
     assert store.queries.page(JobQuery(cursor="z" * 26), "ann").items
     assert not store.queries.page(JobQuery(cursor="0" * 26), "ann").items
     assert not store.queries.page(JobQuery(cursor=new_id()), "bob").items
@@ -105,14 +102,14 @@ def test_a_cursor_of_no_job_is_only_a_place_in_the_list(store: Store) -> None:
 
 def test_a_snapshot_says_its_state_and_owner_sees_only_his(store: Store) -> None:
     job = make_job()
-    store.jobs.add(job)
+    store.submit([job])
     assert store.jobs.snapshot(job.id, "ann").state is JobState.QUEUED
     assert b'"state":"queued"' in store.jobs.snapshot(job.id, None).body
 
 
 def test_a_poll_is_one_read(store: Store) -> None:
     job = make_job()
-    store.jobs.add(job)
+    store.submit([job])
     store.connection.redis.config_resetstat()
     store.jobs.snapshot(job.id, "ann")
     done = store.connection.redis.info("commandstats")

@@ -8,9 +8,10 @@ from dataclasses import replace
 
 import pytest
 
+from tasks.errors import CancelRequested, Conflict, LeaseLost
 from tasks.job import TRANSITIONS, Failure, IllegalMove, Job, JobState
 from tasks.result import Result
-from tasks.store import CancelRequested, Conflict, Lease, LeaseLost, Store
+from tasks.store import Lease, NewBatch, Store
 from tests.support.records import Records, at_once, make_job, new_id
 from tests.support.valkey import ValkeyServer
 
@@ -52,7 +53,7 @@ def test_the_table_alone_says_which_moves_there_are(source: JobState, target: Jo
 
 def test_of_sixteen_writers_with_one_revision_one_writes(store: Store) -> None:
     job = make_job()
-    store.jobs.add(job)
+    store.submit([job])
 
     def write(number: int) -> bool:
         other = replace(job, external_id=str(number))
@@ -68,13 +69,13 @@ def test_of_sixteen_writers_with_one_revision_one_writes(store: Store) -> None:
 
 def test_a_record_keeps_every_value_to_the_last_digit(store: Store) -> None:
     job = make_job(created_at=1763712000.1234567, metadata={"ü": "\U0001f600 \ud800"})
-    store.jobs.add(job)
+    store.submit([job])
     assert store.jobs.get(job.id) == job
 
 
 def test_times_in_the_store_keep_their_microseconds(store: Store) -> None:
     queued_at = 1763712000.123457
-    store.jobs.add(make_job(queued_at=queued_at, priority=0))
+    store.submit([make_job(queued_at=queued_at, priority=0)])
     assert (
         store.connection.redis.zrange("clipmill:ready:extract:ann:-", 0, 0, withscores=True)[0][1]
         == queued_at
@@ -107,7 +108,7 @@ class Player:
                 continue
 
     def add(self) -> None:
-        self.store.jobs.add(make_job(owner=self.random.choice(["ann", "bob"])))
+        self.store.submit([make_job(owner=self.random.choice(["ann", "bob"]))])
 
     def take(self) -> bool:
         lease = self.store.leases.take("extract", self.random.choice([0.001, 30]))
@@ -175,7 +176,9 @@ def test_no_sequence_of_moves_by_many_reaches_an_unsound_state(
     store: Store, valkey: ValkeyServer, seed: int
 ) -> None:
     batch_id = new_id()
-    store.batches.add(batch_id, "ann", NOW, [make_job(batch_id=batch_id) for _ in range(20)])
+    store.submit(
+        [make_job(batch_id=batch_id) for _ in range(20)], batch=NewBatch(batch_id, "ann", NOW)
+    )
     players = [Player(store, 100 * seed + number, batch_id) for number in range(6)]
     at_once(lambda number: players[number].play(150), len(players))
     assert sum(player.done for player in players) > 300
@@ -188,7 +191,7 @@ def test_no_sequence_of_moves_by_many_reaches_an_unsound_state(
 
 def test_counters_equal_the_final_records(store: Store) -> None:
     for end in ("succeeded", "succeeded", "failed", "cancelled"):
-        store.jobs.add(make_job())
+        store.submit([make_job()])
         lease = store.leases.take("extract")
         assert lease is not None
         if end == "cancelled":
@@ -213,7 +216,7 @@ def test_a_write_that_is_sent_again_after_a_lost_answer_changes_nothing(store: S
     """The client library repeats a command when the connection broke under it."""
     once = store.connection._scripts["change"]
     twice = lambda **arguments: (once(**arguments), once(**arguments))[1]  # noqa: E731
-    store.jobs.add(make_job())
+    store.submit([make_job()])
     lease = store.leases.take("extract")
     assert lease is not None
     store.connection._scripts["change"] = twice  # type: ignore[assignment]
@@ -225,7 +228,7 @@ def test_a_write_that_is_sent_again_after_a_lost_answer_changes_nothing(store: S
 
 def test_a_stale_revision_never_brings_a_cancelled_job_back(store: Store) -> None:
     job = make_job()
-    store.jobs.add(job)
+    store.submit([job])
     store.jobs.replace(job, job.cancelled(NOW), 1)
     with pytest.raises(Conflict):
         store.jobs.replace(job, job.waiting_for(None), 1)

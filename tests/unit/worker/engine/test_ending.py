@@ -6,8 +6,11 @@ import pytest
 
 from config.timings import PRODUCTION
 from tasks.errors import (
+    ArtifactGone,
+    CancelRequested,
     ExceedsMemoryBudget,
     InternalError,
+    LeaseLost,
     NetworkError,
     SourceFailed,
     StorageFull,
@@ -15,7 +18,6 @@ from tasks.errors import (
 )
 from tasks.job import Failure, Job, WaitReason
 from tasks.result import Result
-from tasks.store import ArtifactGone, CancelRequested, LeaseLost
 from tests.support.records import make_job
 from worker.engine.budget import NoRoomYet
 from worker.engine.ending import (

@@ -1,0 +1,71 @@
+"""Whether what a client asks for can be accepted at all, before anything is planned."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from config.values import Network
+from tasks.addresses import check_url
+from tasks.dispatch.planning import JobRequest
+from tasks.errors import Fault, InvalidRequest, JobError, NotFound
+from tasks.job import JobState
+from tasks.kinds import KINDS
+from tasks.specs import Source, Spec
+from tasks.store import Store
+
+
+class RequestChecks:
+    """Looks at sources and webhooks; records nothing."""
+
+    def __init__(self, store: Store, allowed: Sequence[Network]) -> None:
+        self._store = store
+        self._allowed = allowed
+
+    def check_all(self, requests: Sequence[JobRequest], owner: str) -> None:
+        """`check` of a batch, each source once; the faults say which job they are of."""
+        seen: set[tuple[str, Source, str | None]] = set()
+        for index, request in enumerate(requests):
+            webhook = request.webhook["url"] if request.webhook else None
+            what = (request.spec.kind, request.spec.source, webhook)
+            if what in seen:
+                continue
+            try:
+                self.check(request, owner)
+            except InvalidRequest as error:
+                raise error.under(f"/jobs/{index}") from error
+            seen.add(what)
+
+    def check(self, request: JobRequest, owner: str) -> None:
+        """Raises InvalidRequest when source or webhook cannot be used."""
+        source = request.spec.source
+        if source.upload_id is not None:
+            raise _fault("/source/upload_id", "there is no such upload")
+        if source.job_id is not None:
+            self._check_source_job(request.spec, source.job_id, owner)
+        if source.url is not None:
+            self._check_url(source.url, "/source/url")
+        if request.webhook is not None:
+            self._check_url(request.webhook["url"], "/webhook/url")
+
+    def _check_url(self, url: str, pointer: str) -> None:
+        try:
+            check_url(url, self._allowed)
+        except JobError as error:
+            faults = (Fault(pointer, error.message),)
+            raise InvalidRequest(error.message, faults, error.code) from error
+
+    def _check_source_job(self, spec: Spec, job_id: str, owner: str) -> None:
+        if KINDS[spec.kind].reads_site:
+            raise _fault("/source/job_id", f"a job of kind {spec.kind} needs a url")
+        try:
+            job = self._store.jobs.get(job_id, owner)
+        except NotFound as error:
+            raise _fault("/source/job_id", "there is no such job") from error
+        if not KINDS[job.kind].gives_media:
+            raise _fault("/source/job_id", f"a job of kind {job.kind} gives no media")
+        if job.state in {JobState.FAILED, JobState.CANCELLED}:
+            raise _fault("/source/job_id", f"that job is {job.state}")
+
+
+def _fault(pointer: str, detail: str) -> InvalidRequest:
+    return InvalidRequest(detail, (Fault(pointer, detail),))

@@ -1,0 +1,66 @@
+"""What a client submits: one job or a batch, with the downloads they need, all of it or nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tasks.errors import Conflict
+from tasks.job import Job
+from tasks.store.connection import Connection, StorePart
+from tasks.store.idempotency import IdempotencyKey
+from tasks.store.moves import NO_NEW_SOURCES, NewSources, raise_refusal
+from tasks.store.writing import Writer, creations
+
+
+@dataclass(frozen=True)
+class NewBatch:
+    """A batch that is begun with the jobs that name it. Times are seconds since 1970, UTC."""
+
+    id: str
+    owner: str
+    created_at: float
+
+    def holding(self, jobs: Sequence[Job]) -> dict[str, Any]:
+        """What is written of it together with these jobs."""
+        record = json.dumps({"owner": self.owner, "created_at": self.created_at})
+        return {"id": self.id, "record": record, "size": len(jobs)}
+
+
+class Submissions(StorePart):
+    """Writing what is accepted, in one step."""
+
+    def __init__(self, connection: Connection, writer: Writer) -> None:
+        super().__init__(connection)
+        self._writer = writer
+
+    def write(
+        self,
+        jobs: Sequence[Job],
+        sources: NewSources = NO_NEW_SOURCES,
+        *,
+        idempotency: IdempotencyKey | None = None,
+        most_queued: int | None = None,
+        batch: NewBatch | None = None,
+    ) -> list[str]:
+        """Record new jobs with the sources that are made for them.
+
+        Answers the stage of each source and each job. A job whose work another one does already
+        waits for that one. A source that another job delivers already is not made, its stage is
+        empty, and the jobs that need it wait for the other. Raises QueueFull when more than
+        `most_queued` would be queued then, SourceGone when a job that others wait for is gone,
+        Replayed or IdempotencyKeyReused; then nothing was written.
+        """
+        id = batch.id if batch else jobs[-1].id
+        beside = {
+            "most_queued": most_queued,
+            "batch": batch and batch.holding(jobs),
+            "idempotency": idempotency and idempotency.accepting(id),
+        }
+        told = {name: value for name, value in beside.items() if value is not None}
+        answer = self._writer.write(creations(jobs, sources), told)
+        if idempotency is not None and answer[0] == b"accepted":
+            idempotency.refuse(answer[1])
+        return raise_refusal(answer, lost=Conflict)
