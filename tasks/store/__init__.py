@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Self
 
+from tasks.metrics.observer import tally_of_move
 from tasks.store.artifacts import Artifacts
 from tasks.store.batches import BatchRecords
 from tasks.store.changes import Changes
@@ -31,7 +32,7 @@ from tasks.store.values import (
     Snapshot,
 )
 from tasks.store.workers import Workers
-from tasks.store.writing import Writer
+from tasks.store.writing import TallyOfMove, Writer
 
 __all__ = [
     "NO_NEW_SOURCES",
@@ -55,14 +56,15 @@ __all__ = [
 class Store:
     """The record store, in parts: the one place that reads and writes the keys of `keys`.
 
-    Whoever needs one part is given that part.
+    Whoever needs one part is given that part. `tally_of_move` says what a change of a job adds to
+    the numbers, which are written with it.
     """
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, tally_of_move: TallyOfMove = tally_of_move) -> None:
         self.connection = connection
         self.server = Server(connection)
         self.idempotency = IdempotencyKeys(connection)
-        writer = Writer(connection)
+        writer = Writer(connection, tally_of_move)
         self.jobs = JobRecords(connection, writer)
         self.submit = Submissions(connection, writer).write
         self.batches = BatchRecords(connection)

@@ -17,12 +17,11 @@ from tasks.store.moves import (
     NOTHING_ELSE,
     Extras,
     NewSources,
-    change_of,
     raise_refusal,
 )
 from tasks.store.retry_for import NO_RETRY, RetryFor
 from tasks.store.values import Lease, Snapshot
-from tasks.store.writing import NOTHING_BESIDE, Writer, creations
+from tasks.store.writing import NOTHING_BESIDE, Writer
 
 
 class JobRecords(StorePart):
@@ -49,7 +48,7 @@ class JobRecords(StorePart):
         longer at `revision`, SourceGone, and QueueFull as `Submissions.write` does, the latter only
         for a final job that shall run again.
         """
-        change = change_of(job, before, extras, sources.outdated) | {
+        change = self._writer.change(job, before, extras, sources.outdated) | {
             "expect_revision": revision,
             "lease_expired": lease_expired,
         }
@@ -65,7 +64,7 @@ class JobRecords(StorePart):
         beside: Mapping[str, Any] = NOTHING_BESIDE,
         retry_for: RetryFor = NO_RETRY,
     ) -> list[str]:
-        changes = [*creations((), sources), (job, change)]
+        changes = [*self._writer.creations((), sources), (job, change)]
         answer = self._writer.write(changes, beside, retry_for)
         return raise_refusal(answer, lost=LeaseLost if "expect_token" in change else Conflict)
 
@@ -73,7 +72,7 @@ class JobRecords(StorePart):
         self, lease: Lease, job: Job, lease_seconds: float, retry_for: RetryFor = NO_RETRY
     ) -> Lease:
         """Change a job and keep it. Raises LeaseLost or CancelRequested."""
-        change = change_of(job, lease.job, NOTHING_ELSE, {}) | {
+        change = self._writer.change(job, lease.job) | {
             "stage": "leased",
             "expect_token": lease.token,
             "token": lease.token,
@@ -95,7 +94,7 @@ class JobRecords(StorePart):
 
         Answers as `replace` does. Raises LeaseLost or CancelRequested.
         """
-        change = change_of(job, lease.job, extras, {}) | {"expect_token": lease.token}
+        change = self._writer.change(job, lease.job, extras) | {"expect_token": lease.token}
         return self._write(job, change, sources, retry_for=retry_for)
 
     def request_cancel(self, job_id: str) -> bool:

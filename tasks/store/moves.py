@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -13,7 +12,6 @@ from typing import Any
 from tasks.artifact import StoredArtifact
 from tasks.errors import ArtifactGone, CancelRequested, Conflict, QueueFull, SourceGone
 from tasks.job import Job, WaitReason
-from tasks.metrics.counters import counters_of_move
 
 # One step of priority is worth this much waiting: high goes first, low is never starved.
 PRIORITY_SECONDS = 60.0
@@ -23,7 +21,7 @@ PRIORITY_SECONDS = 60.0
 class Extras:
     """What else is written together with a job."""
 
-    counters: Counter[str] = field(default_factory=Counter)
+    tally: Mapping[str, float] = field(default_factory=dict)  # to be added to numbers
     artifacts: Sequence[tuple[StoredArtifact, bool]] = ()  # with whether the file is new
     cache_key: str | None = None
     why: str | None = None  # for the timeline: what a job was given back or queued again for
@@ -80,11 +78,16 @@ def _event_of(before: Job | None, job: Job, why: str | None) -> dict[str, Any] |
 
 
 def change_of(
-    job: Job, before: Job | None, extras: Extras, outdated: Mapping[str, str]
+    job: Job,
+    before: Job | None,
+    extras: Extras,
+    outdated: Mapping[str, str],
+    tally: Mapping[str, float],
 ) -> dict[str, Any]:
-    """All that the script needs to know of a job besides its two documents."""
-    counters = counters_of_move(before, job)
-    counters.update(extras.counters)
+    """All that the script needs to know of a job besides its two documents.
+
+    `tally` is what the change itself adds to numbers, beside that of `extras`.
+    """
     change = {
         "write": secrets.token_hex(8),
         "id": job.id,
@@ -109,7 +112,7 @@ def change_of(
         "outdated": outdated.get(job.fingerprint) if job.fingerprint else None,
         "depends_on": job.depends_on or None,
         "depended_on": (before and before.depends_on) or None,
-        "counters": dict(counters),
+        "counters": _sum(tally, extras.tally),
         "cache_key": extras.cache_key,
         "artifacts": [
             {"id": item.id, "size_bytes": item.size_bytes, "new": new,
@@ -119,6 +122,11 @@ def change_of(
     }  # fmt: skip
     # An absent field is nil in Lua; a JSON null would be a value that counts as true.
     return {name: value for name, value in change.items() if value is not None}
+
+
+def _sum(*tallies: Mapping[str, float]) -> dict[str, float]:
+    names = {name for tally in tallies for name in tally}
+    return {name: sum(tally.get(name, 0) for tally in tallies) for name in sorted(names)}
 
 
 def raise_refusal(answer: list[bytes], *, lost: type[Conflict]) -> list[str]:

@@ -12,7 +12,7 @@ from tasks.job import Job
 from tasks.store.connection import Connection, StorePart
 from tasks.store.idempotency import IdempotencyKey
 from tasks.store.moves import NO_NEW_SOURCES, NewSources, raise_refusal
-from tasks.store.writing import Writer, creations
+from tasks.store.writing import Writer
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Submissions(StorePart):
             "idempotency": idempotency and idempotency.accepting(id),
         }
         told = {name: value for name, value in beside.items() if value is not None}
-        answer = self._writer.write(creations(jobs, sources), told)
+        answer = self._writer.write(self._writer.creations(jobs, sources), told)
         if idempotency is not None and answer[0] == b"accepted":
             idempotency.refuse(answer[1])
         return raise_refusal(answer, lost=Conflict)

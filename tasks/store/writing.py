@@ -4,20 +4,47 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from tasks.job import Job, WaitReason
 from tasks.rendering import render_job
-from tasks.store.connection import StorePart
-from tasks.store.moves import NOTHING_ELSE, NewSources, change_of
+from tasks.store.connection import Connection, StorePart
+from tasks.store.moves import NOTHING_ELSE, Extras, NewSources, change_of
 from tasks.store.retry_for import NO_RETRY, RetryFor
 
 NOTHING_BESIDE: Mapping[str, Any] = {}
 
 
+# What a change of a record adds to numbers, from the version before (None: it is new) and after.
+TallyOfMove = Callable[[Job | None, Job], Mapping[str, float]]
+
+
 class Writer(StorePart):
     """Writes jobs with all that goes with them. A write that is sent twice is done once."""
+
+    def __init__(self, connection: Connection, tally_of_move: TallyOfMove) -> None:
+        super().__init__(connection)
+        self._tally_of_move = tally_of_move
+
+    def change(
+        self,
+        job: Job,
+        before: Job | None,
+        extras: Extras = NOTHING_ELSE,
+        outdated: Mapping[str, str] = NOTHING_BESIDE,
+    ) -> dict[str, Any]:
+        """The change of a job from what it was, None when it is new, to what it shall be."""
+        return change_of(job, before, extras, outdated, self._tally_of_move(before, job))
+
+    def creations(
+        self, jobs: Iterable[Job], sources: NewSources
+    ) -> list[tuple[Job, dict[str, Any]]]:
+        """The changes that make the new sources and then these jobs."""
+        return [
+            (job, self.change(job, None, outdated=sources.outdated) | {"create": True})
+            for job in (*sources.downloads, *jobs)
+        ]
 
     def write(
         self,
@@ -37,14 +64,6 @@ class Writer(StorePart):
         # The same words each time: the script knows a write that it has done already.
         answer = retry_for.run(lambda: self._run(script, [], *told))
         return list(answer)
-
-
-def creations(jobs: Iterable[Job], sources: NewSources) -> list[tuple[Job, dict[str, Any]]]:
-    """The changes that make the new sources and then these jobs."""
-    return [
-        (job, change_of(job, None, NOTHING_ELSE, sources.outdated) | {"create": True})
-        for job in (*sources.downloads, *jobs)
-    ]
 
 
 def _told(job: Job, change: dict[str, Any]) -> list[str | bytes]:

@@ -9,7 +9,6 @@ with Engine(valkey.url, folder) as engine:
 from __future__ import annotations
 
 import threading
-from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,7 +63,6 @@ class ScriptedMachine:
     def __init__(self, attempt: Attempt, work: Callable[[Attempt], Any]) -> None:
         self._attempt = attempt
         self._work = work
-        self.counters: Counter[str] = Counter()
 
     def account(self, *, stopped: bool = False) -> Usage:
         return Usage(2 * MIB, MIB)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 from tasks.errors import ToolFailed
 from tasks.kinds import ClipSpec
 from tasks.media import MediaFacts
+from tasks.metrics.observer import JobObserver
 from tasks.specs import Output, Source
 from worker.calibration.samples import Sample, repeated_argv, sample_argv
 from worker.clip.plan import ClipPlan, plan_clip
@@ -78,7 +78,11 @@ class NotingToolRunner(ToolRunner):
 
     def __init__(self, folder: Path, limit_bytes: int) -> None:
         super().__init__(
-            folder, Stop(), Counter(), deadline_seconds=DEADLINE_SECONDS, memory_bytes=limit_bytes
+            folder,
+            Stop(),
+            JobObserver("clip"),
+            deadline_seconds=DEADLINE_SECONDS,
+            memory_bytes=limit_bytes,
         )
         self.peaks: dict[str, int] = {}
 

@@ -78,7 +78,7 @@ def _by_pyav(plan: ClipPlan, source: Path, target: Path, tools: CutTools) -> Cut
     """Cut with worker.pyav.cut; encode all where it finds that nothing can be copied."""
     found = _run_pyav(plan, source, target, tools)
     if "needs_encode" in found:
-        tools.runner.counters["smart_rejected_total"] += found["rejected"]
+        tools.runner.observer.smart_cuts_rejected(found["rejected"])
         target.unlink(missing_ok=True)  # a rejected one takes room
         plan = tools.reserve(plan.encode_whole(found["needs_encode"]))
         tools.enter("encoding")

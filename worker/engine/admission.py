@@ -10,7 +10,6 @@ from contextlib import ExitStack, contextmanager
 from config.timings import PRODUCTION, Timings
 from tasks.errors import ExceedsMemoryBudget
 from tasks.job import Job, WaitReason
-from tasks.metrics.counters import observed
 from worker.engine.budget import Budget, NoRoomYet, Reservation, Wait
 from worker.engine.lease import LeasedJob
 from worker.engine.peers import Peers
@@ -94,4 +93,4 @@ def _wait_counted(leased: LeasedJob) -> Iterator[None]:
         yield
     finally:
         waited = time.monotonic() - began
-        leased.counters.update(observed("admission_wait_seconds", waited))
+        leased.observer.waited_for_room(waited)

@@ -112,7 +112,7 @@ class Toolbox:
         return ToolRunner(
             folder,
             leased.stop,
-            leased.counters,
+            leased.observer,
             deadline_seconds=self.settings.job_deadline_seconds,
             memory_bytes=need.memory_bytes - GUARD_BYTES,
             groups=self.groups,
@@ -149,7 +149,7 @@ class JobMachine:
             seen = max(peak_bytes, least_bytes)
             self._toolbox.peaks.note(self._need, seen, stopped=stopped)
         if peak_bytes:
-            self._leased.counters.update(usage.counters(self._leased.job.kind))
+            self._leased.observer.memory_compared(usage.ratio)
         return usage
 
     def extract(self, url: str, playlist_items: int) -> Mapping[str, Any]:

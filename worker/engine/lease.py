@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -13,6 +12,8 @@ from dataclasses import replace
 from config.timings import PRODUCTION, Timings
 from tasks.errors import CancelRequested, LeaseLost
 from tasks.job import Job
+from tasks.metrics.counters import Tally
+from tasks.metrics.observer import JobObserver
 from tasks.store import NO_NEW_SOURCES, Extras, Lease, NewSources, RetryFor, Store
 from worker.engine.periodic import PeriodicThread
 from worker.process.limits import ProcessEnd, Stop
@@ -33,7 +34,8 @@ class LeasedJob:
         self._pending: tuple[float, float | None, float | None] | None = None
         self._released = False
         self.stop = Stop()
-        self.counters: Counter[str] = Counter()  # written with the release, however it ends
+        # What it collects is written with the release, however the attempt ends.
+        self.observer = JobObserver(lease.job.kind)
         self._retry_for = RetryFor(
             timings.store_patience_seconds, lambda: self.stop.reason is not None
         )
@@ -69,7 +71,7 @@ class LeasedJob:
         Raises LeaseLost, CancelRequested or StoreUnavailable: then nobody knows yet whether it
         was written.
         """
-        extras = replace(extras, counters=extras.counters + self.counters)
+        extras = replace(extras, tally=Tally(extras.tally) + self.observer.tally)
         with self._lock:
             stages = self._store.jobs.release(
                 self._lease, job, extras, sources=sources, retry_for=self._retry_for

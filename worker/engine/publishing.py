@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import sha256
 
@@ -17,7 +16,7 @@ from tasks.errors import ArtifactExpired, NotFound, StoreUnavailable
 from tasks.ids import IdMaker
 from tasks.job import Job, JobState
 from tasks.kinds import ClipSpec
-from tasks.metrics.counters import counter_name
+from tasks.metrics.observer import JobObserver
 from tasks.result import Result
 from tasks.specs import Source
 from tasks.storage import Storage
@@ -36,12 +35,12 @@ class Artifacts:
     new: bool
     result: Result
     cache_key: str | None
-    counters: Counter[str] = field(default_factory=Counter)
+    observer: JobObserver  # of what led to them
 
     def extras(self) -> Extras:
         """What is written together with the job's success."""
         return Extras(
-            counters=self.counters,
+            tally=self.observer.tally,
             artifacts=[(item, self.new) for item in self.stored],
             cache_key=self.cache_key if self.new else None,
         )
@@ -74,13 +73,10 @@ class Publisher:
         leased.change(lambda job: job.storing(keys))
         try:
             stored = [self._put(leased.job, id_, file) for id_, file in named]
-            yield Artifacts(
-                stored=stored,
-                new=True,
-                result=outcome.result.with_artifacts(stored),
-                cache_key=self._cache_key(leased.job),
-                counters=_counters_of(leased.job, outcome, stored),
-            )
+            result = outcome.result.with_artifacts(stored)
+            observer = JobObserver(leased.job.kind)
+            observer.work_published(result)
+            yield Artifacts(stored, True, result, self._cache_key(leased.job), observer)
         except StoreUnavailable:
             raise
         except BaseException:
@@ -102,8 +98,9 @@ class Publisher:
             return None
         if not all(self._storage.has(item.storage_key, item.size_bytes) for item in stored):
             return None
-        hits = Counter({counter_name("cache_hits_total", cache=job.kind): 1})
-        return Artifacts(stored, False, earlier.result.reused(), cache_key, hits)
+        observer = JobObserver(job.kind)
+        observer.answered_from_storage()
+        return Artifacts(stored, False, earlier.result.reused(), cache_key, observer)
 
     def _put(self, job: Job, artifact_id: str, file: ProducedFile) -> StoredArtifact:
         stored = self._storage.put(file.path, artifact_id, file.path.suffix[1:].lower())
@@ -147,20 +144,3 @@ def _main_artifact_of(store: Store, job_id: str) -> StoredArtifact | None:
         return store.artifacts.get(main.id) if main else None
     except (NotFound, ArtifactExpired):
         return None
-
-
-def _counters_of(job: Job, outcome: Outcome, stored: Sequence[StoredArtifact]) -> Counter[str]:
-    """What a finished job adds to the numbers, besides its state."""
-    numbers: Counter[str] = Counter()
-    main = next((file for file in outcome.files if file.role == "main"), None)
-    if main and main.facts and main.facts.duration_seconds:
-        name = counter_name("media_seconds_total", kind=job.kind)
-        numbers[name] = main.facts.duration_seconds  # type: ignore[assignment]  # a float total
-    if job.kind == "download":
-        numbers["bytes_downloaded_total"] = sum(item.size_bytes for item in stored)
-    for how in ("encoded", "copied"):
-        if frames := getattr(outcome.result, f"frames_{how}", 0):
-            numbers[counter_name("clip_frames_total", how=how)] = frames
-    if job.kind in {"download", "clip"}:
-        numbers[counter_name("cache_misses_total", cache=job.kind)] = 1
-    return numbers

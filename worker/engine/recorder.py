@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import Counter
 from typing import assert_never
 
 from config.timings import PRODUCTION, Timings
 from tasks.dispatch.dependents import Dependents
 from tasks.errors import CancelRequested, JobError, LeaseLost
 from tasks.job import Failure, Job
-from tasks.metrics.counters import counter_name
+from tasks.metrics.observer import JobObserver
 from tasks.store import Extras, Store
 from worker.engine.ending import (
     Cancelled,
@@ -122,6 +121,7 @@ class Recorder:
 
 
 def _retry_extras(job: Job, error: JobError) -> Extras:
-    """The numbers of a retry."""
-    name = counter_name("job_retries_total", kind=job.kind, code=error.code)
-    return Extras(counters=Counter({name: 1}), why=error.code)
+    """What is written with a retry."""
+    observer = JobObserver(job.kind)
+    observer.attempt_failed(error.code)
+    return Extras(tally=observer.tally, why=error.code)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from tasks.metrics.counters import observed
 from tasks.result import Result
 
 AnyResult = TypeVar("AnyResult", bound=Result)
@@ -34,9 +32,3 @@ class Usage:
             estimated_memory_bytes=self.estimate_bytes,
             memory_ratio=self.ratio,
         )
-
-    def counters(self, kind: str) -> Counter[str]:
-        """What it adds to the numbers."""
-        if self.ratio is None:
-            return Counter()
-        return observed("memory_estimate_ratio", self.ratio, kind=kind)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 
 from config.machine import visible_cores
 from tasks.errors import DeadlineExceeded, JobError, MemoryExceeded, StorageFull, ToolFailed
-from tasks.metrics.counters import observed
+from tasks.metrics.observer import JobObserver
 from tasks.tracing.context import NO_TRACING, Tracing, Value
 from worker.process import rlimits
 from worker.process.cgroups import Groups
@@ -27,7 +26,7 @@ class ToolRunner:
         self,
         folder: Path,
         stop: Stop,
-        counters: Counter[str],
+        observer: JobObserver,
         *,
         deadline_seconds: float,
         memory_bytes: int,
@@ -38,7 +37,7 @@ class ToolRunner:
         self.memory_bytes = memory_bytes  # what each tool may hold; they run one after the other
         self.peak_bytes = 0
         self.stopped_at_bytes = 0  # the limit that a tool met by its weight, whatever it said
-        self.counters = counters
+        self.observer = observer
         self._stop = stop
         self._groups = groups
         self._tracing = tracing
@@ -77,8 +76,7 @@ class ToolRunner:
         self.peak_bytes = max(self.peak_bytes, finished.peak_bytes)
         if _met_limit(finished, limits.memory_bytes):
             self.stopped_at_bytes = limits.memory_bytes or 0
-        if finished.peak_bytes:
-            self.counters.update(observed("subprocess_peak_bytes", finished.peak_bytes, tool=tool))
+        self.observer.tool_finished(tool, finished.peak_bytes)
         return self._unless_stopped(finished)
 
     def _bounded(self, limits: Limits) -> Limits:

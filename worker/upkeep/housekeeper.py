@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable
 from functools import partial
 
@@ -19,7 +18,8 @@ from tasks.dispatch.dependents import Dependents
 from tasks.errors import CancelRequested, Conflict, NotFound, StoreUnavailable, WorkerLost
 from tasks.job import Failure, Job, JobState, WaitReason
 from tasks.kinds import KINDS
-from tasks.metrics.counters import counter_name
+from tasks.metrics.counters import Tally
+from tasks.metrics.observer import JobObserver, UpkeepObserver
 from tasks.storage import Storage
 from tasks.store import Extras, Store
 from worker.engine.cleanup import remove_in_the_end
@@ -127,7 +127,7 @@ class Housekeeper(PeriodicThread):
             return
         cancelled = self._store.jobs.cancel_requested(job_id)
         after = _after_lost_worker(job, cancelled, time.time())
-        extras = Extras(counters=_counters_of_recovery(job, after), why="worker_lost")
+        extras = Extras(tally=_tally_of_recovery(job, after), why=WorkerLost.code)
         try:
             self._store.jobs.replace(job, after, revision, lease_expired=True, extras=extras)
         except (Conflict, CancelRequested):
@@ -181,9 +181,9 @@ class Housekeeper(PeriodicThread):
         if again > 0:
             log.warning("messages were lost", extra={"values": {"kind": kind, "count": again}})
             self._broker.publish((kind, "") for _ in range(again))
-            self._store.counters.add(
-                {counter_name("recovered_jobs_total", reason="message"): again}
-            )
+            observer = UpkeepObserver()
+            observer.messages_lost(again)
+            self._store.counters.add(observer.tally)
             self._unheard[kind] = 0
 
     def _go_on(self, job: Job) -> None:
@@ -193,11 +193,12 @@ class Housekeeper(PeriodicThread):
             self._dependents.publish(job)
 
 
-def _counters_of_recovery(job: Job, after: Job) -> Counter[str]:
-    numbers = Counter({counter_name("recovered_jobs_total", reason="lease"): 1})
+def _tally_of_recovery(job: Job, after: Job) -> Tally:
+    observer = JobObserver(job.kind)
+    observer.recovered()
     if job.state is JobState.RUNNING and after.state is JobState.QUEUED:
-        numbers[counter_name("job_retries_total", kind=job.kind, code=WorkerLost.code)] = 1
-    return numbers
+        observer.attempt_failed(WorkerLost.code)
+    return observer.tally
 
 
 def _after_lost_worker(job: Job, cancelled: bool, now: float) -> Job:

@@ -7,7 +7,7 @@ import time
 
 from config.timings import PRODUCTION, Timings
 from tasks.errors import JobNotFinal, NotFound
-from tasks.metrics.counters import counter_name
+from tasks.metrics.observer import UpkeepObserver
 from tasks.storage import Storage
 from tasks.store import Store
 
@@ -94,7 +94,9 @@ class Retention:
         removed = self._storage.remove_unreferenced(grace_seconds, self._store.artifacts.with_files)
         if removed:
             log.warning("files without a record", extra={"values": {"count": removed}})
-            self._store.counters.add({counter_name("stray_files_total"): removed})
+            observer = UpkeepObserver()
+            observer.unreferenced_removed(removed)
+            self._store.counters.add(observer.tally)
 
     def _give_up(self, artifact_id: str, unused_since: float, reason: str) -> bool:
         artifact = self._store.artifacts.expire(artifact_id, unused_since)
@@ -102,5 +104,7 @@ class Retention:
             return False
         # Should this process die here, the sweep removes the file.
         self._storage.delete(artifact.storage_key)
-        self._store.counters.add({counter_name("artifacts_expired_total", reason=reason): 1})
+        observer = UpkeepObserver()
+        observer.artifact_expired(reason)
+        self._store.counters.add(observer.tally)
         return True

@@ -6,7 +6,6 @@ import pytest
 
 from tasks.errors import NetworkError, SiteThrottled, TooLarge
 from tasks.job import Failure
-from tasks.metrics.counters import observed
 from tasks.store import Store
 from tasks.store.keys import key
 from tests.support.engine import URL, Attempt, Engine
@@ -17,7 +16,7 @@ WAIT = "admission_wait_seconds_count"
 
 
 def run_a_tool(attempt: Attempt) -> None:
-    attempt.leased.counters.update(observed("subprocess_peak_bytes", 1000, tool="yt-dlp"))
+    attempt.leased.observer.tool_finished("yt-dlp", 1000)
 
 
 @pytest.mark.parametrize("error", [None, TooLarge("no"), NetworkError("again"), ValueError("?")])

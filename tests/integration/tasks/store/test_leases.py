@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 
 import pytest
 
@@ -257,7 +256,7 @@ def test_whoever_lost_the_lease_writes_nothing(store: Store, valkey: ValkeyServe
     with valkey.client() as client:
         before = client.hgetall(f"clipmill:job:{job_id}"), client.keys("*")
         artifact = make_artifact(stale.job)
-        extras = Extras(Counter({"bytes": 1}), [(artifact, True)], "key")
+        extras = Extras({"bytes": 1}, [(artifact, True)], "key")
         with pytest.raises(LeaseLost):
             store.jobs.hold(stale, stale.job.progressed(0.5), 30)
         with pytest.raises(LeaseLost):

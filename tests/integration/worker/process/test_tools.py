@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from tasks.errors import JobError, MemoryExceeded, TooLarge
+from tasks.metrics.observer import JobObserver
 from tests.support.media import Video, cached_video
 from worker.process import rlimits
 from worker.process.cgroups import find_groups
@@ -22,7 +22,11 @@ MIB = 1024**2
 
 def tools(folder: Path, memory_bytes: int, deadline_seconds: float = 60.0) -> ToolRunner:
     return ToolRunner(
-        folder, Stop(), Counter(), deadline_seconds=deadline_seconds, memory_bytes=memory_bytes
+        folder,
+        Stop(),
+        JobObserver("clip"),
+        deadline_seconds=deadline_seconds,
+        memory_bytes=memory_bytes,
     )
 
 
@@ -70,7 +74,12 @@ def test_two_that_run_at_once_have_a_group_each(tmp_path: Path) -> None:
         folder = tmp_path / str(number)
         folder.mkdir()
         own = ToolRunner(
-            folder, Stop(), Counter(), deadline_seconds=20, memory_bytes=50 * MIB, groups=groups
+            folder,
+            Stop(),
+            JobObserver("clip"),
+            deadline_seconds=20,
+            memory_bytes=50 * MIB,
+            groups=groups,
         )
         argv = ["sh", "-c", "grep -E ':memory:|^0::' /proc/self/cgroup"]
         own.run("tool", argv, own.limits(), told[number].append)

@@ -10,7 +10,8 @@ import pytest
 from tasks.errors import NetworkError, SiteThrottled, TooLarge
 from tasks.job import Failure, Job
 from tasks.kinds import ExtractSpec
-from tasks.metrics.counters import counter_name, counters_of_move, observed
+from tasks.metrics.counters import counter_name, observed
+from tasks.metrics.observer import tally_of_move
 from tasks.specs import Source
 from worker.engine.retry import delay_before_retry
 
@@ -54,23 +55,23 @@ def test_an_observation_falls_into_one_bucket(value: float, bound: str) -> None:
 
 def test_a_move_counts_once_and_a_change_without_a_move_not_at_all() -> None:
     running = JOB.started(103.0)
-    assert counters_of_move(None, JOB) == {}
-    assert counters_of_move(JOB, JOB.waiting_for(None)) == {}
-    assert counters_of_move(running, running.progressed(0.5)) == {}
-    assert counters_of_move(JOB, running)["job_queue_seconds_sum{kind=extract}"] == 3.0
+    assert tally_of_move(None, JOB) == {}
+    assert tally_of_move(JOB, JOB.waiting_for(None)) == {}
+    assert tally_of_move(running, running.progressed(0.5)) == {}
+    assert tally_of_move(JOB, running)["job_queue_seconds_sum{kind=extract}"] == 3.0
     failed = running.failed(105.0, Failure("tool_failed", "x"))
-    assert counters_of_move(running, failed) == {
+    assert tally_of_move(running, failed) == {
         "jobs_total{kind=extract,state=failed}": 1,
         "job_failures_total{code=tool_failed,kind=extract}": 1,
         "job_run_seconds_bucket{kind=extract,le=2.5}": 1,
         "job_run_seconds_sum{kind=extract}": 2.0,
         "job_run_seconds_count{kind=extract}": 1,
     }
-    assert counters_of_move(failed, failed.retried(106.0)) == {}
+    assert tally_of_move(failed, failed.retried(106.0)) == {}
 
 
 def test_a_clock_that_went_back_takes_nothing_off() -> None:
-    assert counters_of_move(JOB, JOB.started(90.0))["job_queue_seconds_sum{kind=extract}"] == 0
+    assert tally_of_move(JOB, JOB.started(90.0))["job_queue_seconds_sum{kind=extract}"] == 0
 
 
 def test_only_what_can_help_is_tried_again() -> None:
@@ -91,8 +92,8 @@ def test_thousands_of_urls_make_no_new_name() -> None:
     for number in range(2_000):
         job = replace(JOB, spec=ExtractSpec(Source(url=f"https://site{number}.example/{number}")))
         running = job.started(103.0)
-        names.update(counters_of_move(job, running))
-        names.update(counters_of_move(running, running.cancelled(105.0)))
+        names.update(tally_of_move(job, running))
+        names.update(tally_of_move(running, running.cancelled(105.0)))
     assert names == {
         "job_queue_seconds_bucket{kind=extract,le=5}",
         "job_queue_seconds_sum{kind=extract}",
