@@ -7,8 +7,9 @@ import secrets
 import socket
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from config.machine import cpu_count
 from config.settings import Settings
@@ -21,12 +22,13 @@ from tasks.store import Store
 from tasks.store.durability import check_durability
 from tasks.tracing.context import Tracing
 from tasks.tracing.start import make_tracing
+from worker.attempt.machine import Machine
 from worker.celery_app import LoopTicker
 from worker.engine.admission import Admission
-from worker.engine.attempt import Toolbox
+from worker.engine.attempts import AttemptFactory
 from worker.engine.budget import Budget
 from worker.engine.disk import Disk
-from worker.engine.lease import Heartbeat
+from worker.engine.heartbeat import Heartbeat
 from worker.engine.peers import Peers
 from worker.engine.periodic import PeriodicThread
 from worker.engine.preconditions import Preconditions
@@ -34,6 +36,8 @@ from worker.engine.publishing import Publisher
 from worker.engine.recorder import Recorder
 from worker.engine.runner import Runner
 from worker.engine.workspace import WorkFolder
+from worker.kinds import HANDLERS
+from worker.kinds.handler import Handler
 from worker.memory.peaks import Peaks
 from worker.memory.table import table_for
 from worker.upkeep.housekeeper import Housekeeper
@@ -97,13 +101,15 @@ def build(
     *,
     timings: Timings = PRODUCTION,
     storage: Storage | None = None,
-    attempt_factory: Callable[..., Toolbox] = Toolbox,
+    attempt_factory: Callable[[Machine], AttemptFactory] = AttemptFactory,
+    handlers: Mapping[str, Handler[Any]] = HANDLERS,
     heartbeat: Callable[[Store, Timings], Heartbeat] = Heartbeat,
     disk: Callable[[WorkFolder, Storage, int, Timings], Disk] = Disk.under,
 ) -> Worker:
     """A worker that is ready to be started. Raises UnsafeStore, BadTable.
 
-    `attempt_factory`, `heartbeat` and `disk` make these parts, from what their own class takes.
+    `attempt_factory`, `heartbeat` and `disk` make these parts, from what their own class takes;
+    `handlers` do the work of each kind.
     """
     storage = storage or open_storage(settings.storage_url)
     services = _services(settings, broker, timings, storage)
@@ -117,7 +123,7 @@ def build(
         budget,
         watched,
         beating,
-        _runner(services, budget, preconditions, beating, attempt_factory),
+        _runner(services, budget, preconditions, beating, attempt_factory, handlers),
         retention,
         _housekeeper(services, retention),
         Reporter(
@@ -153,11 +159,12 @@ def _runner(
     budget: Budget,
     preconditions: Preconditions,
     heartbeat: Heartbeat,
-    attempt_factory: Callable[..., Toolbox],
+    attempt_factory: Callable[[Machine], AttemptFactory],
+    handlers: Mapping[str, Handler[Any]],
 ) -> Runner:
     settings, store, storage = services.settings, services.store, services.storage
     timings, work_folder = services.timings, services.work_folder
-    toolbox = attempt_factory(
+    machine = Machine(
         settings,
         store,
         storage,
@@ -174,10 +181,11 @@ def _runner(
         Admission(budget, Peers(store, services.worker_id), timings),
         preconditions,
         heartbeat,
-        toolbox,
+        attempt_factory(machine),
         work_folder,
         services.tracing,
         timings,
+        handlers,
     )
 
 

@@ -8,7 +8,7 @@ records. A further number is a row in `catalogue` and a line in the method of it
 from __future__ import annotations
 
 from tasks.job import Job, JobState
-from tasks.kinds import ClipResult
+from tasks.kinds import KINDS, ClipResult, DownloadResult
 from tasks.metrics.counters import Tally, counter_name, observed
 from tasks.result import Result
 
@@ -69,11 +69,11 @@ class JobObserver(Observer):
 
     def work_published(self, result: Result) -> None:
         """The job did its work and its files are in storage."""
-        if self._kind in {"download", "clip"}:
+        if KINDS[self._kind].cached:
             self._count("cache_misses_total", cache=self._kind)
         if result.main is not None:
             self._count("media_seconds_total", result.main.duration_seconds or 0.0, kind=self._kind)
-        if self._kind == "download":
+        if isinstance(result, DownloadResult):
             self._count("bytes_downloaded_total", sum(it.size_bytes for it in result.artifacts))
         if isinstance(result, ClipResult):
             self._count("clip_frames_total", result.frames_encoded, how="encoded")

@@ -1,7 +1,7 @@
 """A worker's engine in this process, on a real store and real files, with work that a test writes.
 
 with Engine(valkey.url, folder) as engine:
-    engine.work = lambda attempt: attempt.produce(b"bytes")
+    engine.work = lambda work: work.produce(b"bytes")
     job = engine.submit_download("http://site.example/a")
     engine.runner.run_next("download")
 """
@@ -20,25 +20,32 @@ from config.timings import PRODUCTION, Timings
 from tasks.dispatch import Dispatcher, JobRequest
 from tasks.dispatch.broker import Broker, make_celery
 from tasks.job import Job
-from tasks.kinds import KINDS, DownloadSpec, ExtractSpec
+from tasks.kinds import KINDS, DownloadSpec, ExtractResult, ExtractSpec
 from tasks.media import MediaFacts
 from tasks.specs import Source
 from tasks.storage import Storage
+from worker.attempt.attempt import Attempt, Exchange
+from worker.attempt.lease import LeasedJob
+from worker.attempt.machine import Machine
+from worker.attempt.outcome import Outcome
+from worker.attempt.usage import Usage
 from worker.build import build
-from worker.engine.attempt import Exchange, Toolbox
+from worker.engine.attempts import AttemptFactory
 from worker.engine.disk import Disk
-from worker.engine.lease import LeasedJob
-from worker.engine.usage import Usage
 from worker.engine.workspace import WorkFolder
-from worker.kinds.interface import Fetched
+from worker.kinds import HANDLERS, download
+from worker.kinds.download import DownloadHandler
+from worker.kinds.extract import ExtractHandler
+from worker.kinds.handler import Handler
 from worker.memory.need import ResourceNeed
+from worker.ytdlp import Download
 
 MIB = 1024**2
 URL = "https://media.example/video"
 
 
 @dataclass(frozen=True)
-class Attempt:
+class Work:
     """What the work of a test may touch."""
 
     leased: LeasedJob
@@ -49,31 +56,47 @@ class Attempt:
     def job(self) -> Job:
         return self.leased.job
 
-    def produce(self, content: bytes = b"media", title: str = "title") -> Fetched:
+    def produce(self, content: bytes = b"media", title: str = "title") -> Outcome:
         """A file as the downloader would leave it."""
         path = self.folder / "made.mp4"
         path.write_bytes(content)
         facts = MediaFacts("mov,mp4", 0.0, 1.0, len(content))
-        return Fetched(path, facts, {"title": title, "platform": "generic"})
+        return download.outcome(
+            path, facts, Download(path, {"title": title, "platform": "generic"})
+        )
 
 
-class ScriptedMachine:
-    """Does what the test wrote in place of yt-dlp and FFmpeg."""
+class ScriptedAttempt(Attempt):
+    """An attempt whose tools are said to have taken twice what was expected."""
 
-    def __init__(self, attempt: Attempt, work: Callable[[Attempt], Any]) -> None:
-        self._attempt = attempt
-        self._work = work
+    work: Work
 
     def account(self, *, stopped: bool = False) -> Usage:
         return Usage(2 * MIB, MIB)
 
-    def extract(self, url: str, playlist_items: int) -> Mapping[str, Any]:
-        self._work(self._attempt)
-        return {"title": "a page"}
 
-    def download(self, spec: DownloadSpec) -> Fetched:
-        found = self._work(self._attempt)
-        return found if isinstance(found, Fetched) else self._attempt.produce()
+class ScriptedExtract(ExtractHandler):
+    """Does what the test wrote in place of yt-dlp."""
+
+    def __init__(self, work: Callable[[Work], Any]) -> None:
+        self._work = work
+
+    def run(self, spec: ExtractSpec, attempt: Attempt) -> Outcome:
+        assert isinstance(attempt, ScriptedAttempt)
+        self._work(attempt.work)
+        return Outcome(ExtractResult(info={"title": "a page"}))
+
+
+class ScriptedDownload(DownloadHandler):
+    """Does what the test wrote in place of yt-dlp, and delivers its outcome or some file."""
+
+    def __init__(self, work: Callable[[Work], Any]) -> None:
+        self._work = work
+
+    def run(self, spec: DownloadSpec, attempt: Attempt) -> Outcome:
+        assert isinstance(attempt, ScriptedAttempt)
+        found = self._work(attempt.work)
+        return found if isinstance(found, Outcome) else attempt.work.produce()
 
 
 class Engine:
@@ -97,13 +120,14 @@ class Engine:
         self.free_bytes = self.storage_free_bytes = 10**12
         self.attempts: list[str] = []
         self.need_bytes = MIB
-        self.work: Callable[[Attempt], Any] = lambda attempt: None
+        self.work: Callable[[Work], Any] = lambda work: None
         worker = build(
             self.settings,
             Broker(make_celery(url)),
             timings=timings,
             storage=storage,
-            attempt_factory=Toolbox if real_tools else lambda *_: self,
+            attempt_factory=AttemptFactory if real_tools else self._on,
+            handlers=HANDLERS if real_tools else self._handlers(),
             disk=self._disk,
         )
         self.store, self.storage = worker.services.store, worker.services.storage
@@ -135,11 +159,24 @@ class Engine:
     def need_of(self, job: Job) -> ResourceNeed:
         return ResourceNeed(max(self.need_bytes, job.memory_floor_bytes))
 
-    def machine(
+    def attempt(
         self, leased: LeasedJob, folder: Path, need: ResourceNeed, exchange: Exchange
-    ) -> ScriptedMachine:
+    ) -> ScriptedAttempt:
         self.attempts.append(leased.job.id)
-        return ScriptedMachine(Attempt(leased, folder, exchange), self.work)
+        attempt = ScriptedAttempt(self._machine, leased, folder, need, exchange)
+        attempt.work = Work(leased, folder, exchange)
+        return attempt
+
+    def _on(self, machine: Machine) -> Any:
+        """The engine itself makes the attempts, on this machine."""
+        self._machine = machine
+        return self
+
+    def _handlers(self) -> Mapping[str, Handler[Any]]:
+        def work(touched: Work) -> Any:
+            return self.work(touched)
+
+        return {"extract": ScriptedExtract(work), "download": ScriptedDownload(work)}
 
     def submit(self, url: str = URL, owner: str = "ann", **values: Any) -> str:
         """An extract's id."""

@@ -13,16 +13,15 @@ from functools import partial
 from tasks.job import Job
 from worker import app
 from worker.build import build
-from worker.clip.plan import ClipPlan
-from worker.engine.attempt import Toolbox
+from worker.engine.attempts import AttemptFactory
 from worker.memory.need import ResourceNeed
 
 
-class MisjudgingToolbox(Toolbox):
+class MisjudgingAttempts(AttemptFactory):
     """Divides the estimate of the jobs that ask for it."""
 
-    def estimate(self, job: Job, plan: ClipPlan | None = None) -> ResourceNeed:
-        need = super().estimate(job, plan)
+    def estimate(self, job: Job) -> ResourceNeed:
+        need = super().estimate(job)
         times = int(job.metadata.get("misjudged", "1"))
         return replace(
             need,
@@ -33,7 +32,7 @@ class MisjudgingToolbox(Toolbox):
 
 def main() -> int:
     """Run the worker."""
-    return app.main(partial(build, attempt_factory=MisjudgingToolbox))
+    return app.main(partial(build, attempt_factory=MisjudgingAttempts))
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import redis
 from tasks.artifact import StoredArtifact
 from tasks.ids import IdMaker
 from tasks.job import Job, JobState, WaitReason
-from tasks.kinds import DownloadSpec, ExtractSpec
+from tasks.kinds import KINDS, DownloadSpec, ExtractSpec
 from tasks.specs import Source, Spec
 from tasks.store import Store
 
@@ -123,7 +123,7 @@ class Records:
             assert self.members(f"index:state:{state}") == self._ids(
                 lambda j, s=state: j.state is s
             )
-        for kind in ("extract", "download", "clip"):
+        for kind in KINDS:
             of_kind = self._ids(lambda j, k=kind: j.kind == k)
             assert self.members(f"index:kind:{kind}") == of_kind
             for state in (JobState.QUEUED, JobState.RUNNING):

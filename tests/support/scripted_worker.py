@@ -31,17 +31,27 @@ from urllib.parse import parse_qs, urlsplit
 
 from config.timings import PRODUCTION, Timings
 from tasks.errors import NetworkError, ToolFailed, job_error_codes
-from tasks.kinds import ClipSpec, DownloadSpec
+from tasks.kinds import ClipSpec, DownloadSpec, ExtractResult, ExtractSpec
 from tasks.media import MediaFacts, VideoFacts
+from tasks.specs import Spec
 from tasks.store import Store
 from tests.support.timings import QUICK
 from worker import app
+from worker.attempt.attempt import Attempt
+from worker.attempt.lease import LeasedJob
+from worker.attempt.outcome import Outcome
 from worker.build import build
-from worker.engine.attempt import Exchange, JobMachine, Toolbox
-from worker.engine.lease import Heartbeat, LeasedJob
-from worker.kinds.interface import Cut, Fetched, SourceMedia
+from worker.cutting import Cut
+from worker.engine.heartbeat import Heartbeat
+from worker.kinds import HANDLERS, clip, download
+from worker.kinds.clip import ClipHandler
+from worker.kinds.download import DownloadHandler
+from worker.kinds.extract import ExtractHandler
+from worker.kinds.handler import Handler
+from worker.memory.capacity import Capacity
 from worker.memory.need import ResourceNeed
 from worker.process.tools import ended_error
+from worker.ytdlp import Download
 
 TOOL = "import sys,time\nf=open('made.mp4','wb')\nn,s=int(sys.argv[1]),float(sys.argv[2])\n"
 TOOL += "e=time.monotonic()+s\nf.write(b'm'*n)\nf.flush()\n"
@@ -66,30 +76,6 @@ class Effects:
         os.write(self._descriptor, line.encode())
 
 
-class NotingMachine(JobMachine):
-    """A machine that notes what is done."""
-
-    def __init__(self, effects: Effects, *of_every_machine: Any) -> None:
-        super().__init__(*of_every_machine)
-        self.effects = effects
-
-
-class TracedMachine(NotingMachine):
-    """Works as ever, and its work is noted."""
-
-    def extract(self, url: str, playlist_items: int) -> Mapping[str, Any]:
-        with noted(self.effects, self._leased):
-            return super().extract(url, playlist_items)
-
-    def download(self, spec: DownloadSpec) -> Fetched:
-        with noted(self.effects, self._leased):
-            return super().download(spec)
-
-    def cut(self, spec: ClipSpec, source: SourceMedia) -> Cut:
-        with noted(self.effects, self._leased):
-            return super().cut(spec, source)
-
-
 @contextmanager
 def noted(effects: Effects, leased: LeasedJob) -> Iterator[None]:
     """Its begin and how it ends; of what is killed in between there is only the begin."""
@@ -104,65 +90,97 @@ def noted(effects: Effects, leased: LeasedJob) -> Iterator[None]:
     effects.note(event="end", **name)
 
 
-class ScriptedMachine(NotingMachine):
-    """Does what the URL says."""
+class Traced(Handler[Any]):
+    """Works as ever, and its work is noted."""
 
-    def extract(self, url: str, playlist_items: int) -> Mapping[str, Any]:
-        self._enter("extracting")
-        self._work(url)
-        return {"title": "a page"}
+    def __init__(self, real: Handler[Any], effects: Effects) -> None:
+        self._real = real
+        self._effects = effects
 
-    def download(self, spec: DownloadSpec) -> Fetched:
-        assert spec.source.url is not None
-        self._enter("downloading")
-        size = self._work(spec.source.url)
-        path = self._tools.folder / "made.mp4"
-        facts = MediaFacts("mov,mp4", 0.0, 1.0, size, PICTURE)
-        return Fetched(path, facts, {"title": "made", "platform": "generic"})
+    def need(self, spec: Spec, source: MediaFacts | None, capacity: Capacity) -> ResourceNeed:
+        return self._real.need(spec, source, capacity)
 
-    def cut(self, spec: ClipSpec, source: SourceMedia) -> Cut:
-        self._enter("cutting")
-        self._work(f"https://127.0.0.1/?seconds=0.2&bytes={source.path.stat().st_size}")
-        clip = (self._tools.folder / "made.mp4").rename(self._tools.folder / "clip.mp4")
-        with clip.open("ab") as file:  # a clip of its own for each range
-            file.write(f"{spec.start}-{spec.end}".encode())
-        return Cut(clip, source.facts, CUT)
+    def run(self, spec: Spec, attempt: Attempt) -> Outcome:
+        with noted(self._effects, attempt.leased):
+            return self._real.run(spec, attempt)
 
-    def _work(self, url: str) -> int:
+
+class Scripted:
+    """Does what a URL says."""
+
+    def __init__(self, effects: Effects) -> None:
+        self._effects = effects
+
+    def work(self, url: str, attempt: Attempt) -> int:
+        """How many bytes it has written to `made.mp4`."""
         asked = {name: found[0] for name, found in parse_qs(urlsplit(url).query).items()}
         size = int(asked.get("bytes", "10"))
-        with noted(self.effects, self._leased):
-            self._misbehave(asked)
+        with noted(self._effects, attempt.leased):
+            misbehave(asked, attempt.job.attempt)
             argv = [sys.executable, "-S", "-c", TOOL, str(size), asked.get("seconds", "0")]
-            finished = self._tools.run("tool", argv, self._tools.limits())
+            finished = attempt.tools.run("tool", argv, attempt.tools.limits())
             if (ended := ended_error(finished)) is not None:
                 raise ended
             if finished.returncode != 0:
                 raise ToolFailed("the tool failed", {"stderr": finished.stderr_tail[-500:]})
         return size
 
-    def _misbehave(self, asked: Mapping[str, str]) -> None:
-        if asked.get("kill") == "worker":
-            time.sleep(0.5)  # what came with it may end before it
-            os.kill(os.getpid(), signal.SIGKILL)
-        if "raise" in asked:
-            raise getattr(builtins, asked["raise"])
-        if asked.get("fail") == "sometimes" and self._leased.job.attempt < 2:
-            raise NetworkError("the first try fails")
-        if asked.get("fail") in job_error_codes():
-            raise job_error_codes()[asked["fail"]]("asked for")
+
+class ScriptedExtract(Scripted, ExtractHandler):
+    """In place of yt-dlp."""
+
+    def run(self, spec: ExtractSpec, attempt: Attempt) -> Outcome:
+        assert spec.source.url is not None
+        attempt.enter("extracting")
+        self.work(spec.source.url, attempt)
+        return Outcome(ExtractResult(info={"title": "a page"}))
 
 
-def toolbox_of(machine: type[NotingMachine], effects: Effects) -> type[Toolbox]:
-    """A toolbox whose attempts are run by such machines."""
+class ScriptedDownload(Scripted, DownloadHandler):
+    """In place of yt-dlp."""
 
-    class NotingToolbox(Toolbox):
-        def machine(
-            self, leased: LeasedJob, folder: Path, need: ResourceNeed, exchange: Exchange
-        ) -> NotingMachine:
-            return machine(effects, self, leased, folder, need, exchange)
+    def run(self, spec: DownloadSpec, attempt: Attempt) -> Outcome:
+        assert spec.source.url is not None
+        attempt.enter("downloading")
+        size = self.work(spec.source.url, attempt)
+        facts = MediaFacts("mov,mp4", 0.0, 1.0, size, PICTURE)
+        path = attempt.tools.folder / "made.mp4"
+        return download.outcome(path, facts, Download(path, {"title": "made"}))
 
-    return NotingToolbox
+
+class ScriptedClip(Scripted, ClipHandler):
+    """In place of FFmpeg; a clip of its own for each range."""
+
+    def run(self, spec: ClipSpec, attempt: Attempt) -> Outcome:
+        with attempt.source() as source:
+            attempt.enter("cutting")
+            size = source.path.stat().st_size
+        self.work(f"https://127.0.0.1/?seconds=0.2&bytes={size}", attempt)
+        path = (attempt.tools.folder / "made.mp4").rename(attempt.tools.folder / "clip.mp4")
+        with path.open("ab") as file:
+            file.write(f"{spec.start}-{spec.end}".encode())
+        return clip.finished(spec, source.title, Cut(path, source.facts, CUT), attempt)
+
+
+def misbehave(asked: Mapping[str, str], attempt: int) -> None:
+    """Go wrong as the URL says."""
+    if asked.get("kill") == "worker":
+        time.sleep(0.5)  # what came with it may end before it
+        os.kill(os.getpid(), signal.SIGKILL)
+    if "raise" in asked:
+        raise getattr(builtins, asked["raise"])
+    if asked.get("fail") == "sometimes" and attempt < 2:
+        raise NetworkError("the first try fails")
+    if asked.get("fail") in job_error_codes():
+        raise job_error_codes()[asked["fail"]]("asked for")
+
+
+def handlers_of(effects: Effects, *, real: bool) -> Mapping[str, Handler[Any]]:
+    """Those of every kind, which note what they do."""
+    if real:
+        return {kind: Traced(handler, effects) for kind, handler in HANDLERS.items()}
+    scripted = (ScriptedExtract, ScriptedDownload, ScriptedClip)
+    return dict(zip(HANDLERS, (handler(effects) for handler in scripted), strict=True))
 
 
 class StuckHeartbeat(Heartbeat):
@@ -188,12 +206,11 @@ def main(arguments: Sequence[str]) -> int:
     timings = QUICK if asked.quick else PRODUCTION
     if asked.stuck:
         timings = replace(timings, watchdog_patience_looks=3)
-    machine = TracedMachine if asked.real else ScriptedMachine
     return app.main(
         partial(
             build,
             timings=timings,
-            attempt_factory=toolbox_of(machine, Effects(asked.effects)),
+            handlers=handlers_of(Effects(asked.effects), real=asked.real),
             heartbeat=StuckHeartbeat if asked.stuck else Heartbeat,
         )
     )

@@ -10,8 +10,8 @@ from contextlib import ExitStack, contextmanager
 from config.timings import PRODUCTION, Timings
 from tasks.errors import ExceedsMemoryBudget
 from tasks.job import Job, WaitReason
+from worker.attempt.lease import LeasedJob
 from worker.engine.budget import Budget, NoRoomYet, Reservation, Wait
-from worker.engine.lease import LeasedJob
 from worker.engine.peers import Peers
 from worker.engine.preconditions import Postpone
 from worker.memory.need import ResourceNeed

@@ -7,10 +7,10 @@ import time
 
 from tasks.dispatch.dependents import Dependents
 from tasks.job import JobState
-from tasks.kinds import ClipSpec
+from tasks.kinds import KINDS
 from tasks.store import Extras, Store
-from worker.engine.lease import LeasedJob
-from worker.engine.publishing import source_artifacts
+from worker.attempt.lease import LeasedJob
+from worker.attempt.source import source_artifacts
 
 log = logging.getLogger(__name__)
 
@@ -21,8 +21,7 @@ def source_again(leased: LeasedJob, store: Store, dependents: Dependents, extras
     Only who asked for a URL is helped so, and only while there are attempts left: each loss counts
     as one. Who named a job wanted what that job made.
     """
-    spec = leased.job.spec
-    if not isinstance(spec, ClipSpec) or spec.source.url is None:
+    if KINDS[leased.job.kind].reads_site or leased.job.spec.source.url is None:
         return False
     if leased.job.state is JobState.QUEUED:
         leased.change(lambda job: job.started(time.time()))

@@ -16,13 +16,12 @@ from urllib.parse import urlsplit
 from config.timings import PRODUCTION, Timings
 from tasks.errors import JobError, SiteThrottled
 from tasks.job import Job, WaitReason
+from tasks.kinds import KINDS
 from tasks.store import Store
+from worker.attempt.lease import LeasedJob
 from worker.engine.disk import Disk, NoRoomOnDisk
-from worker.engine.lease import LeasedJob
+from worker.kinds import HANDLERS
 
-MIB = 1024**2
-# Nobody knows a download's size before it starts; the watch on the disk sees to the rest.
-_ROOM_BYTES = {"extract": 1 * MIB, "download": 64 * MIB, "clip": 32 * MIB}
 # How many sites a report names.
 MOST_SITES = 20
 
@@ -60,7 +59,7 @@ class Preconditions:
         """
         host = host_of(leased.job)
         try:
-            with self._disk.room(_ROOM_BYTES[leased.job.kind], leased.stop):
+            with self._disk.room(HANDLERS[leased.job.kind].disk_bytes, leased.stop):
                 self._ask_for_site(host)
                 yield partial(self._ask_again, host, time.monotonic())
         except NoRoomOnDisk:
@@ -95,9 +94,9 @@ class Preconditions:
 
 
 def host_of(job: Job) -> str | None:
-    """The site that the job itself asks; a clip asks none, since its download did."""
+    """The site that the job itself asks; one that works on another job's file asks none."""
     url = job.spec.source.url
-    return urlsplit(url).hostname if url is not None and job.kind != "clip" else None
+    return urlsplit(url).hostname if url is not None and KINDS[job.kind].reads_site else None
 
 
 class ThrottledSites:

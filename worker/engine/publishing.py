@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
-from hashlib import sha256
 
 from config.timings import PRODUCTION, Timings
 from tasks.artifact import StoredArtifact
@@ -15,16 +13,17 @@ from tasks.dispatch.planning import new_enough
 from tasks.errors import ArtifactExpired, NotFound, StoreUnavailable
 from tasks.ids import IdMaker
 from tasks.job import Job, JobState
-from tasks.kinds import ClipSpec
+from tasks.kinds import KINDS
 from tasks.metrics.observer import JobObserver
 from tasks.result import Result
-from tasks.specs import Source
 from tasks.storage import Storage
 from tasks.store import Extras, Store
+from worker.attempt.lease import LeasedJob
+from worker.attempt.outcome import Outcome, ProducedFile
+from worker.attempt.source import source_artifacts
 from worker.engine.cleanup import remove_in_the_end
-from worker.engine.lease import LeasedJob
+from worker.kinds import HANDLERS
 from worker.kinds.file_names import media_type
-from worker.kinds.interface import Outcome, ProducedFile
 
 
 @dataclass(frozen=True)
@@ -118,29 +117,7 @@ class Publisher:
         )
 
     def _cache_key(self, job: Job) -> str | None:
-        """Equal for work with the same result: what is asked, of the same bytes, by one owner."""
-        if job.fingerprint is not None:
-            return f"download:{job.fingerprint}"
-        if not isinstance(job.spec, ClipSpec):
-            return None
-        source = next(iter(source_artifacts(self._store, job)), None)
-        if source is None:
-            return None
-        asked = replace(job.spec, source=Source()).to_dict()
-        text = json.dumps([job.owner, source.sha256, source.filename, asked], sort_keys=True)
-        return f"clip:{sha256(text.encode()).hexdigest()}"
-
-
-def source_artifacts(store: Store, job: Job) -> list[StoredArtifact | None]:
-    """The files that a job takes as its sources; None where there is none (any more)."""
-    return [_main_artifact_of(store, job_id) for job_id in job.depends_on]
-
-
-def _main_artifact_of(store: Store, job_id: str) -> StoredArtifact | None:
-    """The file that another job takes as its source; None if there is none (any more)."""
-    try:
-        job = store.jobs.get(job_id)
-        main = job.result.main if job.result else None
-        return store.artifacts.get(main.id) if main else None
-    except (NotFound, ArtifactExpired):
-        return None
+        source = None
+        if not KINDS[job.kind].reads_site:
+            source = next(iter(source_artifacts(self._store, job)), None)
+        return HANDLERS[job.kind].cache_key(job, source)

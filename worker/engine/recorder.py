@@ -12,6 +12,7 @@ from tasks.errors import CancelRequested, JobError, LeaseLost
 from tasks.job import Failure, Job
 from tasks.metrics.observer import JobObserver
 from tasks.store import Extras, Store
+from worker.attempt.lease import LeasedJob
 from worker.engine.ending import (
     Cancelled,
     Ending,
@@ -24,7 +25,6 @@ from worker.engine.ending import (
     SourceLost,
     after_failure,
 )
-from worker.engine.lease import LeasedJob
 from worker.engine.lost_source import source_again
 from worker.engine.preconditions import Preconditions
 

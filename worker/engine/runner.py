@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from functools import partial
+from typing import Any
 
 from config.logs import log_context
 from config.timings import PRODUCTION, Timings
@@ -13,18 +15,21 @@ from tasks.errors import MemoryExceeded, StoreUnavailable
 from tasks.job import Job
 from tasks.store import Store
 from tasks.tracing.context import NO_TRACING, Note, Tracing
+from worker.attempt.attempt import Attempt
+from worker.attempt.lease import LeasedJob
+from worker.attempt.outcome import Outcome
+from worker.attempt.usage import Usage
 from worker.engine.admission import Admission
-from worker.engine.attempt import JobMachine, Toolbox
+from worker.engine.attempts import AttemptFactory
 from worker.engine.budget import Reservation
 from worker.engine.ending import Ending, Recorded, ending_of
-from worker.engine.lease import Heartbeat, LeasedJob
+from worker.engine.heartbeat import Heartbeat
 from worker.engine.preconditions import Preconditions
 from worker.engine.publishing import Publisher
 from worker.engine.recorder import Recorder
-from worker.engine.usage import Usage
 from worker.engine.workspace import WorkFolder
-from worker.kinds import run_kind
-from worker.kinds.interface import Outcome
+from worker.kinds import HANDLERS
+from worker.kinds.handler import Handler
 from worker.memory.need import ResourceNeed
 
 log = logging.getLogger(__name__)
@@ -44,20 +49,22 @@ class Runner:
         admission: Admission,
         preconditions: Preconditions,
         heartbeat: Heartbeat,
-        toolbox: Toolbox,
+        attempts: AttemptFactory,
         work_folder: WorkFolder,
         tracing: Tracing = NO_TRACING,
         timings: Timings = PRODUCTION,
+        handlers: Mapping[str, Handler[Any]] = HANDLERS,
     ) -> None:
         self._store = store
         self._timings = timings
+        self._handlers = handlers
         self._recorder = recorder
         self._publisher = publisher
         self._admission = admission
         self._budget = admission.budget
         self._preconditions = preconditions
         self._heartbeat = heartbeat
-        self._toolbox = toolbox
+        self._attempts = attempts
         self._work_folder = work_folder
         self._tracing = tracing
 
@@ -87,7 +94,7 @@ class Runner:
 
     def _wait_and_run(self, leased: LeasedJob) -> None:
         """Wait for disk, site and memory, then run."""
-        need = self._toolbox.need_of(leased.job)
+        need = self._attempts.need_of(leased.job)
         self._admission.leave_to_larger(leased.job, need)
         with (
             self._preconditions.met(leased) as still_met,
@@ -103,18 +110,17 @@ class Runner:
             leased.change(lambda job: job.started(time.time()))
             with log_context(attempt=leased.job.attempt), self._span(leased.job):
                 log.info("started")
-                machine = self._toolbox.machine(
-                    leased, folder, need, partial(self._admission.exchange, leased, room)
-                )
-                outcome = self._outcome(leased, machine, room)
-                self._succeed(leased, outcome, machine.account())
+                exchange = partial(self._admission.exchange, leased, room)
+                attempt = self._attempts.attempt(leased, folder, need, exchange)
+                outcome = self._outcome(leased, attempt, room)
+                self._succeed(leased, outcome, attempt.account())
 
-    def _outcome(self, leased: LeasedJob, machine: JobMachine, room: Reservation) -> Outcome:
+    def _outcome(self, leased: LeasedJob, attempt: Attempt, room: Reservation) -> Outcome:
         """What the tools made. When they were stopped for memory, the next attempt gets more."""
         try:
-            return run_kind(leased.job.spec, machine)
+            return self._handlers[leased.job.kind].run(leased.job.spec, attempt)
         except MemoryExceeded as error:
-            usage = machine.account(stopped=True)
+            usage = attempt.account(stopped=True)
             needs = {"need_bytes": room.need_bytes, "peak_bytes": usage.peak_bytes}
             error.detail |= {**needs, "budget_bytes": self._budget.total_bytes}
             floor = self._next_need_bytes(leased.job, room.need_bytes)

@@ -1,23 +1,21 @@
-"""The kinds of job: one row each. A new kind is a file beside this one and a row here."""
+"""The work of each kind: its handler, in the file of its name beside this one."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import cast
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any
 
-from tasks.specs import Spec
-from worker.kinds import clip, download, extract
-from worker.kinds.interface import Machine, Outcome
-
-_RUN: dict[str, object] = {
-    "extract": extract.run,
-    "download": download.run,
-    "clip": clip.run,
-}
+from tasks.kinds import KINDS
+from worker.kinds.handler import Handler
 
 
-def run_kind(spec: Spec, machine: Machine) -> Outcome:
-    """Do what a spec asks, with the tools of this machine. Raises a JobError."""
-    # Each function takes its own spec type; the key of its row is that type's kind.
-    run = cast(Callable[[Spec, Machine], Outcome], _RUN[spec.kind])
-    return run(spec, machine)
+def _handler_of(kind: str) -> Handler[Any]:
+    """Raises TypeError where the file has none."""
+    handler = import_module(f"{__name__}.{kind.replace('-', '_')}").HANDLER
+    if not isinstance(handler, Handler):
+        raise TypeError(f"the handler of {kind} is none: {handler!r}")
+    return handler
+
+
+HANDLERS: Mapping[str, Handler[Any]] = {kind: _handler_of(kind) for kind in KINDS}

@@ -2,28 +2,91 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from config.values import MIB
+from tasks.addresses import resolve_and_check
+from tasks.errors import TooLong
 from tasks.kinds import DownloadResult, DownloadSpec, Origin
-from worker.kinds.file_names import file_name
-from worker.kinds.interface import Fetched, Machine, Outcome, ProducedFile
+from tasks.media import MediaFacts
+from worker import ytdlp
+from worker.attempt.attempt import Attempt
+from worker.attempt.outcome import Outcome, ProducedFile
+from worker.kinds.file_names import file_name, suffix_of
+from worker.kinds.handler import Handler
+from worker.memory.capacity import Capacity
+from worker.memory.estimate import estimate_site
+from worker.memory.need import ResourceNeed
+from worker.process.limits import Profile
+
+# Some sites need a JavaScript runtime, and some files are joined of picture and sound by FFmpeg.
+LEAST_BYTES = 130 * MIB
+SHARE_OF_FETCH = 0.98  # the probe and the storing come after the last byte
 
 
-def run(spec: DownloadSpec, machine: Machine) -> Outcome:
-    """The file, checked to be media, and where it came from."""
-    fetched = machine.download(spec)
-    result = DownloadResult(source=_origin(fetched), warnings=tuple(fetched.warnings))
-    name = file_name(str(fetched.info.get("title") or "download"), fetched.path.suffix)
-    return Outcome(result, [ProducedFile(fetched.path, "main", name, fetched.facts)])
+class DownloadHandler(Handler[DownloadSpec]):
+    """Has yt-dlp fetch a file, and sees that it is media."""
+
+    disk_bytes = 64 * MIB
+
+    def need(
+        self, spec: DownloadSpec, source: MediaFacts | None, capacity: Capacity
+    ) -> ResourceNeed:
+        """What yt-dlp takes to fetch a file, and FFmpeg to join it."""
+        return estimate_site(spec.kind, LEAST_BYTES, capacity)
+
+    def run(self, spec: DownloadSpec, attempt: Attempt) -> Outcome:
+        """The file, checked to be media and not too long, and where it came from."""
+        attempt.enter("downloading")
+        found = _fetch(spec, attempt)
+        facts = attempt.probe(found.path)
+        _check_duration(facts, attempt.settings.max_duration_seconds)
+        path = found.path.rename(found.path.with_suffix(suffix_of(facts, found.path.suffix)))
+        return outcome(path, facts, found)
 
 
-def _origin(fetched: Fetched) -> Origin:
-    info = fetched.info
-    duration_seconds = info.get("duration_seconds")
-    if duration_seconds is None:
-        duration_seconds = fetched.facts.duration_seconds
-    return Origin(
+def outcome(path: Path, facts: MediaFacts, found: ytdlp.Download) -> Outcome:
+    """The result of a file that was found to be media."""
+    info = found.info
+    seconds = info.get("duration_seconds")
+    origin = Origin(
         title=info.get("title"),
         uploader=info.get("uploader"),
-        duration_seconds=duration_seconds,
+        duration_seconds=facts.duration_seconds if seconds is None else seconds,
         webpage_url=info.get("webpage_url"),
         extractor=info.get("platform"),
     )
+    name = file_name(str(info.get("title") or "download"), path.suffix)
+    result = DownloadResult(source=origin, warnings=tuple(found.warnings))
+    return Outcome(result, [ProducedFile(path, "main", name, facts)])
+
+
+def _fetch(spec: DownloadSpec, attempt: Attempt) -> ytdlp.Download:
+    url = spec.source.url
+    assert url is not None  # the planner takes no other source for this kind
+    settings, tools = attempt.settings, attempt.tools
+    resolve_and_check(url, settings.allowed_networks)
+
+    def on_progress(fraction: float | None, speed: float | None, eta: float | None) -> None:
+        attempt.progress(SHARE_OF_FETCH * (fraction or 0.0), speed, eta)
+
+    return ytdlp.download(
+        url,
+        quality=spec.quality,
+        container=spec.container,
+        folder=tools.folder,
+        run=tools.runner("yt-dlp"),
+        limits=tools.limits(profile=Profile.FETCH),
+        max_bytes=settings.max_download_bytes,
+        max_duration_seconds=settings.max_duration_seconds,
+        on_progress=on_progress,
+    )
+
+
+def _check_duration(facts: MediaFacts, longest_seconds: float) -> None:
+    # Direct files and some manifests do not tell beforehand how long they are.
+    if facts.duration_seconds is not None and facts.duration_seconds > longest_seconds:
+        raise TooLong("the source is longer than allowed", {"max_seconds": longest_seconds})
+
+
+HANDLER = DownloadHandler()

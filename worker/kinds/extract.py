@@ -2,11 +2,49 @@
 
 from __future__ import annotations
 
+from config.values import MIB
+from tasks.addresses import resolve_and_check
 from tasks.kinds import ExtractResult, ExtractSpec
-from worker.kinds.interface import Machine, Outcome
+from tasks.media import MediaFacts
+from worker import ytdlp
+from worker.attempt.attempt import Attempt
+from worker.attempt.outcome import Outcome
+from worker.kinds.handler import Handler
+from worker.memory.capacity import Capacity
+from worker.memory.estimate import estimate_site
+from worker.memory.need import ResourceNeed
+from worker.process.limits import Profile
+
+DEADLINE_SECONDS = 120.0
+LEAST_BYTES = 125 * MIB  # some sites need a JavaScript runtime
 
 
-def run(spec: ExtractSpec, machine: Machine) -> Outcome:
-    """One `info`, as the contract has it."""
-    assert spec.source.url is not None  # the planner takes no other source for this kind
-    return Outcome(ExtractResult(info=machine.extract(spec.source.url, spec.playlist_items)))
+class ExtractHandler(Handler[ExtractSpec]):
+    """Asks yt-dlp for the metadata of a page."""
+
+    disk_bytes = 1 * MIB
+
+    def need(
+        self, spec: ExtractSpec, source: MediaFacts | None, capacity: Capacity
+    ) -> ResourceNeed:
+        """What yt-dlp takes to read a page."""
+        return estimate_site(spec.kind, LEAST_BYTES, capacity)
+
+    def run(self, spec: ExtractSpec, attempt: Attempt) -> Outcome:
+        """One `info`, as the contract has it."""
+        url = spec.source.url
+        assert url is not None  # the planner takes no other source for this kind
+        attempt.enter("extracting")
+        resolve_and_check(url, attempt.settings.allowed_networks)
+        tools = attempt.tools
+        info = ytdlp.extract(
+            url,
+            playlist_items=spec.playlist_items,
+            folder=tools.folder,
+            run=tools.runner("yt-dlp"),
+            limits=tools.limits(DEADLINE_SECONDS, profile=Profile.FETCH),
+        )
+        return Outcome(ExtractResult(info=info))
+
+
+HANDLER = ExtractHandler()

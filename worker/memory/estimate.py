@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from config.machine import cpu_count
@@ -11,21 +11,17 @@ from tasks.media import MediaFacts, VideoFacts
 from worker.clip.encoding import last_saving_level
 from worker.clip.plan import ClipPlan
 from worker.clip.strategy import Mode
-from worker.memory.model import site_terms
+from worker.memory.capacity import Capacity, Factor
+from worker.memory.model import Terms, site_terms
 from worker.memory.need import ResourceNeed
 from worker.memory.steps import clip_steps
-from worker.memory.table import Table, shipped_table
+from worker.memory.table import Table
 from worker.memory.work_class import shape_of_work
-
-Factor = Callable[[str], float]  # by what the estimate of a shape is to be multiplied
 
 GUARD_BYTES = 7 * MIB  # the small process between the worker and the tool
 # A tenth above the estimate is within what the model promises; it must still fit.
 SPARE_SHARE = 0.12
 LEAST_SPARE_BYTES = 8 * MIB
-# What may come on top, and not with every job: the programs look at strange files, some sites need
-# a JavaScript runtime, and some downloads are joined of picture and sound by FFmpeg.
-LEAST_BYTES = {"clip": 64 * MIB, "extract": 125 * MIB, "download": 130 * MIB}
 _MOST_THREADS = 2  # more speed a single clip up little, and each takes memory
 # A source of which nothing is known is taken for 1080p.
 UNKNOWN_MEDIA = MediaFacts(
@@ -33,60 +29,52 @@ UNKNOWN_MEDIA = MediaFacts(
 )
 
 
-def uncorrected(shape: str) -> float:
-    """The factor of a machine that has learned nothing yet."""
-    return 1.0
-
-
-def estimate_clip(
-    plan: ClipPlan,
-    *,
-    budget_bytes: int,
-    idle_cores: int = 1,
-    cores: int | None = None,
-    factor: Factor = uncorrected,
-    table: Table | None = None,
-) -> ResourceNeed:
+def estimate_clip(plan: ClipPlan, least_bytes: int, capacity: Capacity) -> ResourceNeed:
     """The need of a clip, by its plan alone.
 
     More threads only while cores are idle and they fit; settings that save memory, as little as is
-    needed, where they let more such jobs run side by side on the machine's `cores`, or this one.
-    `factor` corrects the model for a shape by the peaks that were seen; it never makes a job that
-    fits one that does not, so what was learned wrongly can be learned anew.
+    needed, where they let more such jobs run side by side on the machine's cores, or this one.
+    `least_bytes`: see `estimate_work`.
     """
-    table = table or shipped_table()
 
     def need(threads: int, memory_saving_level: int) -> ResourceNeed:
         tuned = plan.tuned(threads, memory_saving_level)
-        return _corrected(_modelled(tuned, table), "clip", factor)
+        return _corrected(_modelled(tuned, capacity.table), least_bytes, capacity.factor)
 
-    chosen = _chosen(need, _saving_levels(plan), idle_cores, budget_bytes, cores or cpu_count())
-    return _fitting(chosen, "clip", budget_bytes)
+    chosen = _chosen(need, _saving_levels(plan), capacity)
+    return _fitting(chosen, least_bytes, capacity.budget_bytes)
 
 
-def estimate_site(
-    kind: str, *, budget_bytes: int, factor: Factor = uncorrected, table: Table | None = None
+def estimate_site(kind: str, least_bytes: int, capacity: Capacity) -> ResourceNeed:
+    """The need of a job that asks a site. `least_bytes`: see `estimate_work`."""
+    return estimate_work(kind, [site_terms(kind)], least_bytes, capacity)
+
+
+def estimate_work(
+    shape: str, steps: Iterable[Terms], least_bytes: int, capacity: Capacity
 ) -> ResourceNeed:
-    """The need of a job that asks a site; `budget_bytes` and `factor` as for a clip."""
-    table = table or shipped_table()
-    model_bytes = table.bytes_of(site_terms(kind))
-    model = ResourceNeed(0, model_bytes=model_bytes, shape=f"{kind} by {table.digest}")
-    return _fitting(_corrected(model, kind, factor), kind, budget_bytes)
+    """The need of tools that run one after the other; `shape` names what is learned of them.
+
+    `least_bytes` are for what may come on top, and not with every job. What was learned never makes
+    a job that fits one that does not, so what was learned wrongly can be learned anew.
+    """
+    table = capacity.table
+    model_bytes = max(map(table.bytes_of, steps))
+    model = ResourceNeed(0, model_bytes=model_bytes, shape=f"{shape} by {table.digest}")
+    corrected = _corrected(model, least_bytes, capacity.factor)
+    return _fitting(corrected, least_bytes, capacity.budget_bytes)
 
 
 def _chosen(
-    need: Callable[[int, int], ResourceNeed],
-    levels: range,
-    idle_cores: int,
-    budget_bytes: int,
-    cores: int,
+    need: Callable[[int, int], ResourceNeed], levels: range, capacity: Capacity
 ) -> ResourceNeed:
     """The least saving of those of which most can run side by side; the most if none fits.
 
     To save much for one more is right as well: it costs a part of a file's size, where waiting
     costs the time of a whole clip.
     """
-    for threads in range(min(_MOST_THREADS, idle_cores), 1, -1):
+    budget_bytes, cores = capacity.budget_bytes, capacity.cores or cpu_count()
+    for threads in range(min(_MOST_THREADS, capacity.idle_cores), 1, -1):
         usual = need(threads, 0)
         if usual.memory_bytes <= budget_bytes:
             return usual  # cores are idle: there is nothing beside it to save for
@@ -118,18 +106,19 @@ def _modelled(plan: ClipPlan, table: Table) -> ResourceNeed:
     )
 
 
-def _corrected(model: ResourceNeed, kind: str, factor: Factor) -> ResourceNeed:
+def _corrected(model: ResourceNeed, least_bytes: int, factor: Factor) -> ResourceNeed:
     """The model's word corrected, with room for its error and for what may come on top."""
     expected = round(model.model_bytes * factor(model.shape))
-    return replace(model, estimate_bytes=expected, memory_bytes=_reserved_bytes(expected, kind))
+    memory_bytes = _reserved_bytes(expected, least_bytes)
+    return replace(model, estimate_bytes=expected, memory_bytes=memory_bytes)
 
 
-def _reserved_bytes(expected: int, kind: str) -> int:
+def _reserved_bytes(expected: int, least_bytes: int) -> int:
     spared = max(round(expected * (1 + SPARE_SHARE)), expected + LEAST_SPARE_BYTES)
-    return max(spared, LEAST_BYTES[kind]) + GUARD_BYTES
+    return max(spared, least_bytes) + GUARD_BYTES
 
 
-def _fitting(need: ResourceNeed, kind: str, budget_bytes: int) -> ResourceNeed:
+def _fitting(need: ResourceNeed, least_bytes: int, budget_bytes: int) -> ResourceNeed:
     """All there is for what would fit by the model alone: it runs, and its peak is seen."""
-    fits = _reserved_bytes(need.model_bytes, kind) <= budget_bytes < need.memory_bytes
+    fits = _reserved_bytes(need.model_bytes, least_bytes) <= budget_bytes < need.memory_bytes
     return replace(need, memory_bytes=budget_bytes) if fits else need

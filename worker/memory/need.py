@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 
 @dataclass(frozen=True)
@@ -22,3 +23,7 @@ class ResourceNeed:
     estimate_bytes: int = 0
     model_bytes: int = 0
     shape: str = ""
+
+    def at_least(self, memory_bytes: int) -> Self:
+        """The same with no less memory than this."""
+        return replace(self, memory_bytes=max(self.memory_bytes, memory_bytes))

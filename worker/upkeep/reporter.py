@@ -21,7 +21,7 @@ from tasks.metrics.report import WorkerReport
 from tasks.store import Store
 from worker.engine.budget import Budget
 from worker.engine.disk import Disk
-from worker.engine.lease import Heartbeat
+from worker.engine.heartbeat import Heartbeat
 from worker.engine.periodic import PeriodicThread
 from worker.engine.preconditions import Preconditions
 from worker.upkeep.load import LoadMeter, tools_bytes

@@ -8,14 +8,14 @@ import pytest
 
 from tasks.errors import SiteThrottled, StorageFull
 from tasks.job import JobState, WaitReason
-from tests.support.engine import Attempt, Engine
+from tests.support.engine import Engine, Work
 from tests.support.processes import eventually
 from worker.process.limits import ProcessEnd
 
 SITE = "https://busy.example"
 
 
-def throttled(_: Attempt) -> None:
+def throttled(_: Work) -> None:
     raise SiteThrottled("429")
 
 
@@ -36,7 +36,7 @@ def test_after_a_refusal_nobody_asks_that_site_and_no_attempt_is_counted(engine:
     jobs = [engine.submit(f"{SITE}/{number}") for number in range(20)]
     other = engine.submit("https://calm.example/")
     engine.runner.run_next("extract")
-    engine.work = lambda attempt: None
+    engine.work = lambda work: None
     engine.run_all()
     assert engine.attempts == [jobs[0], other]
     assert engine.store.jobs.get(other).state is JobState.SUCCEEDED
@@ -54,7 +54,7 @@ def test_after_the_pause_one_job_tries_and_opens_the_way_for_the_others(engine: 
     let_the_pause_pass(engine)
     asked: list[float] = []
 
-    def probe(attempt: Attempt) -> None:
+    def probe(work: Work) -> None:
         asked.append(engine.store.sites.pause("busy.example"))
 
     engine.work = probe
@@ -94,10 +94,10 @@ def test_while_the_disk_is_nearly_full_nothing_starts_and_nothing_fails(engine: 
 def test_a_disk_that_runs_full_puts_the_job_off(engine: Engine) -> None:
     job_id = engine.submit_download()
 
-    def work(attempt: Attempt) -> Any:
+    def work(work: Work) -> Any:
         engine.free_bytes = 10
         engine.disk.round()
-        assert attempt.leased.stop.reason is ProcessEnd.DISK
+        assert work.leased.stop.reason is ProcessEnd.DISK
         raise StorageFull("the disk of this machine ran full")  # what the tools make of it
 
     engine.work = work

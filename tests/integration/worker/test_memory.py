@@ -11,10 +11,10 @@ import pytest
 from tasks.errors import JobError, MemoryExceeded
 from tasks.job import Job, JobState, WaitReason
 from tasks.kinds import DownloadResult
-from tests.support.engine import MIB, Attempt, Engine, in_thread
+from tests.support.engine import MIB, Engine, Work, in_thread
 from tests.support.processes import eventually
+from worker.attempt.outcome import Outcome
 from worker.engine.budget import Wait
-from worker.kinds.interface import Fetched
 from worker.memory.need import ResourceNeed
 from worker.process.limits import ProcessEnd
 
@@ -30,22 +30,22 @@ def run_now(engine: Engine, job_id: str) -> Job:
     return engine.store.jobs.get(job_id)
 
 
-def takes_too_much(reserved: list[int], engine: Engine) -> Callable[[Attempt], None]:
+def takes_too_much(reserved: list[int], engine: Engine) -> Callable[[Work], None]:
     """Work that is stopped for memory, and notes what it might have used."""
 
-    def work(attempt: Attempt) -> None:
+    def work(work: Work) -> None:
         reserved.append(engine.budget.reserved_bytes)
         raise MemoryExceeded("too much")
 
     return work
 
 
-def growing(need: ResourceNeed, then: Callable[[Attempt], Any]) -> Callable[[Attempt], Any]:
+def growing(need: ResourceNeed, then: Callable[[Work], Any]) -> Callable[[Work], Any]:
     """Work that needs so much after a while."""
 
-    def work(attempt: Attempt) -> Any:
-        attempt.exchange(need, SECONDS)
-        return then(attempt)
+    def work(work: Work) -> Any:
+        work.exchange(need, SECONDS)
+        return then(work)
 
     return work
 
@@ -130,9 +130,9 @@ def test_an_attempt_that_needs_more_waits_for_it_with_nothing_in_its_hands(
     seen: list[int] = []
     more = ResourceNeed(400 * MIB)
 
-    def then(attempt: Attempt) -> None:
+    def then(work: Work) -> None:
         seen.append(engine.budget.reserved_bytes)
-        assert attempt.job.wait_reason is None
+        assert work.job.wait_reason is None
 
     engine.need_bytes = 100 * MIB
     engine.work = growing(more, then)
@@ -150,7 +150,7 @@ def test_an_attempt_that_needs_more_waits_for_it_with_nothing_in_its_hands(
 
 
 def test_what_can_never_fit_ends_when_that_is_known(engine: Engine) -> None:
-    engine.work = growing(ResourceNeed(600 * MIB), lambda attempt: None)
+    engine.work = growing(ResourceNeed(600 * MIB), lambda work: None)
     job_id = engine.submit()
     engine.runner.run_next("extract")
     job = engine.store.jobs.get(job_id)
@@ -161,7 +161,7 @@ def test_what_can_never_fit_ends_when_that_is_known(engine: Engine) -> None:
 @pytest.mark.parametrize("end", ["cancelled", "drained"])
 def test_who_waits_for_more_hears_that_it_is_to_end(engine: Engine, end: str) -> None:
     engine.need_bytes = 100 * MIB
-    engine.work = growing(ResourceNeed(400 * MIB), lambda attempt: None)
+    engine.work = growing(ResourceNeed(400 * MIB), lambda work: None)
     job_id = engine.submit()
     with engine.budget.reserve(200 * MIB, wait=Wait(0)):
         thread = in_thread(lambda: engine.runner.run_next("extract"))
@@ -185,10 +185,10 @@ def test_two_that_grow_at_once_both_come_to_their_end(engine: Engine) -> None:
     engine.need_bytes = 250 * MIB
     both = threading.Barrier(2, timeout=SECONDS)
 
-    def work(attempt: Attempt) -> Fetched:
+    def work(work: Work) -> Outcome:
         both.wait()
-        attempt.exchange(ResourceNeed(400 * MIB), SECONDS)
-        return attempt.produce()
+        work.exchange(ResourceNeed(400 * MIB), SECONDS)
+        return work.produce()
 
     engine.work = work
     jobs = [engine.submit_download(f"https://media.example/{n}") for n in range(2)]
@@ -199,7 +199,7 @@ def test_two_that_grow_at_once_both_come_to_their_end(engine: Engine) -> None:
 
 
 def test_other_failures_change_nothing_of_what_is_reserved(engine: Engine) -> None:
-    def fail(_: Attempt) -> None:
+    def fail(_: Work) -> None:
         raise next(errors)
 
     errors = iter([JobError("no")])

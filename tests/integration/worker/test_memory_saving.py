@@ -15,10 +15,11 @@ from tests.support.exactness import decode, luma_psnr
 from tests.support.media import ffmpeg
 from worker.calibration.samples import Sample
 from worker.calibration.trial import Trial, run_trial
-from worker.clip.plan import plan_clip
 from worker.cutting.cut import SAVING_WARNING
 from worker.engine.budget import Budget
-from worker.memory.estimate import GUARD_BYTES, estimate_clip
+from worker.kinds import HANDLERS
+from worker.memory.capacity import Capacity
+from worker.memory.estimate import GUARD_BYTES
 from worker.memory.need import ResourceNeed
 
 MOST_GROWTH = 1.5  # of the file, for what is spared in memory
@@ -42,7 +43,7 @@ def encode_need(quality: str, height: int, budget_mib: int, cores: int = 2) -> R
     video = VideoFacts("h264", None, height * 16 // 9, height, "yuv420p", 8, 25.0, references=4)
     facts = MediaFacts("mov,mp4", 0.0, 60.0, 1_000_000, video)
     spec = ClipSpec(Source(url="https://a.example/v"), 0.0, 10.0, "encode", Output(quality=quality))
-    return estimate_clip(plan_clip(spec, facts), budget_bytes=budget_mib * MIB, cores=cores)
+    return HANDLERS["clip"].need(spec, facts, Capacity(budget_mib * MIB, cores=cores))
 
 
 @pytest.mark.alone  # equal tools beside it would share pages with it

@@ -8,23 +8,23 @@ from tasks.errors import NetworkError, SiteThrottled, TooLarge
 from tasks.job import Failure
 from tasks.store import Store
 from tasks.store.keys import key
-from tests.support.engine import URL, Attempt, Engine
+from tests.support.engine import URL, Engine, Work
 from worker.engine.preconditions import Preconditions
 
 PEAK = "subprocess_peak_bytes_count{tool=yt-dlp}"
 WAIT = "admission_wait_seconds_count"
 
 
-def run_a_tool(attempt: Attempt) -> None:
-    attempt.leased.observer.tool_finished("yt-dlp", 1000)
+def run_a_tool(work: Work) -> None:
+    work.leased.observer.tool_finished("yt-dlp", 1000)
 
 
 @pytest.mark.parametrize("error", [None, TooLarge("no"), NetworkError("again"), ValueError("?")])
 def test_what_an_attempt_took_is_counted_whether_it_succeeds_fails_or_is_tried_again(
     engine: Engine, error: Exception | None
 ) -> None:
-    def work(attempt: Attempt) -> None:
-        run_a_tool(attempt)
+    def work(work: Work) -> None:
+        run_a_tool(work)
         if error is not None:
             raise error
 
@@ -39,9 +39,9 @@ def test_what_an_attempt_took_is_counted_whether_it_succeeds_fails_or_is_tried_a
 
 
 def test_an_attempt_that_lost_its_lease_is_counted_by_nobody(engine: Engine) -> None:
-    def work(attempt: Attempt) -> None:
-        run_a_tool(attempt)
-        engine.store.connection.redis.hset(key("job", attempt.job.id), "token", "another")
+    def work(work: Work) -> None:
+        run_a_tool(work)
+        engine.store.connection.redis.hset(key("job", work.job.id), "token", "another")
 
     engine.work = work
     job_id = engine.submit()

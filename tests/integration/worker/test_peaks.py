@@ -19,9 +19,11 @@ from tests.support.engine import Engine
 from tests.support.origin import Origin, answers
 from tests.support.records import at_once
 from tests.support.valkey import ValkeyServer
-from worker.clip.plan import plan_clip
-from worker.engine.attempt import Toolbox
-from worker.memory.estimate import GUARD_BYTES, Factor, estimate_clip, estimate_site, uncorrected
+from worker.attempt.machine import Machine
+from worker.engine.attempts import AttemptFactory
+from worker.kinds import HANDLERS
+from worker.memory.capacity import Capacity, Factor, uncorrected
+from worker.memory.estimate import GUARD_BYTES
 from worker.memory.need import ResourceNeed
 from worker.memory.peaks import Peaks
 from worker.memory.table import Table, shipped_table
@@ -46,10 +48,8 @@ def need_of(
     spec: Spec, budget_bytes: int, factor: Factor = uncorrected, table: Table | None = None
 ) -> ResourceNeed:
     """The need of a job of any kind."""
-    machine = {"budget_bytes": budget_bytes, "factor": factor, "table": table}
-    if isinstance(spec, ClipSpec):
-        return estimate_clip(plan_clip(spec, FACTS), **machine)
-    return estimate_site(spec.kind, **machine)
+    capacity = Capacity(budget_bytes, factor=factor, table=table or shipped_table())
+    return HANDLERS[spec.kind].need(spec, FACTS, capacity)
 
 
 def note(peaks: Peaks, mib: float, times: int = 1, *, stopped: bool = False) -> None:
@@ -117,23 +117,24 @@ def test_only_an_attempt_that_was_stopped_for_its_weight_teaches_that_it_needs_m
     said = origin.add("/std::bad_alloc", answers.content(b"<!DOCTYPE html>no", "text/html"))
     with Engine(valkey.url, tmp_path, allowed_networks="127.0.0.0/8") as engine:
         peaks = Peaks(engine.store, fresh_seconds=0)
-        toolbox = Toolbox(engine.settings, engine.store, engine.storage, lambda: 1, peaks=peaks)
+        machine = Machine(engine.settings, engine.store, engine.storage, lambda: 1, peaks=peaks)
+        attempts = AttemptFactory(machine)
         engine.submit(said)
         lease = engine.store.leases.take("extract")
         assert lease is not None
-        usual = toolbox.need_of(lease.job)
+        usual = attempts.need_of(lease.job)
         scant = replace(usual, memory_bytes=usual.model_bytes // 2 + GUARD_BYTES, model_bytes=MIB)
         with engine.heartbeat.holding(lease) as leased:
             leased.change(lambda job: job.started(1.0))
-            enough = toolbox.machine(leased, tmp_path, usual, lambda need, seconds: None)
+            enough = attempts.attempt(leased, tmp_path, usual, lambda need, seconds: None)
             with pytest.raises(UnsupportedUrl):
-                enough.extract(said, 0)
+                HANDLERS["extract"].run(lease.job.spec, enough)
             assert enough.account(stopped=True).peak_bytes > 0
             assert peaks.factor(usual.shape) == 1.0
 
-            less = toolbox.machine(leased, tmp_path, scant, lambda need, seconds: None)
+            less = attempts.attempt(leased, tmp_path, scant, lambda need, seconds: None)
             with pytest.raises(MemoryExceeded):
-                less.extract(said, 0)
+                HANDLERS["extract"].run(lease.job.spec, less)
             less.account(stopped=True)
             assert peaks.factor(usual.shape) == MOST
 

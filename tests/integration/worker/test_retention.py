@@ -23,7 +23,7 @@ DAY = 24 * 3600.0
 
 def download(engine: Engine, name: str, size_bytes: int = 100) -> tuple[str, str]:
     """A finished download: the ids of the job and of its artifact."""
-    engine.work = lambda attempt: attempt.produce(b"x" * size_bytes)
+    engine.work = lambda work: work.produce(b"x" * size_bytes)
     job_id = engine.submit_download(f"{URL}/{name}")
     engine.run_all("download")
     result = engine.store.jobs.get(job_id).result

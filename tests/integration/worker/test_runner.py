@@ -19,7 +19,7 @@ from tasks.errors import (
     Unavailable,
 )
 from tasks.job import JobState, WaitReason
-from tests.support.engine import MIB, URL, Attempt, Engine, in_thread
+from tests.support.engine import MIB, URL, Engine, Work, in_thread
 from tests.support.processes import eventually
 from tests.support.records import Records
 from tests.support.valkey import ValkeyServer
@@ -27,14 +27,14 @@ from worker.process.limits import ProcessEnd, Stopped
 
 
 def raising(error: BaseException) -> Any:
-    def work(_: Attempt) -> None:
+    def work(_: Work) -> None:
         raise error
 
     return work
 
 
-def too_deep(attempt: Attempt) -> None:
-    too_deep(attempt)
+def too_deep(work: Work) -> None:
+    too_deep(work)
 
 
 def take_over(engine: Engine, job_id: str) -> None:
@@ -133,7 +133,7 @@ def test_a_job_that_can_never_fit_fails_before_it_starts(engine: Engine) -> None
 def test_a_job_that_waits_for_memory_says_so_and_runs_when_there_is_some(engine: Engine) -> None:
     engine.need_bytes = 400 * MIB
     go_on = threading.Event()
-    engine.work = lambda attempt: go_on.wait(20)
+    engine.work = lambda work: go_on.wait(20)
     jobs = [engine.submit() for _ in range(2)]
     threads = [in_thread(lambda: engine.runner.run_next("extract")) for _ in jobs]
 
@@ -152,16 +152,16 @@ def test_a_job_that_waits_for_memory_says_so_and_runs_when_there_is_some(engine:
 def test_whoever_lost_the_lease_removes_what_it_made_and_changes_nothing(engine: Engine) -> None:
     job_id = engine.submit_download()
 
-    def work(attempt: Attempt) -> Any:
+    def work(work: Work) -> Any:
         take_over(engine, job_id)
-        return attempt.produce()
+        return work.produce()
 
     engine.work = work
     engine.runner.run_next("download")
     job = engine.store.jobs.get(job_id)
     assert (job.state, job.attempt, job.result) == (JobState.QUEUED, 1, None)
     assert engine.files() == []
-    engine.work = lambda attempt: None
+    engine.work = lambda work: None
     engine.runner.run_next("download")
     assert engine.store.jobs.get(job_id).attempt == 2
     assert len(engine.files()) == 1
@@ -215,11 +215,11 @@ def test_a_worker_that_dies_while_it_publishes_leaves_one_file_in_the_end(
 def test_a_cancel_ends_the_run_and_its_files(engine: Engine) -> None:
     job_id = engine.submit_download()
 
-    def work(attempt: Attempt) -> None:
-        attempt.produce()
+    def work(work: Work) -> None:
+        work.produce()
         engine.dispatcher.cancel(job_id, "ann")
         engine.heartbeat.round()
-        raise Stopped(attempt.leased.stop.wait(5) or ProcessEnd.LOST)
+        raise Stopped(work.leased.stop.wait(5) or ProcessEnd.LOST)
 
     engine.work = work
     engine.runner.run_next("download")
@@ -259,9 +259,9 @@ def test_a_cancel_that_meets_the_finish_gives_one_end_and_files_that_agree(
 def test_a_drain_gives_the_job_back_with_its_attempt(engine: Engine) -> None:
     job_id = engine.submit()
 
-    def work(attempt: Attempt) -> None:
+    def work(work: Work) -> None:
         engine.heartbeat.stop_all(ProcessEnd.SHUTDOWN)
-        raise Stopped(attempt.leased.stop.wait(5) or ProcessEnd.LOST)
+        raise Stopped(work.leased.stop.wait(5) or ProcessEnd.LOST)
 
     engine.work = work
     engine.runner.run_next("extract")
@@ -273,7 +273,7 @@ def test_a_job_that_comes_after_the_call_to_stop_is_told_at_once(engine: Engine)
     engine.submit()
     engine.heartbeat.stop_all(ProcessEnd.SHUTDOWN)
     seen = []
-    engine.work = lambda attempt: seen.append(attempt.leased.stop.reason)
+    engine.work = lambda work: seen.append(work.leased.stop.reason)
     engine.runner.run_next("extract")
     assert seen == [ProcessEnd.SHUTDOWN]
 
@@ -341,9 +341,9 @@ def test_the_lease_is_renewed_long_before_it_ends(engine: Engine) -> None:
     engine.submit()
     left = []
 
-    def work(attempt: Attempt) -> None:
+    def work(work: Work) -> None:
         engine.heartbeat.round()
-        ends = engine.store.connection.redis.zscore("clipmill:leases", attempt.job.id)
+        ends = engine.store.connection.redis.zscore("clipmill:leases", work.job.id)
         left.append(ends - engine.store.server.now())
 
     engine.work = work

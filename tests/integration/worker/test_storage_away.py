@@ -11,7 +11,7 @@ import pytest
 from tasks.errors import ExceedsMemoryBudget, NetworkError, StorageUnavailable
 from tasks.job import Job, JobState, WaitReason
 from tasks.kinds import DownloadResult
-from tests.support.engine import Attempt, Engine
+from tests.support.engine import Engine, Work
 
 
 def try_again(engine: Engine, job_id: str, kind: str = "download") -> Job:
@@ -76,7 +76,7 @@ def test_a_job_waits_for_a_storage_that_is_not_there_and_takes_no_file_for_lost(
 
 
 def test_a_job_that_was_tried_before_waits_as_well(engine: Engine) -> None:
-    def fail(_: Attempt) -> None:
+    def fail(_: Work) -> None:
         raise NetworkError("reset")
 
     def away(_: Job) -> Any:
@@ -88,13 +88,13 @@ def test_a_job_that_was_tried_before_waits_as_well(engine: Engine) -> None:
     try_again(engine, job_id, "extract")
     assert_waits(engine, job_id, attempt=1)
     engine.need_of = need_of  # type: ignore[method-assign]
-    engine.work = lambda attempt: None
+    engine.work = lambda work: None
     job = try_again(engine, job_id, "extract")
     assert (job.state, job.attempt) == (JobState.SUCCEEDED, 2)
 
 
 def test_a_job_that_was_tried_before_and_can_be_helped_by_no_waiting_ends(engine: Engine) -> None:
-    def fail(_: Attempt) -> None:
+    def fail(_: Work) -> None:
         raise NetworkError("reset")
 
     def too_much(_: Job) -> Any:

@@ -12,13 +12,13 @@ from config.timings import Timings
 from tasks.errors import StorageUnavailable
 from tasks.job import Job, JobState
 from tasks.storage import folder, open_storage
-from tests.support.engine import Attempt, Engine
+from tests.support.engine import Engine, Work
 from tests.support.processes import eventually
 from tests.support.stack import Api
 from tests.support.valkey import ValkeyServer
 from tests.support.volumes import Volume, bad_disk, small_volume
+from worker.attempt.outcome import Outcome
 from worker.engine.workspace import WorkFolder
-from worker.kinds.interface import Fetched
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def test_a_result_that_does_not_fit_waits_and_is_stored_when_there_is_room(
     engine: Engine, volume: Volume
 ) -> None:
     ballast = volume.fill()
-    engine.work = lambda attempt: attempt.produce(b"x" * 100_000)
+    engine.work = lambda work: work.produce(b"x" * 100_000)
     job_id = engine.submit_download()
     engine.run_all("download")
     job = engine.store.jobs.get(job_id)
@@ -71,7 +71,7 @@ def test_a_result_that_does_not_fit_waits_and_is_stored_when_there_is_room(
 def test_a_result_larger_than_the_disk_fails_with_the_reason(
     engine: Engine, volume: Volume
 ) -> None:
-    engine.work = lambda attempt: attempt.produce(b"x" * 5_000_000)
+    engine.work = lambda work: work.produce(b"x" * 5_000_000)
     job_id = engine.submit_download()
     engine.run_all("download")
     for _ in range(2):
@@ -168,11 +168,11 @@ def test_a_work_disk_that_loses_what_was_written_makes_no_result(
         Engine(valkey.url, tmp_path / "data") as engine,
     ):
 
-        def work(attempt: Attempt) -> Fetched:
-            made = attempt.produce(b"x" * 20_000_000)
-            disk.lose(made.path)
+        def work(work: Work) -> Outcome:
+            made = work.produce(b"x" * 20_000_000)
+            disk.lose(made.files[0].path)
             with pytest.raises(OSError, match="Input/output error"):
-                made.path.read_bytes()
+                made.files[0].path.read_bytes()
             return made
 
         engine.work = work
@@ -182,7 +182,7 @@ def test_a_work_disk_that_loses_what_was_written_makes_no_result(
         assert (job.state, job.attempt) == (JobState.QUEUED, 1)
         assert engine.store.jobs.timeline(job_id)[-1]["why"] == "storage_unavailable"
         assert [path for path in engine.artifacts.rglob("*") if path.is_file()] == []
-        engine.work = lambda attempt: attempt.produce()
+        engine.work = lambda work: work.produce()
         assert try_again(engine, job_id).state is JobState.SUCCEEDED
 
 
@@ -269,7 +269,7 @@ def test_a_disk_that_fails_in_the_middle_of_a_move_leaves_no_part(
 def test_what_this_machine_lacks_now_it_may_have_later(
     engine: Engine, error: Exception, code: str
 ) -> None:
-    def work(_: Attempt) -> None:
+    def work(_: Work) -> None:
         raise error
 
     engine.work = work

@@ -15,7 +15,7 @@ import pytest
 from config.timings import Timings
 from tasks.job import Job, JobState, WaitReason
 from tasks.metrics.report import WorkerReport
-from tests.support.engine import MIB, Attempt, Engine, in_thread
+from tests.support.engine import MIB, Engine, Work, in_thread
 from tests.support.processes import eventually
 from tests.support.valkey import ValkeyServer
 from worker.engine.budget import MOST_OVERTAKES, OVERTAKES, Wait
@@ -82,8 +82,8 @@ def test_small_jobs_that_stream_for_longer_than_the_patience_hold_a_large_one_up
     def need_of(job: Job) -> ResourceNeed:
         return ResourceNeed((480 if job.id in large else 150) * MIB)
 
-    def work(attempt: Attempt) -> None:
-        if attempt.job.id not in large:
+    def work(work: Work) -> None:
+        if work.job.id not in large:
             engine.submit()
             time.sleep(0.3)
 
@@ -118,8 +118,8 @@ def test_of_two_workers_that_each_seem_to_have_room_for_it_one_begins_the_large_
         def need_of(job: Job) -> ResourceNeed:
             return ResourceNeed((480 if job.id in large else 150) * MIB)
 
-        def work(attempt: Attempt) -> None:
-            if attempt.job.id not in large:
+        def work(work: Work) -> None:
+            if work.job.id not in large:
                 engine.submit()
                 time.sleep(0.3)
 
@@ -250,7 +250,7 @@ def test_an_attempt_that_turns_out_to_need_a_larger_worker_goes_back_and_begins_
     engine: Engine,
 ) -> None:
     there_is(engine, 1024)
-    engine.work = lambda attempt: attempt.exchange(ResourceNeed(600 * MIB), SECONDS)
+    engine.work = lambda work: work.exchange(ResourceNeed(600 * MIB), SECONDS)
     job_id = engine.submit()
     engine.runner.run_next("extract")
     job = engine.store.jobs.get(job_id)
@@ -266,7 +266,7 @@ def test_who_waited_for_more_too_long_goes_back_with_its_attempt_and_asks_for_it
 ) -> None:
     there_is(engine, 512)
     engine.need_bytes = 100 * MIB
-    engine.work = lambda attempt: attempt.exchange(ResourceNeed(400 * MIB), SECONDS)
+    engine.work = lambda work: work.exchange(ResourceNeed(400 * MIB), SECONDS)
     job_id = engine.submit()
     with engine.budget.reserve(200 * MIB, wait=Wait(0)):
         engine.runner.run_next("extract")
@@ -281,7 +281,7 @@ def test_who_waited_for_more_too_long_goes_back_with_its_attempt_and_asks_for_it
 
 def test_who_waits_for_more_goes_back_when_its_time_is_over(engine: Engine) -> None:
     engine.need_bytes = 100 * MIB
-    engine.work = lambda attempt: attempt.exchange(ResourceNeed(400 * MIB), 0.3)
+    engine.work = lambda work: work.exchange(ResourceNeed(400 * MIB), 0.3)
     job_id = engine.submit()
     with engine.budget.reserve(200 * MIB, wait=Wait(0)):
         engine.runner.run_next("extract")

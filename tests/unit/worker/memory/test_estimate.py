@@ -8,17 +8,18 @@ from typing import Any
 import pytest
 
 from config.values import MIB
-from tasks.kinds import ClipSpec
+from tasks.kinds import ClipSpec, DownloadSpec, ExtractSpec
 from tasks.media import AudioFacts, MediaFacts, VideoFacts
 from tasks.specs import Output, Source
 from worker.clip.picture_size import THUMBNAIL_WIDTH
 from worker.clip.plan import plan_clip
+from worker.kinds import HANDLERS
+from worker.kinds.clip import LEAST_BYTES
+from worker.memory.capacity import Capacity
 from worker.memory.estimate import (
     GUARD_BYTES,
-    LEAST_BYTES,
     UNKNOWN_MEDIA,
     estimate_clip,
-    estimate_site,
 )
 from worker.memory.model import thumbnail_terms
 from worker.memory.need import ResourceNeed
@@ -42,7 +43,7 @@ def clip(mode: str, quality: str = "standard") -> ClipSpec:
 
 def need_of(spec: ClipSpec, source: MediaFacts, **machine: Any) -> ResourceNeed:
     """The need of a clip that is planned."""
-    return estimate_clip(plan_clip(spec, source), **machine)
+    return HANDLERS["clip"].need(spec, source, Capacity(**machine))
 
 
 def need(
@@ -107,7 +108,7 @@ def test_more_cores_never_let_fewer_run(budget_mib: int) -> None:
 
 def test_only_what_encodes_takes_a_core() -> None:
     assert [need(mode, cores=2).cores for mode in ("copy", "smart", "encode")] == [0, 2, 2]
-    assert estimate_site("download", budget_bytes=BUDGET).cores == 0
+    assert HANDLERS["download"].need(DownloadSpec(URL), None, Capacity(BUDGET)).cores == 0
 
 
 def test_a_source_of_which_nothing_is_known_is_taken_for_a_large_one() -> None:
@@ -116,8 +117,9 @@ def test_a_source_of_which_nothing_is_known_is_taken_for_a_large_one() -> None:
 
 
 def test_downloads_and_extracts_need_what_their_tool_needs() -> None:
-    for kind in ("download", "extract"):
-        assert 100 * MIB < estimate_site(kind, budget_bytes=BUDGET).memory_bytes < 200 * MIB
+    for spec in (DownloadSpec(URL), ExtractSpec(URL)):
+        needed = HANDLERS[spec.kind].need(spec, None, Capacity(BUDGET))
+        assert 100 * MIB < needed.memory_bytes < 200 * MIB
 
 
 def test_a_peak_a_tenth_above_the_estimate_still_fits() -> None:
@@ -130,7 +132,7 @@ def test_a_peak_a_tenth_above_the_estimate_still_fits() -> None:
 def test_every_job_has_room_for_the_programs_that_look_at_its_files() -> None:
     small = need("copy", facts(320, 180))
     assert small.estimate_bytes < 64 * MIB
-    assert small.memory_bytes >= LEAST_BYTES["clip"] + GUARD_BYTES
+    assert small.memory_bytes >= LEAST_BYTES + GUARD_BYTES
 
 
 def test_a_thumbnail_of_a_large_clip_counts_beside_a_copy() -> None:
@@ -169,7 +171,7 @@ def test_shapes_tell_work_apart_that_takes_memory_differently() -> None:
              for size in ((640, 360), (1920, 1080))]  # fmt: skip
     needs += [need("encode", cores=2)]
     needs += [need_of(clip("encode", "high"), facts(), budget_bytes=BUDGET)]
-    needs += [estimate_site("download", budget_bytes=BUDGET)]
+    needs += [HANDLERS["download"].need(DownloadSpec(URL), None, Capacity(BUDGET))]
     assert len({it.shape for it in needs}) == len(needs)
 
 
@@ -186,7 +188,7 @@ def test_what_is_reserved_after_a_cut_could_copy_nothing_is_what_that_plan_takes
     source = replace(facts(), video=replace(facts().video, codec=codec))
     first = plan_clip(clip(mode), source)
     whole = first.encode_whole("nothing can be copied")
-    reserved, again = (estimate_clip(it, budget_bytes=BUDGET) for it in (first, whole))
+    reserved, again = (estimate_clip(it, LEAST_BYTES, Capacity(BUDGET)) for it in (first, whole))
 
     assert "encode" in again.shape
     if first.copies_pictures:

@@ -1,0 +1,28 @@
+"""What an attempt made: a result, and the files to publish with it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tasks.media import MediaFacts
+from tasks.result import Result
+
+
+@dataclass(frozen=True)
+class ProducedFile:
+    """A file to publish. `name` is what a client sees; its suffix says what it is."""
+
+    path: Path
+    role: str
+    name: str
+    facts: MediaFacts | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a job produced: its result, which has no artifacts yet, and the files to publish."""
+
+    result: Result
+    files: Sequence[ProducedFile] = ()
