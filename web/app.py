@@ -94,9 +94,9 @@ def _assembled(settings: Settings, services: Services) -> Flask:
     app.url_map.merge_slashes = False
     app.extensions[EXTENSION] = services
     observer = Metrics(services.store)
-    observer.traffic.keep_handing_over(services.closing)
+    observer.requests.keep_handing_over(services.closing)
     tracing = make_tracing(settings.otlp_endpoint, "clipmill-api")
-    services.at_end.extend((observer.traffic.try_to_hand_over, tracing.close))
+    services.at_end.extend((observer.requests.try_to_hand_over, tracing.close))
     _identify_requests(app)
     observe_requests(app, observer)
     trace_requests(app, tracing)

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import click
 
-from clipmill.keys import SCOPES, KeyRefused, make_key, read_keys, remove_key
+from clipmill.keys import KeyRefused, make_key, read_keys, remove_key
 from clipmill.terminal.session import json_option
+from config.api_keys import SCOPES
 
 file_option = click.option(
     "--file", "path", envvar="CLIPMILL_API_KEYS_FILE", show_envvar=True, required=True,

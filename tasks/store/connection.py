@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from queue import Empty, LifoQueue
 from typing import Any
 
-from config.imports import hidden
+from tasks.store.imports import hidden
 
 with hidden("opentelemetry"):
     # It loads its metrics wherever it is installed, used or not: 2 MB of each of our processes.

@@ -1,31 +1,23 @@
-"""The file of hashed API keys: one `name:scopes:sha256hex` a line, read again when it changes.
-
-A key is 256 random bits, so it cannot be found from its plain SHA-256: no salt, no slow hash.
-"""
+"""The file of hashed API keys, read again when it changes."""
 
 from __future__ import annotations
 
 import hmac
 import logging
-import re
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-log = logging.getLogger(__name__)
+from config.api_keys import KeyLine, numbered_keys
 
-SCOPES = frozenset({"read", "submit", "admin"})
-_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_DIGEST = re.compile(r"[0-9a-f]{64}")
-# The owner of requests without a key. No key may have this name, since it would see their jobs.
-LOCAL = "local"
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Key:
-    """What the file holds of a key: everything but the key itself."""
+    """A key as a request is checked against it."""
 
     name: str
     scopes: frozenset[str]
@@ -40,12 +32,11 @@ def parse_keys(text: str) -> tuple[Key, ...]:
     """The keys of a file. Ignores blank lines and `#` comments. Raises KeyFileError."""
     keys: list[Key] = []
     faults: list[str] = []
-    for number, line in enumerate(text.splitlines(), start=1):
-        if line.strip() and not line.lstrip().startswith("#"):
-            try:
-                keys.append(_parse_line(line.strip()))
-            except ValueError as fault:
-                faults.append(f"line {number}: {fault}")
+    for number, line in numbered_keys(text):
+        try:
+            keys.append(_key_of(KeyLine.parse(line)))
+        except ValueError as fault:
+            faults.append(f"line {number}: {fault}")
     names = [key.name for key in keys]
     faults.extend(f"the name {name} is used twice" for name in _repeated(names))
     if faults:
@@ -53,19 +44,8 @@ def parse_keys(text: str) -> tuple[Key, ...]:
     return tuple(keys)
 
 
-def _parse_line(line: str) -> Key:
-    parts = line.split(":")
-    if len(parts) != 3:
-        raise ValueError("is not name:scopes:sha256hex")
-    name, scopes, digest = parts
-    if not _NAME.fullmatch(name) or name == LOCAL:
-        raise ValueError("the name is not 1 to 64 letters, digits, dots, dashes; or is taken")
-    chosen = frozenset(scope.strip() for scope in scopes.split(","))
-    if not chosen <= SCOPES:
-        raise ValueError(f"the scopes are not among {', '.join(sorted(SCOPES))}")
-    if not _DIGEST.fullmatch(digest):
-        raise ValueError("the hash is not 64 lower-case hexadecimal digits")
-    return Key(name, chosen, bytes.fromhex(digest))
+def _key_of(line: KeyLine) -> Key:
+    return Key(line.name, frozenset(line.scopes), bytes.fromhex(line.sha256))
 
 
 def _repeated(names: list[str]) -> Iterator[str]:

@@ -8,8 +8,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from config.api import API_BASE
+from config.api_keys import LOCAL, SCOPES
 from config.settings import Settings, is_loopback
-from web.http.api_keys import LOCAL, SCOPES, KeyFile
+from web.http.api_keys import KeyFile
 from web.http.errors import Forbidden, MissingCredentials
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -39,7 +40,7 @@ class Caller:
 
 
 # Without keys every client on this machine is the same trusted caller.
-LOCAL_CALLER = Caller(LOCAL, SCOPES)
+LOCAL_CALLER = Caller(LOCAL, frozenset(SCOPES))
 NOBODY = Caller("anonymous", frozenset())
 
 

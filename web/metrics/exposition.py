@@ -29,7 +29,7 @@ from tasks.metrics.report import WorkerReport
 from tasks.store import Gauges, Store
 from web.metrics.families import Distribution, families
 from web.metrics.requests import METRIC as REQUEST_METRIC
-from web.metrics.requests import Traffic
+from web.metrics.requests import RequestMetrics
 
 PREFIX = "clipmill_"
 EXTENSION = "clipmill-metrics"
@@ -52,14 +52,14 @@ class Metrics:
     """The registry of one application, and its own observations."""
 
     def __init__(self, store: Store) -> None:
-        self.traffic = Traffic(store)
+        self.requests = RequestMetrics(store)
         self.registry = CollectorRegistry()
-        self.registry.register(StoreCollector(store, self.traffic))
+        self.registry.register(StoreCollector(store, self.requests))
 
     def observe_request(self, route: str, method: str, status: int, seconds: float) -> None:
         """Count a request. `route` is a template, since paths hold ids and have no limit."""
         known = method if method in METHODS else "other"
-        self.traffic.observe((route, known, str(int(status))), seconds)
+        self.requests.observe((route, known, str(int(status))), seconds)
 
 
 def observe_requests(app: Flask, metrics: Metrics) -> None:
@@ -86,7 +86,7 @@ def template(rule: str) -> str:
 class StoreCollector(Collector):
     """The numbers of the store, read when Prometheus scrapes."""
 
-    def __init__(self, store: Store, requests: Traffic) -> None:
+    def __init__(self, store: Store, requests: RequestMetrics) -> None:
         self._store = store
         self._requests = requests
         self._last_requests: Mapping[str, float] = {}

@@ -23,7 +23,7 @@ PERIOD_SECONDS = 2.0
 Row = tuple[str, str, str]  # route, method, status
 
 
-class Traffic:
+class RequestMetrics:
     """The requests of this process that are not in the store yet. Thread-safe."""
 
     def __init__(self, store: Store) -> None:
@@ -65,7 +65,9 @@ class Traffic:
 
     def keep_handing_over(self, closing: threading.Event) -> None:
         """Start a thread that hands over every few seconds until `closing` is set."""
-        threading.Thread(target=self._keep, args=(closing,), name="traffic", daemon=True).start()
+        threading.Thread(
+            target=self._keep, args=(closing,), name="request metrics", daemon=True
+        ).start()
 
     def _keep(self, closing: threading.Event) -> None:
         while not closing.wait(PERIOD_SECONDS):

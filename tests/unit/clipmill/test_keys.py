@@ -57,3 +57,11 @@ def test_removing_a_key_keeps_the_others_and_the_comments(tmp_path: Path) -> Non
     assert [line.name for line in read_keys(path)] == ["bob"]
     with pytest.raises(KeyRefused):
         remove_key(path, "ann")
+
+
+def test_a_line_that_the_api_would_refuse_is_named_here_too(tmp_path: Path) -> None:
+    path = tmp_path / "keys"
+    make_key(path, "ann", ("read",))
+    path.write_text(f"{path.read_text()}bob:everything:{'0' * 64}\n")
+    with pytest.raises(KeyRefused, match="line 2: the scopes"):
+        read_keys(path)

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from config.imports import hidden
+from tasks.store.imports import hidden
 
 
 def test_a_hidden_module_is_not_installed_inside_the_block_only() -> None:
