@@ -170,7 +170,7 @@ def _runner(
         storage,
         lambda: heartbeat.running,
         services.tracing,
-        Peaks(store),
+        Peaks(store.peaks),
         table_for(settings.data_dir),
         find_clean_groups(work_folder.path),
     )
@@ -178,7 +178,7 @@ def _runner(
         store,
         Recorder(store, services.dependents, preconditions, timings),
         Publisher(store, storage, settings.reuse_downloads_seconds, timings),
-        Admission(budget, Peers(store, services.worker_id), timings),
+        Admission(budget, Peers(store.workers, services.worker_id), timings),
         preconditions,
         heartbeat,
         attempt_factory(machine),

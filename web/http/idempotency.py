@@ -9,7 +9,7 @@ from typing import Any
 from flask import Request, Response
 
 from tasks.errors import Fault, InvalidRequest, StoreUnavailable
-from tasks.store import Store
+from tasks.store.idempotency import IdempotencyKeys
 from web.http.responses import json_answer
 
 log = logging.getLogger(__name__)
@@ -39,18 +39,18 @@ def idempotency_key(request: Request) -> str | None:
     return text
 
 
-def keep(store: Store, id: str, response: Response) -> None:
+def keep(keys: IdempotencyKeys, id: str, response: Response) -> None:
     """Store the answer to a submission with a key, for the client that sends it again."""
     try:
-        store.idempotency.keep_answer(id, response.get_data())
+        keys.keep_answer(id, response.get_data())
     except StoreUnavailable:
         # The submission is accepted all the same; a replay then shows its present state.
         log.warning("the first answer could not be kept", extra={"values": {"id": id}})
 
 
-def replayed(store: Store, id: str, present: Callable[[], Response]) -> Response:
+def replayed(keys: IdempotencyKeys, id: str, present: Callable[[], Response]) -> Response:
     """The first answer once more; `present` makes an answer if the first is not stored (yet)."""
-    body = store.idempotency.first_answer(id)
+    body = keys.first_answer(id)
     response = present() if body is None else json_answer(body, 202)
     response.headers.update(REPLAYED)
     return response

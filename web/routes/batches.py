@@ -70,11 +70,13 @@ def submit(jobs: list[JobRequest]) -> Response:
         batch_id = services.dispatcher.submit_batch(jobs, caller().name, key)
     except Replayed as earlier:
         batch_id = earlier.id
-        response = replayed(services.store, batch_id, lambda: _accepted(services, batch_id))
+        response = replayed(
+            services.store.idempotency, batch_id, lambda: _accepted(services, batch_id)
+        )
     else:
         response = _accepted(services, batch_id)
         if key is not None:
-            keep(services.store, batch_id, response)
+            keep(services.store.idempotency, batch_id, response)
     response.headers["Location"] = f"{API_BASE}/batches/{batch_id}"
     return response
 

@@ -43,14 +43,14 @@ def submit(job: JobRequest) -> Response:
     except Replayed as earlier:
         job_id = earlier.id
         response = replayed(
-            services.store,
+            services.store.idempotency,
             job_id,
             lambda: job_accepted(services.store.jobs.snapshot(job_id, owner)),
         )
     else:
         job_id, response = snapshot.id, job_accepted(snapshot)
         if key is not None:
-            keep(services.store, job_id, response)
+            keep(services.store.idempotency, job_id, response)
     response.headers["Location"] = f"{API_BASE}/jobs/{job_id}"
     return response
 

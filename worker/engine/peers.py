@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from tasks.errors import StoreUnavailable
 from tasks.metrics.report import WorkerReport
-from tasks.store import Store
+from tasks.store.workers import Workers
 
 log = logging.getLogger(__name__)
 
@@ -15,8 +15,8 @@ log = logging.getLogger(__name__)
 class Peers:
     """Asked when a job waits long, or can never fit."""
 
-    def __init__(self, store: Store, own_id: str) -> None:
-        self._store = store
+    def __init__(self, workers: Workers, own_id: str) -> None:
+        self._workers = workers
         self._own_id = own_id
 
     def could_begin(self, kind: str, need_bytes: int) -> bool:
@@ -32,7 +32,7 @@ class Peers:
         return max((report.memory_budget_bytes for report in self._serving(kind)), default=0)
 
     def _serving(self, kind: str) -> Iterator[WorkerReport]:
-        reports = self._store.workers.present()
+        reports = self._workers.present()
         return (it for it in reports if it.id != self._own_id and kind in it.kinds)
 
 

@@ -7,7 +7,7 @@ import threading
 import time
 
 from tasks.errors import StoreUnavailable
-from tasks.store import Store
+from tasks.store.peaks import PeakFactors
 from worker.memory.need import ResourceNeed
 
 log = logging.getLogger(__name__)
@@ -21,8 +21,10 @@ class Peaks:
     While the store is away, what was read last holds: an estimate is never worth a job.
     """
 
-    def __init__(self, store: Store | None = None, fresh_seconds: float = FRESH_SECONDS) -> None:
-        self._store = store
+    def __init__(
+        self, stored: PeakFactors | None = None, fresh_seconds: float = FRESH_SECONDS
+    ) -> None:
+        self._stored = stored
         self._fresh_seconds = fresh_seconds
         self._factors: dict[str, float] = {}
         self._read_again = 0.0
@@ -38,13 +40,13 @@ class Peaks:
 
         What was stopped took at least so much: that raises an estimate and never lowers one.
         """
-        if self._store is None or not need.model_bytes:
+        if self._stored is None or not need.model_bytes:
             return
         seen = peak_bytes / need.model_bytes
         if stopped and seen <= self.factor(need.shape):
             return
         try:
-            factor = self._store.peaks.note(need.shape, seen)
+            factor = self._stored.note(need.shape, seen)
         except StoreUnavailable:
             log.warning("a peak could not be noted", extra={"values": {"shape": need.shape}})
             return
@@ -53,10 +55,10 @@ class Peaks:
     def _refresh(self) -> None:
         with self._lock:
             now = time.monotonic()
-            if self._store is None or now < self._read_again:
+            if self._stored is None or now < self._read_again:
                 return
             self._read_again = now + self._fresh_seconds  # also after a failure: no queue for it
         try:
-            self._factors = self._store.peaks.factors()
+            self._factors = self._stored.factors()
         except StoreUnavailable:
             log.warning("what was learned of memory could not be read; the last holds")

@@ -58,7 +58,7 @@ def note(peaks: Peaks, mib: float, times: int = 1, *, stopped: bool = False) -> 
 
 
 def test_a_peak_above_the_estimate_raises_it_at_once_and_for_its_shape_alone(store: Store) -> None:
-    peaks = Peaks(store)
+    peaks = Peaks(store.peaks)
     note(peaks, 130)
 
     assert peaks.factor("a") == pytest.approx(1.3)
@@ -66,7 +66,7 @@ def test_a_peak_above_the_estimate_raises_it_at_once_and_for_its_shape_alone(sto
 
 
 def test_peaks_below_lower_it_only_after_several_and_slowly(store: Store) -> None:
-    peaks = Peaks(store)
+    peaks = Peaks(store.peaks)
     note(peaks, 200)
     note(peaks, 100, PATIENCE)
     assert peaks.factor("a") == pytest.approx(2.0)
@@ -80,7 +80,7 @@ def test_peaks_below_lower_it_only_after_several_and_slowly(store: Store) -> Non
 def test_a_job_stopped_for_memory_took_at_least_what_was_seen_which_lowers_nothing(
     store: Store,
 ) -> None:
-    peaks = Peaks(store)
+    peaks = Peaks(store.peaks)
     note(peaks, 120, stopped=True)
     assert peaks.factor("a") == pytest.approx(1.2)
 
@@ -93,7 +93,7 @@ def test_a_job_stopped_for_memory_took_at_least_what_was_seen_which_lowers_nothi
 def test_however_many_jobs_were_stopped_the_next_of_their_kind_may_run_and_show_what_it_takes(
     store: Store, spec: Spec, budget_mib: int
 ) -> None:
-    peaks = Peaks(store, fresh_seconds=0)
+    peaks = Peaks(store.peaks, fresh_seconds=0)
     plain = need_of(spec, budget_bytes=budget_mib * MIB)
     assert plain.memory_bytes < budget_mib * MIB
 
@@ -116,7 +116,7 @@ def test_only_an_attempt_that_was_stopped_for_its_weight_teaches_that_it_needs_m
 ) -> None:
     said = origin.add("/std::bad_alloc", answers.content(b"<!DOCTYPE html>no", "text/html"))
     with Engine(valkey.url, tmp_path, allowed_networks="127.0.0.0/8") as engine:
-        peaks = Peaks(engine.store, fresh_seconds=0)
+        peaks = Peaks(engine.store.peaks, fresh_seconds=0)
         machine = Machine(engine.settings, engine.store, engine.storage, lambda: 1, peaks=peaks)
         attempts = AttemptFactory(machine)
         engine.submit(said)
@@ -140,7 +140,7 @@ def test_only_an_attempt_that_was_stopped_for_its_weight_teaches_that_it_needs_m
 
 
 def test_no_peak_makes_an_estimate_absurd(store: Store) -> None:
-    peaks = Peaks(store)
+    peaks = Peaks(store.peaks)
     note(peaks, 100_000)
     assert peaks.factor("a") == MOST
 
@@ -149,7 +149,7 @@ def test_no_peak_makes_an_estimate_absurd(store: Store) -> None:
 
 
 def test_workers_learn_from_each_other(store: Store) -> None:
-    one, other = Peaks(store), Peaks(store, fresh_seconds=0)
+    one, other = Peaks(store.peaks), Peaks(store.peaks, fresh_seconds=0)
     assert other.factor("a") == 1.0
 
     note(one, 140)
@@ -158,7 +158,7 @@ def test_workers_learn_from_each_other(store: Store) -> None:
 
 
 def test_peaks_noted_at_the_same_moment_are_all_counted(store: Store) -> None:
-    peaks = Peaks(store)
+    peaks = Peaks(store.peaks)
     note(peaks, 300)
     at_once(lambda _: note(peaks, 100), PATIENCE)
     assert peaks.factor("a") == pytest.approx(3.0)
@@ -199,7 +199,7 @@ def test_what_is_forgotten_makes_room_before_anything_else_does(store: Store) ->
 
 
 def test_what_was_learned_beside_one_table_says_nothing_beside_another(store: Store) -> None:
-    peaks = Peaks(store, fresh_seconds=0)
+    peaks = Peaks(store.peaks, fresh_seconds=0)
     other = replace(shipped_table(), margin=1.2)
     again = Table(
         dict(reversed(shipped_table().mib.items())), shipped_table().margin, {"at": "now"}
@@ -219,7 +219,7 @@ def test_what_was_learned_beside_one_table_says_nothing_beside_another(store: St
 
 
 def test_without_the_store_what_was_read_last_holds(own_valkey: ValkeyServer) -> None:
-    peaks = Peaks(Store.at(own_valkey.url), fresh_seconds=0)
+    peaks = Peaks(Store.at(own_valkey.url).peaks, fresh_seconds=0)
     note(peaks, 150)
     assert peaks.factor("a") == pytest.approx(1.5)
 
