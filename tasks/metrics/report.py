@@ -22,7 +22,7 @@ class WorkerReport:
     disk_free_bytes: int  # where it works
     kinds: tuple[str, ...] = ()
     tools: dict[str, str] = field(default_factory=dict)
-    storage_free_bytes: int | None = None  # where artifacts are; older versions do not say
+    storage_free_bytes: int | None = None  # where artifacts are; None: no limit is known
     disk_floor_bytes: int = 0  # with less free than this on either, it starts nothing
     cpu_percent: float = 0.0  # of all cores, whoever uses them
     own_cpu_percent: float = 0.0  # of all cores, by this worker and its tools
@@ -35,7 +35,7 @@ class WorkerReport:
 
     @property
     def free_bytes_by_disk(self) -> dict[str, int]:
-        """Room where it works and where artifacts are, as far as it is told."""
+        """Room where it works and where artifacts are, if that has a limit."""
         told = {"work": self.disk_free_bytes, "storage": self.storage_free_bytes}
         return {disk: free for disk, free in told.items() if free is not None}
 
