@@ -13,11 +13,9 @@ import psutil
 from clipmill.client import Client
 from clipmill.stack.services import running_stack
 from clipmill.stack.supervisor import Supervisor
-from config.settings import PREFIX, load_settings, process_environment
+from config.settings import load_settings
+from tests.support.box.system import environment
 
-# What the media processes may use together (335 MB), so that with API, worker and broker (104 MB as
-# PSS, 164 MB as RSS) the whole system stays below 512 MB.
-MEDIA_BUDGET = "320MiB"
 LOG_LINES = 15
 
 
@@ -65,21 +63,6 @@ def fresh_system(**settings: str) -> Iterator[System]:
             except Exception as error:
                 error.add_note(last_lines(folder))  # the logs are removed with the folder
                 raise
-
-
-def environment(**settings: str) -> dict[str, str]:
-    """This process's environment with the benchmark's settings instead of the user's."""
-    kept = {
-        name: value for name, value in process_environment().items() if not name.startswith(PREFIX)
-    }
-    ours = {
-        "PORT": "0",
-        "MEMORY_BUDGET": MEDIA_BUDGET,
-        "ALLOWED_NETWORKS": "127.0.0.0/8",
-        "SHUTDOWN_GRACE": "2s",
-        **settings,
-    }
-    return kept | {PREFIX + name: value for name, value in ours.items()}
 
 
 def last_lines(folder: Path) -> str:

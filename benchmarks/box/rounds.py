@@ -6,16 +6,16 @@ import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 
-from benchmarks.box.group import Box, small_box
-from benchmarks.box.system import BoxedSystem, boxed_system
-from benchmarks.box.watch import BoxWatch
 from benchmarks.cost import cpu_seconds
 from clipmill.answers import Job
 from clipmill.demo.site import running_site
 from config.memory import STACK_BYTES, default_budget_bytes
+from tests.support.box.group import Box, small_box
+from tests.support.box.jobs import most_at_once
+from tests.support.box.system import BoxedSystem, boxed_system
+from tests.support.box.watch import BoxWatch
 
 TIMEOUT_SECONDS = 900.0
 PRESSURE = Path("/proc/pressure/memory")
@@ -95,14 +95,3 @@ def stalled_seconds() -> float:
 def killed(box: Box | None, jobs: Sequence[Job]) -> int:
     """Attempts and processes that ended for lack of memory."""
     return sum(job.attempt - 1 for job in jobs) + (box.killed() if box else 0)
-
-
-def most_at_once(jobs: Sequence[Job]) -> int:
-    """How many jobs ran side by side, by their own records."""
-    spans = [(moment(job, "started_at"), moment(job, "finished_at")) for job in jobs]
-    return max(sum(start <= then < end for start, end in spans) for then, _ in spans)
-
-
-def moment(job: Job, name: str) -> datetime:
-    """A time of the job's record."""
-    return datetime.fromisoformat(str(job.document[name]))

@@ -13,7 +13,7 @@ from benchmarks.clips.sizes import FULL, QUICK, Range, Sizes
 from benchmarks.clips.source import source_video
 from benchmarks.clips.ways import OURS, Way, by_command, input_seek_argv
 from benchmarks.part import Outcome, Setup
-from benchmarks.stack import MEDIA_BUDGET
+from tests.support.box.system import MEDIA_BUDGET
 
 
 def run(setup: Setup) -> Outcome:

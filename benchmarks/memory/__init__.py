@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks.memory.measured import Row, measured
 from benchmarks.memory.page import write_page, write_plot
-from benchmarks.memory.sweep import all_trials, short_trials
 from benchmarks.part import Outcome, Setup, Sheet
+from tests.support.memory.measured import Row, measured
+from tests.support.memory.sweep import all_trials, short_trials
 from worker.memory.table import shipped_table
 
 DOCS = Path(__file__).parents[2] / "docs"

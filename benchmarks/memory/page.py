@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.memory.measured import HIGHEST, LOWEST, Row
 from config.values import MIB
+from tests.support.memory.measured import HIGHEST, LOWEST, Row
 
 BEGIN, END = "<!-- sweep: written by make bench PARTS=memory -->", "<!-- end of sweep -->"
 

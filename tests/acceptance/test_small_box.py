@@ -16,13 +16,13 @@ from typing import Any
 import httpx
 import pytest
 
-from benchmarks.box.group import Box
-from benchmarks.box.rounds import most_at_once
-from benchmarks.box.system import BoxedSystem, boxed_system
-from benchmarks.box.watch import BoxWatch, role_of
 from clipmill.answers import Job
 from config.machine import cpu_count
 from config.memory import STACK_BYTES, default_budget_bytes
+from tests.support.box.group import Box
+from tests.support.box.jobs import most_at_once
+from tests.support.box.system import BoxedSystem, boxed_system
+from tests.support.box.watch import BoxWatch, role_of
 from tests.support.media import Video, cached_video
 from tests.support.needs import kernel_box
 from tests.support.origin import Origin, answers

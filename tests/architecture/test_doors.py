@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from fnmatch import fnmatch
@@ -95,6 +96,13 @@ def test_the_contracts_on_imports_hold(tmp_path: Path) -> None:
 def test_nothing_of_ours_imports_the_tests() -> None:
     for module in modules():
         assert not any(name.split(".")[0] == "tests" for name in module.imports), module.name
+
+
+def test_no_test_imports_the_benchmarks() -> None:
+    """What both need is in tests/support, so that benchmarks may change without tests."""
+    texts = {path: path.read_text() for path in (ROOT / "tests").rglob("*.py")}
+    word = re.compile(r"^\s*(from|import) benchmarks\b", re.MULTILINE)
+    assert [str(path) for path, text in texts.items() if word.search(text)] == []
 
 
 def test_no_module_is_hidden_from_these_tests() -> None:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from benchmarks.box.group import MOUNT, Box, small_box
+from tests.support.box.group import MOUNT, Box, small_box
 
 
 def needs(condition: object, reason: str) -> None:

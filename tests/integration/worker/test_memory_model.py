@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.memory.measured import HIGHEST, LOWEST, measured
-from benchmarks.memory.sweep import short_trials
+from tests.support.memory.measured import HIGHEST, LOWEST, measured
+from tests.support.memory.sweep import short_trials
 from worker.calibration.__main__ import calibrated
 from worker.calibration.trial import Trial
 from worker.calibration.trials import sample, small, trial

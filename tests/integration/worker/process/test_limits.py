@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.box.group import MOUNT
+from tests.support.box.group import MOUNT
 from tests.support.needs import kernel_box, needs
 from tests.support.processes import (
     LIMITS,

@@ -12,10 +12,13 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks.box.group import Box
-from benchmarks.stack import environment
 from clipmill.client import Client
+from config.settings import PREFIX, process_environment
+from tests.support.box.group import Box
 
+# What the media processes may use together (335 MB), so that with API, worker and broker (104 MB as
+# PSS, 164 MB as RSS) the whole system stays below 512 MB.
+MEDIA_BUDGET = "320MiB"
 START_SECONDS, STOP_SECONDS = 60.0, 40.0
 
 
@@ -60,6 +63,21 @@ def boxed_system(box: Box | None, folder: Path, **settings: str) -> Iterator[Box
         raise
     finally:
         _stop(process)
+
+
+def environment(**settings: str) -> dict[str, str]:
+    """This process's environment with the benchmark's settings instead of the user's."""
+    kept = {
+        name: value for name, value in process_environment().items() if not name.startswith(PREFIX)
+    }
+    ours = {
+        "PORT": "0",
+        "MEMORY_BUDGET": MEDIA_BUDGET,
+        "ALLOWED_NETWORKS": "127.0.0.0/8",
+        "SHUTDOWN_GRACE": "2s",
+        **settings,
+    }
+    return kept | {PREFIX + name: value for name, value in ours.items()}
 
 
 def log_of(folder: Path) -> str:

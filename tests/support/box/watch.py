@@ -6,9 +6,9 @@ from collections import Counter
 
 import psutil
 
-from benchmarks.box.group import Box
-from benchmarks.box.system import BoxedSystem
 from clipmill.demo.memory import Sampler, process_bytes
+from tests.support.box.group import Box
+from tests.support.box.system import BoxedSystem
 
 # Each sample reads the page tables of every process, which costs a few hundredths of a core.
 SAMPLE_SECONDS = 0.25
