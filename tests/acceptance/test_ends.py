@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -15,15 +16,22 @@ from tests.support.processes import eventually
 from tests.support.system import System
 
 # Large enough that encoding it well takes many seconds.
-LARGE = Video(seconds=30.0, width=1280, height=720, keyframe_seconds=2.0)
+LARGE = Video(seconds=14.0, width=1280, height=720, keyframe_seconds=2.0)
 CANCEL_SECONDS = 5.0
 LONG_CLIP = {
     "kind": "clip",
     "start": 1,
-    "end": 29,
+    "end": 13,
     "mode": "encode",
     "output": {"quality": "high"},
 }
+
+
+@pytest.fixture
+def quick_system(tmp_path: Path) -> Iterator[System]:
+    """One whose leases end soon; its work is done by the real tools."""
+    with System(tmp_path / "system", scripted=True, options=["--real", "--quick"]) as running:
+        yield running
 
 
 @pytest.fixture
@@ -36,7 +44,7 @@ def large(origin: Origin, media_folder: Path) -> str:
 def endless(origin: Origin, media_folder: Path) -> str:
     """The address of a video that comes slowly."""
     video = cached_video(media_folder, LARGE)
-    return origin.add("/slow.mp4", answers.slow(video, bytes_per_second=100_000))
+    return origin.add("/slow.mp4", answers.slow(video, bytes_per_second=40_000))
 
 
 def no_files_of_work(system: System) -> bool:
@@ -65,81 +73,84 @@ def assert_gone(system: System, job_id: str, tool: str, asked_at: float) -> None
 
 
 def test_a_cancelled_download_ends_its_processes_and_leaves_no_file(
-    own_system: System, endless: str
+    system: System, endless: str
 ) -> None:
-    job = own_system.submit(kind="download", source={"url": endless})
-    own_system.until(job["id"], lambda job: job["progress"] > 0)
-    assert own_system.tools("yt_dlp")
+    before = stored_files(system)
+    job = system.submit(kind="download", source={"url": endless})
+    system.until(job["id"], lambda job: job["progress"] > 0)
+    assert system.tools("yt_dlp")
     asked_at = time.monotonic()
-    assert cancel(own_system, job["id"]).status_code == 202
-    assert_gone(own_system, job["id"], "yt_dlp", asked_at)
-    assert stored_files(own_system) == []
+    assert cancel(system, job["id"]).status_code == 202
+    assert_gone(system, job["id"], "yt_dlp", asked_at)
+    assert stored_files(system) == before
 
 
 def test_a_cancelled_clip_ends_its_processes_and_stays_cancelled(
-    own_system: System, large: str
+    system: System, large: str
 ) -> None:
-    job = own_system.submit(**LONG_CLIP, source={"url": large})
-    own_system.until(job["id"], lambda job: job["progress"] > 0 and job["state"] == "running")
-    assert own_system.tools("clip")
+    before = stored_files(system)
+    job = system.submit(**LONG_CLIP, source={"url": large})
+    system.until(job["id"], lambda job: job["progress"] > 0 and job["state"] == "running")
+    assert system.tools("clip")
     asked_at = time.monotonic()
-    assert cancel(own_system, job["id"]).status_code == 202
-    assert_gone(own_system, job["id"], "clip", asked_at)
-    again = cancel(own_system, job["id"])
+    assert cancel(system, job["id"]).status_code == 202
+    assert_gone(system, job["id"], "clip", asked_at)
+    again = cancel(system, job["id"])
     assert again.status_code == 409
     assert again.json()["code"] == "job_already_final"
-    assert len(stored_files(own_system)) == 1  # the download's
+    assert len(stored_files(system)) == len(before) + 1  # the download's
 
 
-def test_a_running_job_is_cancelled_twice_and_ends_once(own_system: System, endless: str) -> None:
+def test_a_running_job_is_cancelled_twice_and_ends_once(system: System, endless: str) -> None:
     """While its worker has not done it yet, who asks again is told the same."""
-    job = own_system.submit(kind="download", source={"url": endless})
-    own_system.until(job["id"], lambda job: job["progress"] > 0)
-    own_system.workers[0].send_signal(signal.SIGSTOP)
+    before = stored_files(system)
+    job = system.submit(kind="download", source={"url": endless})
+    system.until(job["id"], lambda job: job["progress"] > 0)
+    system.workers[0].send_signal(signal.SIGSTOP)
     asked_at = time.monotonic()
     try:
-        both = [cancel(own_system, job["id"]) for _ in range(2)]
+        both = [cancel(system, job["id"]) for _ in range(2)]
         assert [(answer.status_code, answer.json()["state"]) for answer in both] == [
             (202, "running"), (202, "running"),
         ]  # fmt: skip
     finally:
-        own_system.workers[0].send_signal(signal.SIGCONT)
-    assert_gone(own_system, job["id"], "yt_dlp", asked_at)
-    told = own_system.client.get(f"/api/v2/jobs/{job['id']}/timeline").json()["events"]
+        system.workers[0].send_signal(signal.SIGCONT)
+    assert_gone(system, job["id"], "yt_dlp", asked_at)
+    told = system.client.get(f"/api/v2/jobs/{job['id']}/timeline").json()["events"]
     assert [event["event"] for event in told].count("cancelled") == 1
-    assert stored_files(own_system) == []
+    assert stored_files(system) == before
 
 
 def test_cancelling_every_clip_of_a_url_stops_the_download_they_waited_for(
-    own_system: System, endless: str
+    system: System, endless: str
 ) -> None:
-    batch = own_system.submit_batch(
+    batch = system.submit_batch(
         {"start": 0, "end": 1}, {"start": 2, "end": 3}, kind="clip", source={"url": endless}
     )
     download = batch["jobs"][0]["depends_on"]
-    own_system.until(download, lambda job: job["state"] == "running")
-    own_system.client.post(f"/api/v2/batches/{batch['id']}/cancel")
-    assert own_system.until(download, within_seconds=10)["state"] == "cancelled"
-    assert own_system.batch_until_final(batch["id"])["state"] == "cancelled"
+    system.until(download, lambda job: job["state"] == "running")
+    system.client.post(f"/api/v2/batches/{batch['id']}/cancel")
+    assert system.until(download, within_seconds=10)["state"] == "cancelled"
+    assert system.batch_until_final(batch["id"])["state"] == "cancelled"
 
 
 def test_a_job_whose_worker_is_killed_runs_again_and_succeeds_once(
-    own_system: System, large: str
+    quick_system: System, large: str
 ) -> None:
-    source = own_system.until(own_system.submit(kind="download", source={"url": large})["id"])
-    job = own_system.submit(**LONG_CLIP, source={"job_id": source["id"]})
-    own_system.until(job["id"], lambda job: job["progress"] > 0)
-    tools = own_system.tools("clip")
+    source = quick_system.until(quick_system.submit(kind="download", source={"url": large})["id"])
+    job = quick_system.submit(**LONG_CLIP, source={"job_id": source["id"]})
+    quick_system.until(job["id"], lambda job: job["progress"] > 0)
+    tools = quick_system.tools("clip")
     assert tools
-    worker = own_system.workers[0]
+    worker = quick_system.workers[0]
     worker.kill()
     worker.wait()
     assert eventually(lambda: not any(tool.is_running() for tool in tools), 5)
-    own_system.start_worker()
-    ended = own_system.until(job["id"], within_seconds=150)
+    quick_system.start_worker()
+    ended = quick_system.until(job["id"], within_seconds=150)
     assert (ended["state"], ended["attempt"]) == ("succeeded", 2)
-    assert len(stored_files(own_system)) == 2
-    assert eventually(lambda: no_files_of_work(own_system), 5)
+    assert len(stored_files(quick_system)) == 2
+    assert eventually(lambda: no_files_of_work(quick_system), 5)
 
 
 def test_a_worker_told_to_stop_gives_its_jobs_back_with_their_attempt(
@@ -161,26 +172,26 @@ def test_a_worker_told_to_stop_gives_its_jobs_back_with_their_attempt(
     assert (ended["state"], ended["attempt"]) == ("succeeded", 1)
 
 
-def test_a_failed_job_can_be_run_again(own_system: System, origin: Origin, large: str) -> None:
+def test_a_failed_job_can_be_run_again(system: System, origin: Origin, large: str) -> None:
     url = origin.add("/later.mp4", answers.status(404))
-    job = own_system.submit(kind="extract", source={"url": url})
-    assert own_system.until(job["id"])["state"] == "failed"
+    job = system.submit(kind="extract", source={"url": url})
+    assert system.until(job["id"])["state"] == "failed"
     origin.add("/later.mp4", answers.redirect(large))
-    again = own_system.client.post(f"/api/v2/jobs/{job['id']}/retry")
+    again = system.client.post(f"/api/v2/jobs/{job['id']}/retry")
     assert again.status_code == 202
-    ended = own_system.until(job["id"])
+    ended = system.until(job["id"])
     assert (ended["state"], ended["attempt"], ended["error"]) == ("succeeded", 1, None)
 
 
 def test_a_source_that_fails_twice_is_tried_a_third_time(
-    own_system: System, origin: Origin, large: str
+    system: System, origin: Origin, large: str
 ) -> None:
     busy = answers.status(503)
     url = origin.add("/busy.mp4", busy)
-    job = own_system.submit(kind="extract", source={"url": url})
-    waiting = own_system.until(job["id"], lambda job: job["wait_reason"] == "retry")
+    job = system.submit(kind="extract", source={"url": url})
+    waiting = system.until(job["id"], lambda job: job["wait_reason"] == "retry")
     assert waiting["state"] == "queued"
     origin.add("/busy.mp4", answers.redirect(large))
-    ended = own_system.until(job["id"])
+    ended = system.until(job["id"])
     assert ended["state"] == "succeeded"
     assert ended["attempt"] >= 2

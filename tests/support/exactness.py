@@ -121,6 +121,9 @@ def _digest(frame: VideoFrame) -> bytes:
         rows, stride = memoryview(plane), plane.line_size
         bytes_a_sample = (frame.format.components[0].bits + 7) // 8
         used = plane.width * bytes_a_sample
+        if used == stride:  # nothing between the rows
+            state.update(rows[: used * plane.height])
+            continue
         for row in range(plane.height):
             state.update(rows[row * stride : row * stride + used])
     return state.digest()
