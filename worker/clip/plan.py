@@ -89,7 +89,7 @@ class ClipPlan:
         return self.facts.start_time_seconds + seconds
 
     def with_output(self, **changes: object) -> Self:
-        """The same clip with other wishes for the picture."""
+        """The same clip with another output."""
         return replace(self, output=replace(self.output, **changes))  # type: ignore[arg-type]
 
     def tuned(self, threads: int, memory_saving_level: int) -> Self:
