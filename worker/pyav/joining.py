@@ -43,7 +43,7 @@ def joining_of(stream: VideoStream) -> Joining:
     codec = stream.codec_context.codec.canonical_name
     if (reason := no_smart_cut(codec, interlaced=False)) is not None:
         raise CannotJoin(reason)
-    return _MAKERS[codec](stream)
+    return MAKERS[codec](stream)
 
 
 def whole_joints() -> Joints:
@@ -194,4 +194,4 @@ def _av1(stream: VideoStream) -> Joining:
     return Joining(_key_joints(stream), open_piece_encoder, lambda encoder: None, None, None, False)
 
 
-_MAKERS = {"h264": _h264, "hevc": _hevc, "vp9": _vp9, "av1": _av1}
+MAKERS = {"h264": _h264, "hevc": _hevc, "vp9": _vp9, "av1": _av1}
