@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from config.values import MIB
 from tasks.errors import ExceedsMemoryBudget
 
-MIB = 1024**2
 # How many later jobs may pass one that does not fit yet; then everyone waits for it.
 OVERTAKES = 8
 # Each time that another worker shall try it counts as one more; after so many it stays.

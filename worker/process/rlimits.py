@@ -22,7 +22,8 @@ has taken and not touched. yt-dlp takes 96 MiB; what its JavaScript runtime need
 
 import math
 
-MIB = 1024**2
+from config.values import MIB
+
 _DATA_SHARE = 2
 _DATA_SPARE_BYTES = 192 * MIB
 _DATA_BYTES_OF_A_CORE = 16 * MIB  # FFmpeg starts as many threads for filters as there are cores

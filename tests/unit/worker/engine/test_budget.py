@@ -9,9 +9,10 @@ from collections.abc import Callable
 
 import pytest
 
+from config.values import MIB
 from tasks.errors import ExceedsMemoryBudget
 from tests.support.processes import eventually
-from worker.engine.budget import MIB, MOST_OVERTAKES, OVERTAKES, Budget, NoRoomYet, Wait
+from worker.engine.budget import MOST_OVERTAKES, OVERTAKES, Budget, NoRoomYet, Wait
 
 
 class Crowd:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from config.values import MIB
 from tasks.media import AudioFacts, MediaFacts, VideoFacts
 from tasks.specs import Output
 from worker.clip.containers import CONTAINERS
@@ -13,7 +14,7 @@ from worker.clip.encoding import kept_channels, sound_bit_rate
 from worker.clip.plan import ClipPlan
 from worker.clip.size_limit import clip_bytes
 from worker.clip.strategy import Mode, Strategy, Tool
-from worker.process.rlimits import MIB, cpu_seconds, data_bytes
+from worker.process.rlimits import cpu_seconds, data_bytes
 
 SOURCE_BYTES = 10_000_000
 # Most private and most resident memory of one process, as measured; see the module.
