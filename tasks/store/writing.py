@@ -68,7 +68,8 @@ class Writer(StorePart):
 
 def _told(job: Job, change: dict[str, Any]) -> list[str | bytes]:
     """The arguments of one job: its change, and its two texts in one or two versions."""
-    if "flight" not in change or "expect_token" in change or job.internal:
+    made_for_others = job.internal and "create" in change  # then it is not made at all
+    if "flight" not in change or "expect_token" in change or made_for_others:
         return [json.dumps(change), *_texts(job), "", ""]
     # Only the script knows whom it follows: it puts that id where the placeholder stands.
     placeholder = secrets.token_hex(16)

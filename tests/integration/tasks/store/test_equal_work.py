@@ -63,6 +63,20 @@ def test_a_source_that_another_job_delivers_is_not_made(store: Store, valkey: Va
         assert not [name for name in every_key(client) if needless.id in name]
 
 
+@pytest.mark.parametrize("internal", [False, True])
+def test_a_job_that_is_queued_again_follows_whoever_does_its_work_by_now(
+    store: Store, internal: bool
+) -> None:
+    job, other = make_download(FLIGHT, internal=internal), make_download(FLIGHT)
+    store.submit([job])
+    cancelled = job.cancelled(time.time())
+    store.jobs.replace(job, cancelled, 1)
+    assert store.submit([other]) == ["ready"]
+    assert store.jobs.replace(cancelled, cancelled.retried(time.time()), 2) == ["waiting"]
+    assert store.jobs.get(job.id).depends_on == (other.id,)
+    assert store.dependents.of(other.id) == [job.id]
+
+
 def test_a_leader_that_is_outdated_leads_nobody_more(store: Store) -> None:
     leader = make_download(FLIGHT)
     store.submit([leader])
