@@ -62,6 +62,7 @@ CUT = {
     "mode": "copy", "mode_reason": "asked for", "requested_start": 0.0, "requested_end": 1.0,
     "actual_start": 0.0, "actual_end": 1.0, "frames": 1, "frames_encoded": 0, "frames_copied": 1,
 }  # fmt: skip
+LENGTH_SECONDS = 3600.0  # longer than any clip that a test asks for
 PICTURE = VideoFacts("h264", None, 64, 36, "yuv420p", 8, 25.0)
 
 
@@ -143,7 +144,7 @@ class ScriptedDownload(Scripted, DownloadHandler):
         assert spec.source.url is not None
         attempt.enter("downloading")
         size = self.work(spec.source.url, attempt)
-        facts = MediaFacts("mov,mp4", 0.0, 1.0, size, PICTURE)
+        facts = MediaFacts("mov,mp4", 0.0, LENGTH_SECONDS, size, PICTURE)
         path = attempt.tools.folder / "made.mp4"
         return download.outcome(path, facts, Download(path, {"title": "made"}))
 
