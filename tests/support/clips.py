@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import Path
 
+from tasks.metrics.observer import JobObserver
 from worker.clip.plan import ClipPlan
 from worker.cutting import Cut, CutTools, make_clip
 from worker.process.run import Stop
@@ -15,7 +15,9 @@ ENOUGH_BYTES = 1 << 30
 
 def runner_in(folder: Path) -> ToolRunner:
     """Tools that work in a folder, with more memory than they need."""
-    return ToolRunner(folder, Stop(), Counter(), deadline_seconds=60, memory_bytes=ENOUGH_BYTES)
+    return ToolRunner(
+        folder, Stop(), JobObserver("clip"), deadline_seconds=60, memory_bytes=ENOUGH_BYTES
+    )
 
 
 def made_clip(plan: ClipPlan, source: Path, runner: ToolRunner) -> Cut:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from config.values import MIB
 from tasks.errors import JobError, RangeOutsideMedia, ToolFailed
 from tasks.kinds import ClipSpec
 from tasks.media import MediaFacts
+from tasks.metrics.observer import JobObserver
 from tasks.specs import Output, Source
 from tests.support.clips import made_clip, runner_in
 from tests.support.exactness import Verdict, decode, judge
@@ -439,7 +439,7 @@ class Idle(ToolRunner):
 
 def test_a_clip_that_was_never_written_is_refused(video: Path, tmp_path: Path) -> None:
     spec = ClipSpec(Source(url="file"), 1, 2, "encode")
-    idle = Idle(tmp_path, Stop(), Counter(), deadline_seconds=60, memory_bytes=64 * MIB)
+    idle = Idle(tmp_path, Stop(), JobObserver("clip"), deadline_seconds=60, memory_bytes=64 * MIB)
 
     with pytest.raises(ToolFailed, match="came out empty"):
         made_clip(plan_clip(spec, probed(video)), video, idle)
