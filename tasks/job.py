@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from math import isfinite
 from typing import Any, Self
 
 from tasks.errors import JobError
-from tasks.kinds import KINDS
 from tasks.result import Result
 from tasks.specs import Spec
 
@@ -110,11 +109,6 @@ class Job:
         """What the job does: a name of `tasks.kinds.KINDS`."""
         return self.spec.kind
 
-    @property
-    def waits_for_source(self) -> bool:
-        """Whether it waits for a job that delivers what it needs."""
-        return self.state is JobState.QUEUED and self.wait_reason is WaitReason.DEPENDENCY
-
     def _moved(self, state: JobState, **changes: Any) -> Job:
         if state not in TRANSITIONS[self.state]:
             raise IllegalMove(f"{self.state} -> {state}")
@@ -127,13 +121,12 @@ class Job:
             **_AT_REST, progress=0.0,
         )  # fmt: skip
 
-    def entered(self, phase: str) -> Job:
-        """What the attempt does now."""
-        return replace(self, phase=phase, speed=None, eta_seconds=None)
+    def entered(self, phase: str, publishing: Sequence[str] = ()) -> Job:
+        """What the attempt does now.
 
-    def storing(self, keys: list[str]) -> Job:
-        """The attempt is about to write these files; whoever cleans up after it knows them."""
-        return replace(self.entered("storing"), publishing=keys)
+        `publishing` names the files that it is about to store, for the cleaning after a lost one.
+        """
+        return replace(self, phase=phase, publishing=list(publishing), speed=None, eta_seconds=None)
 
     def progressed(
         self, progress: float, speed: float | None = None, eta_seconds: float | None = None
@@ -209,32 +202,6 @@ class Job:
     def depending_on(self, job_ids: Iterable[str], reason: WaitReason | None) -> Job:
         """Still queued; other jobs deliver what it needs."""
         return replace(self, depends_on=tuple(job_ids), wait_reason=reason)
-
-    def to_dict(self) -> dict[str, Any]:
-        """The whole record, ready for JSON."""
-        parts = {
-            "spec": self.spec.to_dict(),
-            "result": self.result and self.result.to_dict(),
-            "error": self.error and vars(self.error),
-        }
-        return {**vars(self), "kind": self.kind, **parts}
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """The record that `to_dict` wrote."""
-        rest = dict(values)
-        kind = KINDS[rest.pop("kind")]
-        result, error, reason = rest["result"], rest["error"], rest["wait_reason"]
-        return cls(
-            **rest | {
-                "spec": kind.spec_type.from_dict(rest["spec"]),
-                "state": JobState(rest["state"]),
-                "depends_on": tuple(rest["depends_on"]),
-                "wait_reason": WaitReason(reason) if reason else None,
-                "result": kind.result_type.from_dict(result) if result else None,
-                "error": Failure(**error) if error else None,
-            }
-        )  # fmt: skip
 
 
 def _finite(value: float | None) -> float | None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.cost import cpu_seconds
-from clipmill.answers import Job
+from clipmill.client.answers import Job
 from clipmill.demo.site import running_site
 from config.memory import STACK_BYTES, default_budget_bytes
 from tests.support.box.group import Box, small_box

@@ -12,8 +12,8 @@ from benchmarks.clips.system import TIMEOUT_SECONDS, fetch
 from benchmarks.clips.ways import Attempt
 from benchmarks.cost import measured
 from benchmarks.stack import fresh_system
-from clipmill.answers import Job
 from clipmill.client import Client
+from clipmill.client.answers import Job
 from clipmill.demo.site import running_site
 
 RUN = "run_seconds of the record"

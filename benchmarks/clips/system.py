@@ -10,8 +10,8 @@ from benchmarks.clips.sizes import Range
 from benchmarks.clips.ways import Attempt
 from benchmarks.cost import measured
 from benchmarks.stack import fresh_system
-from clipmill.answers import Batch, Job
 from clipmill.client import Client
+from clipmill.client.answers import Batch, Job
 from clipmill.demo.site import running_site
 
 TIMEOUT_SECONDS = 900.0

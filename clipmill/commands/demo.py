@@ -12,9 +12,9 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from clipmill.client.errors import ClientError
 from clipmill.demo.run import Clip, DemoFailed, Plan, Report, run_demo
 from clipmill.demo.video import NoVideo
-from clipmill.errors import ClientError
 from clipmill.stack.processes import stop_signals_interrupt
 from clipmill.stack.supervisor import StackError
 from clipmill.terminal.session import json_option

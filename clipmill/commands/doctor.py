@@ -8,7 +8,7 @@ from dataclasses import asdict
 
 import click
 
-from clipmill.doctor import Finding, examine
+from clipmill.local.doctor import Finding, examine
 from clipmill.terminal.session import json_option
 
 COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}

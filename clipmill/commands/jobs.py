@@ -9,13 +9,13 @@ from typing import Any
 
 import click
 
-from clipmill.answers import Batch, Job
 from clipmill.client import Client
-from clipmill.errors import ApiProblem, BadAnswer, DamagedDownload
+from clipmill.client.answers import Batch, Job
+from clipmill.client.errors import ApiProblem, BadAnswer, DamagedDownload
+from clipmill.client.transfer import local_name
 from clipmill.terminal.follow import finish_batch, finish_job
 from clipmill.terminal.screen import describe
 from clipmill.terminal.session import Session, api_command, given
-from clipmill.transfer import local_name
 
 HTTP_NOT_FOUND = 404
 # An error of one file only: the next file may succeed, which it cannot over a broken connection.

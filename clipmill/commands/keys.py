@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from clipmill.keys import KeyRefused, make_key, read_keys, remove_key
+from clipmill.local.keys import KeyRefused, make_key, read_keys, remove_key
 from clipmill.terminal.session import json_option
 from config.api_keys import SCOPES
 

@@ -14,12 +14,12 @@ from urllib.parse import urlsplit
 
 from rich.console import Console
 
-from clipmill.answers import Batch, Job
 from clipmill.client import Client
+from clipmill.client.answers import Batch, Job
+from clipmill.client.errors import ClientError, JobNotSucceeded
 from clipmill.demo.memory import MemoryWatch
 from clipmill.demo.site import running_site
 from clipmill.demo.video import make_video
-from clipmill.errors import ClientError, JobNotSucceeded
 from clipmill.stack.services import Stack, running_stack
 from clipmill.stack.supervisor import StackError
 from clipmill.terminal.follow import follow_batch, follow_job

@@ -9,8 +9,8 @@ from typing import TypeVar
 
 from rich.console import Console
 
-from clipmill.answers import Batch, Job
 from clipmill.client import Client
+from clipmill.client.answers import Batch, Job
 from clipmill.terminal.screen import Screen, describe, open_screen
 from clipmill.terminal.session import Session
 

@@ -9,7 +9,7 @@ from typing import Protocol, Self
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn
 
-from clipmill.answers import Job
+from clipmill.client.answers import Job
 
 MOST_ROWS = 20  # for a larger batch only the sum is shown
 COLOURS = {"succeeded": "green", "failed": "red", "cancelled": "yellow", "running": "cyan"}

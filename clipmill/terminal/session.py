@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import click
 
 from clipmill.client import DEFAULT_URL, Client
-from clipmill.errors import ClientError
+from clipmill.client.errors import ClientError
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 

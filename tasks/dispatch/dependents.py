@@ -12,7 +12,7 @@ from functools import partial
 from tasks.dispatch.broker import Broker
 from tasks.dispatch.planning import Plan, Planner
 from tasks.errors import Conflict, NotFound, SourceFailed
-from tasks.job import Failure, Job, JobState
+from tasks.job import Failure, Job, JobState, WaitReason
 from tasks.store import NO_NEW_SOURCES, NewSources, Store
 from tasks.store.optimistic import until_unopposed
 
@@ -81,7 +81,7 @@ class Dependents:
 
     def _try_release(self, job_id: str, parent: Job) -> Job | None:
         job, revision = self._store.jobs.get_with_revision(job_id)
-        if not job.waits_for_source or parent.id not in job.depends_on:
+        if not _waits_for_source(job) or parent.id not in job.depends_on:
             return None
         others = self._store.jobs.found([it for it in job.depends_on if it != parent.id])
         plan = self._after(job, parent, others)
@@ -121,3 +121,7 @@ def _source_failed(parent: Job) -> Failure:
     detail = {"job_id": parent.id, "code": parent.error.code if parent.error else parent.state}
     message = f"the job that delivers the source {_ENDS[parent.state]}"
     return Failure.of(SourceFailed(message, detail))
+
+
+def _waits_for_source(job: Job) -> bool:
+    return job.state is JobState.QUEUED and job.wait_reason is WaitReason.DEPENDENCY

@@ -8,6 +8,7 @@ from typing import Any
 from tasks.errors import NotFound
 from tasks.ids import is_id
 from tasks.job import Job, JobState
+from tasks.record import job_of
 from tasks.store.connection import StorePart, translated
 from tasks.store.keys import key
 from tasks.store.values import Batch, Snapshot
@@ -56,7 +57,7 @@ class BatchRecords(StorePart):
     def jobs(self, batch_id: str) -> list[Job]:
         """The batch's records, in the order in which they were submitted."""
         rows = self._of_each(batch_id, "record")
-        return [Job.from_dict(json.loads(row[0])) for _, row in rows]
+        return [job_of(json.loads(row[0])) for _, row in rows]
 
     def _of_each(self, batch_id: str, *names: str) -> list[tuple[str, list[Any]]]:
         """These fields of each job that is still there, and its id."""

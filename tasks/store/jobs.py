@@ -10,6 +10,7 @@ from tasks.artifact import StoredArtifact
 from tasks.errors import Conflict, JobNotFinal, LeaseLost, NotFound
 from tasks.ids import is_id
 from tasks.job import Job, JobState
+from tasks.record import job_of
 from tasks.store.connection import Connection, StorePart, translated
 from tasks.store.keys import key
 from tasks.store.moves import (
@@ -121,7 +122,7 @@ class JobRecords(StorePart):
             with translated():
                 got = self._redis.hmget(key("job", job_id), "record", "revision")
             if got[0] is not None:
-                job = Job.from_dict(json.loads(got[0]))
+                job = job_of(json.loads(got[0]))
                 if owner in (None, job.owner):
                     return job, int(got[1])
         raise NotFound("there is no such job")
@@ -138,7 +139,7 @@ class JobRecords(StorePart):
             for job_id in ids:
                 pipeline.hget(key("job", job_id), "record")
             records = pipeline.execute()
-        jobs = [Job.from_dict(json.loads(record)) for record in records if record is not None]
+        jobs = [job_of(json.loads(record)) for record in records if record is not None]
         return {job.id: job for job in jobs}
 
     def timeline(self, job_id: str, owner: str | None = None) -> list[dict[str, Any]]:

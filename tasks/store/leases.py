@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Literal, cast
 
 from config.timings import PRODUCTION
-from tasks.job import Job
+from tasks.record import job_of
 from tasks.store.connection import Connection, StorePart, translated
 from tasks.store.keys import DELAYED, LEASES, key
 from tasks.store.server import Server
@@ -28,7 +28,7 @@ class Leases(StorePart):
         """The next ready job of a kind, ours until the lease ends; None when there is none."""
         token = secrets.token_hex(8)
         answer = self._run("take", [], kind, token, lease_seconds)
-        return None if answer is None else Lease(Job.from_dict(json.loads(answer[0])), token)
+        return None if answer is None else Lease(job_of(json.loads(answer[0])), token)
 
     def renew(
         self, leases: Sequence[Lease], lease_seconds: float = PRODUCTION.lease_seconds

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from tasks.job import Job, WaitReason
+from tasks.record import record_of
 from tasks.rendering import render_job
 from tasks.store.connection import Connection, StorePart
 from tasks.store.moves import NOTHING_ELSE, Extras, NewSources, change_of
@@ -78,4 +79,4 @@ def _told(job: Job, change: dict[str, Any]) -> list[str | bytes]:
 
 
 def _texts(job: Job) -> tuple[str, bytes]:
-    return json.dumps(job.to_dict()), render_job(job)
+    return json.dumps(record_of(job)), render_job(job)

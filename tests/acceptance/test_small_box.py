@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 import pytest
 
-from clipmill.answers import Job
+from clipmill.client.answers import Job
 from config.machine import cpu_count
 from config.memory import STACK_BYTES, default_budget_bytes
 from tests.support.box.group import Box

@@ -15,6 +15,7 @@ from tasks.artifact import StoredArtifact
 from tasks.ids import IdMaker
 from tasks.job import Job, JobState, WaitReason
 from tasks.kinds import KINDS, DownloadSpec, ExtractSpec
+from tasks.record import job_of
 from tasks.specs import Source, Spec
 from tasks.store import Store
 
@@ -93,7 +94,7 @@ class Records:
         for name in every_key(client):
             if name.startswith("clipmill:job:"):
                 held = client.hgetall(name)
-                job = Job.from_dict(json.loads(held[b"record"]))
+                job = job_of(json.loads(held[b"record"]))
                 self.jobs[job.id] = job
                 self.stages[job.id] = held[b"stage"].decode()
                 assert held[b"state"].decode() == job.state

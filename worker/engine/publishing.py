@@ -69,7 +69,7 @@ class Publisher:
         """
         named = [(self._new_id(), file) for file in outcome.files]
         keys = [self._storage.key_for(id_, file.path.suffix[1:].lower()) for id_, file in named]
-        leased.change(lambda job: job.storing(keys))
+        leased.change(lambda job: job.entered("storing", keys))
         try:
             stored = [self._put(leased.job, id_, file) for id_, file in named]
             result = outcome.result.with_artifacts(stored)

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from clipmill.answers import Artifact
 from clipmill.client import Client
-from clipmill.errors import (
+from clipmill.client.answers import Artifact
+from clipmill.client.errors import (
     ApiProblem,
     BadAnswer,
     DamagedDownload,

@@ -5,7 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
-from clipmill.answers import Job
+from clipmill.client.answers import Job
 from clipmill.terminal.screen import BarScreen, LineScreen, doing, open_screen
 
 

@@ -21,6 +21,7 @@ from tasks.kinds import (
     ExtractSpec,
     Origin,
 )
+from tasks.record import job_of, record_of
 from tasks.rendering import public_job, render_job, rfc3339
 from tasks.result import ArtifactRef, Result
 from tasks.specs import Output, Source, Spec
@@ -54,7 +55,7 @@ def make(spec: Spec = SPECS[0]) -> Job:
 @pytest.mark.parametrize("spec", SPECS)
 def test_a_record_survives_the_store(spec: Spec) -> None:
     queued = make(spec)
-    running = queued.started(NOW + 1).storing(["ab/x.mp4"]).progressed(0.5, 2.0, 3.0)
+    running = queued.started(NOW + 1).entered("storing", ["ab/x.mp4"]).progressed(0.5, 2.0, 3.0)
     for job in (
         queued,
         queued.depending_on("2" * 26, WaitReason.DEPENDENCY),
@@ -63,12 +64,12 @@ def test_a_record_survives_the_store(spec: Spec) -> None:
         running.failed(NOW + 2, Failure.of(ToolFailed("no", {"stderr": "x"}))),
         running.succeeded(NOW + 2, RESULTS[spec.kind]),
     ):
-        assert Job.from_dict(json.loads(json.dumps(job.to_dict()))) == job
+        assert job_of(json.loads(json.dumps(record_of(job)))) == job
 
 
 def test_writing_a_record_does_not_change_it() -> None:
     job = make()
-    values = job.to_dict()
+    values = record_of(job)
     values["state"], values["spec"]["source"]["url"] = "failed", "x"
     assert job == make()
 

@@ -8,6 +8,7 @@ import pytest
 
 from tasks.job import Job
 from tasks.kinds import ExtractSpec
+from tasks.record import job_of, record_of
 from tasks.rendering import public_job
 from tasks.specs import Source
 from tasks.tracing.context import NO_TRACING, current_trace
@@ -30,11 +31,11 @@ def test_without_an_endpoint_there_are_no_spans_and_errors_pass() -> None:
 
 def test_a_record_keeps_its_trace_and_shows_it_to_nobody() -> None:
     traced = replace(JOB, trace=TRACE)
-    assert Job.from_dict(traced.to_dict()) == traced
+    assert job_of(record_of(traced)) == traced
     assert public_job(traced) == public_job(JOB)
 
 
 def test_a_record_from_before_there_were_traces_can_be_read() -> None:
-    old = JOB.to_dict()
+    old = record_of(JOB)
     del old["trace"]
-    assert Job.from_dict(old) == JOB
+    assert job_of(old) == JOB

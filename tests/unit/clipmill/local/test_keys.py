@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from clipmill.keys import KeyRefused, make_key, read_keys, remove_key
+from clipmill.local.keys import KeyRefused, make_key, read_keys, remove_key
 from web.http.api_keys import parse_keys
 
 

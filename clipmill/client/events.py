@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from clipmill.errors import BadAnswer
+from clipmill.client.errors import BadAnswer
 
 
 @dataclass(frozen=True)

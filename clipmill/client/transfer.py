@@ -6,9 +6,9 @@ import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
-from clipmill.answers import Artifact
-from clipmill.connection import Connection
-from clipmill.errors import BadAnswer, DamagedDownload, Unreachable
+from clipmill.client.answers import Artifact
+from clipmill.client.connection import Connection
+from clipmill.client.errors import BadAnswer, DamagedDownload, Unreachable
 
 CHUNK_BYTES = 256 * 1024
 HTTP_PARTIAL_CONTENT = 206

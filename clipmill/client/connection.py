@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import httpx
 
-from clipmill.errors import ApiProblem, BadAnswer, Unreachable
+from clipmill.client.errors import ApiProblem, BadAnswer, Unreachable
 
 # Worth another try: the API runs but has no free slot or no store now.
 BUSY_STATUSES = frozenset({429, 503})

@@ -16,11 +16,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from clipmill.answers import Artifact, Batch, Job
-from clipmill.connection import Connection
-from clipmill.errors import JobNotSucceeded, StillRunning, Unreachable
-from clipmill.events import Event, read_events
-from clipmill.transfer import OnBytes, fetch, local_name
+from clipmill.client.answers import Artifact, Batch, Job
+from clipmill.client.connection import Connection
+from clipmill.client.errors import JobNotSucceeded, StillRunning, Unreachable
+from clipmill.client.events import Event, read_events
+from clipmill.client.transfer import OnBytes, fetch, local_name
 from config.api import API_BASE
 
 DEFAULT_URL = "http://127.0.0.1:8000"

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from clipmill.answers import Batch, Job
+from clipmill.client.answers import Batch, Job
 
 ARTIFACT = {"name": "a", "size_bytes": 1, "sha256": "00", "url": "/a"}
 

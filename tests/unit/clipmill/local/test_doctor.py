@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from clipmill import doctor
-from clipmill.doctor import (
+from clipmill.local import doctor
+from clipmill.local.doctor import (
     age_of_version,
     check_broker,
     check_disk,
@@ -16,7 +16,7 @@ from clipmill.doctor import (
     check_memory,
     check_port,
 )
-from clipmill.keys import make_key
+from clipmill.local.keys import make_key
 from config.settings import Settings, load_settings
 from config.values import MIB
 

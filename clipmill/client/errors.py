@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from clipmill.answers import Job
+from clipmill.client.answers import Job
 
 
 class ClientError(Exception):

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from clipmill.errors import BadAnswer
-from clipmill.events import Event, read_events
+from clipmill.client.errors import BadAnswer
+from clipmill.client.events import Event, read_events
 
 
 def test_events_come_with_their_id_and_comments_are_passed_over() -> None:

@@ -17,7 +17,7 @@ import httpx
 import imageio_ffmpeg
 import psutil
 
-from clipmill.keys import KeyRefused, read_keys
+from clipmill.local.keys import KeyRefused, read_keys
 from clipmill.stack.processes import Output, run_tool
 from clipmill.stack.service import Service
 from clipmill.stack.supervisor import StackError, Supervisor, folder_lock

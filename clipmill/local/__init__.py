@@ -1,0 +1,1 @@
+"""What a command does on this machine itself, without asking the API."""
