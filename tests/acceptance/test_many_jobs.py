@@ -105,7 +105,7 @@ def assert_numbers_agree(system: System, records: dict[str, dict[str, Any]]) -> 
         return differences(told_numbers(system.client.get("/metrics").text), real)
 
     # What a worker holds is in its next report.
-    assert eventually(lambda: not faults(), 15), faults()
+    assert eventually(lambda: not faults(), 15, every_seconds=0.25), faults()
 
 
 def assert_artifacts_agree(system: System, jobs: list[dict[str, Any]]) -> None:

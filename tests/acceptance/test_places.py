@@ -50,13 +50,17 @@ def test_a_full_disk_under_the_records_refuses_new_jobs_and_spoils_none(tmp_path
         jobs = [submit(system, "before"), submit(system, "running", seconds=4)]
         system.until(jobs[1], lambda job: job["state"] == "running")
         ballast = volume.fill()
-        assert eventually(lambda: ask(system.client, "refused").status_code == 503, 20)
+        assert eventually(
+            lambda: ask(system.client, "refused").status_code == 503, 20, every_seconds=0.1
+        )
         refused = ask(system.client, "refused")
         assert (refused.status_code, refused.json()["code"]) == (503, "store_unavailable")
         assert int(refused.headers["Retry-After"]) > 0
         assert system.client.get("/readyz").status_code == 503
         ballast.unlink()
-        assert eventually(lambda: system.client.get("/readyz").status_code == 200, 20)
+        assert eventually(
+            lambda: system.client.get("/readyz").status_code == 200, 20, every_seconds=0.1
+        )
         jobs.append(submit(system, "after"))
         for job_id in jobs:
             job = system.until(job_id)
@@ -90,7 +94,7 @@ def clipmill_up(data: Path, log_path: Path | None = None) -> Iterator[httpx.Clie
         assert eventually(ready.exists, 60), log_path.read_text()
         assert eventually(ready.read_text, 5)
         with httpx.Client(base_url=(data / "api.url").read_text().strip(), timeout=30) as client:
-            assert eventually(lambda: client.get("/readyz").is_success, 30)
+            assert eventually(lambda: client.get("/readyz").is_success, 30, every_seconds=0.1)
             yield client
     finally:
         process.send_signal(signal.SIGTERM)
@@ -105,10 +109,10 @@ def test_the_embedded_server_comes_back_by_itself_when_its_disk_has_room_again(
     with small_volume(data / "broker", "4m") as volume, clipmill_up(data) as client:
         kept = ask(client, "before").json()["id"]
         ballast = volume.fill()
-        assert eventually(lambda: ask(client, "refused").status_code == 503, 20)
+        assert eventually(lambda: ask(client, "refused").status_code == 503, 20, every_seconds=0.1)
         assert int(ask(client, "refused").headers["Retry-After"]) > 0
         ballast.unlink()
-        assert eventually(lambda: client.get("/readyz").is_success, 40)
+        assert eventually(lambda: client.get("/readyz").is_success, 40, every_seconds=0.1)
         assert ask(client, "after").status_code == 202
         assert client.get(f"/api/v2/jobs/{kept}").status_code == 200
 

@@ -110,7 +110,7 @@ def test_two_hundred_cancels_give_one_end_each_and_files_that_agree(tmp_path: Pa
         assert {("cancels_at_the_start", "cancelled")} < ends
         assert {("cancels_at_the_finish", s) for s in ("cancelled", "succeeded")} <= ends
         assert eventually(lambda: system.attempt_folders() == [], 10)
-        assert eventually(lambda: system.tools("made.mp4") == [], 10)
+        assert eventually(lambda: system.tools("made.mp4") == [], 10, every_seconds=0.1)
         assert len(stored(system)) == succeeded
         with system.valkey.client() as client:
             assert eventually(lambda: client.zcard("clipmill:leases") == 0, 10)

@@ -49,12 +49,14 @@ def limit(system: System) -> str:
 def test_a_full_disk_of_artifacts_is_told_and_nothing_starts_until_it_has_room(
     system: System, volume: Volume, origin: Origin, media_folder: Path
 ) -> None:
-    assert eventually(lambda: set(free_bytes(system)) == {"work", "storage"}, 20)
+    assert eventually(
+        lambda: set(free_bytes(system)) == {"work", "storage"}, 20, every_seconds=0.25
+    )
     assert FLOOR_BYTES < free_bytes(system)["storage"] <= 40 * MIB
     assert limit(system) == "nothing"
 
     ballast = volume.fill(leave_bytes=MIB)
-    assert eventually(lambda: limit(system) == "disk", 20)
+    assert eventually(lambda: limit(system) == "disk", 20, every_seconds=0.25)
     told = free_bytes(system)
     assert told["storage"] < FLOOR_BYTES < told["work"]
     evidence = system.client.get("/api/v2/system/bottleneck").json()["evidence"]
@@ -66,4 +68,4 @@ def test_a_full_disk_of_artifacts_is_told_and_nothing_starts_until_it_has_room(
 
     ballast.unlink()
     assert system.until(job_id)["state"] == "succeeded"
-    assert eventually(lambda: limit(system) == "nothing", 20)
+    assert eventually(lambda: limit(system) == "nothing", 20, every_seconds=0.25)

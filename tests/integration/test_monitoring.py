@@ -69,7 +69,7 @@ def run(
         Origin() as origin,
     ):
         before = 'sum(clipmill_jobs_total{state="succeeded"})'
-        assert eventually(lambda: prometheus.query(before), 20)
+        assert eventually(lambda: prometheus.query(before), 20, every_seconds=0.1)
         url = origin.add("/video.mp4", answers.file(cached_video(media_folder, SHORT)))
         clips = [
             {"kind": "clip", "start": 0.5, "end": 2.1, "mode": mode}
@@ -88,7 +88,7 @@ def run(
         system.until(gone["id"])
         every = len(system.client.get("/api/v2/jobs", params={"limit": 200}).json()["jobs"])
         ended = f"sum(clipmill_jobs_total) == {every}"
-        assert eventually(lambda: prometheus.query(ended), 20), every
+        assert eventually(lambda: prometheus.query(ended), 20, every_seconds=0.1), every
         yield system, prometheus
 
 

@@ -59,13 +59,15 @@ def parent_of(pid: int) -> int:
         return 0
 
 
-def eventually(holds: Callable[[], object], within_seconds: float = 5.0) -> bool:
-    """Whether it comes true in time."""
+def eventually(
+    holds: Callable[[], object], within_seconds: float = 5.0, every_seconds: float = 0.01
+) -> bool:
+    """Whether it comes true in time, looked at so often."""
     until = time.monotonic() + within_seconds
     while not holds():
         if time.monotonic() > until:
             return False
-        time.sleep(0.01)
+        time.sleep(every_seconds)
     return True
 
 

@@ -52,9 +52,9 @@ class System:
     def __enter__(self) -> Self:
         self.valkey.start()
         try:
-            self.api = self._start_api()
             for _ in range(self._worker_count):
                 self.start_worker()
+            self.api = self._start_api()  # while the workers start
             self._wait_until_ready()
         except BaseException:
             self._end()
