@@ -8,7 +8,7 @@ from typing import assert_never
 
 from config.timings import PRODUCTION, Timings
 from tasks.dispatch.dependents import Dependents
-from tasks.errors import CancelRequested, JobError, LeaseLost
+from tasks.errors import CancelRequested, JobError, LeaseLost, StoreUnavailable
 from tasks.job import Failure, Job
 from tasks.metrics.observer import JobObserver
 from tasks.store import Extras, Store
@@ -24,6 +24,7 @@ from worker.engine.ending import (
     Retried,
     SourceLost,
     after_failure,
+    ending_of,
 )
 from worker.engine.lost_source import source_again
 from worker.engine.preconditions import Preconditions
@@ -47,13 +48,21 @@ class Recorder:
         self._timings = timings
 
     def record(self, leased: LeasedJob, ending: Ending) -> None:
-        """Write how it ended, unless the job is in other hands. Raises StoreUnavailable."""
+        """Write how the attempt ended, unless the lease is lost. Raises StoreUnavailable.
+
+        After any other error the housekeeper does what is missing: it requeues the job when the
+        lease has expired, or releases the dependents of a final job.
+        """
         try:
             self._record(leased, ending)
         except LeaseLost:
-            log.warning("the job is in other hands now; nothing was written")
+            log.warning("the lease is lost; nothing was written")
         except CancelRequested:
             self.record(leased, Cancelled())
+        except StoreUnavailable:
+            raise
+        except Exception:
+            log.exception("the end of the attempt was not recorded, or not carried out")
 
     def _record(self, leased: LeasedJob, ending: Ending) -> None:
         match ending:
@@ -68,7 +77,7 @@ class Recorder:
             case Postponed():
                 self._postpone(leased, ending)
             case SourceLost():
-                self._fetch_source_again(leased, ending)
+                self._record(leased, self._fetch_source_again(leased, ending))
             case Retried():
                 self._retry(leased, ending)
                 self._preconditions.failed(leased.job, ending.error)
@@ -97,10 +106,17 @@ class Recorder:
         leased.release(leased.job.postponed(not_before, ending.reason), Extras(why=ending.why))
         log.info("postponed", extra={"values": {"why": ending.why, "seconds": ending.seconds}})
 
-    def _fetch_source_again(self, leased: LeasedJob, ending: SourceLost) -> None:
+    def _fetch_source_again(self, leased: LeasedJob, ending: SourceLost) -> Ending:
+        """Request the source once more; the loss, or an error of the request, is a failure."""
         extras = _retry_extras(leased.job, ending.error)
-        if not source_again(leased, self._store, self._dependents, extras):
-            self._record(leased, after_failure(ending.error, leased.job, self._timings))
+        try:
+            if source_again(leased, self._store, self._dependents, extras):
+                return Recorded()
+        except StoreUnavailable:
+            raise
+        except BaseException as error:
+            return ending_of(error, leased.job, self._timings)
+        return after_failure(ending.error, leased.job, self._timings)
 
     def _retry(self, leased: LeasedJob, ending: Retried) -> None:
         values = {"code": ending.error.code, "delay": ending.seconds}

@@ -88,3 +88,32 @@ def test_a_clip_of_a_named_job_is_not_sent_to_its_url(losing: Engine) -> None:
     kept = losing.store.jobs.get(download).result
     assert kept is not None
     losing.store.artifacts.get(kept.artifacts[0].id)
+
+
+def broken(*_: object) -> Any:
+    raise KeyError("a fault of ours")
+
+
+def test_an_error_while_a_lost_source_is_asked_for_again_is_the_clips_own_failure(
+    losing: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clip = submit_clip(losing)
+    losing.run_all("download")
+    monkeypatch.setattr(losing.dependents, "with_new_source", broken)
+    assert losing.runner.run_next("clip")
+    job = losing.store.jobs.get(clip)
+    assert (job.state, job.error and job.error.code) == (JobState.FAILED, "internal_error")
+
+
+def test_an_error_after_the_end_of_a_job_is_left_to_the_housekeeper(losing: Engine) -> None:
+    download = losing.submit_download()
+    losing.run_all("download")
+    clip = submit_clip(losing, source=Source(job_id=download))
+    after = submit_clip(losing, source=Source(job_id=clip))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(losing.dependents, "release", broken)
+        assert losing.runner.run_next("clip")
+    assert losing.store.jobs.get(clip).state is JobState.FAILED
+    assert losing.store.jobs.get(after).state is JobState.QUEUED
+    losing.housekeeper.round()
+    assert losing.store.jobs.get(after).state is JobState.FAILED
