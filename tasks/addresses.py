@@ -1,4 +1,4 @@
-"""The first gate for addresses: which URLs may be a source, or a webhook, at all."""
+"""The first check of addresses: which URLs may be a source, or a webhook, at all."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MAX_URL_LENGTH = 4096
 _CONTROL = re.compile(r"[\x00-\x20\x7f\\]")
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 _SIX_TO_FOUR = ipaddress.ip_network("2002::/16")
-# What Python (depending on its version) calls global although no public site is there.
+# Networks that Python (depending on its version) calls global although no public site is there.
 _SPECIAL: tuple[Network, ...] = tuple(
     ipaddress.ip_network(text)
     for text in (
@@ -25,14 +25,15 @@ _SPECIAL: tuple[Network, ...] = tuple(
         "240.0.0.0/4", "168.63.129.16/32", "2001::/23", "3fff::/20",
     )
 )  # fmt: skip
-# The one part of IPv6 that is given out to the public; what is outside carries or is special.
+# The only part of IPv6 with public addresses. An address outside carries an IPv4 address or is
+# special.
 _PUBLIC_SIX = ipaddress.ip_network("2000::/3")
 
 
 def check_url(url: str, allowed: Sequence[Network]) -> None:
-    """What the text of a URL tells already. Raises UnsupportedUrl or BlockedAddress.
+    """Check the text of a URL, without a look-up. Raises UnsupportedUrl or BlockedAddress.
 
-    Spellings such as `http://2130706433` are addresses too: the resolver reads them as one.
+    Spellings such as `http://2130706433` are addresses too: the resolver reads a number as one.
     """
     host = _host_of(url)
     literal = _literal(host)
@@ -43,7 +44,7 @@ def check_url(url: str, allowed: Sequence[Network]) -> None:
 
 
 def resolve_and_check(url: str, allowed: Sequence[Network]) -> None:
-    """Look the host up and check every address it has. Raises BlockedAddress or NetworkError."""
+    """Look up the host and check all its addresses. Raises BlockedAddress or NetworkError."""
     host = _host_of(url)
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
@@ -84,7 +85,7 @@ def _host_of(url: str) -> str:
 
 
 def _as_resolved(host: str) -> str:
-    """The host in the letters that a resolver gets: `①⑦.ⓔⓧⓐⓜⓟⓛⓔ` is `17.example` there."""
+    """The host in the letters that a resolver receives: `①⑦.ⓔⓧⓐⓜⓟⓛⓔ` becomes `17.example`."""
     if "%" in host:
         raise UnsupportedUrl("the host must be written without percent signs")
     try:
@@ -97,7 +98,7 @@ def _as_resolved(host: str) -> str:
 
 
 def _literal(host: str) -> Address | None:
-    """The address a host is, if it is one in any spelling that the system's resolver accepts."""
+    """The address that a host spells, in any form that the resolver accepts; None for a name."""
     try:
         return ipaddress.ip_address(host)
     except ValueError:
@@ -109,7 +110,7 @@ def _literal(host: str) -> Address | None:
 
 
 def _unwrapped(address: Address) -> Address:
-    """The IPv4 address inside an IPv6 one that only carries it."""
+    """The IPv4 address inside an IPv6 address that only carries it; else the address itself."""
     if isinstance(address, ipaddress.IPv4Address):
         return address
     if address.ipv4_mapped is not None:

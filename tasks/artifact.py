@@ -1,4 +1,4 @@
-"""A published file as its record has it."""
+"""A published file as the store keeps it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class StoredArtifact:
-    """A published file. `storage_key` is its place in storage, `filename` what a client sees."""
+    """A published file. `storage_key` names it in storage, `filename` is the name for clients."""
 
     id: str
     job_id: str
@@ -19,7 +19,7 @@ class StoredArtifact:
     size_bytes: int
     sha256: str
     role: str
-    facts: dict[str, Any] | None = None  # MediaFacts, where it is media
+    facts: dict[str, Any] | None = None  # MediaFacts as a dict; None for a file that is not media
 
     def to_dict(self) -> dict[str, Any]:
         """Ready for JSON."""

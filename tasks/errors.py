@@ -13,12 +13,12 @@ ClipmillError
 │   ├── JobAlreadyFinal · JobNotRetryable · JobNotFinal
 │   ├── ArtifactExpired
 │   └── StoreUnavailable · QueueFull
-└── WriteRefused          the store has written nothing, since things are not as the writer thought
+└── WriteRefused          the store has written nothing: the records are not as expected
     ├── Conflict: SourceGone · LeaseLost
     ├── CancelRequested · ArtifactGone
     └── Replayed
 
-(* is tried again with back-off until the job's attempts are used up.)
+(* is retried with back-off until the job's attempts are used up.)
 """
 
 from __future__ import annotations
@@ -28,12 +28,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-# How the operating system says that a disk has no room for bytes or for names, or a user's quota.
+# How the operating system reports that a disk has no space for bytes or names, or that a user's
+# quota is used up.
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 class ClipmillError(Exception):
-    """Base of every error of our own."""
+    """The base of all errors of this project."""
 
 
 class JobError(ClipmillError):
@@ -53,7 +54,7 @@ class UnsupportedUrl(JobError):
 
 
 class Unavailable(JobError):
-    """Removed, private or not offered here."""
+    """The media is removed, private or not offered in this country."""
 
     code = "unavailable"
 
@@ -101,13 +102,13 @@ class NoSuchStream(JobError):
 
 
 class ExceedsMemoryBudget(JobError):
-    """The job can never fit the budget, so it was not started."""
+    """The job can never fit into the memory budget, so it was not started."""
 
     code = "exceeds_memory_budget"
 
 
 class MemoryExceeded(JobError):
-    """The job's processes used more than their share and were stopped."""
+    """The job's processes used more memory than they had reserved and were stopped."""
 
     code = "memory_exceeded"
     retryable = True
@@ -123,14 +124,14 @@ class ToolFailed(JobError):
 
 
 class StorageFull(JobError):
-    """A disk has no room left, for bytes or for names."""
+    """A disk has no space left, for bytes or for names."""
 
     code = "storage_full"
     retryable = True
 
 
 class StorageUnavailable(JobError):
-    """A disk or storage does not work now: not there, broken, read-only or closed to us."""
+    """A disk or a storage cannot be used now: absent, broken, read-only or without permission."""
 
     code = "storage_unavailable"
     retryable = True
@@ -163,16 +164,16 @@ class RequestError(ClipmillError):
 
 @dataclass(frozen=True)
 class Fault:
-    """One thing wrong with a request: where (a JSON pointer) and what."""
+    """One fault of a request: where it is (a JSON pointer) and what is wrong."""
 
     pointer: str
     detail: str
 
 
 class InvalidRequest(RequestError):
-    """Understood, but it cannot be accepted; `faults` says which fields.
+    """The request is understood but cannot be accepted; `faults` names the fields.
 
-    `code` is `validation_failed` or, for a URL, the job error code that says why.
+    `code` is `validation_failed` or, for a URL, the code of the job error that names the reason.
     """
 
     code = "validation_failed"
@@ -185,7 +186,7 @@ class InvalidRequest(RequestError):
         self.code = code
 
     def under(self, pointer: str) -> InvalidRequest:
-        """The same fault, seen from outside of the item that `pointer` names."""
+        """The same faults for the whole request, in which `pointer` names the faulty item."""
         faults = tuple(Fault(pointer + fault.pointer, fault.detail) for fault in self.faults)
         return InvalidRequest(self.message, faults, self.code)
 
@@ -225,31 +226,31 @@ class StoreUnavailable(RequestError):
 
 
 class WriteRefused(ClipmillError):
-    """The store has written nothing: things are not as the writer thought."""
+    """The store has written nothing: the records are not as the writer expects."""
 
 
 class Conflict(WriteRefused):
-    """Somebody else changed the job first; read it again."""
+    """Another writer changed the job first; read the job again."""
 
 
 class SourceGone(Conflict):
-    """The job that should deliver the source was deleted after that was planned; plan again."""
+    """The job that should deliver the source was deleted after the planning; plan again."""
 
 
 class LeaseLost(Conflict):
-    """The job is in other hands now; nothing may be written for it."""
+    """This worker does not hold the job any more, so it may write nothing for the job."""
 
 
 class CancelRequested(WriteRefused):
-    """The client asked to stop this job; only `cancelled` may follow."""
+    """The client asked to cancel this job; its next state can only be `cancelled`."""
 
 
 class ArtifactGone(WriteRefused):
-    """A file that was to be shown by one more job has been removed just now."""
+    """An artifact that one more job was to refer to has been removed meanwhile."""
 
 
 class Replayed(WriteRefused):
-    """This was accepted before; `id` is that of the job or batch it made then."""
+    """The submission was accepted before; `id` names the job or batch that it made then."""
 
     def __init__(self, id: str) -> None:
         super().__init__(id)

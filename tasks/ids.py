@@ -33,5 +33,5 @@ def _encode(number: int) -> str:
 
 
 def is_id(text: str) -> bool:
-    """Whether the text has the form of an id; anything else names nothing."""
+    """Whether the text has the form of an id; another text cannot name a job or artifact."""
     return _PATTERN.fullmatch(text) is not None

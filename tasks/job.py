@@ -14,13 +14,13 @@ from tasks.specs import Spec
 
 
 class JobState(StrEnum):
-    """Where a job stands."""
+    """The states of a job."""
 
     QUEUED = "queued"  # recorded and waiting; `wait_reason` says for what
-    RUNNING = "running"  # a worker holds the lease
+    RUNNING = "running"  # a worker holds the lease and has claimed the job
     SUCCEEDED = "succeeded"  # the artifact is published
-    FAILED = "failed"  # will not be tried again; `error` says why
-    CANCELLED = "cancelled"  # the client asked
+    FAILED = "failed"  # will not be retried by itself; `error` says why
+    CANCELLED = "cancelled"  # by a client; or no clip needs the download any more
 
     @property
     def final(self) -> bool:
@@ -30,7 +30,7 @@ class JobState(StrEnum):
 
 FINAL = frozenset({JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED})
 
-# The one table of legal moves. README draws it with who causes each.
+# The one table of legal moves. The README draws it and names the cause of each move.
 TRANSITIONS: Mapping[JobState, frozenset[JobState]] = {
     JobState.QUEUED: frozenset({JobState.RUNNING, JobState.CANCELLED, JobState.FAILED}),
     JobState.RUNNING: FINAL | {JobState.QUEUED},
@@ -44,13 +44,13 @@ class WaitReason(StrEnum):
     """What a queued job waits for."""
 
     DEPENDENCY = "dependency"  # the download that delivers its source
-    MEMORY = "memory"  # room in the worker's budget
-    CONCURRENCY = "concurrency"  # a free place in a worker
+    MEMORY = "memory"  # free memory in the worker's budget
+    CONCURRENCY = "concurrency"  # a free slot of a worker
     RETRY = "retry"  # the back-off after a failure
 
 
 class IllegalMove(Exception):
-    """A move that the table does not have."""
+    """A move that TRANSITIONS does not have."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Failure:
 
     @classmethod
     def of(cls, error: JobError) -> Self:
-        """The failure an error stands for."""
+        """The failure that a job error describes."""
         return cls(error.code, error.message, error.retryable, error.detail)
 
 
@@ -76,7 +76,7 @@ class Job:
     spec: Spec
     owner: str
     created_at: float
-    queued_at: float  # when it last entered the queue
+    queued_at: float  # when the job last entered the queue
     state: JobState = JobState.QUEUED
     phase: str | None = None
     wait_reason: WaitReason | None = None
@@ -87,17 +87,17 @@ class Job:
     attempt: int = 0
     max_attempts: int = 3
     batch_id: str | None = None
-    depends_on: tuple[str, ...] = ()  # jobs that deliver what it needs
-    fairness_group: str | None = None  # of no batch itself, it runs in turn with this one
-    internal: bool = False  # made by us for a clip, not asked for by a client
-    fingerprint: str | None = None  # equal for jobs that would do the same
+    depends_on: tuple[str, ...] = ()  # jobs that deliver its sources
+    fairness_group: str | None = None  # for a job of no batch: the batch it takes turns with
+    internal: bool = False  # made for a clip, not asked for by a client
+    fingerprint: str | None = None  # equal for jobs that would do the same work
     external_id: str | None = None
     metadata: dict[str, str] = field(default_factory=dict)
     webhook: dict[str, Any] | None = None
-    trace: str | None = None  # where its spans belong (traceparent); None when nobody traces
+    trace: str | None = None  # the parent of its spans (traceparent); None without tracing
     not_before: float | None = None
-    memory_floor_bytes: int = 0  # what the next attempt reserves at least; learned from the last
-    times_bypassed: int = 0  # how often another was let in before it, since it waits for room
+    memory_floor_bytes: int = 0  # the least that the next attempt reserves; learned from the last
+    times_bypassed: int = 0  # how many other jobs were admitted while it waited for memory
     publishing: list[str] = field(default_factory=list)  # storage keys an attempt may have written
     started_at: float | None = None
     finished_at: float | None = None
@@ -115,23 +115,24 @@ class Job:
         return replace(self, state=state, **changes)
 
     def started(self, now: float) -> Job:
-        """A worker claimed it: this is where an attempt is counted."""
+        """A worker claimed the job: this is where an attempt is counted."""
         return self._moved(
             JobState.RUNNING, attempt=self.attempt + 1, started_at=now, times_bypassed=0,
             **_AT_REST, progress=0.0,
         )  # fmt: skip
 
     def entered(self, phase: str, publishing: Sequence[str] = ()) -> Job:
-        """What the attempt does now.
+        """The attempt has begun a phase.
 
-        `publishing` names the files that it is about to store, for the cleaning after a lost one.
+        `publishing` names the files that the attempt is about to store: if its worker is lost,
+        they are removed.
         """
         return replace(self, phase=phase, publishing=list(publishing), speed=None, eta_seconds=None)
 
     def progressed(
         self, progress: float, speed: float | None = None, eta_seconds: float | None = None
     ) -> Job:
-        """How far the attempt has come; never backwards. What a tool does not know is left out."""
+        """The attempt has come this far; never backwards. A value that is no number is left out."""
         known = progress if isfinite(progress) else 0.0
         bounded = min(max(known, self.progress), 1.0)
         return replace(
@@ -139,25 +140,26 @@ class Job:
         )
 
     def succeeded(self, now: float, result: Result) -> Job:
-        """Its artifacts are published."""
+        """The artifacts of the job are published."""
         return self._moved(
             JobState.SUCCEEDED, finished_at=now, result=result, **_AT_REST, progress=1.0
         )
 
     def failed(self, now: float, failure: Failure) -> Job:
-        """It will not be tried again."""
+        """The job failed and will not be retried by itself."""
         return self._moved(JobState.FAILED, finished_at=now, error=failure, **_AT_REST)
 
     def cancelled(self, now: float) -> Job:
-        """The client asked for it."""
+        """A client cancelled the job, or no clip needs the download any more."""
         return self._moved(JobState.CANCELLED, finished_at=now, **_AT_REST)
 
     def requeued(
         self, now: float, *, not_before: float | None = None, give_attempt_back: bool = False
     ) -> Job:
-        """The attempt ended without an end of the job: a retry, a drain or a lost worker.
+        """The attempt ended and the job did not: a retry, a drain or a lost worker.
 
-        With its attempt it gets its place in the queue back: a restart is no fault of the job.
+        With `give_attempt_back` the attempt is not counted and the job keeps its position in the
+        queue: a restart is no fault of the job.
         """
         waiting = _AT_REST | {"wait_reason": WaitReason.RETRY if not_before else None}
         attempt = self.attempt - 1 if give_attempt_back else self.attempt
@@ -178,29 +180,29 @@ class Job:
         )  # fmt: skip
 
     def needing(self, memory_bytes: int) -> Job:
-        """An attempt has shown that it takes more memory than was thought."""
+        """An attempt needed more memory than was estimated; the next reserves at least this."""
         return replace(self, memory_floor_bytes=memory_bytes)
 
     def due(self) -> Job:
-        """Still queued; the time for its retry has come."""
-        memory = WaitReason.MEMORY  # its end is not known by the time alone
+        """Still queued; the time until which the job was postponed has come."""
+        memory = WaitReason.MEMORY  # that time has come does not mean that memory is free
         reason = memory if self.wait_reason is memory else None
         return replace(self, wait_reason=reason, not_before=None)
 
     def postponed(self, not_before: float, reason: WaitReason = WaitReason.RETRY) -> Job:
-        """Still queued; not to be started before that time."""
+        """Still queued; no worker may take the job before that time."""
         return replace(self, wait_reason=reason, not_before=not_before)
 
     def passed(self, times_bypassed: int) -> Job:
-        """Still queued; so many were let in before it while it waited for room."""
+        """Still queued; this many other jobs were admitted while it waited for memory."""
         return replace(self, times_bypassed=times_bypassed)
 
     def waiting_for(self, reason: WaitReason | None) -> Job:
-        """Still queued; what it waits for has changed."""
+        """Still queued; the reason why the job waits has changed."""
         return replace(self, wait_reason=reason)
 
     def depending_on(self, job_ids: Iterable[str], reason: WaitReason | None) -> Job:
-        """Still queued; other jobs deliver what it needs."""
+        """Still queued; other jobs deliver its sources."""
         return replace(self, depends_on=tuple(job_ids), wait_reason=reason)
 
 
@@ -208,7 +210,7 @@ def _finite(value: float | None) -> float | None:
     return value if value is not None and isfinite(value) else None
 
 
-# What only means something while a worker is busy with the job.
+# Fields that mean something only while a worker runs the job.
 _AT_REST: dict[str, Any] = {
     "phase": None,
     "wait_reason": None,

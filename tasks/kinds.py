@@ -1,6 +1,6 @@
-"""The kinds of job: what each is asked, what it makes, and a row with what others must know.
+"""The kinds of job: the spec and the result of each, and a row with what other code must know.
 
-A new kind is a spec, a result and a row here, a file of that name in `worker/kinds/`, and its
+A new kind needs a spec, a result and a row here, a file of its name in `worker/kinds/`, and a
 schema in `web/schemas/requests.py`.
 """
 
@@ -26,7 +26,7 @@ class ExtractSpec(Spec):
 
 @dataclass(frozen=True, kw_only=True)
 class ExtractResult(Result):
-    """What a page says of its media; `info` has the fields that the contract lists."""
+    """What a page says about its media; `info` has the fields that the contract lists."""
 
     info: Mapping[str, Any] = field(default_factory=dict)
 
@@ -40,7 +40,7 @@ class DownloadSpec(Spec):
     container: str = "mp4"
 
     def fingerprint(self, owner: str) -> str:
-        """Equal for downloads of one owner that would fetch the same; owners never share."""
+        """Equal for downloads of one owner that would fetch the same file; owners never share."""
         url, _ = urldefrag(self.source.url or "")
         parts = "\0".join((owner, url, self.quality, self.container))
         return sha256(parts.encode()).hexdigest()
@@ -48,7 +48,7 @@ class DownloadSpec(Spec):
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a download came from, as its page says; None where it does not."""
+    """Where a download came from, as its page says; None where the page does not say it."""
 
     title: str | None = None
     uploader: str | None = None
@@ -59,13 +59,13 @@ class Origin:
 
 @dataclass(frozen=True, kw_only=True)
 class DownloadResult(Result):
-    """One file; `deduplicated` when it was fetched for an earlier job."""
+    """One file; `deduplicated` is true when the file was fetched for an earlier job."""
 
     source: Origin = Origin()
     deduplicated: bool = False
 
     def reused(self) -> Self:
-        """The same for an equal job, which had nothing to fetch."""
+        """The result of an equal job, which had nothing to fetch."""
         return replace(super().reused(), deduplicated=True)
 
     def to_dict(self) -> dict[str, Any]:
@@ -80,7 +80,7 @@ class DownloadResult(Result):
 
 @dataclass(frozen=True)
 class ClipSpec(Spec):
-    """Keep the range from `start` to `end`, in seconds from where a player starts to count."""
+    """Keep the range from `start` to `end`, in seconds of the time that a player shows."""
 
     kind: ClassVar[str] = "clip"
     start: float
@@ -94,14 +94,14 @@ class ClipSpec(Spec):
         return super().from_dict({**values, "output": Output(**values.get("output", {}))})
 
     def to_dict(self) -> dict[str, Any]:
-        """The spec as it is stored and shown; what is unset is left out of `output`."""
+        """The spec as it is stored and shown; `output` leaves out the options that are unset."""
         output = {name: value for name, value in vars(self.output).items() if value is not None}
         return {**super().to_dict(), "output": output}
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClipResult(Result):
-    """A clip: how it was cut and why so, what it holds. Times count as those of its spec."""
+    """How a clip was cut, why so, and what it holds. Times count as in `ClipSpec`."""
 
     mode: str
     mode_reason: str
@@ -116,14 +116,14 @@ class ClipResult(Result):
 
 @dataclass(frozen=True)
 class Kind:
-    """What all rooms must know of one kind of job."""
+    """What web, tasks and worker must know of one kind of job."""
 
     spec_type: type[Spec]
     result_type: type[Result]
-    phases: tuple[str, ...]  # what its attempts do, before they store their files
+    phases: tuple[str, ...]  # of its attempts, in order, before they store their files
     gives_media: bool  # other jobs may take its main artifact as their source
-    reads_site: bool  # it asks the site of its URL itself; else its source is another job's file
-    cached: bool  # an equal job is answered with what the first one made
+    reads_site: bool  # its attempts request the URL; else another job delivers the file
+    cached: bool  # an equal job gets the artifacts of the first
 
     @property
     def name(self) -> str:

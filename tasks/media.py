@@ -1,4 +1,4 @@
-"""What a media file holds: the facts a probe finds and everyone else decides on."""
+"""What a media file holds: the facts that a probe finds and that all decisions use."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -9,7 +9,7 @@ HDR_TRANSFERS = frozenset({"smpte2084", "arib-std-b67"})  # PQ and HLG
 
 @dataclass(frozen=True, slots=True)
 class ColourFacts:
-    """How sample values are to be read, in FFmpeg's names; None where the file does not say."""
+    """The meaning of sample values, in FFmpeg's names; None where the file does not say it."""
 
     primaries: str | None = None
     transfer: str | None = None
@@ -32,22 +32,22 @@ class VideoFacts:
     height: int
     pix_fmt: str | None
     bit_depth: int
-    fps: float | None  # average; None when the container cannot tell
-    rotation: int = 0  # degrees clockwise a player turns the picture: 0, 90, 180 or 270
+    fps: float | None  # average; None when the container does not say it
+    rotation: int = 0  # degrees by which a player turns the picture clockwise: 0, 90, 180 or 270
     sample_aspect_ratio: str = "1:1"
     interlaced: bool = False
     colour: ColourFacts = ColourFacts()
     frame_count: int | None = None
-    references: int | None = None  # pictures that others may refer to; None where unknown
+    references: int | None = None  # pictures that other pictures may refer to; None where unknown
 
     @property
     def pixels(self) -> int:
-        """Samples in one frame: what memory and time grow with."""
+        """Samples in one frame: memory and time grow with this number."""
         return self.width * self.height
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """The facts `asdict` wrote."""
+        """The facts that `asdict` wrote."""
         return cls(**{**values, "colour": ColourFacts(**values["colour"])})
 
 
@@ -63,11 +63,11 @@ class AudioFacts:
 
 @dataclass(frozen=True, slots=True)
 class MediaFacts:
-    """A probed file: seconds and bytes, its pictures, its sound, and what else is inside."""
+    """A probed file: times in seconds, its size, its video, its audio, and what else it holds."""
 
     container: str  # FFmpeg's format name, such as "mov,mp4,m4a,3gp,3g2,mj2"
-    start_time_seconds: float  # where a player starts to count
-    duration_seconds: float | None  # None when unknown, as in a stream without an end
+    start_time_seconds: float  # the time of the source at which a player shows 0
+    duration_seconds: float | None  # None when unknown, as of a stream without an end
     size_bytes: int
     video: VideoFacts | None = None
     audio: tuple[AudioFacts, ...] = ()
@@ -80,7 +80,7 @@ class MediaFacts:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """The facts `to_dict` wrote."""
+        """The facts that `to_dict` wrote."""
         video = values["video"]
         return cls(
             **{

@@ -12,7 +12,7 @@ from tasks.result import ArtifactRef, Result
 
 
 def rfc3339(seconds: float | None) -> str | None:
-    """A time of the record as clients read it."""
+    """A time of a record in the form for clients."""
     if seconds is None:
         return None
     text = datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
@@ -24,7 +24,7 @@ def _elapsed(begin: float | None, end: float | None) -> float | None:
 
 
 def public_job(job: Job) -> dict[str, Any]:
-    """The job as every answer, event and webhook shows it."""
+    """The job as all answers, events and webhooks show it."""
     self_url = f"{API_BASE}/jobs/{job.id}"
     error = job.error and {
         "code": job.error.code,
@@ -77,6 +77,6 @@ def public_artifact(artifact: ArtifactRef) -> dict[str, Any]:
 
 
 def render_job(job: Job) -> bytes:
-    """`public_job` as the bytes a client receives. Raises ValueError for a number that is none."""
+    """`public_job` as the bytes that a client receives. Raises ValueError for NaN or infinity."""
     text = json.dumps(public_job(job), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    return text.encode(errors="replace")  # a title may hold half a character, which UTF-8 has not
+    return text.encode(errors="replace")  # a title may hold half a surrogate pair

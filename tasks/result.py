@@ -1,4 +1,4 @@
-"""What a job made, as its record holds it: ids and facts, no URL. `tasks.rendering` shows it."""
+"""What a job made, as its record holds it: ids and facts. `tasks.rendering` adds the URLs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tasks.media import MediaFacts
 
 @dataclass(frozen=True)
 class ArtifactRef:
-    """A published file as the result of its job tells of it, also after the file has expired."""
+    """A published file as the result of its job lists it, also after the file has expired."""
 
     id: str
     name: str
@@ -49,10 +49,10 @@ class ArtifactRef:
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """What every kind tells. The results of the kinds are in `tasks.kinds`.
+    """The fields of every kind's result. The results of the kinds are in `tasks.kinds`.
 
-    `peak_memory_bytes` is the most that the attempt held, `memory_ratio` that to what was expected
-    of it: 0 and None where no tool had to run.
+    `peak_memory_bytes` is the most memory that the attempt held, `memory_ratio` that peak divided
+    by the estimate: 0 and None where no tool had to run.
     """
 
     artifacts: tuple[ArtifactRef, ...] = ()
@@ -67,11 +67,11 @@ class Result:
         return next((ref for ref in self.artifacts if ref.role == "main"), None)
 
     def with_artifacts(self, artifacts: Sequence[StoredArtifact]) -> Self:
-        """The same with the files that were published."""
+        """The result with the files that were published."""
         return replace(self, artifacts=tuple(map(ArtifactRef.of, artifacts)))
 
     def reused(self) -> Self:
-        """The same for an equal job, which had nothing to do."""
+        """The result of an equal job, which had no work to do."""
         return replace(self, peak_memory_bytes=0, estimated_memory_bytes=0, memory_ratio=None)
 
     def to_dict(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What was asked of a job, as accepted, with defaults filled in: the parts that kinds share."""
+"""What was asked of a job, with defaults filled in: the parts that all kinds share."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ QUALITIES: tuple[str, ...] = (
 DOWNLOAD_CONTAINERS = ("mp4", "mkv", "webm")
 CLIP_MODES = ("auto", "copy", "smart", "encode")
 CLIP_CONTAINERS = ("mp4", "mkv", "webm", "gif", "m4a", "mp3")
-SOUND_CONTAINERS = ("m4a", "mp3")  # those of them that hold no picture
+SOUND_CONTAINERS = ("m4a", "mp3")  # the clip containers that hold no picture
 FITS = ("contain", "cover", "pad")
 CLIP_QUALITIES = ("draft", "standard", "high")
 AUDIO_CHOICES = ("keep", "drop")
@@ -20,31 +20,31 @@ AUDIO_CHOICES = ("keep", "drop")
 
 @dataclass(frozen=True)
 class Source:
-    """Where media comes from; exactly one of the three is set."""
+    """Where media comes from; exactly one of the three fields is set."""
 
     url: str | None = None
     job_id: str | None = None
     upload_id: str | None = None
 
     def to_dict(self) -> dict[str, str]:
-        """The one that is set, by its name."""
+        """The field that is set, by its name."""
         return {key: value for key, value in vars(self).items() if value is not None}
 
 
 @dataclass(frozen=True)
 class Spec:
-    """What every kind is asked. The specs of the kinds are in `tasks.kinds`."""
+    """The fields of every kind's spec. The specs of the kinds are in `tasks.kinds`."""
 
     kind: ClassVar[str]
     source: Source
 
     @property
     def sources(self) -> tuple[Source, ...]:
-        """All that it takes media from; a kind that takes several names them here."""
+        """All sources of the job; a kind with several sources lists them here."""
         return (self.source,)
 
     def fingerprint(self, owner: str) -> str | None:
-        """Equal for jobs of one owner that would do the same; None where each is done."""
+        """Equal for jobs of one owner that would do the same work; None where each job runs."""
         return None
 
     @classmethod
@@ -59,7 +59,7 @@ class Spec:
 
 @dataclass(frozen=True)
 class Output:
-    """How a clip shall look; None means as the source has it."""
+    """What a clip shall be; None means as in the source."""
 
     container: str | None = None
     width: int | None = None
