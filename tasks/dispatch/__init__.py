@@ -1,4 +1,4 @@
-"""How jobs come into the queue, and what follows from their end. Read `dispatcher` first."""
+"""How jobs enter the queue, and what follows from their end. Read `dispatcher` first."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """The Celery side of sending: a message is a wake-up call that names a job, nothing more.
 
-The record in the store is the truth. A message may come twice, late or never: a worker takes what
-is ready, and the housekeeper sends again what was lost. So the messages may lie on a server of
-their own (`BROKER_URL`), which may forget them all.
+The record in the store is the truth. A message may arrive twice, late or never: a worker takes the
+next ready job, and the housekeeper sends lost messages again. So the messages may be on a server of
+their own (`BROKER_URL`), which may lose them all.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from tasks.store.connection import translated
 log = logging.getLogger(__name__)
 
 TASK_NAME = "clipmill.run"
-# A request must not hang on a broker that is gone: its record is written already.
+# A request must not hang on a broker that is down: the record of its job is written already.
 _SOON_SECONDS = 2
 _SENDING = {"socket_timeout": _SOON_SECONDS, "connect_retries_timeout": 1, "interval_start": 0.2}
 
@@ -36,7 +36,7 @@ def queue_name(kind: str) -> str:
 
 
 def broker_url(redis_url: str) -> str:
-    """A server as kombu spells it: unix sockets have a scheme of their own there."""
+    """The URL of a server in kombu's form, which has another scheme for unix sockets."""
     parts = urlsplit(redis_url)
     if parts.scheme != "unix":
         return redis_url
@@ -45,10 +45,10 @@ def broker_url(redis_url: str) -> str:
 
 
 def make_celery(redis_url: str) -> Celery:
-    """Celery on this server, with the settings that were seen to survive faults of Redis."""
+    """Celery on this server, with the settings that survived faults of Redis in tests."""
     app = Celery("clipmill", broker=broker_url(redis_url), set_as_current=False)
     app.conf.update(
-        # Early ack: with late ack one lost connection starts a second copy of a running job.
+        # Early ack: with late ack a lost connection starts a second copy of a running job.
         task_acks_late=False,
         task_ignore_result=True,
         task_serializer="json",
@@ -64,7 +64,7 @@ def make_celery(redis_url: str) -> Celery:
         worker_cancel_long_running_tasks_on_connection_loss=False,
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
-        # A server that refuses writes (no memory, no disk) is waited for as one that is away.
+        # Wait for a server that refuses writes (no memory, no disk) as for one that is down.
         broker_channel_error_retry=True,
         broker_connection_timeout=5,
         broker_transport_options={
@@ -74,7 +74,7 @@ def make_celery(redis_url: str) -> Celery:
             "health_check_interval": 10,
             "global_keyprefix": "clipmill:celery:",
         },
-        # The record store is the queue limit; a sender must not hang on a broker that is gone.
+        # The record store limits the queue; a sender must not hang on a broker that is down.
         task_publish_retry=False,
     )
     return app
@@ -100,24 +100,27 @@ class Broker:
                 )
 
     def wake(self, jobs: Sequence[tuple[str, str]]) -> None:
-        """`publish` for jobs that are recorded, so that a failure is no harm.
+        """`publish` for jobs that are recorded, so that a failure does no harm.
 
-        The housekeeper sends again what is missing.
+        The housekeeper sends the missing messages again.
         """
         if not jobs:
             return
         try:
             self.publish(jobs)
         except StoreUnavailable:
-            log.warning("no message could be sent", extra={"values": {"jobs": len(jobs)}})
+            log.warning(
+                "no message could be sent: the housekeeper sends them again",
+                extra={"values": {"jobs": len(jobs)}},
+            )
 
     def wake_ready(self, jobs: Sequence[Job], stages: Sequence[str]) -> None:
-        """`wake` for those jobs whose stage is ready."""
+        """`wake` for the jobs whose stage is ready."""
         written = zip(jobs, stages, strict=True)
         self.wake([(job.kind, job.id) for job, stage in written if stage == "ready"])
 
     def waiting(self, kind: str) -> int:
-        """How many messages of a kind lie in the broker. Raises StoreUnavailable."""
+        """How many messages of a kind wait in the broker. Raises StoreUnavailable."""
         with _taken_from(self._connections) as connection:
             return int(connection.default_channel._size(queue_name(kind)))
 
@@ -129,7 +132,7 @@ class Broker:
 
 @contextmanager
 def _taken_from(pool: Any) -> Iterator[Any]:
-    """One of a pool for the block; whatever goes wrong with it is a StoreUnavailable."""
+    """A member of a pool for the block; every failure of it becomes StoreUnavailable."""
     try:
         with (
             translated("the message broker"),

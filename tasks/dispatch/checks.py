@@ -1,4 +1,4 @@
-"""Whether what a client asks for can be accepted at all, before anything is planned."""
+"""Whether the request of a client can be accepted at all, checked before the planning."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from tasks.store import Store
 
 
 class RequestChecks:
-    """Looks at sources and webhooks; records nothing."""
+    """Checks sources and webhooks; records nothing."""
 
     def __init__(self, store: Store, allowed: Sequence[Network]) -> None:
         self._store = store
         self._allowed = allowed
 
     def check_all(self, requests: Sequence[JobRequest], owner: str) -> None:
-        """`check` of a batch, each source once; the faults say which job they are of."""
+        """`check` for a batch, each source once; the pointer of a fault names its job."""
         seen: set[tuple[str, Source, str | None]] = set()
         for index, request in enumerate(requests):
             webhook = request.webhook["url"] if request.webhook else None
@@ -36,7 +36,7 @@ class RequestChecks:
             seen.add(what)
 
     def check(self, request: JobRequest, owner: str) -> None:
-        """Raises InvalidRequest when source or webhook cannot be used."""
+        """Raises InvalidRequest when the source or the webhook cannot be used."""
         source = request.spec.source
         if source.upload_id is not None:
             raise _fault("/source/upload_id", "there is no such upload")

@@ -1,6 +1,6 @@
-"""What follows from the end of a job: dependents go on, and what nobody needs any more stops.
+"""What follows from the end of a job: dependents are released, unneeded downloads are cancelled.
 
-Every step is conditional on the record, so it may be repeated after a crash by anyone.
+Every step is conditional on the record, so after a crash any process may repeat it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from tasks.store.optimistic import until_unopposed
 
 
 class Dependents:
-    """Carries the end of one job over to those it concerns."""
+    """Releases the dependents of jobs that have ended, and cancels jobs."""
 
     def __init__(self, store: Store, broker: Broker, planner: Planner) -> None:
         self._store = store
@@ -26,9 +26,9 @@ class Dependents:
         self._planner = planner
 
     def release(self, job: Job) -> None:
-        """Release the dependents of a final job; stop the downloads that only it needed."""
+        """Release the dependents of a final job; cancel the downloads that only this job needed."""
         ended = [job]
-        while ended:  # a loop, since a client may build a chain as long as it likes
+        while ended:  # a loop, no recursion: a client may build a chain of any length
             parent = ended.pop()
             waiting = self._store.dependents.of(parent.id)
             released = [self._release(job_id, parent) for job_id in waiting]
@@ -38,7 +38,7 @@ class Dependents:
                 self.stop_if_unneeded(source)
 
     def cancel(self, job: Job, revision: int) -> None:
-        """Stop a job that is not final. Raises Conflict when it has changed: look again."""
+        """Cancel a job that is not final. Raises Conflict when the job has changed: read again."""
         if job.state is JobState.RUNNING:
             if not self._store.jobs.request_cancel(job.id):
                 raise Conflict("the job does not run any more")
@@ -48,7 +48,7 @@ class Dependents:
         self.release(cancelled)
 
     def stop_if_unneeded(self, download_id: str) -> bool:
-        """Cancel a download that was made for clips which are all gone; whether it was one."""
+        """Cancel a download that no clip needs any more; returns whether it was cancelled."""
         if self._store.dependents.any_of(download_id):
             return False
         try:
@@ -57,15 +57,15 @@ class Dependents:
                 return False
             self.cancel(job, revision)
         except (NotFound, Conflict):
-            return False  # it is gone, or somebody needs it or has ended it this moment
+            return False  # the job was deleted, or just now a clip needs it or it ended
         return True
 
     def with_new_source(self, job: Job) -> Plan:
-        """The job as it waits for its source once more, after what was there is lost."""
+        """The job as it waits for its source again, after the artifact of the source was lost."""
         return self._planner.plan([job])
 
     def wake(self, job: Job, sources: NewSources, stages: Sequence[str]) -> None:
-        """Wake workers for what has just been written, as far as it is ready."""
+        """Wake workers for the jobs that were just written, if they are ready."""
         self._broker.wake_ready((*sources.downloads, job), stages)
 
     def publish(self, job: Job) -> None:
@@ -73,7 +73,7 @@ class Dependents:
         self._broker.wake([(job.kind, job.id)])
 
     def _release(self, job_id: str, parent: Job) -> Job | None:
-        """Move on one job that waited for `parent`; as it is then; None if it waits on."""
+        """Release one job that waited for `parent`, and return it; None if the job still waits."""
         try:
             return until_unopposed(partial(self._try_release, job_id, parent))
         except NotFound:
@@ -93,18 +93,18 @@ class Dependents:
         return released
 
     def _after(self, job: Job, parent: Job, others: Mapping[str, Job]) -> Plan | None:
-        """The job as it goes on when one that it waited for has ended; None: it waits on."""
+        """The job after the end of `parent`, with its new sources; None: the job still waits."""
         if parent.state is JobState.CANCELLED:
             plan = self._planner.plan([job])
             if parent.id not in plan.jobs[0].depends_on:
-                # It asked for the URL, not for that job: somebody else has to fetch it.
+                # The job asked for the URL, not for `parent`: another download fetches it.
                 return plan
         after = after_end(job, parent, others)
         return None if after is None else Plan((after,), NO_NEW_SOURCES)
 
 
 def after_end(job: Job, parent: Job, others: Mapping[str, Job]) -> Job | None:
-    """The job when `parent` has ended; None while it waits for one of the others all the same."""
+    """The job after the end of `parent`; None while the job still waits for one of the others."""
     if parent.state is not JobState.SUCCEEDED:
         same_work = job.fingerprint is not None
         failure = (parent.error if same_work else None) or _source_failed(parent)

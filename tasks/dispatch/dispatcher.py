@@ -20,7 +20,7 @@ from tasks.store.optimistic import until_unopposed
 
 
 class Dispatcher:
-    """What a client can do with jobs. `owner` is the caller's name; None may touch every job."""
+    """What a client can do with jobs. `owner` is the caller's name; None may change every job."""
 
     def __init__(self, store: Store, broker: Broker, storage: Storage, settings: Settings) -> None:
         self._store = store
@@ -36,8 +36,8 @@ class Dispatcher:
     ) -> Snapshot:
         """Accept one job. Raises InvalidRequest, QueueFull or StoreUnavailable.
 
-        With a key that was used before: Replayed, whose id is the job's, when the request is the
-        same, else IdempotencyKeyReused.
+        When the key was used before: raises Replayed with the id of that job if the request is
+        the same, else IdempotencyKeyReused.
         """
         idempotency = self._idempotency(idempotency_key, owner, ["job", request.to_dict()])
         self._checks.check(request, owner)
@@ -49,7 +49,7 @@ class Dispatcher:
     def submit_batch(
         self, requests: Sequence[JobRequest], owner: str, idempotency_key: str | None = None
     ) -> str:
-        """Accept all jobs or none; answers the batch's id. Raises as `submit`."""
+        """Accept all jobs or none; returns the id of the batch. Raises as `submit`."""
         asked = ["batch", *(request.to_dict() for request in requests)]
         idempotency = self._idempotency(idempotency_key, owner, asked)
         self._checks.check_all(requests, owner)
@@ -62,7 +62,7 @@ class Dispatcher:
     def _accept(
         self, jobs: Sequence[Job], idempotency: IdempotencyKey | None, batch: NewBatch | None = None
     ) -> None:
-        """Plan, record and announce jobs; plan again while their sources go away."""
+        """Plan and record jobs and wake workers; plan again when a source was deleted meanwhile."""
 
         def attempt() -> None:
             plan = self._planner.plan(jobs)
@@ -80,7 +80,7 @@ class Dispatcher:
     def _idempotency(
         self, idempotency_key: str | None, owner: str, asked: list[Any]
     ) -> IdempotencyKey | None:
-        """The key with what it names, looked up before anything is planned."""
+        """The key with a digest of the request, looked up before the planning."""
         if idempotency_key is None:
             return None
         named = IdempotencyKey.of(owner, idempotency_key, asked)
@@ -88,7 +88,7 @@ class Dispatcher:
         return named
 
     def cancel(self, job_id: str, owner: str | None) -> Snapshot:
-        """Stop a job. Raises NotFound or JobAlreadyFinal."""
+        """Cancel a job. Raises NotFound or JobAlreadyFinal."""
 
         def attempt() -> None:
             job, revision = self._store.jobs.get_with_revision(job_id, owner)
@@ -107,7 +107,7 @@ class Dispatcher:
             if job.state not in {JobState.FAILED, JobState.CANCELLED}:
                 raise JobNotRetryable(f"the job is {job.state}")
             self._check_room(1)
-            # A download that we made for a clip is the client's own from now on.
+            # A download that was made for a clip is the client's own from now on.
             plan = self._planner.plan([replace(job.retried(time.time()), internal=False)])
             (again,) = plan.jobs
             stages = self._store.jobs.replace(
@@ -121,8 +121,9 @@ class Dispatcher:
     def retry_failed(self, query: JobQuery, owner: str | None) -> list[str]:
         """Run the failed jobs that match again, newest first, up to the query's limit; their ids.
 
-        Raises QueueFull before any is touched when there is no room for them. When the room goes to
-        others meanwhile, or to the downloads that the jobs need, its message says how many were.
+        Raises QueueFull before any job is changed when the queue has too few free slots. When other
+        jobs, or the downloads that the jobs need, take these slots meanwhile, the message of
+        QueueFull says how many jobs were queued again.
         """
         page = self._store.queries.page(replace(query, state=JobState.FAILED), owner)
         return self._retry_all([snapshot.id for snapshot in page.items])
@@ -134,15 +135,16 @@ class Dispatcher:
             try:
                 retried += [job_id] if self._retried(job_id) else []
             except QueueFull as error:
-                told = f"{len(retried)} of {len(job_ids)} jobs are queued again, then it was full"
-                raise QueueFull(f"{error.message}: {told}" if retried else error.message) from error
+                reached = f"only {len(retried)} of {len(job_ids)} jobs are queued again"
+                message = f"{error.message}: {reached}" if retried else error.message
+                raise QueueFull(message) from error
         return retried
 
     def _retried(self, job_id: str) -> bool:
         try:
             self.retry(job_id, None)
         except (JobNotRetryable, NotFound):
-            return False  # somebody else retried or deleted it in the meantime
+            return False  # another client retried or deleted the job in the meantime
         return True
 
     def delete(self, job_id: str, owner: str | None) -> None:
@@ -152,7 +154,7 @@ class Dispatcher:
             self._storage.delete(artifact.storage_key)
 
     def cancel_batch(self, batch_id: str, owner: str | None) -> None:
-        """Stop what is not final yet. Raises NotFound."""
+        """Cancel the jobs that are not final yet. Raises NotFound."""
         self._store.batches.get(batch_id, owner)
         for job_id in self._store.batches.job_ids(batch_id):
             try:
@@ -167,6 +169,6 @@ class Dispatcher:
         self._retry_all([snapshot.id for snapshot in jobs if snapshot.state is JobState.FAILED])
 
     def _check_room(self, count: int) -> None:
-        """Refuse early what the store would refuse after all the planning. Raises QueueFull."""
+        """Refuse before the planning what the store would refuse after it. Raises QueueFull."""
         if self._store.counters.queued_total() + count > self._max_queued:
             raise QueueFull("too many jobs wait already")

@@ -1,7 +1,7 @@
-"""From a request to job records: where their media comes from and what they have to wait for.
+"""From a request to job records: where their media comes from and which jobs they wait for.
 
-Planning decides and writes nothing. `Planner.plan` reads what the store knows, then `planned`,
-which is pure, says what is to be recorded; the caller writes all of it in one step.
+Planning decides and writes nothing. `Planner.plan` reads what the store knows. Then `planned`,
+which is pure, decides which records are written; the caller writes all of them in one step.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from tasks.tracing.context import current_trace
 
 @dataclass(frozen=True)
 class JobRequest:
-    """What a client may say of one job, checked for form."""
+    """The request for one job, its form already checked."""
 
     spec: Spec
     priority: int = 5
@@ -30,31 +30,32 @@ class JobRequest:
     webhook: dict[str, Any] | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """All that was asked, ready for JSON."""
+        """The whole request, ready for JSON."""
         spec = {"kind": self.spec.kind, **self.spec.to_dict()}
         return {**vars(self), "metadata": dict(self.metadata), "spec": spec}
 
 
 @dataclass(frozen=True)
 class Known:
-    """What the store knew of the sources of some jobs, just before they were planned."""
+    """What the store knew about the sources of some jobs, just before the planning."""
 
-    jobs: Mapping[str, Job]  # those that sources name, by id; one that was deleted is not there
-    leaders: Mapping[str, Job]  # those that do, or have done, the work of a fingerprint
+    jobs: Mapping[str, Job]  # the jobs that sources name, by id, without deleted ones
+    leaders: Mapping[str, Job]  # the jobs that do, or did, the work of a fingerprint
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to be recorded: jobs, in the order in which they were asked for, and new sources."""
+    """What is to be recorded: jobs, in the order of the request, and new sources."""
 
     jobs: tuple[Job, ...]
     sources: NewSources
 
 
 def new_enough(download: Job, asked: Job, reuse_seconds: float) -> bool:
-    """Whether a download may answer a job that asks for its URL: by then another file may be there.
+    """Whether a download is new enough for a job with the same URL, whose file may change.
 
-    It counts when the job was asked for, so that nobody who waits in the queue loses what was new.
+    The age counts up to the time when the job was queued, so that no job loses a download that was
+    new enough then, however long the job waits.
     """
     ended = download.finished_at
     return ended is None or ended >= asked.queued_at - reuse_seconds
@@ -63,7 +64,7 @@ def new_enough(download: Job, asked: Job, reuse_seconds: float) -> bool:
 class Planner:
     """Makes job records and plans where their sources come from.
 
-    A download answers others for `reuse_seconds` after its end.
+    Later jobs with its URL may use a download for `reuse_seconds` after its end.
     """
 
     def __init__(self, store: Store, reuse_seconds: float) -> None:
@@ -95,7 +96,7 @@ class Planner:
         )
 
     def plan(self, jobs: Sequence[Job]) -> Plan:
-        """Where the sources of these jobs come from as things are now. Raises StoreUnavailable."""
+        """Where the sources of these jobs come from now. Raises StoreUnavailable."""
         sources = [(job, source) for job in jobs for source in media_sources(job.spec)]
         named = {source.job_id for _, source in sources if source.job_id is not None}
         works = {_download_name(source, job.owner) for job, source in sources if source.url}
@@ -110,23 +111,23 @@ def planned(
     """The plan that follows from what the store knows."""
     planning = _Planning(known, reuse_seconds, new_id)
     for job in sorted(jobs, key=lambda job: -job.priority):
-        planning.begin_downloads(job)  # the most urgent says how urgent a new one is
+        planning.begin_downloads(job)  # the most urgent job sets the priority of a new download
     after = tuple(_after(job, planning.deliverers(job)) for job in jobs)
     return Plan(after, NewSources(tuple(planning.downloads.values()), planning.outdated))
 
 
 def media_sources(spec: Spec) -> tuple[Source, ...]:
-    """What other jobs have to deliver for a job."""
+    """The sources that other jobs deliver for this spec."""
     return () if KINDS[spec.kind].reads_site else spec.sources
 
 
 def _download_name(source: Source, owner: str) -> str:
-    """The name of the work that delivers a URL."""
+    """The fingerprint of the download that delivers a URL."""
     return DownloadSpec(Source(url=source.url)).fingerprint(owner)
 
 
 class _Planning:
-    """One plan in the making: new downloads, and leaders that are too old, by name of the work."""
+    """A plan being made: new downloads, and leaders that are too old, both by fingerprint."""
 
     def __init__(self, known: Known, reuse_seconds: float, new_id: Callable[[], str]) -> None:
         self._known = known
@@ -136,7 +137,7 @@ class _Planning:
         self.outdated: dict[str, str] = {}
 
     def begin_downloads(self, job: Job) -> None:
-        """Plan a new download for each URL that nobody delivers."""
+        """Plan a new download for each URL that no known download delivers."""
         for source in media_sources(job.spec):
             if source.url is None:
                 continue
@@ -145,7 +146,7 @@ class _Planning:
                 self.downloads[name] = self._new_download(source, name, job)
 
     def deliverers(self, job: Job) -> list[Job]:
-        """The jobs that deliver what this one needs, or do the same work already."""
+        """The jobs that deliver the sources of this job, or that do the same work already."""
         if job.fingerprint is not None:
             leader = self._leader(job.fingerprint, job)
             return [leader] if leader is not None and leader.id != job.id else []
@@ -154,7 +155,7 @@ class _Planning:
 
     def _deliverer(self, source: Source, job: Job) -> Job | None:
         if source.job_id is not None:
-            # One that was deleted since is not there: the job will say so when it runs.
+            # A source that was deleted meanwhile is absent: the job fails when it runs.
             return self._known.jobs.get(source.job_id)
         if source.url is None:
             return None
@@ -162,7 +163,7 @@ class _Planning:
         return self.downloads.get(name) or self._leader(name, job)
 
     def _leader(self, name: str, asked: Job) -> Job | None:
-        """The job that answers this one; one that is too old leads nobody more."""
+        """The job whose work this job can use; a leader that is too old leads no more jobs."""
         leader = self._known.leaders.get(name)
         if leader is None or leader.state in {JobState.FAILED, JobState.CANCELLED}:
             return None
@@ -181,7 +182,7 @@ class _Planning:
 
 
 def _after(job: Job, parents: Iterable[Job]) -> Job:
-    """The job as it waits for these, each named once."""
+    """The job as it waits for these parents, each named once."""
     found = {parent.id: parent for parent in parents}
     over = all(parent.state is JobState.SUCCEEDED for parent in found.values())
     return job.depending_on(found, None if over else WaitReason.DEPENDENCY)

@@ -1,1 +1,1 @@
-"""Every number that is counted, and what limits throughput now."""
+"""All metrics that are counted, and what limits throughput now."""

@@ -1,4 +1,4 @@
-"""How a number is named in the store, and how one observation of a histogram is counted.
+"""The name of a counter in the store, and how one observation of a histogram is counted.
 
 A name is `metric` or `metric{label=value,…}`; a histogram keeps `_bucket`, `_sum` and `_count`.
 `catalogue` says what each metric means.
@@ -10,12 +10,12 @@ from collections import Counter
 
 from tasks.metrics.catalogue import buckets_of, check_name
 
-# What is to be added to numbers, by their names.
+# Amounts that are to be added to counters, by name.
 Tally = Counter[str]
 
 
 def counter_name(metric: str, **labels: str) -> str:
-    """The name of a number and its labels, in fixed order. ValueError if the catalogue lacks it."""
+    """A metric and its labels, in fixed order. Raises ValueError if the catalogue lacks it."""
     names = tuple(sorted(labels))
     check_name(metric, names)
     inside = ",".join(f"{label}={labels[label]}" for label in names)
@@ -23,7 +23,7 @@ def counter_name(metric: str, **labels: str) -> str:
 
 
 def observed(metric: str, value: float, **labels: str) -> Tally:
-    """One observation of a histogram. A bucket counts only its own: the reader adds them up."""
+    """One observation of a histogram. Buckets are not cumulative here: the reader adds them up."""
     bound = next((f"{edge:g}" for edge in buckets_of(metric) if value <= edge), "+Inf")
     return Tally(
         {

@@ -1,8 +1,8 @@
-"""What happens to jobs and to what is kept, and what each event adds to which number.
+"""The events of jobs and of upkeep, and what each event adds to which metric.
 
-Whoever does something tells an observer of the event and names no metric. The observer collects a
-tally, which is written together with the record that the event belongs to: so the numbers equal the
-records. A further number is a row in `catalogue` and a line in the method of its event here.
+Code in which an event happens reports the event to an observer and names no metric. The observer
+collects a tally, which is written together with the record of the event: so the metrics equal the
+records. A further metric is a row in `catalogue` and a line in the method of its event here.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from tasks.result import Result
 
 
 class Observer:
-    """Collects what is to be added. Not thread-safe."""
+    """Collects a tally. Not thread-safe."""
 
     def __init__(self) -> None:
         self.tally: Tally = Tally()
@@ -28,14 +28,14 @@ class Observer:
 
 
 class JobObserver(Observer):
-    """The events of one job of a kind."""
+    """The events of one job."""
 
     def __init__(self, kind: str) -> None:
         super().__init__()
         self._kind = kind
 
     def job_moved(self, before: Job | None, after: Job) -> None:
-        """The record changed from `before`, None when it is new; most changes are no move."""
+        """The record changed from `before`, None for a new job; only moves between states count."""
         if before is not None and before.state == after.state:
             return
         if after.state is JobState.RUNNING and after.started_at is not None:
@@ -50,25 +50,25 @@ class JobObserver(Observer):
             self._count("job_failures_total", kind=self._kind, code=after.error.code)
 
     def waited_for_room(self, seconds: float) -> None:
-        """A job in a worker's hands waited for memory and cores, whatever came of it."""
+        """A job that a worker holds waited for memory and cores, in vain or not."""
         self._observe("admission_wait_seconds", seconds)
 
     def tool_finished(self, tool: str, peak_bytes: int) -> None:
-        """A tool ended, having held so much memory with its children; 0 where nobody saw."""
+        """A tool ended; `peak_bytes` is its memory with its children, 0 when it is not known."""
         if peak_bytes:
             self._observe("subprocess_peak_bytes", peak_bytes, tool=tool)
 
     def memory_compared(self, ratio: float | None) -> None:
-        """An attempt is over: the most memory it held, to what was expected of it."""
+        """An attempt ended: `ratio` is its peak memory divided by the estimate."""
         if ratio is not None:
             self._observe("memory_estimate_ratio", ratio, kind=self._kind)
 
     def smart_cuts_rejected(self, count: int) -> None:
-        """Smart cuts failed their check, and the clip was encoded instead."""
+        """Smart cuts failed their check, and their clips were encoded instead."""
         self._count("smart_rejected_total", count)
 
     def work_published(self, result: Result) -> None:
-        """The job did its work and its files are in storage."""
+        """The job did its work, and its files are in storage."""
         if KINDS[self._kind].cached:
             self._count("cache_misses_total", cache=self._kind)
         if result.main is not None:
@@ -80,36 +80,36 @@ class JobObserver(Observer):
             self._count("clip_frames_total", result.frames_copied, how="copied")
 
     def answered_from_storage(self) -> None:
-        """An equal job had produced what this one asked for."""
+        """The job got the artifacts of an equal job."""
         self._count("cache_hits_total", cache=self._kind)
 
     def attempt_failed(self, code: str) -> None:
-        """An attempt failed with the code of a job error and is tried again."""
+        """An attempt failed with the code of a job error, and the job is retried."""
         self._count("job_retries_total", kind=self._kind, code=code)
 
     def recovered(self) -> None:
-        """The worker that held the job was lost, and the housekeeper found it."""
+        """The worker that held the job was lost, and the housekeeper recovered the job."""
         self._count("recovered_jobs_total", reason="lease")
 
 
 class UpkeepObserver(Observer):
-    """The events of what a housekeeper does beside the records of jobs."""
+    """The events of upkeep that belong to no record of a job."""
 
     def messages_lost(self, count: int) -> None:
-        """Jobs were ready and no message told of them, so messages were sent again."""
+        """Jobs were ready and had no message, so messages were sent again."""
         self._count("recovered_jobs_total", count, reason="message")
 
     def artifact_expired(self, reason: str) -> None:
-        """An artifact was given up: `ttl`, unused for long, or `limit`, its room was needed."""
+        """An artifact expired: `ttl`, unused for too long, or `limit`, to free storage."""
         self._count("artifacts_expired_total", reason=reason)
 
     def unreferenced_removed(self, count: int) -> None:
-        """Files that no record told of were removed from storage."""
+        """Files without a record were removed from storage."""
         self._count("stray_files_total", count)
 
 
 def tally_of_move(before: Job | None, after: Job) -> Tally:
-    """What the change of a record alone adds, from its two versions."""
+    """The tally of a change of a record, from its two versions."""
     observer = JobObserver(after.kind)
     observer.job_moved(before, after)
     return observer.tally

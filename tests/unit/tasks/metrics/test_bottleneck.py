@@ -76,10 +76,10 @@ def test_without_a_worker_the_advice_is_to_start_one() -> None:
     assert "start one" in found.advice
 
 
-def test_when_only_places_are_missing_the_advice_says_so() -> None:
+def test_when_only_slots_are_missing_the_advice_says_so() -> None:
     full = limited("nothing", 1.0, running=4, phases={"storing": 4})
     assert "CLIPMILL_WORKER_CONCURRENCY" in bottleneck_of([full], queued=1).advice
-    assert "room for more" in bottleneck_of([full], queued=0).advice
+    assert "left for more jobs" in bottleneck_of([full], queued=0).advice
 
 
 def test_a_limit_of_another_version_is_passed_over() -> None:
