@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 
 def main(compose: Callable[[Settings, Broker], Worker] = build) -> int:
-    """Run the worker that `compose` makes until it is told to stop; the exit status."""
+    """Run the worker that `compose` builds until a signal stops it; the exit status."""
     try:
         settings = load_settings(kinds=KINDS)
         settings.require_budget()
@@ -56,7 +56,7 @@ def _consume(worker: Worker, celery: Celery) -> int:
     register_task(celery, worker.runner.run_next, worker.draining)
 
     def on_ready(sender: Any, **_: object) -> None:
-        # After Celery's own handlers, which would not give running jobs back.
+        # After Celery's own handlers, which would not requeue running jobs.
         on_signal = drain(
             worker.draining, settings.shutdown_grace_seconds, worker.heartbeat.stop_all
         )

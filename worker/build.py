@@ -1,4 +1,4 @@
-"""The composition root: who works with whom in a worker, in the program and in tests."""
+"""The composition root: builds a worker of its parts, for the process and for tests."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Services:
 
 @dataclass(frozen=True)
 class Worker:
-    """Everything a worker is made of."""
+    """All parts of a worker."""
 
     services: Services
     budget: Budget
@@ -88,7 +88,7 @@ class Worker:
             part.start()
 
     def stop(self) -> None:
-        """Stop them, in the opposite order."""
+        """Stop the threads, in the opposite order."""
         for part in reversed(self._threads):
             part.stop()
         self.services.tracing.close()
@@ -108,8 +108,8 @@ def build(
 ) -> Worker:
     """A worker that is ready to be started. Raises UnsafeStore, BadTable.
 
-    `attempt_factory`, `heartbeat` and `disk` make these parts, from what their own class takes;
-    `handlers` do the work of each kind.
+    `attempt_factory`, `heartbeat` and `disk` make these parts, with the arguments of their own
+    class; `handlers` do the work of each kind.
     """
     storage = storage or open_storage(settings.storage_url)
     services = _services(settings, broker, timings, storage)
@@ -136,7 +136,7 @@ def build(
 
 
 def _services(settings: Settings, broker: Broker, timings: Timings, storage: Storage) -> Services:
-    assert settings.redis_url is not None  # the program checks it at its start
+    assert settings.redis_url is not None  # `main` checks it at its start
     worker_id = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
     work_folder = clean_work_folder(settings.data_dir / "work", worker_id, timings)
     store = Store.at(settings.redis_url)

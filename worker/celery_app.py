@@ -20,22 +20,22 @@ from worker.process.limits import ProcessEnd
 
 log = logging.getLogger(__name__)
 
-# A job that ends does not wake Celery's loop; by itself it looks for a free place once a second.
+# A job that ends does not wake Celery's loop; by itself the loop looks for a free slot each second.
 PULSE_SECONDS = 0.1
 
 
 class LoopTicker:
-    """Keeps Celery's event loop awake and counts its rounds: then messages are heard."""
+    """Keeps Celery's event loop awake and counts its rounds: a loop that runs receives messages."""
 
     def __init__(self) -> None:
         self.beats = 0
 
     def beat(self) -> None:
-        """The loop has come by."""
+        """Count one round of the loop."""
         self.beats += 1
 
     def attach(self, celery: Celery) -> None:
-        """Have the consumer beat. After each lost connection its timers must be set anew."""
+        """Make the consumer beat. After each lost connection its timers must be set anew."""
         beat = self.beat
 
         class Beating(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery ships no types
@@ -55,7 +55,7 @@ def register_task(
     def run(self: Any, job_id: str) -> None:
         kind = self.request.delivery_info["routing_key"].rpartition(".")[2]
         if draining.is_set():
-            return  # the record stays ready; the housekeeper of another worker sends again
+            return  # the record stays ready; another worker's housekeeper sends the message again
         try:
             run_next(kind)
         except StoreUnavailable as error:
@@ -70,7 +70,7 @@ def register_task(
 def drain(
     draining: threading.Event, grace_seconds: float, stop_all: Callable[[ProcessEnd], None]
 ) -> Callable[[int, FrameType | None], None]:
-    """The signal handler: take nothing more, let jobs end within the grace, give the rest back."""
+    """The signal handler: claim no more, let jobs end within the grace, requeue the others."""
 
     def on_signal(signum: int, frame: FrameType | None) -> None:
         hurry = draining.is_set()
@@ -85,9 +85,9 @@ def drain(
 
 
 def make_worker(celery: Celery, settings: Settings) -> Any:
-    """Celery's own worker, with nothing switched on that we do not need."""
+    """Celery's own worker, with everything switched off that is not needed."""
     with warnings.catch_warnings():
-        # It warns of root because of pickled messages; we take JSON alone.
+        # Celery warns of root because of pickled messages; this worker accepts JSON alone.
         warnings.simplefilter("ignore", SecurityWarning)
         return celery.Worker(
             pool="threads",
@@ -102,9 +102,9 @@ def make_worker(celery: Celery, settings: Settings) -> Any:
 
 
 def start_all_threads(pool: Any, count: int) -> None:
-    """Have every thread now: Celery gives up when the machine has none to give later.
+    """Start every thread now: Celery ends when the machine refuses a thread later.
 
-    Each waits until all are there, so that none does the work of two.
+    Each thread waits until all have started, so that none does the work of two.
     """
     together = threading.Barrier(count)
     for _ in range(count):

@@ -18,7 +18,7 @@ from tasks.store import Store
 
 
 def reports_from(host: str, reports: Iterable[WorkerReport]) -> bool:
-    """Whether a worker of the host is among them; the store drops reports that are not fresh."""
+    """Whether one of the reports is of the host; the store drops reports that are not fresh."""
     return any(report.host == host for report in reports)
 
 

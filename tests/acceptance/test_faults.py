@@ -101,7 +101,7 @@ def test_a_worker_stopped_past_its_lease_changes_nothing_when_it_goes_on(make: M
         assert (job["state"], job["attempt"]) == ("succeeded", 2)
         before = system.client.get(f"/api/v2/jobs/{job_id}").headers["etag"], stored(system)
         stopped.send_signal(signal.SIGCONT)
-        assert eventually(lambda: "other hands" in system.log("worker"), 20)
+        assert eventually(lambda: "the lease is lost" in system.log("worker"), 20)
         time.sleep(1)
         after = system.client.get(f"/api/v2/jobs/{job_id}").headers["etag"], stored(system)
         assert after == before

@@ -112,7 +112,7 @@ def test_a_minute_without_the_store_and_two_on_a_dead_link_cost_nothing_but_time
         link.heal()
         # The stale owner has its result in hand and may not write it; it goes on with other work.
         # Which thread of it hears of that first is chance.
-        words = ("in other hands now", "the store went away under a job")
+        words = ("the lease is lost", "the store went away under a job")
         told = lambda: any(word in cut.log("worker") for word in words)  # noqa: E731
         assert eventually(told, 40), cut.log("worker")
         job = cut.until(job_id)

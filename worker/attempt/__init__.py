@@ -1,1 +1,1 @@
-"""One attempt of a job, as its kind sees it: the lease, the tools, the source, what it took."""
+"""One attempt of a job, as its handler sees it: lease, tools, source and memory used."""

@@ -1,4 +1,4 @@
-"""One attempt of a job: its tools, within what was reserved for it."""
+"""One attempt of a job: its tools, within its reservation."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from worker.pyav.client import run_program
 
 PROBE_SECONDS = 30.0
 
-# Gives back what an attempt holds of the budget and waits for this instead, for so many seconds.
+# Releases the reservation of an attempt and waits for another one, at most so many seconds.
 Exchange = Callable[[ResourceNeed, float], None]
 
 
@@ -36,7 +36,7 @@ class SourceMedia:
 
 
 class Attempt:
-    """What a kind may use of this machine for one attempt of one job."""
+    """What a handler may use of this machine for one attempt of one job."""
 
     def __init__(
         self,
@@ -59,7 +59,7 @@ class Attempt:
 
     @property
     def settings(self) -> Settings:
-        """Those of this worker."""
+        """The settings of this worker."""
         return self._machine.settings
 
     @property
@@ -68,13 +68,13 @@ class Attempt:
         return self._machine.capacity
 
     def enter(self, phase: str) -> None:
-        """Say what the attempt does now: a phase of its kind's row."""
+        """Record what the attempt does now: a phase from the row of its kind."""
         self.leased.change(lambda job: job.entered(phase))
 
     def progress(
         self, fraction: float, speed: float | None = None, eta_seconds: float | None = None
     ) -> None:
-        """Note how far it is: a share from 0 to 1, media seconds a second, seconds left."""
+        """Report progress: a share from 0 to 1, media seconds a second, seconds left."""
         self.leased.progress(fraction, speed, eta_seconds)
 
     @contextmanager
@@ -99,9 +99,9 @@ class Attempt:
         return MediaFacts.from_dict(run_program(self.tools, "probe", spec, limits))
 
     def reserve(self, need: ResourceNeed) -> ResourceNeed:
-        """Wait for other room than the attempt began with; what is reserved then.
+        """Exchange the reservation for another one; returns what is reserved then.
 
-        Raises NoRoomYet when that takes too long.
+        Raises NoRoomYet when the wait takes too long.
         """
         floor = min(self.job.memory_floor_bytes, self.capacity.budget_bytes)
         need = need.at_least(floor)
@@ -111,10 +111,10 @@ class Attempt:
         return need
 
     def account(self, *, stopped: bool = False) -> Usage:
-        """What the attempt took, noted for later estimates; `stopped` for taking too much.
+        """Record the memory that the attempt used; `stopped`: it was stopped for using too much.
 
-        Of one that was stopped only what was weighed is noted: that a tool says it had no memory
-        may have other reasons, and others may have put the words in its mouth.
+        A stopped attempt counts for later estimates only when its measured memory came near the
+        limit: a tool's error text alone may have other causes, or come from the media file.
         """
         peak_bytes = self.tools.peak_bytes
         usage = Usage(peak_bytes, self.need.estimate_bytes or self.need.memory_bytes)

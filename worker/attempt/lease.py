@@ -17,7 +17,7 @@ NOTHING_ELSE = Extras()
 
 
 class LeasedJob:
-    """A job in our hands. Its record changes only through here while the lease lasts."""
+    """A job under our lease. Its record changes only through this class while the lease lasts."""
 
     def __init__(self, store: Store, lease: Lease, timings: Timings = PRODUCTION) -> None:
         self._store = store
@@ -27,7 +27,7 @@ class LeasedJob:
         self._pending: tuple[float, float | None, float | None] | None = None
         self._released = False
         self.stop = Stop()
-        # What it collects is written with the release, however the attempt ends.
+        # Its counts are written with the release, however the attempt ends.
         self.observer = JobObserver(lease.job.kind)
         self._retry_for = RetryFor(
             timings.store_patience_seconds, lambda: self.stop.reason is not None
@@ -44,7 +44,7 @@ class LeasedJob:
         return self._lease
 
     def change(self, change: Callable[[Job], Job]) -> None:
-        """Write a change and keep the job; a short outage of the store is waited for.
+        """Write a change and keep the lease; a short outage of the store is waited for.
 
         Raises LeaseLost, CancelRequested or StoreUnavailable.
         """
@@ -61,8 +61,8 @@ class LeasedJob:
     ) -> list[str]:
         """Write the last change under this lease; a short outage of the store is waited for.
 
-        Raises LeaseLost, CancelRequested or StoreUnavailable: then nobody knows yet whether it
-        was written.
+        Raises LeaseLost, CancelRequested or StoreUnavailable; after the last, the change may have
+        been written or not.
         """
         extras = replace(extras, tally=Tally(extras.tally) + self.observer.tally)
         with self._lock:
@@ -76,13 +76,13 @@ class LeasedJob:
     def progress(
         self, fraction: float, speed: float | None = None, eta_seconds: float | None = None
     ) -> None:
-        """Note how far the job is; written with the next heartbeat."""
+        """Report progress; the next heartbeat writes it."""
         self._pending = (fraction, speed, eta_seconds)
 
     def write_progress(self) -> None:
-        """Write what was noted since the last time, if anything was."""
+        """Write the latest reported progress, if there is any that is not written yet."""
         if not self._lock.acquire(blocking=False):
-            return  # the job's own thread writes, perhaps for long, and other leases must not wait
+            return  # the job's own thread is writing, perhaps for long; other leases must not wait
         try:
             pending, self._pending = self._pending, None
             if pending is None or self._released:

@@ -23,7 +23,7 @@ from worker.process.tools import ToolRunner
 
 @dataclass(frozen=True)
 class Machine:
-    """Settings, stores, and what this machine can and has learned."""
+    """Settings, stores and memory groups, with the table and the peaks that estimates use."""
 
     settings: Settings
     store: Store
@@ -36,7 +36,7 @@ class Machine:
 
     @property
     def capacity(self) -> Capacity:
-        """What a job that is estimated now may count on."""
+        """The memory and cores that an estimate may count on now."""
         others = max(0, self.jobs_in_hand() - 1)
         return Capacity(
             self.settings.memory_budget_bytes,
@@ -46,7 +46,7 @@ class Machine:
         )
 
     def tools(self, folder: Path, leased: LeasedJob, need: ResourceNeed) -> ToolRunner:
-        """The tools of one attempt, which may use what it has reserved and no more."""
+        """The tools of one attempt, limited to its reservation."""
         return ToolRunner(
             folder,
             leased.stop,

@@ -12,7 +12,7 @@ from tasks.result import Result
 
 @dataclass(frozen=True)
 class ProducedFile:
-    """A file to publish. `name` is what a client sees; its suffix says what it is."""
+    """A file to publish. A client sees `name`; its suffix stands for the media type."""
 
     path: Path
     role: str

@@ -18,7 +18,7 @@ def source_of(store: Store, job: Job) -> StoredArtifact:
 
 
 def source_artifacts(store: Store, job: Job) -> list[StoredArtifact | None]:
-    """The files that a job takes as its sources; None where there is none (any more)."""
+    """The artifacts that a job takes as its sources; None for each that is gone or never was."""
     return [_main_artifact_of(store, job_id) for job_id in job.depends_on]
 
 

@@ -1,4 +1,4 @@
-"""What an attempt took of memory, beside what was expected of it."""
+"""The memory that an attempt used, beside its estimate."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ AnyResult = TypeVar("AnyResult", bound=Result)
 
 @dataclass(frozen=True)
 class Usage:
-    """Bytes at the peak; nothing of both where no tool had to run."""
+    """Bytes at the peak, observed and expected; both are 0 where no tool had to run."""
 
     peak_bytes: int = 0
     estimate_bytes: int = 0
@@ -25,7 +25,7 @@ class Usage:
         return round(self.peak_bytes / self.estimate_bytes, 3)
 
     def told_in(self, result: AnyResult) -> AnyResult:
-        """The result with what its job took."""
+        """The result with the memory that its job used."""
         return replace(
             result,
             peak_memory_bytes=self.peak_bytes,

@@ -1,1 +1,1 @@
-"""A laboratory: measures what jobs take on this machine and fits the memory model to it."""
+"""Measuring the memory of jobs on this machine, and fitting the memory model to the peaks."""

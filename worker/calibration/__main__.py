@@ -1,9 +1,9 @@
-"""Program: measure what jobs take on this machine, and write its own table for the workers.
+"""Program: measure the memory of jobs on this machine, and write its own table for the workers.
 
     python -m worker.calibration [--full]
 
-Started by `clipmill calibrate`. Makes small clips of drawn videos, one after the other, just as
-jobs are made, and fits the model to their peaks.
+Started by `clipmill calibrate`. Makes small clips of drawn videos, one after the other, as a job
+does, and fits the model to their peaks.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ Row = tuple[str, Peak]  # what was run, in a few words
 
 
 def calibrated(trials: Sequence[Trial], folder: Path) -> tuple[Table, list[Row]]:
-    """The table that fits what these take here, and all that was seen. Raises a JobError."""
+    """The table that fits the peaks of these trials, and the peaks. Raises a JobError."""
     rows = list(_measured(trials, folder))
     peaks = [peak for _, peak in rows]
     mib = {name: round(it, 3) for name, it in fitted(peaks, shipped_table().mib).items()}
@@ -53,7 +53,7 @@ def _measured(trials: Sequence[Trial], folder: Path) -> Iterator[Row]:
 
 
 def _circumstances(count: int) -> dict[str, object]:
-    """When and on what it was measured."""
+    """When and on which machine the table was measured."""
     return {
         "at": time.strftime("%Y-%m-%d", time.gmtime()),
         "machine": f"{platform.machine()}, {cpu_count()} cores, {platform.system()}",
@@ -72,7 +72,7 @@ def show(table: Table, rows: Sequence[Row]) -> None:
 
 
 def say(line: str) -> None:
-    """To whoever watches."""
+    """Print a line at once."""
     print(line, flush=True)
 
 

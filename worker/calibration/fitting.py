@@ -1,4 +1,4 @@
-"""From peaks that were seen to what each term takes: least squares of the relative error. Pure."""
+"""From observed peaks to the memory of each term: least squares of the relative error. Pure."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from config.values import MIB
 from worker.memory.model import Terms
 from worker.memory.table import Table
 
-# How strongly a term stays at what it was: hardly, where there are peaks to tell it; but a term
-# that was not measured this time keeps its value.
+# How strongly a term keeps its value: hardly, where there are peaks to fit it to; but a term that
+# was not measured this time stays as it was.
 HOLD = 1e-5
 UNKNOWN_MIB = 10.0
 LEAST_MARGIN, MOST_MARGIN = 1.03, 1.15
@@ -18,14 +18,14 @@ LOWEST_RATIO = 0.96  # of an estimate to the peaks it was fitted to
 
 
 class Peak(NamedTuple):
-    """What a step took."""
+    """The memory that a step used."""
 
     terms: Terms
     peak_bytes: int
 
 
 def fitted(peaks: Sequence[Peak], before: Mapping[str, float]) -> dict[str, float]:
-    """MiB of each term, so that the peaks are met with the least relative error; none below 0."""
+    """MiB of each term that meet the peaks with the least relative error; none is below 0."""
     names = sorted({name for peak in peaks for name in peak.terms} | before.keys())
     free = list(names)
     while True:
@@ -37,7 +37,7 @@ def fitted(peaks: Sequence[Peak], before: Mapping[str, float]) -> dict[str, floa
 
 
 def margin_of(peaks: Sequence[Peak], mib: Mapping[str, float]) -> float:
-    """So much that no peak that was seen lies clearly above its estimate."""
+    """The margin with which no observed peak lies clearly above its estimate."""
     plain = Table(mib, 1.0, {})
     worst = max(peak.peak_bytes / plain.bytes_of(peak.terms) for peak in peaks)
     return round(min(max(LOWEST_RATIO * worst, LEAST_MARGIN), MOST_MARGIN), 3)

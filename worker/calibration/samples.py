@@ -11,8 +11,8 @@ from worker.ffmpeg.options import local
 
 SIZES = {360: (640, 360), 720: (1280, 720), 1080: (1920, 1080), 2160: (3840, 2160)}
 
-# The fastest settings that still make streams like those people have: three B-frames and three
-# references where the codec knows them, a key picture every two seconds.
+# The fastest settings that still make streams like those of real files: three B-frames and three
+# references where the codec has them, a key picture every two seconds.
 _ENCODERS = {
     "h264": "libx264 -preset ultrafast -bf 3 -refs 3 -x264-params b-pyramid=normal",
     "hevc": "libx265 -preset ultrafast -x265-params log-level=none:bframes=3:ref=3",
@@ -45,7 +45,7 @@ class Sample:
     fps: int = 25
     seconds: float = 3.0
     sound: bool = True
-    repeated: int = 0  # so often more, without encoding it again
+    repeated: int = 0  # how often the video is appended to itself, without encoding it again
     more: str = ""
 
     def __str__(self) -> str:
@@ -56,7 +56,7 @@ class Sample:
 
     @property
     def name(self) -> str:
-        """A name for its file that says what it is."""
+        """A file name that describes the video."""
         words = f"{self.codec}-{self.width}x{self.height}-{self.pix_fmt}-{self.fps}-{self.seconds}"
         words += "" if self.sound else "-silent"
         words += f"-repeated-{self.repeated}" if self.repeated else ""

@@ -1,4 +1,4 @@
-"""yt-dlp on a page of this machine, to see what it takes where nothing more is needed."""
+"""yt-dlp on a page of this machine, to measure its memory where it needs no further tool."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def site_peaks(video: Path, folder: Path) -> Iterator[Peak]:
 
 class _Quiet(SimpleHTTPRequestHandler):
     def log_message(self, format: str, *args: object) -> None:
-        """Nobody wants to read of each request."""
+        """Log nothing: a line for each request would hide the results."""
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Real clips of made videos, run one by one as a job runs them, to see what they take."""
+"""Real clips of made videos, run one by one as a job runs them, to measure their memory."""
 
 from __future__ import annotations
 
@@ -50,13 +50,13 @@ class Trial:
 
     @property
     def spec(self) -> ClipSpec:
-        """What a client would have asked for."""
+        """The spec that a client would have sent."""
         return ClipSpec(Source(url="file"), self.start, self.end, self.mode, self.output)
 
 
 @dataclass(frozen=True)
 class Seen:
-    """What a trial took: the most that each of its tools used, in bytes."""
+    """What a trial used: the peak of each of its tools, in bytes."""
 
     plan: ClipPlan  # the one that made the clip: the second where the first could copy nothing
     peaks: dict[str, int]
@@ -64,17 +64,17 @@ class Seen:
 
     @property
     def steps(self) -> Mapping[str, Terms]:
-        """The model's words for what was run, by the same names."""
+        """The model's terms for the steps that ran, by the same names."""
         return clip_steps(self.plan)
 
     @property
     def peak_bytes(self) -> int:
-        """The most of all that the clip took; the look at its source belongs to another job."""
+        """The highest peak of the clip; the probe of its source belongs to another job."""
         return max(peak for tool, peak in self.peaks.items() if tool != "probe")
 
 
 class NotingToolRunner(ToolRunner):
-    """Keeps the peak of each tool apart."""
+    """Records the peak of each tool separately."""
 
     def __init__(self, folder: Path, limit_bytes: int) -> None:
         super().__init__(
@@ -101,7 +101,7 @@ class NotingToolRunner(ToolRunner):
 def run_trial(
     trial: Trial, folder: Path, *, limit_bytes: int = NO_LIMIT_BYTES, keep: Path | None = None
 ) -> Seen:
-    """Make the clip, and leave it at `keep`. A drawn video is kept in `folder` for the next.
+    """Make the clip, and leave it at `keep`. A drawn video stays in `folder` for the next trial.
 
     Raises a JobError, as when a tool takes more than `limit_bytes`.
     """
@@ -130,7 +130,7 @@ def run_trial(
 
 
 def made_sample(sample: Sample, folder: Path) -> Path:
-    """The file of a video; it is made once."""
+    """The file of a video, which is drawn once."""
     path = folder / sample.name
     if not path.exists():
         making = path.with_name(f"making-{path.name}")

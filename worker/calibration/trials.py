@@ -1,4 +1,4 @@
-"""Which clips `clipmill calibrate` makes: enough of each kind to tell every term of the model."""
+"""Which clips `clipmill calibrate` makes: enough of each sort to fit every term of the model."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ def sample(height: int = 1080, codec: str = "h264", **more: Any) -> Sample:
 def trial(
     source: Sample, mode: str = "encode", threads: int = 1, saving: int = 0, **output: Any
 ) -> Trial:
-    """One clip of it; `output` as a client would say it."""
+    """One clip of a video; `output` as a client would send it."""
     return Trial(source, mode, Output(**output), threads, saving)
 
 
 def small(source: Sample, threads: int = 1) -> Trial:
-    """A small clip of a large source shows what the decoder takes alone."""
+    """A small clip of a large source shows the memory of the decoder alone."""
     return trial(source, threads=threads, quality="draft", width=320)
 
 
@@ -59,7 +59,7 @@ def quick_trials() -> list[Trial]:
 
 
 def full_trials() -> list[Trial]:
-    """The quick ones, and every size of everything that matters."""
+    """The quick trials, and all sizes of all codecs that matter."""
     more = (720, 2160)
     return [
         *quick_trials(),
@@ -81,7 +81,7 @@ def full_trials() -> list[Trial]:
 
 
 def _long() -> list[Trial]:
-    """Of an hour and a half: MP4 lists all its packets, and a long clip's as well."""
+    """Videos of an hour and a half: MP4 lists all packets, of the source and of a long clip."""
     source = Sample(width=160, height=90, seconds=20.0, repeated=269)
     short, whole = Output(quality="draft"), Output()
     return [
@@ -104,8 +104,8 @@ def _smart(heights: Sequence[int]) -> list[Trial]:
 
 
 def _exact() -> list[Trial]:
-    """The program's encode of everything: HEVC is not joined, and streams without an index are
-    not left to FFmpeg."""
+    """The PyAV program's full encode: HEVC is not joined, and streams without an index are not
+    left to FFmpeg."""
     source, small = sample(codec="hevc"), sample(360, "hevc")
     return [
         *(trial(source, "auto", quality=q) for q in QUALITIES),
@@ -134,7 +134,7 @@ def _decoding(heights: Sequence[int]) -> list[Trial]:
 
 
 def _shaping(height: int) -> list[Trial]:
-    """What lies between decoder and encoder."""
+    """The filters between decoder and encoder."""
     bright = sample(
         height, "hevc", pix_fmt="yuv420p10le", more=f"-x265-params log-level=none:{HDR}"
     )

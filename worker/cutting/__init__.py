@@ -1,4 +1,4 @@
-"""Cutting a clip: a plan is carried out with the tools of an attempt, and the file is checked."""
+"""Carrying out a clip's plan with the tools of an attempt, and checking the file."""
 
 from worker.cutting.cut import Cut, CutTools, make_clip, make_thumbnail
 

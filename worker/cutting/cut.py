@@ -23,7 +23,7 @@ OnProgress = Callable[[float, float | None, float | None], None]
 
 CHECK_SECONDS = 60.0
 THUMBNAIL_SECONDS = 60.0
-# Without a word for so long a tool hangs: FFmpeg reports twice a second, a program with each frame.
+# A tool that is silent for so long hangs: FFmpeg reports twice a second, a PyAV program each frame.
 SILENCE_SECONDS = 120.0
 # The check and the storing come after the last frame.
 SHARE_OF_CUT = 0.95
@@ -43,11 +43,11 @@ class Cut:
 
 @dataclass(frozen=True)
 class CutTools:
-    """What an attempt gives to a cut.
+    """What a cut may use of its attempt.
 
     `enter` names the phase, `progress` takes a share from 0 to 1, media seconds done in each second
-    and seconds left. `reserve` gets the room that a whole encode takes and gives back its plan,
-    tuned to that room; it may wait, and raises what waiting raises.
+    and seconds left. `reserve` exchanges the reservation for that of a whole encode and returns the
+    encode's plan, tuned to it; `reserve` may wait, and raises what waiting raises.
     """
 
     runner: ToolRunner
@@ -56,7 +56,7 @@ class CutTools:
     reserve: Callable[[ClipPlan], ClipPlan]
 
     def limits(self, plan: ClipPlan) -> Limits:
-        """For what writes a clip: one file, at no moment more than two."""
+        """The limits of a tool that writes a clip: one file, at no moment more than two."""
         clip_bytes = size_limit.clip_bytes(plan)
         return self.runner.limits(
             silence_seconds=SILENCE_SECONDS, file_bytes=clip_bytes, folder_bytes=2 * clip_bytes
@@ -75,11 +75,11 @@ def make_clip(plan: ClipPlan, source: Path, tools: CutTools) -> Cut:
 
 
 def _by_pyav(plan: ClipPlan, source: Path, target: Path, tools: CutTools) -> Cut:
-    """Cut with worker.pyav.cut; encode all where it finds that nothing can be copied."""
+    """Cut with worker.pyav.cut; encode everything where the program can copy nothing."""
     found = _run_pyav(plan, source, target, tools)
     if "needs_encode" in found:
         tools.runner.observer.smart_cuts_rejected(found["rejected"])
-        target.unlink(missing_ok=True)  # a rejected one takes room
+        target.unlink(missing_ok=True)  # a rejected clip takes disk space
         plan = tools.reserve(plan.encode_whole(found["needs_encode"]))
         tools.enter("encoding")
         found = _run_pyav(plan, source, target, tools)
@@ -92,7 +92,7 @@ def _by_pyav(plan: ClipPlan, source: Path, target: Path, tools: CutTools) -> Cut
 
 
 def _run_pyav(plan: ClipPlan, source: Path, target: Path, tools: CutTools) -> dict[str, Any]:
-    """Its answer; it finds the exact frames and checks its own result."""
+    """The answer of the PyAV program, which finds the exact frames and checks its own result."""
     return run_program(
         tools.runner,
         "cut",
@@ -103,12 +103,12 @@ def _run_pyav(plan: ClipPlan, source: Path, target: Path, tools: CutTools) -> di
 
 
 def _savings(plan: ClipPlan) -> list[str]:
-    """What the client should know of an encode that had to save memory."""
+    """The warnings of an encode that had to save memory."""
     return [SAVING_WARNING] if plan.memory_saving_level else []
 
 
 def _by_copying(plan: ClipPlan, source: Path, target: Path, tools: CutTools) -> Cut:
-    """Copy packets from the keyframe at or before the start, and say where that is."""
+    """Copy packets from the keyframe at or before the start, and report its time."""
     _run_ffmpeg(ffmpeg.copy_argv(plan, source, target), plan, tools)
     facts, frames = _checked(plan, target, tools.runner)
     start = _start_of_copy(plan, source, facts, tools.runner) if facts.video else plan.start
@@ -117,7 +117,7 @@ def _by_copying(plan: ClipPlan, source: Path, target: Path, tools: CutTools) -> 
 
 
 def _by_encoding(plan: ClipPlan, source: Path, target: Path, tools: CutTools) -> Cut:
-    """Encode the whole range; once more from further back if frames of the start are missing."""
+    """Encode the whole range; again with a longer pre-roll if frames of the start are missing."""
     _run_ffmpeg(ffmpeg.encode_argv(plan, source, target), plan, tools)
     facts, frames = _checked(plan, target, tools.runner)
     longer = with_longer_preroll(plan)
@@ -160,10 +160,10 @@ def _run_ffmpeg(argv: list[str], plan: ClipPlan, tools: CutTools) -> None:
 
 
 def _checked(plan: ClipPlan, target: Path, runner: ToolRunner) -> tuple[MediaFacts, int]:
-    """What the finished file holds. Raises ToolFailed when nobody could play it.
+    """What the finished file holds. Raises ToolFailed when no player could play it.
 
-    An exit status of 0 is no proof: FFmpeg also ends so when it has written no frame, and what it
-    leaves then may be a container without a stream.
+    An exit status of 0 is no proof: FFmpeg reports 0 also when it has written no frame, and its
+    file may then be a container without a stream.
     """
     if not target.is_file() or not target.stat().st_size:
         raise ToolFailed("the clip came out empty")
@@ -183,8 +183,9 @@ def _checked(plan: ClipPlan, target: Path, runner: ToolRunner) -> tuple[MediaFac
 def _start_of_copy(plan: ClipPlan, source: Path, facts: MediaFacts, runner: ToolRunner) -> float:
     """Where a copy really begins: the keyframe that its length leads back to.
 
-    FFmpeg may have gone back one keyframe more than it had to; in Matroska it does so just behind
-    one. Reordered frames at the end make a copy a little longer than the range.
+    FFmpeg may have gone back one keyframe more than needed; in Matroska it does so when the start
+    lies just behind a keyframe. Reordered frames at the end make a copy a little longer than the
+    range.
     """
     led_back = plan.end - (facts.duration_seconds or plan.seconds) + REORDERED_SECONDS
     asked = {"source": str(source), "at": max(0.0, min(plan.start, led_back))}

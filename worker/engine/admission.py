@@ -1,4 +1,4 @@
-"""Where jobs wait for memory and cores: here, unless a worker is there that serves them better."""
+"""Where jobs wait for memory and cores: at this worker, unless a peer could start them sooner."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from worker.memory.need import ResourceNeed
 
 
 class Admission:
-    """Lets jobs into the budget, and tells them and their records what they wait for."""
+    """Admits jobs to the budget, and records what each job waits for."""
 
     def __init__(self, budget: Budget, peers: Peers, timings: Timings = PRODUCTION) -> None:
         self.budget = budget
@@ -26,7 +26,7 @@ class Admission:
         self._timings = timings
 
     def leave_to_larger(self, job: Job, need: ResourceNeed) -> None:
-        """Raises NotNow for a job that can never run here, while a larger worker may run it."""
+        """Raises Postpone for a job that can never run here, while a larger worker may run it."""
         if self._is_for_larger(job, max(need.memory_bytes, job.memory_floor_bytes)):
             raise Postpone(
                 self._timings.too_large_seconds, ExceedsMemoryBudget.code, WaitReason.MEMORY
@@ -45,9 +45,9 @@ class Admission:
     def exchange(
         self, leased: LeasedJob, room: Reservation, need: ResourceNeed, seconds_left: float
     ) -> None:
-        """More room for an attempt that needs it, whose tool has ended before.
+        """Exchange the reservation of an attempt, between two tools, for one that it needs now.
 
-        Raises NoRoomYet: the job goes back, and reserves so much from the beginning next time.
+        Raises NoRoomYet: the job is requeued, and its next attempt reserves this need at once.
         """
         wait = self._wait(leased, need, seconds_left)
         try:
@@ -62,9 +62,10 @@ class Admission:
             leased.change(lambda job: job.waiting_for(None))
 
     def _is_for_larger(self, job: Job, need_bytes: int) -> bool:
-        """Whether this can never fit here, and a worker with more memory is there to decide it.
+        """Whether the job can never fit here, and there is a worker with more memory to decide.
 
-        Any with more: what it has learned may differ, and of those who refuse the largest fails it.
+        Any worker with more: its recorded peaks may differ. If all refuse the job, the largest
+        worker fails it.
         """
         own_bytes = self.budget.total_bytes
         return need_bytes > own_bytes and self._peers.largest_budget(job.kind) > own_bytes
@@ -87,7 +88,7 @@ class Admission:
 
 @contextmanager
 def _wait_counted(leased: LeasedJob) -> Iterator[None]:
-    """How long a job waits for room is counted, whatever comes of it."""
+    """Count how long a job waits for memory, however the wait ends."""
     began = time.monotonic()
     try:
         yield

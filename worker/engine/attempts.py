@@ -25,13 +25,13 @@ class AttemptFactory:
     def need_of(self, job: Job) -> ResourceNeed:
         """The memory and threads to run a job with. Raises SourceFailed when its source is gone.
 
-        What an earlier attempt has shown counts more than any estimate.
+        The need that an earlier attempt of the job recorded counts more than any estimate.
         """
         need = self.estimate(job)
         return need.at_least(min(job.memory_floor_bytes, self.machine.capacity.budget_bytes))
 
     def estimate(self, job: Job) -> ResourceNeed:
-        """What a job of its kind takes, by what is known of its source."""
+        """The need of a job by its spec, and by the facts of its source if they are known."""
         facts = None
         if job.depends_on and not KINDS[job.kind].reads_site:
             source = source_of(self.machine.store, job)
@@ -41,5 +41,5 @@ class AttemptFactory:
     def attempt(
         self, leased: LeasedJob, folder: Path, need: ResourceNeed, exchange: Exchange
     ) -> Attempt:
-        """One attempt of one job, with what was reserved for it."""
+        """One attempt of one job, within its reservation."""
         return Attempt(self.machine, leased, folder, need, exchange)

@@ -11,16 +11,16 @@ from dataclasses import dataclass, field
 from config.values import MIB
 from tasks.errors import ExceedsMemoryBudget
 
-# How many later jobs may pass one that does not fit yet; then everyone waits for it.
+# How many later jobs may bypass a job that does not fit yet; then all wait for that job.
 OVERTAKES = 8
-# Each time that another worker shall try it counts as one more; after so many it stays.
+# A job that is left to another worker counts as bypassed once more; after so many times it stays.
 MOST_OVERTAKES = 2 * OVERTAKES
 
 
 class NoRoomYet(Exception):
     """The wait for memory was too long; another worker may have room.
 
-    `overtaken` goes with the job: wherever it waits next, it stands no worse than here.
+    `times_bypassed` goes with the job: wherever the job waits next, its position is no worse.
     """
 
     def __init__(self, times_bypassed: int) -> None:
@@ -30,7 +30,7 @@ class NoRoomYet(Exception):
 
 @dataclass(eq=False)
 class _Share:
-    """What one job waits for, or holds."""
+    """The bytes and cores that one job waits for, or holds."""
 
     need_bytes: int
     cores: int
@@ -41,8 +41,8 @@ class _Share:
 class Wait:
     """How one job waits. `on_wait` is called once at first.
 
-    After each so many seconds `elsewhere` says whether it had better wait at another worker; else
-    it keeps its place here. `overtaken` is how often it was passed before it came here.
+    Every `seconds`, `elsewhere` decides whether the job had better wait at another worker; else it
+    keeps its position here. `times_bypassed` is how often the job was bypassed before.
     """
 
     seconds: float
@@ -68,11 +68,11 @@ class Budget:
 
     @property
     def reserved_bytes(self) -> int:
-        """What is given out now."""
+        """The bytes that are reserved now."""
         return self._reserved
 
     def has_bytes(self, need_bytes: int) -> bool:
-        """Whether memory would let a job of this need in now."""
+        """Whether a job of this need would fit into the memory now."""
         return self._reserved + need_bytes <= self.total_bytes
 
     def check(self, need_bytes: int) -> None:
@@ -88,8 +88,8 @@ class Budget:
     def reserve(self, need_bytes: int, cores: int = 0, *, wait: Wait) -> Iterator[Reservation]:
         """Hold `need_bytes` and `cores` inside the block; waits its turn first.
 
-        Of a job that wants more cores than there are, all are taken. Raises NoRoomYet when another
-        worker shall try or it was given up, ExceedsMemoryBudget when it can never fit.
+        A job that wants more cores than there are gets all of them. Raises NoRoomYet when another
+        worker should try or the wait was cancelled, ExceedsMemoryBudget when it can never fit.
         """
         reservation = Reservation(self)
         reservation.exchange(need_bytes, cores, wait=wait)
@@ -99,7 +99,7 @@ class Budget:
             reservation.give_back()
 
     def enter(self, need_bytes: int, cores: int, wait: Wait) -> _Share:
-        """Wait for a share; raises as `reserve` does, and then nothing is held."""
+        """Wait for a share. Raises as `reserve` does; then nothing is held."""
         self.check(need_bytes)
         share = _Share(need_bytes, min(cores, self.total_cores), wait.times_bypassed)
         with self._changed:
@@ -117,7 +117,7 @@ class Budget:
         return share
 
     def leave(self, share: _Share) -> None:
-        """Give a share to those who wait."""
+        """Release a share, and wake the jobs that wait."""
         with self._changed:
             self._reserved -= share.need_bytes
             self._cores_taken -= share.cores
@@ -125,7 +125,7 @@ class Budget:
 
     def _wait(self, share: _Share, wait: Wait) -> None:
         while not self._admitted_in_time(share, wait):
-            # (asked outside of the lock: it reads the store)
+            # (outside of the lock, since `elsewhere` reads the store)
             if share.times_bypassed < MOST_OVERTAKES and wait.elsewhere():
                 raise NoRoomYet(share.times_bypassed + 1)
 
@@ -138,14 +138,14 @@ class Budget:
                     raise NoRoomYet(share.times_bypassed)
                 if left <= 0:
                     return False
-                # `given_up` may change without a word to us, so look again soon.
+                # `cancelled` may change without a notification, so look again soon.
                 self._changed.wait(min(left, 0.5))
         return True
 
     def _admit(self, share: _Share) -> bool:
-        """Let it in if it fits, unless somebody before it fits too or was passed too often."""
+        """Admit a share that fits, unless an earlier one fits too or was bypassed too often."""
         earlier = self._waiters[: self._waiters.index(share)]
-        # Who waits for a core alone loses nothing to a job that needs none.
+        # A job that waits for a core alone loses nothing to a job that needs none.
         passed = [other for other in earlier if share.cores or not self.has_bytes(other.need_bytes)]
         if not self._fits(share) or any(map(self._fits, earlier)):
             return False
@@ -173,14 +173,14 @@ class Reservation:
 
     @property
     def need_bytes(self) -> int:
-        """What is held now."""
+        """The bytes that are held now."""
         return self._share.need_bytes if self._share else 0
 
     def exchange(self, need_bytes: int, cores: int = 0, *, wait: Wait) -> None:
-        """Hold this much instead. What was held is given back before: of two who each kept
-        theirs while they waited for more, neither would ever get it.
+        """Hold this much instead, unless more is held already. The old share is released first:
+        of two jobs that each kept their share while they waited for more, neither would get it.
 
-        Raises as `Budget.reserve` does, and then nothing is held.
+        Raises as `Budget.reserve` does; then nothing is held.
         """
         held = self._share
         if held and need_bytes <= held.need_bytes and cores <= held.cores:

@@ -1,4 +1,4 @@
-"""What an attempt leaves behind is removed, at once or as soon as the disk lets us."""
+"""Removing what an attempt leaves behind, at once or as soon as the disk allows it."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ log = logging.getLogger(__name__)
 def remove_in_the_end(
     remove: Callable[[], None], again_seconds: float = PRODUCTION.removal_retry_seconds
 ) -> None:
-    """Call it now, and every `again_seconds` until no disk or storage refuses.
+    """Call `remove` now, and every `again_seconds` until no disk or storage refuses.
 
-    Should this process end before, the sweep at the next start, or that of the storage, comes by.
+    Should this process end before, the sweep at the next start or that of the storage removes it.
     """
     try:
         remove()

@@ -1,4 +1,4 @@
-"""Room on the disks: promised to jobs before they start, and watched while they run.
+"""Free space on the disks: reserved for jobs before they start, and watched while they run.
 
 Jobs work on one disk, and artifacts may be kept on another: neither may run full.
 """
@@ -23,11 +23,11 @@ log = logging.getLogger(__name__)
 
 
 class NoRoomOnDisk(Exception):
-    """A job that starts now would take the last room."""
+    """A job that starts now would take the last free space."""
 
 
 class Disk(PeriodicThread):
-    """Lets jobs start while enough stays free, and stops the youngest when it does not."""
+    """Admits jobs while enough space stays free, and stops the youngest when it does not."""
 
     def __init__(
         self,
@@ -52,7 +52,7 @@ class Disk(PeriodicThread):
         least_bytes: int,
         timings: Timings = PRODUCTION,
     ) -> Self:
-        """The disks of a worker, asked anew each time."""
+        """The disks of a worker; their free space is read anew each time."""
         return cls(
             lambda: shutil.disk_usage(work_folder.path).free,
             storage.free_bytes,
@@ -61,7 +61,7 @@ class Disk(PeriodicThread):
         )
 
     def storage_bytes(self) -> int | None:
-        """For reports: the room for artifacts, none while the storage is away; None: no limit."""
+        """For reports: free bytes for artifacts; 0 while the storage is away; None: no limit."""
         try:
             return self._storage_bytes()
         except StorageUnavailable:
@@ -69,12 +69,12 @@ class Disk(PeriodicThread):
 
     @contextmanager
     def room(self, need_bytes: int, stop: Stop) -> Iterator[None]:
-        """Room for the block, which others cannot have meanwhile.
+        """Reserve disk space for the block.
 
-        Raises NoRoomOnDisk, or StorageUnavailable while no result could be stored. `stop` gets
-        ProcessEnd.DISK when the disk runs full all the same.
+        Raises NoRoomOnDisk, or StorageUnavailable while no result could be stored. `stop` is
+        requested with ProcessEnd.DISK when the disk runs full all the same.
         """
-        # Not under the lock: it may be the disk of another machine, which takes its time.
+        # Not under the lock: the storage may be on another machine, and slow.
         free = self._storage_bytes()
         if free is not None and free < max(1, self._least_bytes):
             raise NoRoomOnDisk
@@ -91,9 +91,10 @@ class Disk(PeriodicThread):
                 self._running.remove(stop)
 
     def round(self) -> None:
-        """Stop the job that began last when half of what shall stay free is gone.
+        """Stop the job that began last when half of the space that should stay free is used.
 
-        Where artifacts are nothing grows before a job's end, and an end may still fit.
+        The storage's disk is not watched: it fills only when a job ends, and the file may still
+        fit.
         """
         with self._lock:
             if self.work_bytes() >= self._least_bytes // 2:

@@ -1,4 +1,4 @@
-"""What an attempt at a job ended in, as one value; `recorder` writes it."""
+"""How an attempt ended, as one value for each ending; `recorder` writes it to the record."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Recorded:
-    """The record has its last change already: there is nothing left to write."""
+    """The record has its last change already; nothing is left to write."""
 
 
 @dataclass(frozen=True)
@@ -29,19 +29,19 @@ class Lost:
 
 @dataclass(frozen=True)
 class Cancelled:
-    """The client asked for it."""
+    """The client cancelled the job."""
 
 
 @dataclass(frozen=True)
 class GivenBack:
-    """Another worker may have the job; an attempt that was cut short does not count."""
+    """The job is requeued at once; an attempt that was cut short does not count."""
 
     times_bypassed: int = 0
 
 
 @dataclass(frozen=True)
 class Postponed:
-    """It may not start yet, and waits in the queue for so long; `why` is for its timeline."""
+    """The job may not start yet, and waits in the queue; `why` is for its timeline."""
 
     seconds: float
     why: str
@@ -50,14 +50,14 @@ class Postponed:
 
 @dataclass(frozen=True)
 class SourceLost:
-    """Its source was there and is not any more: perhaps it can be fetched again."""
+    """The source of the job was there and is lost; perhaps it can be fetched again."""
 
     error: SourceFailed
 
 
 @dataclass(frozen=True)
 class Retried:
-    """It failed, and is tried again after so long."""
+    """The attempt failed, and the job is retried after `seconds`."""
 
     error: JobError
     seconds: float
@@ -65,7 +65,7 @@ class Retried:
 
 @dataclass(frozen=True)
 class Failed:
-    """It failed for good."""
+    """The job failed for good."""
 
     error: JobError
 
@@ -76,12 +76,12 @@ Ending = (
 
 
 def ending_of(error: BaseException, job: Job, timings: Timings = PRODUCTION) -> Ending:
-    """What it means for the job that its attempt raised this. What nobody expected is logged."""
+    """What an error of its attempt means for the job. An unexpected error is logged."""
     match error:
         case NoRoomYet():
             return GivenBack(error.times_bypassed)
         case ArtifactGone():
-            return GivenBack()  # removed this moment: the next worker does the work
+            return GivenBack()  # the artifact was removed this moment: the next attempt makes it
         case Postpone():
             return Postponed(error.seconds, error.why, error.reason)
         case Stopped():
@@ -92,18 +92,18 @@ def ending_of(error: BaseException, job: Job, timings: Timings = PRODUCTION) -> 
             return Cancelled()
         case SourceFailed():
             return SourceLost(error)
-    # Also MemoryError and SystemExit: whatever leaves a task costs the worker a slot.
+    # Also MemoryError and SystemExit: an exception that leaves a task costs the worker a slot.
     failure = error if isinstance(error, JobError) else as_job_error(error)
-    if job.state.final:  # the housekeeper releases those who wait for the job
+    if job.state.final:  # the housekeeper releases the dependents
         log.warning("the job had ended already", extra={"values": {"code": failure.code}})
         return Recorded()
     return after_failure(failure, job, timings)
 
 
 def after_failure(error: JobError, job: Job, timings: Timings = PRODUCTION) -> Ending:
-    """Whether a failed job is tried again, and when."""
+    """Whether a failed job is retried, and when."""
     if job.state is JobState.QUEUED and error.retryable:
-        # Nothing was tried yet, so nothing is counted: what is away now is waited for.
+        # The attempt has not begun, so none is counted: the job waits for what is away now.
         return Postponed(timings.disk_pause_seconds, error.code)
     delay = delay_before_retry(error, job.attempt, job.max_attempts, timings)
     return Failed(error) if delay is None else Retried(error, delay)

@@ -1,4 +1,4 @@
-"""The heartbeat of a worker: it renews every lease, and brings word of cancels."""
+"""The heartbeat of a worker: it renews every lease, and finds out which jobs are cancelled."""
 
 from __future__ import annotations
 
@@ -44,26 +44,26 @@ class Heartbeat(PeriodicThread):
 
     @property
     def running(self) -> int:
-        """How many jobs are in our hands."""
+        """How many jobs this worker holds."""
         return len(self._leased)
 
     @property
     def jobs(self) -> list[Job]:
-        """Their records as we last wrote them."""
+        """The records of the jobs that this worker holds, as it last wrote them."""
         with self._lock:
             return [leased.job for leased in self._leased]
 
     def stop_all(self, reason: ProcessEnd) -> None:
-        """Ask every job in our hands to end, and those that should still come into them."""
+        """Stop every job that this worker holds, and each that it is still to claim."""
         with self._lock:
             self._stop_reason = reason
             for leased in self._leased:
                 leased.stop.request(reason)
 
     def round(self) -> None:
-        """Renew all leases once and write the progress that was noted.
+        """Renew all leases once, and write the progress that was reported.
 
-        When the store is away: leases last longer than a short outage, then the token decides.
+        Leases last longer than a short outage of the store; after a longer one the token decides.
         """
         with self._lock:
             leased = list(self._leased)

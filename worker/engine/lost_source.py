@@ -16,10 +16,10 @@ log = logging.getLogger(__name__)
 
 
 def source_again(leased: LeasedJob, store: Store, dependents: Dependents, extras: Extras) -> bool:
-    """Have a lost source fetched once more, and the job wait for it; whether that is done.
+    """Request a lost source once more, and let the job wait for it; False when it is not done.
 
-    Only who asked for a URL is helped so, and only while there are attempts left: each loss counts
-    as one. Who named a job wanted what that job made.
+    Only for a job whose source is a URL, and only while attempts are left: each loss counts as
+    one. A client that named a job wanted the artifact of that job.
     """
     if KINDS[leased.job.kind].reads_site or leased.job.spec.source.url is None:
         return False
@@ -28,7 +28,7 @@ def source_again(leased: LeasedJob, store: Store, dependents: Dependents, extras
     job = leased.job
     if job.attempt >= job.max_attempts:
         return False
-    # So nobody else takes it. The file, if there is one, goes with those that have no record.
+    # So no other job takes the artifact. A file of it is removed with those that have no record.
     for lost in source_artifacts(store, job):
         if lost is not None:
             store.artifacts.lost(lost.id)

@@ -1,4 +1,4 @@
-"""The other workers, as they report: who could take a job that there is no room for here."""
+"""The other workers, by their reports: which could run a job that does not fit here."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ log = logging.getLogger(__name__)
 
 
 class Peers:
-    """Asked when a job waits long, or can never fit."""
+    """The reports of the other workers, read when a job waits long or can never fit."""
 
     def __init__(self, workers: Workers, own_id: str) -> None:
         self._workers = workers
         self._own_id = own_id
 
     def could_begin(self, kind: str, need_bytes: int) -> bool:
-        """Whether one of them has a place and memory for such a job now."""
+        """Whether a peer has a free slot and memory for such a job now."""
         try:
             return any(_has_room(report, need_bytes) for report in self._serving(kind))
         except StoreUnavailable:
-            log.warning("the store is away; nobody can take over a job")
+            log.warning("the store is away; no peer can take over a job")
             return False
 
     def largest_budget(self, kind: str) -> int:
-        """The most memory that one of them has for jobs of a kind. Raises StoreUnavailable."""
+        """The largest memory budget of a peer for jobs of a kind. Raises StoreUnavailable."""
         return max((report.memory_budget_bytes for report in self._serving(kind)), default=0)
 
     def _serving(self, kind: str) -> Iterator[WorkerReport]:

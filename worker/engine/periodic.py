@@ -1,4 +1,4 @@
-"""What a worker does beside its jobs: threads that go the same round again and again."""
+"""Threads beside the jobs of a worker, each with a round of work that it repeats."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from tasks.errors import StoreUnavailable
 
 log = logging.getLogger(__name__)
 
-STOP_SECONDS = 10.0  # what a round that has begun may take to its end
+STOP_SECONDS = 10.0  # how long a round that has begun may still take
 
 
 class PeriodicThread(ABC):
-    """Goes a round every few seconds from `start` to `stop`, whatever goes wrong in one.
+    """Runs `round` every few seconds from `start` to `stop`, also after a round that failed.
 
-    A thread that had ended unseen would be the worst of all faults: leases would run out, lost
-    jobs stay lost.
+    A thread that ended unseen would be the worst of all faults: leases would expire, and lost jobs
+    would stay lost.
     """
 
     def __init__(self, name: str, period_seconds: float) -> None:
@@ -27,7 +27,7 @@ class PeriodicThread(ABC):
         self._thread = threading.Thread(target=self._go, name=name, daemon=True)
 
     def start(self) -> None:
-        """Go the first round now, and the next after each pause."""
+        """Start the thread: the first round runs now, the next after each pause."""
         self._thread.start()
 
     def stop(self) -> None:
@@ -37,7 +37,7 @@ class PeriodicThread(ABC):
 
     @abstractmethod
     def round(self) -> None:
-        """Go round once. What it raises is logged, and the next round comes all the same."""
+        """Do one round. An error is logged, and the next round comes all the same."""
 
     def _go(self) -> None:
         while not self._stopping.is_set():

@@ -1,6 +1,6 @@
-"""What must hold before a job may start, besides memory: its site wants us, the disk has room.
+"""What must hold before a job may start, besides memory: the disk has space, the site serves us.
 
-A job for which it does not hold waits in the queue; no attempt is counted.
+A job whose preconditions do not hold waits in the queue; no attempt is counted.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ MOST_SITES = 20
 
 
 class Postpone(Exception):
-    """The job shall be tried again after `seconds`; `why` is for its timeline."""
+    """The job must wait `seconds` in the queue; `why` is for its timeline."""
 
     def __init__(self, seconds: float, why: str, reason: WaitReason = WaitReason.RETRY) -> None:
         super().__init__(why)
@@ -37,7 +37,7 @@ class Postpone(Exception):
 
 
 class Preconditions:
-    """Asked before each attempt, and told how it ended."""
+    """Checked before each attempt; `failed` and `succeeded` report how it ended."""
 
     def __init__(self, store: Store, disk: Disk, timings: Timings = PRODUCTION) -> None:
         self._store = store
@@ -52,10 +52,10 @@ class Preconditions:
 
     @contextmanager
     def met(self, leased: LeasedJob) -> Iterator[Callable[[], None]]:
-        """Room on the disk inside the block, and a site that is not to be spared. Raises NotNow.
+        """Reserve disk space for the block, and check that the site is not paused. Raises Postpone.
 
-        What the block gets is to be called when it has waited for something else: it looks at the
-        site again if that was long, and may raise NotNow as well.
+        The block gets a function to call when it has waited for something else: after a long wait
+        it checks the site again, and may raise Postpone as well.
         """
         host = host_of(leased.job)
         try:
@@ -66,7 +66,8 @@ class Preconditions:
             raise Postpone(self._timings.disk_pause_seconds, "storage_full") from None
 
     def _ask_again(self, host: str | None, asked_at: float) -> None:
-        # Who is the one to try after a pause is so for that long, and would wait for himself.
+        # The one job that may try a site after a pause stays so for that long: a check within it
+        # would make the job wait for itself.
         if time.monotonic() - asked_at > self._timings.site_probe_seconds:
             self._ask_for_site(host)
 
@@ -74,11 +75,11 @@ class Preconditions:
         pause = self._store.sites.pause(host, self._timings) if host else 0.0
         if pause:
             self._throttled.note(host or "", pause + self._timings.site_probe_seconds)
-            # Those who waited together must not come together.
+            # Jobs that waited together must not come back together.
             raise Postpone(pause + random.uniform(0.0, 3.0), "site_throttled")  # noqa: S311
 
     def failed(self, job: Job, error: JobError) -> None:
-        """An attempt has failed."""
+        """Report that an attempt has failed."""
         host = host_of(job)
         if host and isinstance(error, SiteThrottled):
             times = self._timings
@@ -86,7 +87,7 @@ class Preconditions:
             self._store.sites.refused(host, times)
 
     def succeeded(self, job: Job) -> None:
-        """A job has succeeded."""
+        """Report that a job has succeeded."""
         host = host_of(job)
         if host:
             self._throttled.forget(host)
@@ -94,30 +95,30 @@ class Preconditions:
 
 
 def host_of(job: Job) -> str | None:
-    """The site that the job itself asks; one that works on another job's file asks none."""
+    """The site that the job itself asks; None for a job that works on the file of another one."""
     url = job.spec.source.url
     return urlsplit(url).hostname if url is not None and KINDS[job.kind].reads_site else None
 
 
 class ThrottledSites:
-    """Sites that this worker leaves alone, since they asked us to come less often. Thread-safe."""
+    """Sites that this worker does not ask for now, since they asked for a pause. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._until: dict[str, float] = {}
 
     def note(self, host: str, seconds: float) -> None:
-        """A job was held up by this site, which is to be left alone for so long."""
+        """Record that this site held up a job, and is paused for so many seconds."""
         with self._lock:
             self._until[host] = time.monotonic() + seconds
 
     def forget(self, host: str) -> None:
-        """It answers as it should."""
+        """Record that the site answers again."""
         with self._lock:
             self._until.pop(host, None)
 
     def sites(self) -> tuple[str, ...]:
-        """Their host names, those that are left alone for longest before others."""
+        """The host names, the longest pause first."""
         now = time.monotonic()
         with self._lock:
             self._until = {host: until for host, until in self._until.items() if until > now}

@@ -1,4 +1,4 @@
-"""From an attempt's files to published artifacts, and from earlier artifacts to a new answer."""
+"""Publishing the files of an attempt as artifacts, and answering a job with earlier artifacts."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ from worker.kinds.file_names import media_type
 
 @dataclass(frozen=True)
 class Artifacts:
-    """Published files with what a result says of them."""
+    """Published files with the result that lists them."""
 
     stored: Sequence[StoredArtifact]
     new: bool
     result: Result
     cache_key: str | None
-    observer: JobObserver  # of what led to them
+    observer: JobObserver  # of the work that made them
 
     def extras(self) -> Extras:
-        """What is written together with the job's success."""
+        """The changes that are written together with the job's success."""
         return Extras(
             tally=self.observer.tally,
             artifacts=[(item, self.new) for item in self.stored],
@@ -46,9 +46,9 @@ class Artifacts:
 
 
 class Publisher:
-    """Brings files into storage and finds what is there already.
+    """Puts files into storage, and finds the artifacts of equal work.
 
-    A download answers others for `reuse_seconds`, however long its file is kept.
+    A download answers other jobs for `reuse_seconds`, however long its file is kept.
     """
 
     def __init__(
@@ -62,10 +62,10 @@ class Publisher:
 
     @contextmanager
     def published(self, leased: LeasedJob, outcome: Outcome) -> Iterator[Artifacts]:
-        """The outcome's files in storage; they go again when the block fails.
+        """The outcome's files in storage; they are removed when the block fails.
 
-        Unless it fails with StoreUnavailable: then the record may show them already. Should it
-        not, the housekeeper finds them by the keys that were written down before.
+        After StoreUnavailable they stay, since the record may list them already. If it does not,
+        the housekeeper finds the files by the keys that were recorded before.
         """
         named = [(self._new_id(), file) for file in outcome.files]
         keys = [self._storage.key_for(id_, file.path.suffix[1:].lower()) for id_, file in named]
@@ -84,7 +84,7 @@ class Publisher:
             raise
 
     def answer_for(self, job: Job) -> Artifacts | None:
-        """What an equal job of the same owner produced, if all of it is still there."""
+        """The artifacts of an equal job of the same owner, if all of them are still there."""
         cache_key = self._cache_key(job)
         earlier = self._store.equal_work.cached(cache_key) if cache_key else None
         if earlier is None or earlier.state is not JobState.SUCCEEDED or earlier.result is None:

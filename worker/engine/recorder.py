@@ -1,4 +1,4 @@
-"""Writing what an attempt ended in: into the record, and to those who wait for the job."""
+"""Recording how an attempt ended: the lease is released, and the dependents follow."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 
 
 class Recorder:
-    """Gives each job of a worker the end of its attempt, and its lease back with it."""
+    """Records the end of each attempt, and releases the lease of its job."""
 
     def __init__(
         self,
@@ -69,7 +69,7 @@ class Recorder:
             case Recorded():
                 pass
             case Lost():
-                log.warning("the lease ran out; nothing was written")
+                log.warning("the lease is lost; nothing was written")
             case Cancelled():
                 self._end(leased, leased.job.cancelled(time.time()))
             case GivenBack():
@@ -98,10 +98,10 @@ class Recorder:
         back = back.passed(times_bypassed)
         leased.release(back, Extras(why="given back"))
         self._dependents.publish(back)
-        log.info("given back")
+        log.info("requeued")
 
     def _postpone(self, leased: LeasedJob, ending: Postponed) -> None:
-        """It waits where no worker's place is taken."""
+        """Return the job to the queue, where it takes no worker's slot."""
         not_before = self._store.server.now() + ending.seconds
         leased.release(leased.job.postponed(not_before, ending.reason), Extras(why=ending.why))
         log.info("postponed", extra={"values": {"why": ending.why, "seconds": ending.seconds}})
@@ -120,7 +120,7 @@ class Recorder:
 
     def _retry(self, leased: LeasedJob, ending: Retried) -> None:
         values = {"code": ending.error.code, "delay": ending.seconds}
-        log.info("will be tried again", extra={"values": values})
+        log.info("will be retried", extra={"values": values})
         not_before = self._store.server.now() + ending.seconds
         later = leased.job.requeued(time.time(), not_before=not_before)
         leased.release(later, _retry_extras(leased.job, ending.error))
@@ -130,14 +130,14 @@ class Recorder:
         self.settle(job)
 
     def settle(self, job: Job) -> None:
-        """Release those who waited for a job that has ended."""
+        """Release the dependents of a job that has ended."""
         values = {"state": job.state, "code": job.error.code if job.error else None}
         log.info("ended", extra={"values": values})
         self._dependents.release(job)
 
 
 def _retry_extras(job: Job, error: JobError) -> Extras:
-    """What is written with a retry."""
+    """The changes that are written with a retry."""
     observer = JobObserver(job.kind)
     observer.attempt_failed(error.code)
     return Extras(tally=observer.tally, why=error.code)

@@ -1,4 +1,4 @@
-"""When a failed attempt is tried again. Pure."""
+"""When a failed attempt is retried. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def delay_before_retry(
 ) -> float | None:
     """Seconds to wait after attempt number `attempt` failed; None when it was the last.
 
-    Doubles with each attempt. The jitter keeps jobs that failed together from coming back so.
+    Doubles with each attempt. The jitter keeps jobs that failed together from coming back together.
     """
     if not error.retryable or attempt >= max_attempts:
         return None

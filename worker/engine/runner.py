@@ -34,7 +34,7 @@ from worker.memory.need import ResourceNeed
 
 log = logging.getLogger(__name__)
 
-# How many times as much an attempt may use after one that was stopped for using too much.
+# How many times as much memory an attempt gets after one that was stopped for using too much.
 MORE_MEMORY = 3
 
 
@@ -69,10 +69,10 @@ class Runner:
         self._tracing = tracing
 
     def run_next(self, kind: str) -> bool:
-        """Take the next ready job of a kind and bring it to its end; False when there is none.
+        """Run the next ready job of a kind to its end; False when there is none.
 
-        Nothing but StoreUnavailable leaves here: the job then stays with its lease, and is
-        found by the housekeeper when that has expired.
+        Raises StoreUnavailable alone: the job then keeps its lease, and the housekeeper requeues it
+        when the lease has expired.
         """
         lease = self._store.leases.take(kind, self._timings.lease_seconds)
         if lease is None:
@@ -82,7 +82,7 @@ class Runner:
         return True
 
     def _answer_or_run(self, leased: LeasedJob) -> Ending:
-        """Find an earlier answer, or do the work; whatever goes wrong is the job's own end."""
+        """Find an earlier answer, or do the work; every error becomes the ending of the attempt."""
         try:
             if not self._answer_from_storage(leased):
                 self._wait_and_run(leased)
@@ -105,7 +105,7 @@ class Runner:
 
     def _attempt(self, leased: LeasedJob, need: ResourceNeed, room: Reservation) -> None:
         """Claim, run, publish, record: the one place where a job succeeds."""
-        # Before the claim, so that a disk which cannot be written costs no attempt.
+        # Before the claim, so that a disk that cannot be written costs no attempt.
         with self._work_folder.workspace(leased.job.id, leased.lease.token) as folder:
             leased.change(lambda job: job.started(time.time()))
             with log_context(attempt=leased.job.attempt), self._span(leased.job):
@@ -116,7 +116,7 @@ class Runner:
                 self._succeed(leased, outcome, attempt.account())
 
     def _outcome(self, leased: LeasedJob, attempt: Attempt, room: Reservation) -> Outcome:
-        """What the tools made. When they were stopped for memory, the next attempt gets more."""
+        """The outcome of the work. After a stop for memory, the next attempt gets more."""
         try:
             return self._handlers[leased.job.kind].run(leased.job.spec, attempt)
         except MemoryExceeded as error:
@@ -128,7 +128,7 @@ class Runner:
             raise
 
     def _next_need_bytes(self, job: Job, need_bytes: int) -> int:
-        """Several times as much; at last all there is, so that what fits alone succeeds."""
+        """Several times as much; at last all, so that a job that fits alone succeeds."""
         if job.attempt + 1 >= job.max_attempts:
             return self._budget.total_bytes
         return min(MORE_MEMORY * need_bytes, self._budget.total_bytes)
@@ -146,7 +146,7 @@ class Runner:
         self._preconditions.succeeded(job)
 
     def _answer_from_storage(self, leased: LeasedJob) -> bool:
-        """End the job with what an equal one produced before, if that is still there."""
+        """End the job with the artifacts of an equal job, if they are still there."""
         answer = self._publisher.answer_for(leased.job)
         if answer is None:
             return False

@@ -1,4 +1,4 @@
-"""Private folders: one of this worker process, and in it one for each attempt, always removed."""
+"""Private folders: one for this worker process, and in it one for each attempt, always removed."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ log = logging.getLogger(__name__)
 class WorkFolder:
     """This process's folder below a root that several workers share.
 
-    The kernel holds a lock on the folder for as long as the process lives, however it ends: what
-    can be locked has no owner any more.
+    The kernel holds a lock on the folder for as long as the process lives, however it ends: a
+    folder that can be locked has no owner any more.
     """
 
     def __init__(self, root: Path, name: str, timings: Timings = PRODUCTION) -> None:
@@ -44,7 +44,7 @@ class WorkFolder:
         except OSError as error:
             log.exception("the work folder cannot be used")
             if error.errno in NO_ROOM:
-                raise StorageFull("the work folder of this machine has no room") from error
+                raise StorageFull("the work folder of this machine has no space left") from error
             raise StorageUnavailable("the work folder of this machine cannot be used") from error
         try:
             yield folder
@@ -52,7 +52,7 @@ class WorkFolder:
             remove_in_the_end(partial(_remove, folder), self._removal_retry_seconds)
 
     def close(self) -> None:
-        """Remove the folder and let go of it."""
+        """Remove the folder and release its lock."""
         shutil.rmtree(self.path, onerror=_log_leftover)
         os.close(self._descriptor)
 
@@ -64,7 +64,7 @@ def remove_leftovers(root: Path) -> int:
 
 
 def is_ownerless(folder: Path) -> bool:
-    """Whether the worker is gone whose folder this is, or the folder itself."""
+    """Whether the folder, or the worker that it belongs to, is gone."""
     try:
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     except FileNotFoundError:
@@ -84,7 +84,7 @@ def _made_and_locked(folder: Path) -> int:
     while True:
         folder.mkdir(mode=0o700, exist_ok=True)
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        fcntl.flock(descriptor, fcntl.LOCK_EX)  # waits for whoever removes it this moment
+        fcntl.flock(descriptor, fcntl.LOCK_EX)  # waits for a worker that removes it this moment
         if _is_at(descriptor, folder):
             return descriptor
         os.close(descriptor)
@@ -114,7 +114,7 @@ def _removed_if_ownerless(folder: Path) -> bool:
 
 
 def _remove(folder: Path) -> None:
-    """Remove as much of a folder as can be. Raises OSError if that was not all."""
+    """Remove as much of a folder as possible. Raises OSError if something is left."""
     failed: list[BaseException] = []
 
     def on_error(_function: object, _path: str, error: tuple[type, BaseException, object]) -> None:
