@@ -139,6 +139,7 @@ def test_the_archive_holds_every_artifact_under_a_name_of_its_own(
     )
 
 
+@pytest.mark.alone  # a thousand records in the time that the store gets for a request
 def test_a_thousand_jobs_are_accepted_and_read(client: httpx.Client) -> None:
     jobs = [{"kind": "extract", "source": {"url": f"{URL}/{number}"}} for number in range(1000)]
     batch = client.post(BATCHES, json={"jobs": jobs}).json()
@@ -232,6 +233,7 @@ def test_a_batch_of_another_version_than_wanted_is_a_problem(client: httpx.Clien
     refused(client.get(path, headers={"If-Match": '"other"'}), 412, "precondition_failed")
 
 
+@pytest.mark.alone  # as many, each of them long
 def test_a_thousand_jobs_with_long_urls_and_all_fields_are_one_batch(client: httpx.Client) -> None:
     jobs = [
         {
