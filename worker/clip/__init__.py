@@ -1,5 +1,5 @@
 """How a clip is to be made, decided before anything runs. Pure: values in, values out.
 
-`plan_clip` decides it all. Reading order: containers, encoding (the two tables), seeking, strategy,
-plan; picture_size, gif, size_limit say what follows from a plan. Nothing here knows a tool's room.
+`plan_clip` decides. Reading order: containers, encoding (the two tables), seeking, strategy, plan;
+picture_size, gif and size_limit compute what follows from a plan. No tool is imported here.
 """

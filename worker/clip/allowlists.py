@@ -5,14 +5,14 @@ def _names(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-# What may be inside. Playlists (hls, dash, concat, sdp…) are left out on purpose: they name
-# other files and addresses, and a text file called x.mp4 would be read as one.
+# The formats that a file may have. Playlists (hls, dash, concat, sdp…) are left out on purpose:
+# they name other files and addresses, and a text file called x.mp4 would be read as a playlist.
 FORMATS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,mpegts,mpeg,avi,flv,asf,ogg,wav,w64,aiff,flac,mp3,aac,"
     "ac3,eac3,amr,caf,mxf,ivf,gif,mpegvideo,m4v,h264,hevc,dv,rm,nut,png_pipe,jpeg_pipe,webp_pipe"
 )
-# Decoders people's files need. The long tail of game and screen codecs is where the
-# memory-corruption reports come from, so it cannot be reached.
+# The decoders that people's files need. The many codecs of games and screens are left out, since
+# most reports of memory corruption are about them.
 DECODERS = _names(
     "h264 hevc vp8 vp9 libdav1d av1 mpeg1video mpeg2video mpeg4 msmpeg4v2 msmpeg4 wmv1 wmv2 wmv3 "
     "vc1 h263 h263i flv mjpeg prores dnxhd dvvideo theora ffv1 huffyuv ffvhuff utvideo rawvideo "
@@ -23,7 +23,7 @@ DECODERS = _names(
     "pcm_s32be pcm_f32le pcm_f32be pcm_f64le pcm_f64be pcm_alaw pcm_mulaw pcm_bluray pcm_dvd "
     "speex gsm"
 )
-# How known containers begin: (offset, bytes). Tells a broken video from a text file.
+# How known containers begin: (offset, bytes). Distinguishes a broken video from a text file.
 SIGNATURES = (
     (4, b"ftyp"),
     (4, b"moov"),

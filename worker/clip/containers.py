@@ -1,4 +1,4 @@
-"""The containers that a clip can be written into, and what each of them takes."""
+"""The containers that a clip can be written into, and the codecs that each of them takes."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from tasks.specs import SOUND_CONTAINERS
 
 DEFAULT = "mp4"
 DEFAULT_OF_SOUND = "m4a"
-OF_ANY_CODEC = "mkv"  # for a copy of what the default does not take
+OF_ANY_CODEC = "mkv"  # for a copy of streams that the default container does not take
 
 
 @dataclass(frozen=True)
 class Container:
     """One container.
 
-    `muxer` is the name of its writer, for FFmpeg's command and for PyAV. The encoders make what
-    cannot be copied; None where there are no such streams. `video` and `audio` are the codecs that
-    it takes as they are; None stands for all. `exact_audio` are those that an exact cut copies, and
-    the rest is encoded: a copy is what the client asked for, an exact cut is to play everywhere and
-    to begin on time.
+    `muxer` is the name of its writer, for FFmpeg's command and for PyAV. The encoders make the
+    streams that cannot be copied; None where the container has no such streams. `video` and `audio`
+    are the codecs that can be copied into it; None stands for all. `exact_audio` are the codecs
+    that an exact cut copies; it encodes all others, because an exact cut has to play everywhere and
+    to begin on time, where a copy is what the client asked for.
     """
 
     muxer: str
@@ -32,11 +32,11 @@ class Container:
     hides_lead_in: bool = False  # has edit lists, which hide packets before the start
 
     def takes_video(self, codec: str) -> bool:
-        """Whether packets of pictures can be copied into it."""
+        """Whether video packets of the codec can be copied into the container."""
         return self.video is None or codec in self.video
 
     def takes_audio(self, codec: str) -> bool:
-        """Whether packets of sound can be copied into it."""
+        """Whether sound packets of the codec can be copied into the container."""
         return self.audio is None or codec in self.audio
 
 
@@ -51,7 +51,7 @@ CONTAINERS: dict[str, Container] = {
         audio_encoder="aac",
         video=_codecs("h264 hevc av1 vp9 mpeg4"),
         audio=_codecs("aac mp3 opus ac3 eac3 alac flac"),
-        exact_audio=_codecs("aac mp3 opus flac"),  # the others do not play in browsers
+        exact_audio=_codecs("aac mp3 opus flac"),  # other codecs do not play in browsers
         hides_lead_in=True,
     ),
     "mkv": Container(
@@ -60,7 +60,7 @@ CONTAINERS: dict[str, Container] = {
         audio_encoder="aac",
         video=None,
         audio=None,
-        # A packet of PCM may be of any length, so the sound would begin that much off.
+        # A PCM packet may have any length, and the sound would begin that much too early or late.
         exact_audio=_codecs("aac mp3 opus flac vorbis ac3 eac3 dts"),
     ),
     "webm": Container(
@@ -93,7 +93,7 @@ CONTAINERS: dict[str, Container] = {
         audio_encoder="libmp3lame",
         video=frozenset(),
         audio=_codecs("mp3"),
-        # It has no time stamps: whole packets would begin up to 26 ms off.
+        # MP3 has no time stamps: whole packets would begin up to 26 ms off.
         exact_audio=frozenset(),
     ),
 }
@@ -105,7 +105,7 @@ def is_sound_alone(container: str) -> bool:
 
 
 def takes_streams(container: str, facts: MediaFacts) -> bool:
-    """Whether the streams that a clip keeps go into the container as they are."""
+    """Whether the streams that a clip keeps can be copied into the container."""
     row = CONTAINERS[container]
     if is_sound_alone(container):
         return bool(facts.audio) and row.takes_audio(facts.audio[0].codec)

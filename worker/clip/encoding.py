@@ -53,11 +53,11 @@ class Vp9:
 class Edges:
     """The few pictures that are encoded beside copied ones.
 
-    A fixed quantizer bounds the error of every picture whatever it shows, and needs no look ahead.
-    A whole encode spreads its bits by a rate factor, which is smaller for the same picture but lets
-    a single one get worse, and a worse one shows beside the source's own. Measured with the
-    cheapest search: 21 gives 40.2 dB in luma on the heaviest noise, 43 to 46 dB on ordinary
-    pictures. VP9's realtime search needs a finer one, and each scale is its own.
+    A fixed quantizer bounds the error of every picture whatever it shows, and needs no look-ahead.
+    A whole encode spreads its bits by a rate factor: the file is smaller, but a single picture may
+    get worse, and a worse picture is visible beside the source's own. Measured with the cheapest
+    search: 21 gives 40.2 dB in luma on the heaviest noise, 43 to 46 dB on ordinary pictures. VP9's
+    realtime search needs a finer quantizer; the scale of each codec is its own.
     """
 
     x264_preset: str
@@ -68,10 +68,10 @@ class Edges:
 
 @dataclass(frozen=True)
 class Gif:
-    """What a GIF gets where nothing was asked.
+    """The size and rate of a GIF for which the client asked nothing.
 
-    GIFs are some twenty times larger than video; these keep five seconds at a few megabytes. Their
-    clock counts hundredths of a second, and these rates are whole numbers of them.
+    A GIF is some twenty times larger than video; these values keep five seconds at a few megabytes.
+    A GIF's clock counts hundredths of a second, and at these rates a frame lasts a whole number.
     """
 
     width: int
@@ -125,13 +125,13 @@ QUALITIES: dict[str, Quality] = {
         sound={"aac": 128_000, "libopus": 96_000, "libmp3lame": 160_000},
     ),
 }
-# The thread that would look ahead on its own keeps more whole pictures.
+# A separate look-ahead thread would keep more whole pictures.
 _X264_ALWAYS = "sync-lookahead=0:lookahead-threads=1"
 
 
 @dataclass(frozen=True)
 class SoundEncoder:
-    """What an encoder of sound takes; what is not listed becomes stereo and 48 kHz."""
+    """What an encoder of sound takes; any other layout or rate becomes stereo and 48 kHz."""
 
     layouts: Mapping[int, str]  # by the number of channels
     rates: frozenset[int]
@@ -154,7 +154,7 @@ HIGHEST_SOUND_RATE = max(max(quality.sound.values()) for quality in QUALITIES.va
 
 
 def video_encoder_options(container: str, quality: str, saving_level: int) -> dict[str, str]:
-    """How a whole encode of the pictures is asked for, except its threads."""
+    """The options of a whole encode of the pictures, except its threads."""
     if CONTAINERS[container].video_encoder == "libvpx-vp9":
         vp9 = QUALITIES[quality].vp9
         options = {"deadline": "realtime", "cpu-used": str(vp9.speed), "crf": str(vp9.crf)}
@@ -165,7 +165,7 @@ def video_encoder_options(container: str, quality: str, saving_level: int) -> di
 
 
 def last_saving_level(container: str, quality: str) -> int:
-    """How many steps there are to save memory: VP9 and sound offer none."""
+    """How many memory-saving levels there are: VP9 and sound have none."""
     if CONTAINERS[container].video_encoder == "libx264":
         return len(QUALITIES[quality].x264.savings) - 1
     return 1 if container == "gif" else 0

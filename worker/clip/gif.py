@@ -1,4 +1,4 @@
-"""Animated GIFs: a bounded size and rate, and what waits for their palette. Pure."""
+"""Animated GIFs: a bounded size and rate, and the frames that wait for their palette. Pure."""
 
 from tasks.media import VideoFacts
 from worker.clip.encoding import QUALITIES
@@ -11,7 +11,7 @@ QUEUED_PIXEL_BYTES = 7  # measured: a picture waits in four bytes a pixel, and n
 
 
 def gif_output(plan: ClipPlan, video: VideoFacts) -> ClipPlan:
-    """The plan with the size and rate that a GIF gets where nothing was asked."""
+    """The plan with the default size and rate of a GIF where the client asked nothing."""
     usual = QUALITIES[plan.output.quality].gif
     asked = plan.output
     if asked.width is None and asked.height is None:
@@ -21,9 +21,9 @@ def gif_output(plan: ClipPlan, video: VideoFacts) -> ClipPlan:
 
 
 def queued_bytes(plan: ClipPlan, video: VideoFacts) -> int:
-    """What waits in memory until one palette for all frames is known; 0 where that is too much.
+    """The frames that wait in memory until one palette for all is known; 0: a palette each.
 
-    A GIF that has to save memory gets a palette for each frame, too.
+    Each frame gets a palette of its own where all would take too much, and in memory-saving GIFs.
     """
     gif = gif_output(plan, video)
     width, height = shape_of(video, gif.output).size

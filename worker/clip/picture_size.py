@@ -1,4 +1,4 @@
-"""How big the picture gets: all sizes in pixels, even, with rotation and aspect taken in."""
+"""How big the picture gets: sizes are even, in pixels, after rotation and with square pixels."""
 
 from dataclasses import dataclass
 from fractions import Fraction
@@ -14,7 +14,7 @@ RGB_NAMES = ("gbr", "rgb", "bgr", "argb", "abgr", "0rgb", "0bgr")  # how RGB's f
 
 @dataclass(frozen=True)
 class Shape:
-    """Steps from the turned source picture to the wanted one; None where there is none to take."""
+    """Steps from the rotated source picture to the wanted one; None: not needed."""
 
     crop: Size | None  # the middle of the source, in its own pixels
     scale: Size | None  # to this size with square pixels
@@ -26,8 +26,9 @@ def shape_of(video: VideoFacts, output: Output) -> Shape:
     """The steps that `output` asks for.
 
     `contain` fits the picture into the box and never enlarges it; `cover` fills the box and crops
-    what is over; `pad` fits it in and fills up with black. The latter two give exactly the box and
-    enlarge if they must. With one side only, the other follows and there is nothing to crop or pad.
+    the rest; `pad` fits the picture in and fills up with black. `cover` and `pad` give exactly the
+    box and enlarge if they must. If one side is given, the other follows; nothing is cropped or
+    padded.
     """
     turned, aspect = _turned(video)
     if output.width is None and output.height is None:
@@ -52,7 +53,7 @@ def _turned(video: VideoFacts) -> tuple[Size, Fraction]:
 
 
 def _unchanged(turned: Size) -> Shape:
-    """As it is, less an odd last line or column, which 4:2:0 cannot hold."""
+    """The source's size, less an odd last line or column, which 4:2:0 cannot hold."""
     size = (_even_below(turned[0]), _even_below(turned[1]))
     return Shape(size if size != turned else None, None, None, size)
 

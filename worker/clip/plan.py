@@ -20,11 +20,11 @@ from worker.clip.strategy import (
     choose_strategy,
 )
 
-if TYPE_CHECKING:  # the programs import this, and what stands behind a spec takes 3 MiB
+if TYPE_CHECKING:  # the PyAV programs import this file, and the imports of a spec take 3 MiB
     from tasks.kinds import ClipSpec
 
 GRACE_SECONDS = 0.0005  # half a millisecond: Matroska rounds its time stamps to that
-# An end so little past the media's is only rounding.
+# An end that is so little past the media's end is only rounding.
 CLAMP_TOLERANCE_SECONDS = 0.25
 
 
@@ -32,10 +32,10 @@ CLAMP_TOLERANCE_SECONDS = 0.25
 class ClipPlan:
     """Keep `start` to `end` (seconds from the container's start time) of a probed source.
 
-    `end` is at most the media's own; `asked_end` is the client's. `container` is the one to write,
-    whatever `output.container` says. The last three are how it is run, see `tuned`: `threads` is
-    for the decoder and the encoder each, `memory_saving_level` counts the steps away from the usual
-    settings, `preroll_seconds` overrides how long before `start` decoding begins.
+    `end` is at most the media's own; `asked_end` is the client's. `container` is the container to
+    write, whatever `output.container` says. The last three say how the clip is made, see `tuned`:
+    `threads` is for the decoder and the encoder each, `memory_saving_level` counts the steps away
+    from the usual settings, `preroll_seconds` overrides how long before `start` decoding begins.
     """
 
     facts: MediaFacts
@@ -57,7 +57,7 @@ class ClipPlan:
 
     @property
     def seek_seconds(self) -> float:
-        """Where reading begins, counted as `start` is; never before zero."""
+        """Where reading begins, in the same time as `start`; never before zero."""
         preroll = self.preroll_seconds
         return max(0.0, self.start - (preroll_of(self.facts) if preroll is None else preroll))
 
@@ -68,7 +68,7 @@ class ClipPlan:
 
     @property
     def keeps_sound(self) -> bool:
-        """Whether the clip has sound: the source does, and nobody wants it away."""
+        """Whether the clip has sound: the source has, and the output keeps it."""
         if is_sound_alone(self.container):
             return True
         return bool(self.facts.audio) and self.output.audio == "keep" and self.container != "gif"
@@ -77,7 +77,7 @@ class ClipPlan:
     def copies_pictures(self) -> bool:
         """Whether most pictures will not be encoded, so that settings matter only for the edges.
 
-        Not an HEVC source's: a smart cut of it is tried, and hardly ever possible.
+        False for HEVC: a smart cut of it is tried, and hardly ever possible.
         """
         if self.strategy.mode is Mode.ENCODE or not self.keeps_picture:
             return False
@@ -93,16 +93,16 @@ class ClipPlan:
         return replace(self, output=replace(self.output, **changes))  # type: ignore[arg-type]
 
     def tuned(self, threads: int, memory_saving_level: int) -> Self:
-        """The same clip, to be made within what was reserved for it."""
+        """The same clip, with the settings that fit its reservation."""
         return replace(self, threads=threads, memory_saving_level=memory_saving_level)
 
     def encode_whole(self, reason: str) -> Self:
-        """The same clip where a smart cut has turned out to copy nothing."""
+        """The same clip with everything encoded, after a smart cut that can copy nothing."""
         return replace(self, strategy=Strategy(Tool.PYAV, Mode.ENCODE, reason))
 
 
 def plan_clip(spec: ClipSpec, facts: MediaFacts) -> ClipPlan:
-    """Decide all there is to decide about a clip.
+    """Decide how a clip is made.
 
     Raises NoSuchStream when the source lacks what was asked for, RangeOutsideMedia for a start past
     its end.
@@ -111,12 +111,12 @@ def plan_clip(spec: ClipSpec, facts: MediaFacts) -> ClipPlan:
     strategy = choose_strategy(spec, facts, container)
     end, warnings = _clamped(spec, facts)
     if strategy.tool is Tool.PYAV:
-        warnings = ()  # the program looks where the media really ends, and says so itself
+        warnings = ()  # the PyAV program finds the real end of the media, and warns itself
     return ClipPlan(facts, spec.output, strategy, container, spec.start, end, spec.end, warnings)
 
 
 def _clamped(spec: ClipSpec, facts: MediaFacts) -> tuple[float, tuple[str, ...]]:
-    """The end, at most the media's own, and what the client should know of it."""
+    """The end, at most the media's own, and a warning where it was moved."""
     duration = facts.duration_seconds
     if duration is None or spec.end <= duration:
         return spec.end, ()
@@ -142,15 +142,15 @@ def expected_frames(plan: ClipPlan) -> int | None:
 def lost_frames(plan: ClipPlan, frames: int) -> bool:
     """Whether an encode delivered clearly fewer frames than `expected_frames`.
 
-    That happens where pictures are refreshed bit by bit instead of by key pictures: FFmpeg keeps
-    back what it cannot show whole. A source of varying rate may be suspected wrongly.
+    This happens where pictures are refreshed bit by bit instead of by key pictures: FFmpeg drops
+    pictures that it cannot show whole. A source of varying rate may be suspected wrongly.
     """
     expected = expected_frames(plan)
     return expected is not None and frames < expected - 1
 
 
 def with_longer_preroll(plan: ClipPlan) -> ClipPlan | None:
-    """The plan that decodes from further back; None when it does already."""
+    """The plan that decodes from further back; None when the plan already does."""
     if plan.seek_seconds <= max(0.0, plan.start - LONG_PREROLL_SECONDS):
         return None
     return replace(plan, preroll_seconds=LONG_PREROLL_SECONDS)

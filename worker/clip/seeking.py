@@ -5,12 +5,12 @@ from __future__ import annotations
 from tasks.media import MediaFacts
 
 # How long before the start decoding begins. Half a second covers what sound decoders need and
-# B-frames at the start; a container without an index seeks to anywhere, so there it must be
-# longer than a group of pictures.
+# B-frames at the start. A seek in a container without an index may land anywhere, so there the
+# pre-roll must be longer than a group of pictures.
 PREROLL_SECONDS = 0.5
 LONG_PREROLL_SECONDS = 12.0
 UNINDEXED = frozenset({"mpegts", "mpeg", "mpegvideo", "m4v", "h264", "hevc", "dv"})
-UNTIMED = frozenset({"avi"})  # its frames have no time of showing, and every reader guesses its own
+UNTIMED = frozenset({"avi"})  # frames have no time of showing, and each reader guesses differently
 
 
 def is_unindexed(facts: MediaFacts) -> bool:
@@ -26,9 +26,9 @@ def preroll_of(facts: MediaFacts) -> float:
 def needs_exact_decoder(facts: MediaFacts) -> bool:
     """Whether the PyAV program should make this source's clips where it can.
 
-    A seek may land where decoding cannot begin: FFmpeg's command line loses frames if no key
-    picture lies in the long pre-roll, and it cannot go back. Or frames have no times of their own:
-    then the program's guess is one frame beside FFmpeg's, and all clips should follow one guess.
+    Either a seek may land where decoding cannot begin: FFmpeg's command line loses frames if no key
+    picture lies in the long pre-roll, and cannot go back. Or frames have no times of their own: the
+    program's guess differs from FFmpeg's by one frame, and all clips should follow one guess.
     """
     return facts.video is not None and (is_unindexed(facts) or _is_one_of(UNTIMED, facts))
 

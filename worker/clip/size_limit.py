@@ -1,4 +1,4 @@
-"""How large the file of a clip can become: far above what is made, far below harm. Pure."""
+"""How large the file of a clip may become: far above real clips, far below harm. Pure."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from worker.clip.picture_size import shape_of
 from worker.clip.plan import ClipPlan
 
 _FILE_SPARE_BYTES = 16 * MIB  # heads and indexes
-_LEAST_RATE = 60.0  # where the source does not know its own, or only its mean
+_LEAST_RATE = 60.0  # where the source declares no rate, or only its mean
 THUMBNAIL_BYTES = 32 * MIB
 
 
 def clip_bytes(plan: ClipPlan) -> int:
-    """How large a clip can become: all of its source, and its pictures without any compression."""
+    """Bytes of the whole source, and of the clip's pictures without any compression."""
     video = plan.facts.video
     if video is None or not plan.keeps_picture:
         return plan.facts.size_bytes + _encoded_sound_bytes(plan) + _FILE_SPARE_BYTES
@@ -33,7 +33,7 @@ def clip_bytes(plan: ClipPlan) -> int:
 
 
 def _encoded_sound_bytes(plan: ClipPlan) -> int:
-    """Three times what our settings write of each channel."""
+    """Three times the highest bit rate of our settings, for each channel."""
     channels = [max(track.channels, OTHER_CHANNELS) for track in plan.facts.audio]
     bytes_a_second = 3 * HIGHEST_SOUND_RATE / 8 * (sum(channels) or OTHER_CHANNELS)
     return round(plan.seconds * bytes_a_second)

@@ -12,10 +12,10 @@ from worker.clip import containers
 from worker.clip.containers import CONTAINERS, is_sound_alone, takes_streams
 from worker.clip.seeking import is_unindexed, needs_exact_decoder
 
-if TYPE_CHECKING:  # the programs import this, and what stands behind a spec takes 3 MiB
+if TYPE_CHECKING:  # the PyAV programs import this file, and the imports of a spec take 3 MiB
     from tasks.kinds import ClipSpec
 
-# Whose packets can be copied beside pictures that are encoded anew.
+# The codecs whose packets can be copied beside newly encoded pictures.
 JOINED_CODECS = frozenset({"h264", "vp9", "av1"})
 # Apple's players want all of HEVC's parameter sets in the sample entry, and no encoder offers other
 # identifiers than the source's: it is copied only where no picture needs encoding.
@@ -23,14 +23,14 @@ COPIED_CODECS = JOINED_CODECS | {"hevc"}
 
 
 class Tool(StrEnum):
-    """What makes the clip."""
+    """The tool that makes the clip."""
 
     FFMPEG = "ffmpeg"  # the command line
     PYAV = "pyav"  # worker.pyav.cut, which joins packets and finds frames anywhere
 
 
 class Mode(StrEnum):
-    """What a tool is asked for."""
+    """How the tool makes the clip."""
 
     COPY = "copy"  # packets from the keyframe at or before the start
     SMART = "smart"  # exact, copying what can be copied
@@ -39,7 +39,7 @@ class Mode(StrEnum):
 
 @dataclass(frozen=True)
 class Strategy:
-    """A decision; `reason` is for the client."""
+    """A tool and a mode; the client sees `reason`."""
 
     tool: Tool
     mode: Mode
@@ -47,7 +47,7 @@ class Strategy:
 
 
 def choose_container(spec: ClipSpec, facts: MediaFacts) -> str:
-    """What the clip is written into, when the client leaves it open as well."""
+    """The container of the clip: the client's, or a default where the client names none."""
     if spec.output.container is not None:
         return spec.output.container
     if facts.video is None:
@@ -58,7 +58,7 @@ def choose_container(spec: ClipSpec, facts: MediaFacts) -> str:
 
 
 def choose_strategy(spec: ClipSpec, facts: MediaFacts, container: str) -> Strategy:
-    """Decide. Raises NoSuchStream when the source lacks what was asked for."""
+    """The tool and the mode. Raises NoSuchStream when the source lacks what was asked for."""
     _check_streams(spec, facts, container)
     if spec.mode == "copy":
         return Strategy(Tool.FFMPEG, Mode.COPY, "a copy was asked for")
@@ -68,7 +68,7 @@ def choose_strategy(spec: ClipSpec, facts: MediaFacts, container: str) -> Strate
         return Strategy(Tool.PYAV, Mode.SMART, "the clip is sound alone")
     if spec.output.changes_picture:
         return Strategy(Tool.FFMPEG, Mode.ENCODE, "the output changes the picture")
-    # MP4 gets H.264 of whatever it does not take, and so does a smart cut that cannot copy.
+    # Pictures that MP4 does not take become H.264, and so does a smart cut that cannot copy.
     if container == "webm" and not CONTAINERS[container].takes_video(facts.video.codec):
         reason = f"{container} does not take {facts.video.codec}"
         return Strategy(Tool.FFMPEG, Mode.ENCODE, reason)
@@ -79,10 +79,10 @@ def choose_strategy(spec: ClipSpec, facts: MediaFacts, container: str) -> Strate
 
 
 def can_copy(facts: MediaFacts, container: str) -> bool:
-    """Whether FFmpeg may put the streams that a clip keeps into the container.
+    """Whether FFmpeg may copy the streams that a clip keeps into the container.
 
-    Not from a container without an index, even where the codecs fit: the seek misses the key
-    picture, and a clip with sound alone comes out.
+    False for a source without an index, even where the codecs fit: the seek misses the key
+    picture, and the clip would have sound alone.
     """
     if facts.video is not None and is_unindexed(facts):
         return False

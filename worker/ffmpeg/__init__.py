@@ -1,14 +1,14 @@
-"""The only place that knows FFmpeg's command line and what it says.
+"""FFmpeg's command line, its output and its errors; no other folder knows them.
 
-Pure: values in, argument lists out, output lines in, values or errors out; `worker.process` runs
-them, and `worker.clip` has decided what is to be made. What a caller needs:
+Pure: values in, argument lists out, output lines in, values or errors out. `worker.process` runs
+the commands, and `worker.clip` has decided what is to be made. What a caller needs:
 
 - `encode_argv(plan, source, target)` makes a clip frame-exact with everything encoded,
   `copy_argv(plan, source, target)` from the keyframe at or before its start with nothing encoded,
   and `thumbnail_argv(...)` makes one JPEG.
 - `ProgressParser(plan.seconds, expected_frames(plan)).feed(line)`: `Progress` now and then.
-- `failure_of(finished, folder)`: the job error a finished process stands for, or None. FFmpeg is
-  content with a range that holds no frame, so the caller has to look at the file.
+- `failure_of(finished, folder)`: the job error of a finished process, or None. FFmpeg succeeds
+  with a range that holds no frame, so the caller has to check the file.
 
 A frame belongs to a clip when `start <= t < end` with half a millisecond of grace, `t` counted from
 the container's start time. Time stamps are kept, never resampled, unless `output.fps` asks.

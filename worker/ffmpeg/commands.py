@@ -21,7 +21,7 @@ from worker.ffmpeg.options import base_argv, local, opened, seconds
 
 THUMBNAIL_QUALITY = 3  # of JPEG: 2 is best, 31 worst
 UNKNOWN_SECONDS = 3600.0
-MAIN_VIDEO = "V:0"  # the first that is no cover picture
+MAIN_VIDEO = "V:0"  # the first video stream that is no cover picture
 MAIN_AUDIO = "a:0"
 
 
@@ -43,9 +43,9 @@ def encode_argv(plan: ClipPlan, source: Path, target: Path) -> list[str]:
 def copy_argv(plan: ClipPlan, source: Path, target: Path) -> list[str]:
     """The command that copies the streams from the key picture at or before the start.
 
-    For what `can_copy` allows. The clip's own zero is that key picture, up to 0.2 s of pictures
-    after the end come along, and in Matroska it may be one key picture earlier than it need be.
-    Raises NoSuchStream when the source lacks what the container is for.
+    For sources that `can_copy` allows. The clip's own zero is that key picture; in Matroska it may
+    be one key picture earlier than needed. Up to 0.2 s of pictures after the end are copied too.
+    Raises NoSuchStream when the source lacks a stream that the container is for.
     """
     facts = plan.facts
     seek = {} if plan.start <= 0 else {"ss": seconds(plan.start)}
@@ -56,7 +56,7 @@ def copy_argv(plan: ClipPlan, source: Path, target: Path) -> list[str]:
         **muxer_options(plan.container),
     }
     if facts.video and facts.video.codec == "hevc" and plan.container == "mp4":
-        options["tag:v"] = "hvc1"  # the only name under which Apple's players take it
+        options["tag:v"] = "hvc1"  # the only tag of HEVC that Apple's players accept
     return _command(_copied(opened(source, facts, **seek), plan), target, options)
 
 
@@ -89,7 +89,7 @@ def _picture(source: Any, plan: ClipPlan, video: VideoFacts) -> Any:
 
 
 def _deinterlaces(plan: ClipPlan) -> bool:
-    """Lines of two moments survive neither a new height nor what shows whole pictures only."""
+    """Interlaced lines survive neither a new height nor a container of whole pictures only."""
     return plan.output.changes_picture or plan.container not in ("mp4", "mkv")
 
 
@@ -103,10 +103,10 @@ def _copied(source: Any, plan: ClipPlan) -> list[Any]:
 
 
 def _opened_before(plan: ClipPlan, source: Path) -> Any:
-    """The source from its pre-roll on, with its own time stamps, nothing cut by the seek itself.
+    """The source from its pre-roll on, with its own time stamps; the seek itself cuts nothing.
 
-    At the beginning no seek is better than one to zero, which in a stream without an index
-    skips the first key picture.
+    At the beginning there is no seek: a seek to zero skips the first key picture in a stream
+    without an index.
     """
     seek = {} if plan.seek_seconds <= 0 else {"ss": seconds(plan.seek_seconds)}
     return opened(

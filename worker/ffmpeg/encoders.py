@@ -4,14 +4,14 @@ from worker.clip.containers import CONTAINERS
 from worker.clip.encoding import kept_channels, sound_bit_rate, video_encoder_options
 from worker.clip.plan import ClipPlan
 
-# The index comes first, so that playing begins before all is loaded. Pictures out of order are
-# placed by an edit list: with `negative_cts_offsets` instead, FFmpeg's own reader finds the last
-# ones shown before they are decoded in every third clip of a few frames.
+# The index comes first, so that playing begins before all is loaded. An edit list places pictures
+# that are out of order: with `negative_cts_offsets` instead, FFmpeg's own reader finds in every
+# third clip of a few frames that the last pictures are shown before they are decoded.
 MP4_FLAGS = "+faststart"
 
 
 def muxer_options(container: str) -> dict[str, object]:
-    """The container, by its muxer's name, and nothing of the source's tags or chapters."""
+    """The container by its muxer's name, without the source's tags and chapters."""
     row = CONTAINERS[container]
     options: dict[str, object] = {"f": row.muxer, "map_metadata": -1, "map_chapters": -1}
     if row.hides_lead_in:

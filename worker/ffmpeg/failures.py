@@ -1,4 +1,4 @@
-"""What a finished FFmpeg process stands for: nothing wrong, or one of the job errors."""
+"""The job error that a finished FFmpeg process stands for, if any."""
 
 import re
 from pathlib import Path
@@ -20,8 +20,8 @@ from worker.process.limits import Finished, ProcessEnd
 TAIL_CHARACTERS = 2000
 FILE_SIZE_SIGNAL = 25  # SIGXFSZ, where the tool does not ignore it
 
-# First match wins, so what is about this machine comes before what is about the file: a full disk
-# also makes FFmpeg say that writing the trailer failed.
+# The first match wins, so errors of this machine come before errors of the file: a full disk also
+# makes FFmpeg report that writing the trailer failed.
 _WORDS: tuple[tuple[str, type[JobError], str], ...] = (
     (r"No space left on device|Disk quota exceeded", StorageFull, "the disk is full"),
     (r"File too large", TooLarge, "the result is larger than a file may be here"),
@@ -29,15 +29,15 @@ _WORDS: tuple[tuple[str, type[JobError], str], ...] = (
         r"Cannot allocate memory|malloc of size \d+ failed|std::bad_alloc"
         r"|Memory allocation error",
         MemoryExceeded,
-        "the tool needed more memory than it may have",
+        "the tool needed more memory than its share",
     ),
-    # The machine or the container has no more, or lets nobody have more; it may have later.
+    # The machine or the container has no more threads, or allows no more; a retry may get some.
     (
         r"pthread_create\(\) failed|Resource temporarily unavailable",
         ToolFailed,
         "the tool could not start its threads",
     ),
-    # Ours are never wrong, so it is for want of memory, though not every library says it.
+    # Our options are never wrong, so the cause is a lack of memory, which not every library names.
     (r"Error while opening encoder", ToolFailed, "the encoder could not be opened"),
     (
         r"exceeds specified max pixel count|Picture size \d+x\d+ is invalid",
@@ -75,10 +75,10 @@ _BY_END: dict[ProcessEnd, tuple[type[JobError], str]] = {
     ProcessEnd.PROCESSES: (ToolFailed, "the tool started more processes than a job may"),
     ProcessEnd.DISK: (StorageFull, "the tool wrote more than a job may"),
 }
-# What FFmpeg quotes it has found in the media: names of tracks, of decoders, of other files.
+# FFmpeg quotes what it has found in the media: names of tracks, of decoders, of other files.
 _QUOTED = re.compile(r"(?<!\w)(['\"])[^\n]*?\1")
 _ADDRESS = re.compile(r"\w+://\S+")
-# An absolute path begins where no word ends, so that "1/25" and addresses stay readable.
+# An absolute path does not begin at the end of a word, so that "1/25" and addresses stay readable.
 _PATH = re.compile(r"(?:file:)?(?<![\w./])/(?!/)[^\s'\":,\]]+")
 _QUERY = re.compile(r"(\w+://[^\s?#]+)[?#]\S*")
 _USER = re.compile(r"(\w+://)[^\s/@]+@")
@@ -87,8 +87,8 @@ _USER = re.compile(r"(\w+://)[^\s/@]+@")
 def failure_of(finished: Finished, folder: Path) -> JobError | None:
     """The error to raise for a finished process that worked in `folder`.
 
-    None when it did its work, and when it was stopped because its job was cancelled, the worker
-    ends or the lease is lost: those are not the process's failures.
+    None when the process did its work, and when it was stopped because its job was cancelled, the
+    worker ends or the lease is lost: none of these is a failure of the process.
     """
     tail = {"stderr": scrubbed(finished.stderr_tail, folder)} if finished.stderr_tail else {}
     if finished.end in _BY_END:

@@ -14,7 +14,7 @@ _NEEDING_MATRIX = (*RGB_NAMES, "pal8")  # a palette's entries are RGB as well
 
 
 def ticks_per_second(fps: float | None) -> int:
-    """A clock of at least 90 kHz in which each frame of a usual rate lasts a whole number."""
+    """A clock of at least 90 kHz; a frame of a usual rate lasts a whole number of its ticks."""
     if not fps:
         return FINEST_TICKS
     numerator = Fraction(fps).limit_denominator(1001).numerator
@@ -32,8 +32,8 @@ def frame_rate(fps: float) -> str:
 def cut_picture(stream: Any, plan: ClipPlan, video: VideoFacts, *, deinterlaced: bool) -> Any:
     """Exactly the frames of the range, counted from its start.
 
-    The clock is made fine before: in one of 25 ticks a second the limits would be rounded to
-    whole frames. Deinterlacing looks at the neighbours and halves the clock, so it comes first.
+    The clock is made finer before: in a clock of 25 ticks a second the limits would be rounded to
+    whole frames. Deinterlacing reads the neighbours and halves the clock, so it comes first.
     """
     rate = ticks_per_second(video.fps)
     first, end = (ceil((plan.at(t) - GRACE_SECONDS) * rate) for t in (plan.start, plan.end))
@@ -47,8 +47,8 @@ def cut_picture(stream: Any, plan: ClipPlan, video: VideoFacts, *, deinterlaced:
 def cut_sound(stream: Any, plan: ClipPlan) -> Any:
     """The sound of the range to the sample; silence where it begins late or has gaps.
 
-    A range after the sound's end gets one frame of silence: an encoder that never sees any sound
-    fails the whole command.
+    A range after the sound's end gets one frame of silence: an encoder that receives no sound fails
+    the whole command.
     """
     start = plan.at(plan.start)
     stream = stream.filter("atrim", start=f"{start:.6f}", end=f"{plan.at(plan.end):.6f}")
@@ -78,7 +78,7 @@ def playable_colours(stream: Any, video: VideoFacts) -> Any:
 
 
 def _tone_mapped(stream: Any, colour: ColourFacts) -> Any:
-    """BT.709 from PQ or HLG; what the file leaves unsaid is taken as BT.2020."""
+    """BT.709 from PQ or HLG; values that the file does not declare are taken as BT.2020."""
     stream = stream.filter(
         "zscale",
         tin=colour.transfer,
@@ -91,5 +91,5 @@ def _tone_mapped(stream: Any, colour: ColourFacts) -> Any:
     stream = stream.filter("format", "gbrpf32le").filter("zscale", p="bt709")
     stream = stream.filter("tonemap", "hable", desat=0)
     stream = stream.filter("zscale", t="bt709", m="bt709", r="tv")
-    # Else the clip would still carry the mastering display's light levels.
+    # Without this the clip would keep the mastering display's light levels.
     return stream.filter("sidedata", mode="delete")

@@ -1,4 +1,4 @@
-"""What every FFmpeg command gets: no questions, no network, only formats and files we named."""
+"""The options of every FFmpeg command: no questions, no network, only named formats and files."""
 
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ import imageio_ffmpeg
 from tasks.media import MediaFacts
 from worker.clip.allowlists import DECODERS
 
-MAX_PIXELS = 100_000_000  # what the probe lets through; a stream may still change its size later
+MAX_PIXELS = 100_000_000  # as in the probe; a stream may still change its size later
 PROGRESS_PERIOD_SECONDS = 0.5
 
 
@@ -28,14 +28,14 @@ def base_argv() -> list[str]:
         "-stats_period",
         str(PROGRESS_PERIOD_SECONDS),
         "-filter_complex_threads",
-        "1",  # each more costs whole pictures of memory, and filters are not what takes time
+        "1",  # each further thread costs whole pictures of memory, and filters take little time
     ]
 
 
 def opened(source: Path, facts: MediaFacts, **options: object) -> Any:
     """The source as an input of ffmpeg-python: the probed format, known decoders, local files.
 
-    Text that is a playlist, whatever its name, is refused: its format is not the probed one.
+    A playlist is refused, whatever its name: its format is not the probed one.
     """
     return ffmpeg.input(
         local(source),
@@ -48,10 +48,10 @@ def opened(source: Path, facts: MediaFacts, **options: object) -> Any:
 
 
 def local(path: Path) -> str:
-    """A path that is neither an option nor another protocol to FFmpeg, whatever its name."""
+    """A path that FFmpeg reads neither as an option nor as another protocol, whatever its name."""
     return f"file:{path.absolute()}"
 
 
 def seconds(value: float) -> str:
-    """A time as FFmpeg's options take it."""
+    """A time in the form of FFmpeg's options."""
     return f"{value:.6f}"

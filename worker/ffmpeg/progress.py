@@ -1,4 +1,4 @@
-"""What FFmpeg says about its progress on stdout (`-progress pipe:1`), turned into values."""
+"""FFmpeg's reports of its progress on stdout (`-progress pipe:1`), as values."""
 
 import re
 import time
@@ -13,7 +13,7 @@ MICROSECONDS = 1_000_000
 class Progress:
     """How far a command is. `speed` is media seconds a second; unknown values are None.
 
-    `frames` counts the pictures written; once `finished` it is all of them.
+    `frames` counts the pictures written; once `finished`, all of them.
     """
 
     fraction: float
@@ -44,7 +44,7 @@ class ProgressParser:
         self._frames = 0
 
     def feed(self, line: str) -> Progress | None:
-        """Take one line; the progress when it ends a report."""
+        """Read one line; returns the progress when the line ends a report."""
         found = _LINE.fullmatch(line.strip())
         if found is None:
             return None

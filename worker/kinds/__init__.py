@@ -1,4 +1,4 @@
-"""The work of each kind: its handler, in the file of its name beside this one."""
+"""The handler of each kind of job, in the file of the kind's name beside this one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from worker.kinds.handler import Handler
 
 
 def _handler_of(kind: str) -> Handler[Any]:
-    """Raises TypeError where the file has none."""
+    """The handler in the kind's file. Raises TypeError where the file has none."""
     handler = import_module(f"{__name__}.{kind.replace('-', '_')}").HANDLER
     if not isinstance(handler, Handler):
         raise TypeError(f"the handler of {kind} is none: {handler!r}")

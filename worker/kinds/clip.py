@@ -17,16 +17,16 @@ from worker.memory.capacity import Capacity
 from worker.memory.estimate import UNKNOWN_MEDIA, estimate_clip
 from worker.memory.need import ResourceNeed
 
-LEAST_BYTES = 64 * MIB  # the programs look at strange files
+LEAST_BYTES = 64 * MIB  # the PyAV programs read unknown files
 
 
 class ClipHandler(Handler[ClipSpec]):
-    """Plans a clip by what its source holds, and cuts it."""
+    """Plans a clip by the facts of its source, and cuts it."""
 
     disk_bytes = 32 * MIB
 
     def need(self, spec: ClipSpec, source: MediaFacts | None, capacity: Capacity) -> ResourceNeed:
-        """What the plan of the clip takes."""
+        """The need of the clip's plan."""
         return estimate_clip(plan_clip(spec, source or UNKNOWN_MEDIA), LEAST_BYTES, capacity)
 
     def run(self, spec: ClipSpec, attempt: Attempt) -> Outcome:
@@ -38,7 +38,7 @@ class ClipHandler(Handler[ClipSpec]):
 
 def _cut(plan: ClipPlan, source: Path, attempt: Attempt) -> Cut:
     def reserve(other: ClipPlan) -> ClipPlan:
-        """Room for another plan than the first, and the plan as it fits in there."""
+        """Exchange the reservation for that of another plan; returns the plan tuned to it."""
         need = attempt.reserve(estimate_clip(other, LEAST_BYTES, attempt.capacity))
         return other.tuned(need.threads, need.memory_saving_level)
 
@@ -48,7 +48,7 @@ def _cut(plan: ClipPlan, source: Path, attempt: Attempt) -> Cut:
 
 
 def finished(spec: ClipSpec, title: str, cut: Cut, attempt: Attempt) -> Outcome:
-    """What a cut delivers: the clip, and its picture where there can be one."""
+    """The outcome of a cut: the clip, and its thumbnail where there can be one."""
     name = _clip_name(spec, title, cut.path.suffix)
     files = [ProducedFile(cut.path, "main", name, cut.facts)]
     warnings = list(cut.warnings)

@@ -19,20 +19,20 @@ from worker.memory.estimate import estimate_site
 from worker.memory.need import ResourceNeed
 from worker.process.limits import Profile
 
-# Some sites need a JavaScript runtime, and some files are joined of picture and sound by FFmpeg.
+# Some sites need a JavaScript runtime, and FFmpeg joins the picture and the sound of some files.
 LEAST_BYTES = 130 * MIB
 SHARE_OF_FETCH = 0.98  # the probe and the storing come after the last byte
 
 
 class DownloadHandler(Handler[DownloadSpec]):
-    """Has yt-dlp fetch a file, and sees that it is media."""
+    """Runs yt-dlp to fetch a file, and checks that the file is media."""
 
     disk_bytes = 64 * MIB
 
     def need(
         self, spec: DownloadSpec, source: MediaFacts | None, capacity: Capacity
     ) -> ResourceNeed:
-        """What yt-dlp takes to fetch a file, and FFmpeg to join it."""
+        """The need of yt-dlp to fetch a file, and of FFmpeg to join it."""
         return estimate_site(spec.kind, LEAST_BYTES, capacity)
 
     def run(self, spec: DownloadSpec, attempt: Attempt) -> Outcome:
@@ -46,7 +46,7 @@ class DownloadHandler(Handler[DownloadSpec]):
 
 
 def outcome(path: Path, facts: MediaFacts, found: ytdlp.Download) -> Outcome:
-    """The result of a file that was found to be media."""
+    """The outcome for a file that the probe accepted."""
     info = found.info
     seconds = info.get("duration_seconds")
     origin = Origin(
@@ -84,7 +84,7 @@ def _fetch(spec: DownloadSpec, attempt: Attempt) -> ytdlp.Download:
 
 
 def _check_duration(facts: MediaFacts, longest_seconds: float) -> None:
-    # Direct files and some manifests do not tell beforehand how long they are.
+    # Direct files and some manifests do not declare their duration beforehand.
     if facts.duration_seconds is not None and facts.duration_seconds > longest_seconds:
         raise TooLong("the source is longer than allowed", {"max_seconds": longest_seconds})
 

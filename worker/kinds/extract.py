@@ -1,4 +1,4 @@
-"""extract: read what a page says of its media, without fetching the media."""
+"""extract: read the metadata of a page's media, without fetching the media."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ class ExtractHandler(Handler[ExtractSpec]):
     def need(
         self, spec: ExtractSpec, source: MediaFacts | None, capacity: Capacity
     ) -> ResourceNeed:
-        """What yt-dlp takes to read a page."""
+        """The need of yt-dlp to read a page."""
         return estimate_site(spec.kind, LEAST_BYTES, capacity)
 
     def run(self, spec: ExtractSpec, attempt: Attempt) -> Outcome:
-        """One `info`, as the contract has it."""
+        """The public `info` of the page."""
         url = spec.source.url
         assert url is not None  # the planner takes no other source for this kind
         attempt.enter("extracting")

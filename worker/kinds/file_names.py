@@ -41,14 +41,14 @@ _SUFFIX_OF_FORMAT = {
 
 
 def file_name(title: str, suffix: str) -> str:
-    """A name that every file system takes, made from any title. `suffix` is ours, with its dot."""
+    """A name that every file system accepts, made from any title. `suffix` is ours, with a dot."""
     kept = (" " if _unusable(letter) else letter for letter in unicodedata.normalize("NFC", title))
     words = " ".join("".join(kept).split()).strip(". ")
     return (words[:MAX_NAME_LENGTH].rstrip(". ") or "untitled") + suffix.lower()
 
 
 def suffix_of(facts: MediaFacts, claimed: str) -> str:
-    """The suffix for what a file really is; `claimed` where that may be right."""
+    """The suffix of a file's real format; `claimed` where that suffix may be right."""
     formats = set(facts.container.split(","))
     if claimed.lstrip(".").lower() in formats:
         return claimed
@@ -64,5 +64,5 @@ def media_type(name: str) -> str:
 
 
 def _unusable(letter: str) -> bool:
-    # Cc, Cf: controls and marks that turn text around; Cs, Co, Cn: no characters at all.
+    # Cc, Cf: controls, and marks that reverse text; Cs, Co, Cn: no characters at all.
     return letter in _FORBIDDEN or unicodedata.category(letter)[0] == "C"

@@ -1,4 +1,4 @@
-"""What the engine asks of every kind of job: what it needs, how it is done, what answers it."""
+"""The interface of a handler: what a job needs, how it is done, which artifacts answer it."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ AnySpec = TypeVar("AnySpec", bound=Spec)
 class Handler(ABC, Generic[AnySpec]):
     """Does the jobs of one kind."""
 
-    # Room on the disk without which no attempt begins. Nobody knows the size of what will be made
-    # before it is made; the watch on the disk sees to the rest.
+    # Disk space without which no attempt begins. The size of a result is not known before it is
+    # made; `Disk` stops a job when the disk runs full all the same.
     disk_bytes: ClassVar[int]
 
     @abstractmethod
     def need(self, spec: AnySpec, source: MediaFacts | None, capacity: Capacity) -> ResourceNeed:
-        """The memory and threads to run it with; `source` as far as that is known.
+        """The memory and threads to run the job with; `source` is None while it is unknown.
 
         Raises a JobError when such a source cannot give what was asked for.
         """
 
     @abstractmethod
     def run(self, spec: AnySpec, attempt: Attempt) -> Outcome:
-        """Do what was asked. Raises a JobError."""
+        """Do the work of the spec. Raises a JobError."""
 
     def cache_key(self, job: Job, source: StoredArtifact | None) -> str | None:
-        """Equal for work with the same result: what is asked, of the same bytes, by one owner.
+        """A key that is equal for equal work: the same request, of the same bytes, by one owner.
 
         None where no earlier job can answer.
         """

@@ -1,1 +1,1 @@
-"""How much memory a job will take: `model` predicts, `estimate` decides, `peaks` learns."""
+"""How much memory a job will use: `model` predicts, `estimate` decides, `peaks` corrects."""

@@ -1,4 +1,4 @@
-"""What an estimate counts on: the memory and cores of a machine, and what was learned there."""
+"""The memory and cores that an estimate counts on, and the corrections by observed peaks."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from dataclasses import dataclass, field
 
 from worker.memory.table import Table, shipped_table
 
-Factor = Callable[[str], float]  # by what the estimate of a shape is to be multiplied
+Factor = Callable[[str], float]  # what the estimate of a shape is multiplied by
 
 
 def uncorrected(shape: str) -> float:
-    """The factor of a machine that has learned nothing yet."""
+    """The factor while no peak was observed."""
     return 1.0
 
 
 @dataclass(frozen=True)
 class Capacity:
-    """`budget_bytes` and `cores` are the machine's, None for the cores that are seen here.
+    """`budget_bytes` and `cores` of the machine; None stands for the cores that are visible here.
 
-    `factor` corrects the model of `table` for a shape of work by the peaks that were seen.
+    `factor` corrects the model of `table` for a shape of work by the peaks that were observed.
     """
 
     budget_bytes: int

@@ -1,4 +1,4 @@
-"""What a job will take of this machine: what admission reserves, and the settings that fit it."""
+"""The need of a job: what admission reserves, and the settings that fit the reservation."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from worker.memory.table import Table
 from worker.memory.work_class import shape_of_work
 
 GUARD_BYTES = 7 * MIB  # the small process between the worker and the tool
-# A tenth above the estimate is within what the model promises; it must still fit.
+# The model promises peaks up to a tenth above the estimate; they must still fit.
 SPARE_SHARE = 0.12
 LEAST_SPARE_BYTES = 8 * MIB
-_MOST_THREADS = 2  # more speed a single clip up little, and each takes memory
+_MOST_THREADS = 2  # more threads speed up a single clip little, and each takes memory
 # A source of which nothing is known is taken for 1080p.
 UNKNOWN_MEDIA = MediaFacts(
     "unknown", 0.0, None, 0, VideoFacts("unknown", None, 1920, 1080, None, 8, None)
@@ -32,9 +32,9 @@ UNKNOWN_MEDIA = MediaFacts(
 def estimate_clip(plan: ClipPlan, least_bytes: int, capacity: Capacity) -> ResourceNeed:
     """The need of a clip, by its plan alone.
 
-    More threads only while cores are idle and they fit; settings that save memory, as little as is
-    needed, where they let more such jobs run side by side on the machine's cores, or this one.
-    `least_bytes`: see `estimate_work`.
+    More threads only while cores are idle and the memory fits. Memory-saving settings, at the
+    lowest level that is enough, where more such jobs can then run side by side on the machine's
+    cores, or this one fits at all. `least_bytes`: see `estimate_work`.
     """
 
     def need(threads: int, memory_saving_level: int) -> ResourceNeed:
@@ -53,10 +53,10 @@ def estimate_site(kind: str, least_bytes: int, capacity: Capacity) -> ResourceNe
 def estimate_work(
     shape: str, steps: Iterable[Terms], least_bytes: int, capacity: Capacity
 ) -> ResourceNeed:
-    """The need of tools that run one after the other; `shape` names what is learned of them.
+    """The need of tools that run one after the other; `shape` names the factor that corrects it.
 
-    `least_bytes` are for what may come on top, and not with every job. What was learned never makes
-    a job that fits one that does not, so what was learned wrongly can be learned anew.
+    `least_bytes` are a minimum for what only some jobs use on top. A factor never excludes a job
+    that would fit without it, so that a wrong factor is corrected by the job's peak.
     """
     table = capacity.table
     model_bytes = max(map(table.bytes_of, steps))
@@ -68,30 +68,30 @@ def estimate_work(
 def _chosen(
     need: Callable[[int, int], ResourceNeed], levels: range, capacity: Capacity
 ) -> ResourceNeed:
-    """The least saving of those of which most can run side by side; the most if none fits.
+    """The lowest saving level at which most jobs run side by side; the highest if none fits.
 
-    To save much for one more is right as well: it costs a part of a file's size, where waiting
+    A high level for one more job is right as well: it costs a part of a file's size, and waiting
     costs the time of a whole clip.
     """
     budget_bytes, cores = capacity.budget_bytes, capacity.cores or cpu_count()
     for threads in range(min(_MOST_THREADS, capacity.idle_cores), 1, -1):
         usual = need(threads, 0)
         if usual.memory_bytes <= budget_bytes:
-            return usual  # cores are idle: there is nothing beside it to save for
+            return usual  # cores are idle: no other job needs the memory
     single = [need(1, level) for level in levels]
     at_once = [min(cores, budget_bytes // found.memory_bytes) for found in single]
     return single[at_once.index(max(at_once))] if any(at_once) else single[-1]
 
 
 def _saving_levels(plan: ClipPlan) -> range:
-    """How far settings can save memory; a cut that copies takes as little as it can."""
+    """The possible memory-saving levels; a cut that copies has the usual one alone."""
     if plan.copies_pictures or not plan.keeps_picture:
         return range(1)
     return range(last_saving_level(plan.container, plan.output.quality) + 1)
 
 
 def _modelled(plan: ClipPlan, table: Table) -> ResourceNeed:
-    """What the model says of a tuned plan."""
+    """The prediction of the model for a tuned plan."""
     model_bytes = max(map(table.bytes_of, clip_steps(plan).values()))
     shape = f"{shape_of_work(plan)} by {table.digest}"
     if plan.strategy.mode is Mode.COPY:
@@ -107,7 +107,7 @@ def _modelled(plan: ClipPlan, table: Table) -> ResourceNeed:
 
 
 def _corrected(model: ResourceNeed, least_bytes: int, factor: Factor) -> ResourceNeed:
-    """The model's word corrected, with room for its error and for what may come on top."""
+    """The prediction corrected by its factor, with a margin for its error and `least_bytes`."""
     expected = round(model.model_bytes * factor(model.shape))
     memory_bytes = _reserved_bytes(expected, least_bytes)
     return replace(model, estimate_bytes=expected, memory_bytes=memory_bytes)
@@ -119,6 +119,6 @@ def _reserved_bytes(expected: int, least_bytes: int) -> int:
 
 
 def _fitting(need: ResourceNeed, least_bytes: int, budget_bytes: int) -> ResourceNeed:
-    """All there is for what would fit by the model alone: it runs, and its peak is seen."""
+    """The whole budget for a job that would fit by the model alone: its peak is then observed."""
     fits = _reserved_bytes(need.model_bytes, least_bytes) <= budget_bytes < need.memory_bytes
     return replace(need, memory_bytes=budget_bytes) if fits else need

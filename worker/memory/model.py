@@ -1,9 +1,9 @@
-"""What takes memory in a tool, counted: how many MiB of pictures of which kind it handles. Pure.
+"""What takes memory in a tool, counted: how many MiB of which pictures the tool keeps. Pure.
 
-A step of a job (FFmpeg's encode, a program's cut, the check after it …) is described by its terms:
-what each of them takes for one unit stands in the table (worker/memory/table.py), measured by
-`clipmill calibrate`. A peak is linear in them: so much for the tool itself, so many pictures that
-the decoder keeps, so many that the encoder keeps. docs/memory.md shows how well that holds.
+A step of a job (FFmpeg's encode, a PyAV program's cut, the check after it …) is described by its
+terms. The table (worker/memory/table.py), measured by `clipmill calibrate`, has the MiB of one unit
+of each term. A peak is linear in the terms: a fixed part for the tool itself, the pictures that the
+decoder keeps, the pictures that the encoder keeps. docs/memory.md shows how well the model holds.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from worker.clip.plan import ClipPlan
 
 Terms = Mapping[str, float]  # name: how many units, nearly always MiB of one picture
 
-_REFERRING_CODECS = frozenset({"h264", "hevc"})  # others always keep room for eight pictures
-_OWN_THREADS = frozenset({"h264", "av1"})  # the others keep as many pictures for each thread
+_REFERRING_CODECS = frozenset({"h264", "hevc"})  # other decoders always keep eight pictures
+_OWN_THREADS = frozenset({"h264", "av1"})  # other decoders keep as many pictures for each thread
 _SLICED_CODECS = frozenset({"mpeg2video", "mpeg1video"})  # their threads share one picture
 _USUAL_REFERENCES = 4
 _USUAL_RATE = 30.0
@@ -44,7 +44,7 @@ def encode_terms(plan: ClipPlan) -> Terms:
 
 
 def exact_terms(plan: ClipPlan) -> Terms:
-    """The program's encode of everything, `worker.pyav.full_encode`."""
+    """The PyAV program's encode of everything, `worker.pyav.full_encode`."""
     video = plan.facts.video
     assert video is not None
     keeps_form = video.codec == "h264" or video.colour.hdr
@@ -57,7 +57,7 @@ def exact_terms(plan: ClipPlan) -> Terms:
 
 
 def smart_terms(plan: ClipPlan) -> Terms:
-    """The program's cut that copies most frames, of one of `JOINED_CODECS`."""
+    """The PyAV program's cut that copies most frames, of one of `JOINED_CODECS`."""
     video = plan.facts.video
     assert video is not None
     kept, cut = _picture(video), f"smart {video.codec}"
@@ -76,7 +76,7 @@ def copy_terms(plan: ClipPlan) -> Terms:
 
 
 def looking_terms(facts: MediaFacts) -> Terms:
-    """The programs that read packets and decode none to speak of: probe, check, keyframe."""
+    """The PyAV programs that read packets and decode hardly any: probe, check, keyframe."""
     picture = _picture(facts.video) if facts.video else 0
     return {"program": 1, "program picture": picture, **_source_index(facts)}
 
@@ -91,7 +91,7 @@ def thumbnail_terms(facts: MediaFacts, max_width: int) -> Terms:
 
 
 def sound_terms(plan: ClipPlan) -> Terms:
-    """The program's cut of sound alone."""
+    """The PyAV program's cut of sound alone."""
     return {"sound": 1, **_lists(plan)}
 
 
@@ -101,7 +101,7 @@ def site_terms(kind: str) -> Terms:
 
 
 def _lists(plan: ClipPlan) -> dict[str, float]:
-    """The lists of packets that MP4 keeps, for reading and for writing; hours of them count."""
+    """The lists of packets that MP4 keeps, for reading and for writing; hours of media count."""
     terms = _source_index(plan.facts)
     if plan.container in _LISTED:
         terms["clip index"] = _kilopackets(plan.facts, seconds_made(plan))
@@ -115,7 +115,7 @@ def _source_index(facts: MediaFacts) -> dict[str, float]:
 
 
 def _noted_frames(plan: ClipPlan) -> dict[str, float]:
-    """What the program notes of each frame of the range, beside those lists."""
+    """The records that the PyAV program keeps of each frame of the range, beside those lists."""
     rate = (plan.facts.video.fps if plan.facts.video else None) or _USUAL_RATE
     return {"noted frames": rate * seconds_made(plan) / 1000, **_lists(plan)}
 
@@ -126,7 +126,7 @@ def seconds_made(plan: ClipPlan) -> float:
 
 
 def _kilopackets(facts: MediaFacts, seconds: float) -> float:
-    """Thousands of packets in so much of a file; sound comes in about a thousand samples each."""
+    """Thousands of packets in some seconds of a file; a sound packet has about 1000 samples."""
     video = [facts.video.fps or _USUAL_RATE] if facts.video else []
     sound = [track.sample_rate / 1024 for track in facts.audio]
     return seconds * sum([*video, *sound]) / 1000
@@ -142,7 +142,7 @@ def _picture(video: VideoFacts) -> float:
 
 
 def _common_picture(size: tuple[int, int]) -> float:
-    """MiB of one picture as every player shows it: 8 bits, 4:2:0."""
+    """MiB of one picture in the format that every player shows: 8 bits, 4:2:0."""
     return size[0] * size[1] * 1.5 / MIB
 
 
@@ -173,7 +173,7 @@ def _encoding(encoder: str, plan: ClipPlan, encoded: float) -> dict[str, float]:
     if CONTAINERS[plan.container].video_encoder == "libvpx-vp9":
         return {"vp9": 1, "vp9 picture": encoded, "vp9 thread": more}
     setting = f"{encoder} {plan.output.quality}"
-    # `lean` is how the tables call it, also those that machines measured themselves.
+    # `lean` is the term's name in the tables, also in those that machines measured themselves.
     return {f"{setting} lean {plan.memory_saving_level}": encoded, f"{setting} thread": more}
 
 
@@ -183,6 +183,6 @@ def _interlaced(plan: ClipPlan, encoded: float) -> dict[str, float]:
 
 def _gif(plan: ClipPlan, video: VideoFacts) -> dict[str, float]:
     small = _common_picture(shape_of(video, gif_output(plan, video).output).size)
-    # Whole pictures wait for the filters; on a busy machine two or three more than on a quiet one.
+    # Whole pictures wait for the filters; two or three more on a busy machine than on a quiet one.
     waiting = {"gif waiting": _picture(video)}
     return {"gif picture": small, "gif queue": queued_bytes(plan, video) / MIB, **waiting}

@@ -1,4 +1,4 @@
-"""What a job may take of this machine, as admission reserves it and the guard enforces it."""
+"""What a job may use of this machine, as admission reserves it and the guard enforces it."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import Self
 class ResourceNeed:
     """Bytes and cores to reserve, and how decoder and encoder are to run within them.
 
-    `memory_bytes` is also the most that the job may use; `estimate_bytes` is the peak that is
-    expected, `model_bytes` the same before it was corrected by peaks that were seen of jobs of
-    this `shape`, which names the model's table as well. `memory_saving_level` counts the steps away
-    from the usual settings.
+    `memory_bytes` is also the most that the job may use. `estimate_bytes` is the expected peak;
+    `model_bytes` is the prediction before its correction by the observed peaks of jobs of this
+    `shape`, which names the model's table as well. `memory_saving_level` counts the steps away from
+    the usual settings.
     """
 
     memory_bytes: int
@@ -25,5 +25,5 @@ class ResourceNeed:
     shape: str = ""
 
     def at_least(self, memory_bytes: int) -> Self:
-        """The same with no less memory than this."""
+        """The same need with at least `memory_bytes`."""
         return replace(self, memory_bytes=max(self.memory_bytes, memory_bytes))

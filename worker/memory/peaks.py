@@ -1,4 +1,4 @@
-"""What is learned from the memory that jobs really used: a correction for each shape of work."""
+"""Corrections of the model by the memory that jobs really used: a factor for each shape of work."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from worker.memory.need import ResourceNeed
 
 log = logging.getLogger(__name__)
 
-FRESH_SECONDS = 10.0  # so long the factors that were read last will do
+FRESH_SECONDS = 10.0  # how long the factors that were read last are used
 
 
 class Peaks:
-    """The peaks that were seen, kept in the store for all workers. Thread-safe.
+    """The factors of observed peaks, kept in the store for all workers. Thread-safe.
 
-    While the store is away, what was read last holds: an estimate is never worth a job.
+    While the store is away, the factors that were read last are used: no job fails for an estimate.
     """
 
     def __init__(
@@ -31,14 +31,14 @@ class Peaks:
         self._lock = threading.Lock()
 
     def factor(self, shape: str) -> float:
-        """By how much the model is to be multiplied for jobs of this shape."""
+        """What the model's prediction is multiplied by for jobs of this shape."""
         self._refresh()
         return self._factors.get(shape, 1.0)
 
     def note(self, need: ResourceNeed, peak_bytes: int, *, stopped: bool) -> None:
-        """A job of this need ended; `stopped` when it was for using more than it may.
+        """Record the peak of a job that ended; `stopped`: it was stopped for using too much memory.
 
-        What was stopped took at least so much: that raises an estimate and never lowers one.
+        A job that was stopped used at least its peak, so it raises a factor and never lowers one.
         """
         if self._stored is None or not need.model_bytes:
             return
@@ -48,7 +48,7 @@ class Peaks:
         try:
             factor = self._stored.note(need.shape, seen)
         except StoreUnavailable:
-            log.warning("a peak could not be noted", extra={"values": {"shape": need.shape}})
+            log.warning("a peak could not be recorded", extra={"values": {"shape": need.shape}})
             return
         self._factors[need.shape] = factor
 
@@ -57,8 +57,8 @@ class Peaks:
             now = time.monotonic()
             if self._stored is None or now < self._read_again:
                 return
-            self._read_again = now + self._fresh_seconds  # also after a failure: no queue for it
+            self._read_again = now + self._fresh_seconds  # also after a failure: one try at a time
         try:
             self._factors = self._stored.factors()
         except StoreUnavailable:
-            log.warning("what was learned of memory could not be read; the last holds")
+            log.warning("the factors of memory could not be read; the last ones are used")

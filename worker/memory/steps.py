@@ -1,4 +1,4 @@
-"""The steps of a clip, one tool after the other, and what each of them handles. Pure."""
+"""The steps of a clip, one tool after the other, and the terms of each. Pure."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def _cut_terms(plan: ClipPlan) -> Terms:
 
 
 def _made(plan: ClipPlan) -> MediaFacts:
-    """The clip itself: its pictures are as its source's, unless FFmpeg encodes them anew."""
+    """Facts of the clip itself: its pictures are the source's, unless FFmpeg encodes them anew."""
     facts, strategy = plan.facts, plan.strategy
     made = replace(facts, container=plan.container, duration_seconds=seconds_made(plan))
     if facts.video is None or strategy.tool is Tool.PYAV or strategy.mode is Mode.COPY:

@@ -1,4 +1,4 @@
-"""The measured table: what each term of the model takes, on this machine or as it was shipped."""
+"""The measured table: the memory of each term of the model, this machine's own or the shipped."""
 
 from __future__ import annotations
 
@@ -20,32 +20,32 @@ HIGHEST_MIB = 10_000.0
 
 
 class BadTable(Exception):
-    """The table's file cannot be used; the text says what is wrong with it."""
+    """The table's file cannot be used; the message says why."""
 
 
 @dataclass(frozen=True)
 class Table:
-    """MiB for one unit of each term. `margin` lifts every estimate: the fit lies in the middle of
-    what was measured, and running out is the worse fault. `measured` says when and on what."""
+    """MiB for one unit of each term. `margin` raises every estimate: the fit lies in the middle of
+    the measured peaks, and too little memory is the worse error. `measured`: when and on what."""
 
     mib: Mapping[str, float]
     margin: float
     measured: Mapping[str, Any]
 
     def bytes_of(self, terms: Terms) -> int:
-        """The peak to expect of a step."""
+        """The expected peak of a step."""
         mib = sum(amount * self._unit_mib(name) for name, amount in terms.items())
         return round(mib * self.margin * MIB)
 
     def _unit_mib(self, name: str) -> float:
-        """A codec that nobody has measured is taken for the hungriest."""
+        """The MiB of a term. A codec that was not measured is taken for the largest one."""
         if name not in self.mib and name.startswith("decode "):
             return max(mib for known, mib in self.mib.items() if known.startswith("decode "))
         return self.mib[name]
 
     @cached_property
     def digest(self) -> str:
-        """A name for what it says: what was learned beside one table is wrong beside another."""
+        """A name for the values: a factor that was learned with one table is wrong with another."""
         said = json.dumps([dict(self.mib), self.margin], sort_keys=True)
         return sha256(said.encode()).hexdigest()[:8]
 

@@ -1,4 +1,4 @@
-"""The class of work that a job belongs to: jobs of one shape take memory alike. Pure."""
+"""The shape of a job's work: jobs of one shape use memory alike. Pure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from worker.clip.picture_size import Size, shape_of
 from worker.clip.plan import ClipPlan
 from worker.clip.strategy import Mode
 
-# What a client sends must not make names without end: these, and "other".
+# A client's files must not create names without end: these, and "other".
 _CODECS = frozenset(
     {"h264", "hevc", "av1", "vp9", "vp8", "prores", "mpeg2video", "mpeg4", "mjpeg", "unknown"}
 )
@@ -16,7 +16,7 @@ _CLASSES = {0.3: "360p", 0.6: "480p", 1.2: "720p", 2.6: "1080p", 4.5: "1440p", 1
 
 
 def shape_of_work(plan: ClipPlan) -> str:
-    """The name of a clip's class: of what it is made, into what, and how."""
+    """The name of a clip's shape: its source, its output, and its strategy."""
     video = plan.facts.video
     if plan.strategy.mode is Mode.COPY:
         return f"copy {_source(video)}"
@@ -30,7 +30,7 @@ def shape_of_work(plan: ClipPlan) -> str:
 
 
 def size_made(plan: ClipPlan, video: VideoFacts) -> Size:
-    """How big the clip's pictures get."""
+    """The size of the clip's pictures."""
     made = gif_output(plan, video) if plan.container == "gif" else plan
     return shape_of(video, made.output).size
 

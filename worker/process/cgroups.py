@@ -1,8 +1,8 @@
 """Memory groups of the kernel (cgroups): one for each tool, where this worker may make them.
 
-Between two looks of the guard a tool can take gigabytes; the kernel looks at each page. What is
-in such a group beside the tool's own memory is what it read and wrote of files: the kernel drops
-that when room is needed, so a group's own peak says nothing of what the tool needed.
+Between two checks of the guard a tool can allocate gigabytes; the kernel checks each page. Beside
+the tool's own memory such a group counts the cached pages of its files: the kernel drops them when
+memory is needed, so a group's own peak does not show what the tool needed.
 
 Nothing may depend on a group: a container often shows these folders read-only.
 
@@ -26,14 +26,14 @@ _LIMITS = {
     1: ("memory.limit_in_bytes", "memory.memsw.limit_in_bytes"),
     2: ("memory.max", "memory.swap.max"),
 }
-# Where the kernel counts what it killed in a group. That may have been for the limit of a group
-# above, as a container's; what is counted beside says that this one came to its own.
+# Where the kernel counts what it killed in a group. It may have killed for the limit of a group
+# above, as a container's; `_HITS` count how often this group reached its own limit.
 _KILLS = {1: "memory.oom_control", 2: "memory.events"}
 _HITS = ("memory.failcnt", "memory.memsw.failcnt")  # of version 1; version 2 says it with its kills
 
 
 class Groups:
-    """A place below which this worker may make groups; each name is given once."""
+    """The group below which this worker may make groups; each name is used once."""
 
     def __init__(self, home: str) -> None:
         self.home = home
@@ -41,7 +41,7 @@ class Groups:
         self._numbers = itertools.count()
 
     def next(self) -> str:
-        """The path of a group that is still to be made."""
+        """The path for a new group, which the guard makes."""
         return f"{self.home}/{self._name}-{next(self._numbers)}"
 
     def sweep(self) -> int:
@@ -51,9 +51,9 @@ class Groups:
 
 
 class Group:
-    """The group of one tool. Its guard makes and removes it, the tool enters it before it begins.
+    """The group of one tool. The guard makes and removes it; the tool enters it before it begins.
 
-    An empty path is no group, and so is one that cannot be made: the guard's own look remains.
+    An empty path means no group, and so does a group that cannot be made: the guard still checks.
     """
 
     def __init__(self, path: str, limit_bytes: int) -> None:
@@ -63,12 +63,12 @@ class Group:
             self.path = ""
 
     def enter(self) -> None:
-        """Move the calling process, which is about to become the tool."""
+        """Move the calling process, which is about to become the tool, into the group."""
         if self.path:
-            _written(f"{self.path}/cgroup.procs", "0")  # 0: whoever writes
+            _written(f"{self.path}/cgroup.procs", "0")  # 0: the process that writes
 
     def killed(self) -> bool:
-        """Whether the kernel killed a process in it for its own limit."""
+        """Whether the kernel killed a process in the group for the group's own limit."""
         if not self.path:
             return False
         told = _told(f"{self.path}/{_KILLS[self._version]}")
@@ -80,14 +80,14 @@ class Group:
         return any(int(_told(f"{self.path}/{name}") or 0) for name in _HITS)
 
     def remove(self) -> None:
-        """After the last process in it was reaped."""
+        """Remove the group, after its last process was reaped."""
         until = time.monotonic() + REMOVE_SECONDS
         while self.path and not _removed(self.path) and time.monotonic() < until:
             time.sleep(0.01)
 
 
 def find_groups(own: str = OWN, mount: str = MOUNT) -> Groups | None:
-    """Where groups can be made, found out by making one; None when nowhere. Once, at a start."""
+    """Where groups can be made, tested by making one; None when nowhere. Once, at a start."""
     try:
         homes = _homes(tree.read(own), mount)
     except OSError:  # a kernel without groups
@@ -100,7 +100,7 @@ def find_groups(own: str = OWN, mount: str = MOUNT) -> Groups | None:
 
 
 def remove(path: str) -> None:
-    """Remove the group of a guard that could not do it any more."""
+    """Remove the group of a guard that died before it could."""
     _removed(path)
 
 
@@ -115,7 +115,7 @@ def _homes(own: str, mount: str) -> list[str]:
     for line in own.splitlines():
         _, controllers, path = line.split(":", 2)
         if "memory" in controllers.split(","):
-            # A container may show its own group as if there were none above it.
+            # A container may show its own group as the topmost one.
             found += [f"{mount}/memory{path.rstrip('/')}", f"{mount}/memory"]
         elif not controllers:
             found += [f"{mount}{path.rstrip('/')}", f"{mount}/unified{path.rstrip('/')}"]
@@ -132,7 +132,7 @@ def _is_ours(home: str) -> bool:
 
 
 def _works(groups: Groups) -> bool:
-    """Whether a group can be made and limited there."""
+    """Whether a group can be made there, with a limit."""
     path = groups.next()
     try:
         if version_of(groups.home) == 2:
@@ -145,9 +145,9 @@ def _works(groups: Groups) -> bool:
 
 
 def _enable(groups: Groups) -> None:
-    """Have memory counted in groups below: version 2 allows it only where no process is left.
+    """Enable memory limits in the groups below: version 2 allows it only in a group of no process.
 
-    So this process moves down, which is enough where it has its group to itself.
+    So this process moves down, which is enough where no other process is in its group.
     """
     control = f"{groups.home}/cgroup.subtree_control"
     if "memory" in _words(control):
@@ -172,19 +172,19 @@ def _made(path: str, version: int, limit_bytes: int) -> bool:
     if not _written(f"{path}/{limit}", str(limit_bytes)):
         _removed(path)
         return False
-    # What does not fit shall fail, not crawl; a kernel without swap does not know the file.
+    # A tool that does not fit must fail, not crawl in swap; a kernel without swap has no such file.
     _written(f"{path}/{swap_limit}", str(limit_bytes if version == 1 else 0))
     return True
 
 
 def _has_worker(name: str) -> bool:
-    """Whether the worker that a group is named for still runs."""
+    """Whether the worker that a group is named after still runs."""
     fields = name.split("-")
     return len(fields) < 4 or str(tree.started_at(int(fields[1]))) == fields[2]
 
 
 def _removed(path: str) -> bool:
-    """A group with a process in it cannot be removed, so none is lost by trying."""
+    """Remove a group. The kernel refuses while a process is in it, so trying does no harm."""
     try:
         os.rmdir(path)  # noqa: PTH106
     except FileNotFoundError:
@@ -203,7 +203,7 @@ def _written(path: str, text: str) -> bool:
 
 
 def _told(path: str) -> str:
-    """What a file of a group says; nothing where there is none."""
+    """The text of a group's file; empty where there is none."""
     try:
         return tree.read(path)
     except OSError:
@@ -215,7 +215,7 @@ def _words(path: str) -> list[str]:
 
 
 def main() -> None:
-    """Say in one line what a worker started from here could do; for `clipmill doctor`."""
+    """Print whether a worker that is started from here could make groups; for `clipmill doctor`."""
     groups = find_groups()
     print(f"one for each tool, below {groups.home}" if groups else "none can be made here")
 

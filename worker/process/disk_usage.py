@@ -1,4 +1,4 @@
-"""What a job takes of the disk: its folder, and files that no folder shows any more.
+"""The disk space that a job uses: its folder, and deleted files that are still open.
 
 Standard library only and quick to import: every guard pays for it.
 """
@@ -17,9 +17,9 @@ GONE = (FileNotFoundError, NotADirectoryError, ProcessLookupError)  # while we l
 
 
 def exceeds(folder: str, limit_bytes: int) -> bool:
-    """Whether the files below take more than that.
+    """Whether the files below take more than the limit.
 
-    Also true of what cannot be measured: a flood of entries, paths too long, folders closed to us.
+    Also true where they cannot be measured: too many entries, too long paths, unreadable folders.
     """
     used = 0
     try:
@@ -33,7 +33,7 @@ def exceeds(folder: str, limit_bytes: int) -> bool:
 
 
 def _sizes(top: str) -> Iterator[int]:
-    """The bytes of each entry below: what is allocated, but no more than its length.
+    """The bytes of each entry below: its allocated size, but no more than its length.
 
     Some file systems allocate far ahead of a growing file, and a sparse file takes little.
     """
@@ -51,7 +51,7 @@ def _sizes(top: str) -> Iterator[int]:
 
 
 def unlinked_bytes(pids: Iterable[int]) -> int:
-    """What deleted files take that these processes hold open; memory files (memfd) are such."""
+    """The bytes of deleted files that these processes hold open, memory files (memfd) included."""
     blocks: dict[tuple[int, int], int] = {}
     for pid in pids:
         for found in _open_files(pid):

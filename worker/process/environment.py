@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def environment(folder: Path, env: Mapping[str, str]) -> dict[str, str]:
-    """All that a tool in `folder` sees: nothing is inherited (keys, `no_proxy`, loader paths).
+    """The environment of a tool in `folder`: nothing is inherited (keys, `no_proxy`, loader paths).
 
     `env` comes last and wins.
     """
@@ -19,7 +19,7 @@ def environment(folder: Path, env: Mapping[str, str]) -> dict[str, str]:
         "LANG": "C.UTF-8",
         "PYTHONUNBUFFERED": "1",  # lines must come when they are printed
         "PYTHONSAFEPATH": "1",  # a file in the job's folder must not be imported
-        "PYTHONNOUSERSITE": "1",  # nor one under its home, which is the same folder
+        "PYTHONNOUSERSITE": "1",  # nor a file under its home, which is the same folder
         "SVT_LOG": "1",  # the AV1 encoder would fill stderr with its settings
         **env,
     }

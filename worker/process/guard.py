@@ -1,4 +1,4 @@
-"""The small program between the worker and one tool: when it ends, nothing of the tool is left.
+"""The small process between the worker and one tool: when it ends, nothing of the tool is left.
 
 Standard library only, started by `command_line` in an isolated interpreter.
 stdin            the life line: `T` end softly, `K` end at once; end of file means the worker died
@@ -46,7 +46,7 @@ def start(options: GuardOptions, group: Group) -> int:
         return tool
     try:
         sandbox.become_tool(options, guard, group)
-    except BaseException as error:  # whatever it is, the guard's code must not go on in the child
+    except BaseException as error:  # after any error the guard's code must not go on in the child
         os.write(2, f"cannot start {options.argv[0]!r}: {error}\n".encode(errors="replace"))
     finally:
         os._exit(sandbox.CANNOT_START)
@@ -66,7 +66,7 @@ def report(options: GuardOptions, tools: ToolTree, group: Group, why: str) -> No
     cpu_seconds = usage.ru_utime + usage.ru_stime
     returncode = os.waitstatus_to_exitcode(tools.status)
     if why == "exited" and returncode != 0:
-        if group.killed():  # the kernel was quicker than a look: it had come to the limit
+        if group.killed():  # the kernel was quicker than the guard: the tool reached the limit
             peak_bytes = max(peak_bytes, options.memory_bytes + 1)
         why = unseen(options, cpu_seconds, peak_bytes) or why
     line = (
@@ -75,12 +75,12 @@ def report(options: GuardOptions, tools: ToolTree, group: Group, why: str) -> No
     )
     try:  # noqa: SIM105  # `contextlib` costs its import
         os.write(options.report, line.encode())
-    except BrokenPipeError:  # the worker died: nobody is left to be told
+    except BrokenPipeError:  # the worker died: no process is left that reads the report
         pass
 
 
 def unseen(options: GuardOptions, cpu_seconds: float, peak_bytes: int) -> str | None:
-    """The limit that a failed tool met between two looks, whatever it says itself."""
+    """The limit that a failed tool reached between two checks, whatever its own error says."""
     if options.cpu_seconds and cpu_seconds >= options.cpu_seconds:
         return "deadline"
     return "memory" if options.memory_bytes and peak_bytes > options.memory_bytes else None
@@ -91,7 +91,7 @@ def main(arguments: Sequence[str]) -> None:
     options = GuardOptions(arguments[1:])
     os.set_inheritable(options.report, False)
     parent_fd = os.pidfd_open(options.parent)
-    if os.getppid() != options.parent:  # it died before the line above
+    if os.getppid() != options.parent:  # the worker died before the line above
         return
     tree.prctl(tree.PR_SET_CHILD_SUBREAPER, 1)
     ignore_signals()
@@ -105,4 +105,4 @@ def main(arguments: Sequence[str]) -> None:
         tools.kill_all()
     report(options, tools, group, why)
     group.remove()
-    os._exit(0)  # there is nothing to clean up, and the interpreter takes 3 ms for it
+    os._exit(0)  # nothing is left to clean up, for which the interpreter would take 3 ms

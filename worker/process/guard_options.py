@@ -1,4 +1,4 @@
-"""What a worker asks of a guard: `name=value` words, then `--`, then the tool's command.
+"""The arguments of a guard: `name=value` words, then `--`, then the tool's command.
 
 `run._options` writes these words. Modules are chosen for the time their import takes (see guard).
 """
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class GuardOptions:
-    """What the worker asked for; 0 means no limit."""
+    """The limits that the worker set; 0 means no limit."""
 
     def __init__(self, arguments: Sequence[str]) -> None:
         split = arguments.index("--")

@@ -1,4 +1,4 @@
-"""The words of process supervision: limits, a stop, and how it ended."""
+"""The values of process supervision: limits, a request to stop, and how a process ended."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from enum import StrEnum
 class ProcessEnd(StrEnum):
     """Why a process ended."""
 
-    EXITED = "exited"  # by itself; look at the return code
-    CANCELLED = "cancelled"  # the client asked
+    EXITED = "exited"  # by itself; see the return code
+    CANCELLED = "cancelled"  # by the client
     SHUTDOWN = "shutdown"  # the worker drains
     LOST = "lost"  # the lease was lost, or the guard died
-    DEADLINE = "deadline"  # it took longer than it may
-    STALLED = "stalled"  # it said nothing for too long
-    MEMORY = "memory"  # its tree took more memory than it may
-    PROCESSES = "processes"  # its tree was of more processes than it may be
-    DISK = "disk"  # its folder grew larger than it may
+    DEADLINE = "deadline"  # it took longer than allowed
+    STALLED = "stalled"  # it printed nothing for too long
+    MEMORY = "memory"  # its tree used more memory than allowed
+    PROCESSES = "processes"  # its tree had more processes than allowed
+    DISK = "disk"  # its folder grew larger than allowed
 
 
 class Profile(StrEnum):
-    """What a tool is for, and so what it needs of the machine; `sandbox` says what is enforced."""
+    """What a tool does, and so what it needs of the machine; `sandbox` enforces it."""
 
     MEDIA = "media"  # works on files of its folder, without a network
     FETCH = "fetch"  # asks a site
@@ -32,7 +32,7 @@ class Profile(StrEnum):
 
 @dataclass(frozen=True)
 class Limits:
-    """What one process with all its descendants may take; None means no limit."""
+    """What one process with all its descendants may use; None means no limit."""
 
     deadline_seconds: float
     silence_seconds: float | None = None  # without a line on stdout
@@ -54,7 +54,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Finished:
-    """How a process ended and what it took."""
+    """How a process ended and what it used."""
 
     end: ProcessEnd
     returncode: int  # negative: the signal; 127: it could not be started, stderr_tail says why
@@ -74,7 +74,7 @@ class Stop:
 
     @property
     def reason(self) -> ProcessEnd | None:
-        """Why it was asked for, or None."""
+        """Why the end was requested, or None."""
         return self._reason
 
     def request(self, reason: ProcessEnd) -> None:
@@ -87,14 +87,14 @@ class Stop:
                     wake()
 
     def wait(self, timeout_seconds: float) -> ProcessEnd | None:
-        """Sleep until it is asked for, or so long; the reason."""
+        """Sleep until the end is requested, at most so many seconds; returns the reason or None."""
         with self._condition:
             self._condition.wait_for(lambda: self._reason is not None, timeout_seconds)
             return self._reason
 
     @contextmanager
     def calling(self, wake: Callable[[], None]) -> Iterator[None]:
-        """Call `wake` (quick, from the asking thread) when it is asked for, or has been."""
+        """Call `wake` (quick, from the requesting thread) when the end is, or was, requested."""
         with self._condition:
             self._wakers.add(wake)
             if self._reason is not None:
@@ -106,8 +106,8 @@ class Stop:
                 self._wakers.discard(wake)
 
 
-class Stopped(Exception):  # not an error: somebody wanted it
-    """Raised by the users of a process that was cancelled, drained or lost; `end` says which."""
+class Stopped(Exception):  # not an error: the end was requested
+    """Raised after a process that was cancelled, drained or lost; `end` says which."""
 
     def __init__(self, end: ProcessEnd) -> None:
         super().__init__(end.value)

@@ -1,7 +1,7 @@
 """Processes that lost their guard: find them and end them, so that none outlives its job.
 
-A guard that is killed (by the kernel's memory killer, by a person) cannot end what double-forked.
-The worker is a subreaper, so such processes become its children, and it kills them here.
+A guard that is killed (by the kernel's memory killer, by a person) cannot end processes that
+double-forked. The worker is a subreaper, so they become its children, and it kills them here.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class LivingGuards:
 
     @contextmanager
     def changing(self) -> Iterator[set[int]]:
-        """Fork or reap a guard inside, and keep the set in step: no sweep looks in between."""
+        """The set of guards, locked: fork or reap a guard and change the set before any sweep."""
         with self._lock:
             yield self._pids
 
@@ -36,9 +36,9 @@ class LivingGuards:
             return self._strangers()
 
     def kill_strangers(self, spared: Set[int], until: float) -> bool:
-        """Kill and reap all but the spared, for no longer than that; whether there were any.
+        """Kill and reap all strangers but the spared, at most until then; whether there were any.
 
-        No guard is started meanwhile: it could be given the number of one just reaped.
+        No guard is started meanwhile: it could get the pid of a process just reaped.
         """
         sent = set(spared)
         with self._lock:
@@ -58,9 +58,9 @@ def become_subreaper() -> None:
 
 
 def kill_orphans(guards: LivingGuards, since: int) -> None:
-    """Kill and reap what a guard left behind that began at clock tick `since`.
+    """Kill and reap the processes of a dead guard that began at clock tick `since`.
 
-    What descends from a guard is younger than it; a companion that the worker started for itself
+    A guard's descendants are younger than the guard. A process that the worker started for itself
     at its beginning is older and is spared. A process that is no subreaper gets no orphans.
     """
     if not tree.is_subreaper():
@@ -72,6 +72,6 @@ def kill_orphans(guards: LivingGuards, since: int) -> None:
 
 
 def _reap(pid: int) -> None:
-    """One that is named: waitpid(-1) would steal the exit status of a guard."""
+    """Reap one pid alone: waitpid(-1) would steal the exit status of a guard."""
     with suppress(ChildProcessError):  # a library of the worker waited for its own child
         os.waitpid(pid, os.WNOHANG)

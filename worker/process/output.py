@@ -1,4 +1,4 @@
-"""What a tool prints, held in bounded memory: lines of stdout, the tail of stderr."""
+"""The output of a tool, kept in bounded memory: lines of stdout, the tail of stderr."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ LINE_BYTES = 64 * 1024
 
 
 class Lines:
-    """Cuts a stream into lines of bounded length; what is over the bound is dropped."""
+    """Cuts a stream into lines of bounded length; the rest of a longer line is dropped."""
 
     def __init__(self) -> None:
         self._held = bytearray()
@@ -52,7 +52,7 @@ class Tail:
         self._held = bytearray()
 
     def feed(self, chunk: bytes) -> None:
-        """Take in what came next."""
+        """Append a chunk of the stream."""
         self._held += chunk[-TAIL_BYTES:]
         del self._held[:-TAIL_BYTES]
 

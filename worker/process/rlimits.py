@@ -1,7 +1,7 @@
-"""What a tool may take at most of what the kernel counts: far above need, far below harm. Pure.
+"""Limits of the kernel for a tool: far above need, far below harm. Pure.
 
-These catch what runs away between two looks of the guard, so they are generous: a tool that does
-what it is for must never meet one of them. Most private memory of one process that was measured
+The limits catch a tool that runs away between two checks of the guard, so they are generous: a tool
+at its usual work must never reach one. The most private memory of one process that was measured
 (VmData in MiB; FFmpeg 9.0.2, H.264 source, 1 / 2 threads), with its peak of resident memory:
 
                   640x360             1280x720             1920x1080             3840x2160
@@ -15,9 +15,9 @@ what it is for must never meet one of them. Most private memory of one process t
     exact encode  46:61 / 98:62       125:114 / 175:116    215:199 / 279:207     681:622 / -
     copy          15:17               18:35                22:38                 37:52
 
-What is above the resident memory are stacks (8 MiB for each of up to 12 threads) and what a pool
-has taken and not touched. yt-dlp takes 96 MiB; what its JavaScript runtime needs more is in
-`sandbox`.
+The part above the resident memory is stacks (8 MiB for each of up to 12 threads), and memory that a
+pool has allocated and not touched. yt-dlp takes 96 MiB; `sandbox` has what its JavaScript runtime
+needs more.
 """
 
 import math
@@ -30,7 +30,7 @@ _DATA_BYTES_OF_A_CORE = 16 * MIB  # FFmpeg starts as many threads for filters as
 
 
 def data_bytes(memory_bytes: int, cores: int) -> int:
-    """RLIMIT_DATA for each process of a tool that may hold so much memory."""
+    """RLIMIT_DATA for each process of a tool that may use `memory_bytes`."""
     return _DATA_SHARE * memory_bytes + _DATA_SPARE_BYTES + cores * _DATA_BYTES_OF_A_CORE
 
 

@@ -52,11 +52,11 @@ def run_process(
     on_line: Callable[[str], None] | None = None,
     env: Mapping[str, str] | None = None,
 ) -> Finished:
-    """Run a tool in `folder` until it and all its descendants have ended; say how.
+    """Run a tool in `folder` until it and all its descendants have ended; returns how it ended.
 
-    Lines of stdout, cut at 64 KiB, go to `on_line` in the calling thread; what it raises kills
-    the tool and is raised here. The tool sees `env` over a small environment made from scratch,
-    and nothing of ours. A tool that ended before a stop reached it has EXITED.
+    Lines of stdout, cut at 64 KiB, go to `on_line` in the calling thread; an error of `on_line`
+    kills the tool and is raised here. The tool sees `env` over a small environment made from
+    scratch, and nothing of ours. A tool that ended before a stop reached it has EXITED.
     Never raises for what the tool did: a missing tool is return code 127.
     Raises OSError when this machine can start nothing at all (processes, descriptors, memory).
     """
@@ -81,7 +81,7 @@ class _GuardProcess:
     ) -> None:
         self._group = limits.group
         self._since = NEVER
-        with ExitStack() as opened:  # all is undone again where a part of it fails
+        with ExitStack() as opened:  # everything is closed again where a part fails
             self.wake_fd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
             opened.callback(os.close, self.wake_fd)
             self.report_fd, report_end = os.pipe()
@@ -89,7 +89,7 @@ class _GuardProcess:
             try:
                 self._popen = _start(argv, folder, limits, env, report_end)
             finally:
-                os.close(report_end)  # the guard has the only one now: its end is the guard's end
+                os.close(report_end)  # only the guard has it now: end of file means the guard died
             pipes = (self._popen.stdin, self._popen.stdout, self._popen.stderr)
             self._life_line, self.stdout, self.stderr = map(_opened, pipes)
             for pipe in (self.stdout, self.stderr):
@@ -105,7 +105,7 @@ class _GuardProcess:
         self._opened.close()
 
     def wake(self) -> None:
-        """Make the thread that follows look at its stop."""
+        """Make the thread that follows the guard check its stop."""
         os.eventfd_write(self.wake_fd, 1)
 
     def send(self, command: bytes) -> None:
@@ -114,7 +114,7 @@ class _GuardProcess:
             self._life_line.write(command)
 
     def kill(self) -> None:
-        """Kill the guard itself, which does not answer."""
+        """Kill the guard itself, when it does not answer."""
         self._popen.kill()
 
     def bury(self) -> None:
@@ -235,7 +235,7 @@ class _Follower:
         chunk = _read(self._guard.stdout.fileno())
         for line in self._lines.feed(chunk) if chunk else self._lines.rest():
             self._on_line(line)
-            self._last_line = time.monotonic()  # what `on_line` took is not the tool's silence
+            self._last_line = time.monotonic()  # the time of `on_line` is not the tool's silence
         return bool(chunk)
 
     def _on_stderr(self) -> bool:
@@ -256,7 +256,7 @@ class _Follower:
         return True
 
     def _ask(self, end: ProcessEnd) -> None:
-        """Have the tool ended, once; whoever lost the lease must not go on for a grace."""
+        """Ask the guard to end the tool, once; after a lost lease the tool gets no grace."""
         if self._asked is None:
             self._asked = end
             self._guard.send(b"K" if end is ProcessEnd.LOST else b"T")
@@ -280,7 +280,7 @@ class _Follower:
             self._guard.kill()
 
     def _drain(self) -> None:
-        """Read what is left in the pipes, and wait for no one who may still hold them."""
+        """Read what is left in the pipes, without waiting for processes that still hold them."""
         for pipe, react in (
             (self._guard.stderr, self._on_stderr),
             (self._guard.stdout, self._on_stdout),

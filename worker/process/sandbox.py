@@ -1,10 +1,9 @@
 """What the forked child of a guard does to itself before it becomes the tool.
 
-What holds now, for each profile: signals as a program expects them, a session of its own, an end
-with the guard's, no new privileges, the memory group, limits of the kernel, no stdin. The profiles
-differ in their limit of private memory alone. That `media` needs no network and only the files of
-its folder is what a profile says of a tool; nothing keeps a tool from more yet, and here is where
-that would be set up.
+Enforced now, for each profile: default signals, a session of its own, death with the guard, no new
+privileges, the memory group, limits of the kernel, no stdin. The profiles differ in their limit of
+private memory alone. That a `media` tool needs no network and only the files of its folder is
+declared, and not enforced yet; it would be set up here.
 
 Modules are chosen for the time their import takes (see guard).
 """
@@ -23,22 +22,22 @@ if TYPE_CHECKING:
     from worker.process.guard_options import GuardOptions
 
 MAX_OPEN_FILES = 1024
-EXPENDABLE = "500"  # the kernel's memory killer shall take the tool, not the worker or the guard
+EXPENDABLE = "500"  # the kernel's memory killer must choose the tool, not the worker or the guard
 CANNOT_START = 127  # what a shell answers
-CPU_GRACE_SECONDS = 2  # from SIGXCPU, which a tool may take for a friendly word, to SIGKILL
+CPU_GRACE_SECONDS = 2  # from SIGXCPU, which a tool may handle or ignore, to SIGKILL
 SIG_DFL, SIG_IGN = 0, 1
 HANDED_DOWN = (tree.SIGHUP, tree.SIGINT, tree.SIGQUIT, tree.SIGTERM)
-# Private memory beyond that of any tool, by profile: yt-dlp's JavaScript runtime wants more than
-# 512 MiB, most of which it never touches, and is content with 1 GiB.
+# Private memory beyond that of any tool, by profile: yt-dlp's JavaScript runtime allocates more
+# than 512 MiB, most of which it never touches, and runs with 1 GiB.
 MORE_DATA_BYTES = {"media": 0, "fetch": 1024**3}
 
 
 def become_tool(options: GuardOptions, guard: int, group: Group) -> None:
-    """All that is done in the forked child, in order, before the tool takes its place."""
+    """All that the forked child does, in order, before it becomes the tool."""
     set_signals()
     os.setsid()
     tree.prctl(tree.PR_SET_PDEATHSIG, tree.SIGKILL)
-    if os.getppid() != guard:  # it died before the line above
+    if os.getppid() != guard:  # the guard died before the line above
         os._exit(CANNOT_START)
     tree.prctl(tree.PR_SET_NO_NEW_PRIVS, 1)  # a setuid program could not be killed
     make_expendable()
@@ -49,7 +48,7 @@ def become_tool(options: GuardOptions, guard: int, group: Group) -> None:
 
 
 def make_expendable() -> None:
-    """Best effort: a container may forbid it, and then the kernel goes by size alone."""
+    """Best effort: a container may forbid it, and then the kernel chooses by size alone."""
     try:
         with open("/proc/self/oom_score_adj", "w") as score:  # noqa: PTH123
             score.write(EXPENDABLE)
@@ -58,7 +57,7 @@ def make_expendable() -> None:
 
 
 def set_limits(options: GuardOptions) -> None:
-    """Limits of the tool and of each process below it; set here, so that none is forked without."""
+    """Limits of the tool and its descendants; set here, so that no process is forked without."""
     lower(resource.RLIMIT_CORE, 0)
     lower(resource.RLIMIT_NOFILE, MAX_OPEN_FILES)
     more_bytes = MORE_DATA_BYTES[options.profile]
@@ -71,16 +70,16 @@ def set_limits(options: GuardOptions) -> None:
 
 
 def lower(limit: int, value: int, more: int = 0) -> None:
-    """Set the soft limit, and the hard one so much above; never above what is allowed now."""
+    """Set the soft limit, and the hard one `more` above; never above the present hard limit."""
     allowed = resource.getrlimit(limit)[1]
     hard = value + more if allowed == resource.RLIM_INFINITY else min(value + more, allowed)
     resource.setrlimit(limit, (min(value, hard), hard))
 
 
 def set_signals() -> None:
-    """Defaults, since exec hands on what is ignored (by the guard, the worker, Python or nohup).
+    """Set defaults: exec keeps what the guard, the worker, Python or nohup ignores.
 
-    SIGXFSZ stays ignored on purpose: a file that is too large gives a clean error text then.
+    SIGXFSZ stays ignored on purpose: a file that grows too large then gives a clean error text.
     """
     libc = ctypes.CDLL(None)
     for signal in (*HANDED_DOWN, tree.SIGPIPE):

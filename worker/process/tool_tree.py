@@ -1,4 +1,4 @@
-"""The tool with all its descendants, as its guard sees them: what they use, and why they end."""
+"""The tool with all its descendants, as its guard sees them: what they use, and why to end them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MAX_PROCESSES = 64  # of one job: yt-dlp with its helpers has six
 
 
 class ToolTree:
-    """One running tool with all its descendants: what they use and why they have to go."""
+    """One running tool with all its descendants: what they use, and why they must end."""
 
     def __init__(self, options: GuardOptions, parent_fd: int, tool: int) -> None:
         self.peak_bytes = 0
@@ -64,7 +64,7 @@ class ToolTree:
         return None
 
     def _excess(self) -> str | None:
-        """The limit that is passed now, if one is; notes the peak on the way."""
+        """The limit that is exceeded now, or None; updates the peak as well."""
         self.reap()
         pids: list[int] = []
         for pid in tree.descendants(os.getpid()):
@@ -78,7 +78,7 @@ class ToolTree:
         return "disk" if self._disk_is_full(pids) else None
 
     def _used_bytes(self, pids: Sequence[int]) -> int:
-        """RSS, which is cheap to read, as long as it cannot hide a PSS above the limit."""
+        """RSS, which is cheap to read, while it shows that PSS is below the limit; else PSS."""
         used = sum(map(tree.resident_bytes, pids))
         if self._options.memory_bytes and used > self._options.memory_bytes:
             return sum(map(tree.proportional_bytes, pids))
@@ -95,7 +95,7 @@ class ToolTree:
         return full
 
     def reap(self) -> bool:
-        """Reap whatever has ended; whether any descendant is left."""
+        """Reap all that have ended; whether any descendant is left."""
         try:
             while True:
                 pid, status = os.waitpid(-1, os.WNOHANG)
@@ -107,9 +107,9 @@ class ToolTree:
             return False
 
     def kill_all(self) -> None:
-        """SIGKILL every descendant again and again until the kernel knows of none.
+        """SIGKILL every descendant again and again until none is left.
 
-        What double-forked is a descendant as well: this process is a subreaper.
+        A process that double-forked is a descendant as well: this process is a subreaper.
         """
         while True:
             sent: set[int] = set()

@@ -16,11 +16,11 @@ from worker.process import rlimits
 from worker.process.cgroups import Groups
 from worker.process.run import Finished, Limits, ProcessEnd, Stop, Stopped, run_process
 
-NEAR_LIMIT = 0.9  # of what a tool may hold: who fails there may have been refused the rest
+NEAR_LIMIT = 0.9  # of a tool's limit: a tool that fails above it may have been refused more memory
 
 
 class ToolRunner:
-    """Starts processes for one attempt and keeps account of what they took."""
+    """Starts processes for one attempt, and records what they used."""
 
     def __init__(
         self,
@@ -34,9 +34,9 @@ class ToolRunner:
         tracing: Tracing = NO_TRACING,
     ) -> None:
         self.folder = folder
-        self.memory_bytes = memory_bytes  # what each tool may hold; they run one after the other
+        self.memory_bytes = memory_bytes  # what each tool may use; they run one after the other
         self.peak_bytes = 0
-        self.stopped_at_bytes = 0  # the limit that a tool met by its weight, whatever it said
+        self.stopped_at_bytes = 0  # the limit that a tool reached by measured memory
         self.observer = observer
         self._stop = stop
         self._groups = groups
@@ -45,7 +45,7 @@ class ToolRunner:
 
     @property
     def seconds_left(self) -> float:
-        """Until the deadline of the attempt; never quite nothing."""
+        """Seconds until the deadline of the attempt; never quite 0."""
         return max(0.1, self._ends_at - time.monotonic())
 
     def limits(self, deadline_seconds: float | None = None, **more: Any) -> Limits:
@@ -56,7 +56,7 @@ class ToolRunner:
     def runner(
         self, tool: str
     ) -> Callable[[list[str], Limits, Callable[[str], None] | None], Finished]:
-        """`run` for one tool, as its adapter wants to call it."""
+        """`run` for one tool, in the form that its adapter calls."""
         return lambda argv, limits, on_line: self.run(tool, argv, limits, on_line)
 
     def run(
@@ -66,7 +66,7 @@ class ToolRunner:
         limits: Limits,
         on_line: Callable[[str], None] | None = None,
     ) -> Finished:
-        """Run one tool to its end and note its peak."""
+        """Run one tool to its end, and record its peak."""
         bounded = self._bounded(limits)
         with self._tracing.span(tool, {"process.executable.name": tool}) as note:
             finished = run_process(
@@ -80,7 +80,7 @@ class ToolRunner:
         return self._unless_stopped(finished)
 
     def _bounded(self, limits: Limits) -> Limits:
-        """With what the kernel itself looks after."""
+        """The limits, with those that the kernel enforces."""
         seconds = min(limits.deadline_seconds, self.seconds_left)
         return replace(
             limits,
@@ -91,7 +91,7 @@ class ToolRunner:
         )
 
     def _unless_stopped(self, finished: Finished) -> Finished:
-        """Raises Stopped when somebody wanted the end, not the tool or its limits."""
+        """Raises Stopped when the end was requested; a JobError for some limits."""
         if finished.end is ProcessEnd.DISK and self._stop.reason is ProcessEnd.DISK:
             raise StorageFull("the disk of this machine ran full")
         if finished.end in {ProcessEnd.CANCELLED, ProcessEnd.SHUTDOWN}:
@@ -100,22 +100,20 @@ class ToolRunner:
             if self._stop.reason is ProcessEnd.LOST:
                 raise Stopped(ProcessEnd.LOST)
             raise ToolFailed("the tool's guard was killed")
-        if (
-            finished.end is ProcessEnd.PROCESSES
-        ):  # which is no want of memory: nothing to learn from it
+        if finished.end is ProcessEnd.PROCESSES:  # no lack of memory, so no peak is recorded
             raise ToolFailed("the tool started more processes than a job may")
         return finished
 
 
 def _met_limit(finished: Finished, memory_bytes: int | None) -> bool:
-    """Whether it ended for want of memory: stopped for its weight, or failed just below that."""
+    """Whether the tool ended for lack of memory: stopped at the limit, or failed just below it."""
     if memory_bytes is None or (finished.end is ProcessEnd.EXITED and finished.returncode == 0):
         return False
     return finished.peak_bytes >= NEAR_LIMIT * memory_bytes
 
 
 def _account(finished: Finished) -> dict[str, Value]:
-    """What a span says of a process."""
+    """The attributes of a process's span."""
     return {
         "clipmill.process.end": finished.end.value,
         "process.exit.code": finished.returncode,
@@ -125,7 +123,7 @@ def _account(finished: Finished) -> dict[str, Value]:
 
 
 def ended_error(finished: Finished) -> JobError | None:
-    """The error that a limit of ours stands for; None when the tool ended by itself."""
+    """The error for a limit of ours; None when the tool ended by itself."""
     return {
         ProcessEnd.DEADLINE: DeadlineExceeded("the tool took longer than allowed"),
         ProcessEnd.STALLED: DeadlineExceeded("the tool made no progress for too long"),

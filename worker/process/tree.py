@@ -1,4 +1,4 @@
-"""Processes as /proc shows them: who descends from whom, and what memory they hold.
+"""Processes as /proc shows them: which descends from which, and what memory they use.
 
 Standard library only and quick to import: every guard pays for it. (That is also why there is
 neither `pathlib` nor `contextlib` here.)
@@ -40,7 +40,7 @@ def is_subreaper() -> bool:
 
 
 def signalled(send: Callable[[int, int], None], pid: int, signal: int) -> bool:
-    """Send by `os.kill` or `os.killpg`; False when there is nobody any more."""
+    """Send by `os.kill` or `os.killpg`; False when the process or group has ended."""
     try:
         send(pid, signal)
     except (ProcessLookupError, PermissionError):
@@ -63,8 +63,8 @@ def children(pid: int) -> list[int]:
 def descendants(root: int) -> Iterator[int]:
     """Every process below `root`, each before its children are looked up.
 
-    So who kills them one by one meets no child that was born meanwhile: a process that has been
-    sent SIGKILL forks no more.
+    So a caller that kills them one by one misses no child that is born meanwhile: a process that
+    was sent SIGKILL forks no more.
     """
     found = children(root)
     for pid in found:  # grows while it is walked
@@ -73,7 +73,7 @@ def descendants(root: int) -> Iterator[int]:
 
 
 def kill(pid: int) -> None:
-    """SIGKILL one process, and its child that has not left its group yet, if it leads one."""
+    """SIGKILL one process and, if it leads a group, a child that has not left the group yet."""
     signalled(os.kill, pid, SIGKILL)
     signalled(os.killpg, pid, SIGKILL)
 
@@ -81,9 +81,9 @@ def kill(pid: int) -> None:
 def kill_new(listed: Iterable[int], sent: set[int]) -> bool:
     """SIGKILL the listed processes not yet in `sent`, and all below them; whether there were any.
 
-    To be called with a fresh list until it answers no, and nobody reaps meanwhile. Then each
-    number stays what it was, each round is short, and what forks all the time is caught up with:
-    reaping takes so long on a busy machine that it had a new child each time.
+    Call it with a fresh list until it returns False, and reap nothing meanwhile. Then no pid is
+    used again, each round is short, and a process that forks all the time is caught: reaping takes
+    so long on a busy machine that such a process had a new child each time.
     """
     new = [pid for pid in listed if pid not in sent]
     sent.update(new)
@@ -101,13 +101,13 @@ def processes() -> list[int]:
 
 
 def parent(pid: int) -> int | None:
-    """Who it belongs to now; None when it has ended."""
+    """The pid of the present parent; None when the process has ended."""
     fields = _stat(pid)
     return int(fields[1]) if fields else None
 
 
 def started_at(pid: int) -> int | None:
-    """The clock tick at which it began; None when it has ended."""
+    """The clock tick at which the process began; None when it has ended."""
     fields = _stat(pid)
     return int(fields[19]) if fields else None
 
@@ -119,12 +119,12 @@ def has_terminal(pid: int) -> bool:
 
 
 def command(pid: int) -> list[str]:
-    """Its arguments; none when it has ended (or is a thread of the kernel)."""
+    """The arguments of a process; none when it has ended (or is a thread of the kernel)."""
     return _strings(f"/proc/{pid}/cmdline")
 
 
 def home(pid: int) -> str:
-    """HOME as it was given at its start, or nothing."""
+    """HOME in the environment of the process at its start, or nothing."""
     found = [it for it in _strings(f"/proc/{pid}/environ") if it.startswith("HOME=")]
     return found[0].removeprefix("HOME=") if found else ""
 
@@ -137,7 +137,7 @@ def _strings(path: str) -> list[str]:
 
 
 def _stat(pid: int) -> list[str]:
-    """The fields after the name (which may hold anything), from the state on."""
+    """The fields of a process after its name (which may hold anything), from the state on."""
     try:
         return read(f"/proc/{pid}/stat").rsplit(")", 1)[1].split()
     except GONE:
@@ -162,6 +162,6 @@ def proportional_bytes(pid: int) -> int:
 
 
 def read(path: str) -> str:
-    """A small file of /proc; what is no UTF-8 in it is kept as surrogates."""
+    """The text of a small file of /proc; bytes that are no UTF-8 become surrogates."""
     with open(path, encoding="utf-8", errors="surrogateescape") as file:  # noqa: PTH123
         return file.read()
