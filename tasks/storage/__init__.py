@@ -1,6 +1,6 @@
-"""Where finished files live: one row for each scheme of STORAGE_URL.
+"""Where finished files are kept: one row for each scheme of STORAGE_URL.
 
-A further storage is one file beside `folder`, with a class that keeps the promises of
+A further storage needs a file beside `folder`, with a class that keeps the promises of
 `protocol.Storage`, a row here, and its scheme in `config.values.STORAGE_SCHEMES`.
 """
 
@@ -20,5 +20,5 @@ STORAGES: Mapping[str, Callable[[str], Storage]] = {
 
 
 def open_storage(url: str) -> Storage:
-    """The storage behind a STORAGE_URL, whose scheme the settings have checked."""
+    """The storage at a STORAGE_URL, whose scheme the settings have checked."""
     return STORAGES[urlsplit(url).scheme](url)

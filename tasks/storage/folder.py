@@ -1,4 +1,4 @@
-"""Files in a folder that all machines of a system see, two levels deep, named by us alone."""
+"""Files in a folder that all machines of a system share, two levels deep, named by us alone."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tasks.storage.protocol import (
     key_of,
 )
 
-# A disk that has come loose may be there again at the next attempt.
+# A disk that was disconnected may be back at the next attempt.
 _NOT_NOW = {errno.EROFS, errno.EIO, errno.ESTALE, errno.EACCES, errno.EPERM}
 _ABSENT = {errno.ENOENT, errno.ENOTDIR}
 
@@ -37,7 +37,7 @@ class FolderStorage:
 
     @classmethod
     def at(cls, url: str) -> FolderStorage:
-        """The storage behind a `file:///…` URL; its folder is made if it is missing."""
+        """The storage at a `file:///…` URL; makes its folder if that is missing."""
         root = Path(unquote(urlsplit(url).path))
         root.mkdir(parents=True, exist_ok=True)
         return cls(root)
@@ -47,7 +47,7 @@ class FolderStorage:
         return key_of(artifact_id, suffix)
 
     def put(self, source: Path, artifact_id: str, suffix: str) -> StoredFile:
-        """Move a file in, from this disk or another."""
+        """Move a file into the storage, from this disk or another."""
         key = key_of(artifact_id, suffix)
         target = self._path(key)
         partial = target.with_suffix(".part")
@@ -60,29 +60,29 @@ class FolderStorage:
                 partial.replace(target)
                 _sync_folder(target.parent)
             except OSError:
-                # A disk that takes nothing gives nothing back either: the sweep comes by later.
+                # A disk that cannot be written keeps the part too: the sweep removes it later.
                 with suppress(OSError):
                     partial.unlink(missing_ok=True)
                 raise
             return StoredFile(key, target.stat().st_size, digest)
 
     def has(self, key: str, size_bytes: int | None = None) -> bool:
-        """Whether the file is there, which only a folder that is there can tell."""
+        """Whether the file is there. Raises StorageUnavailable when the folder itself is absent."""
         found = self._size_of(self._path(key))
         return found is not None and size_bytes in (None, found)
 
     @contextmanager
     def local(self, key: str, folder: Path) -> Iterator[Path]:
-        """The file itself: there is no need for a copy."""
+        """The file itself: no copy is needed."""
         yield self._existing(key)
 
     def open(self, key: str) -> BinaryIO:
-        """The file's bytes, which outlive its deletion."""
+        """The file's bytes, which can be read to the end also after a deletion."""
         path = self._existing(key)
         try:
             with self._disk_that("be read"):
                 return path.open("rb")
-        except FileNotFoundError as error:  # deleted since we looked
+        except FileNotFoundError as error:  # deleted since the check
             raise ArtifactExpired("the file is no longer kept") from error
 
     def serve(self, key: str, presentation: Presentation) -> LocalFile:
@@ -90,7 +90,7 @@ class FolderStorage:
         return LocalFile(self._existing(key))
 
     def delete(self, key: str) -> None:
-        """Remove a file and its part."""
+        """Remove a file, and the part of it that a broken move left."""
         target = self._path(key)
         with self._disk_that("be written"):
             target.unlink(missing_ok=True)
@@ -99,11 +99,11 @@ class FolderStorage:
     def remove_unreferenced(
         self, older_than_seconds: float, referenced: Callable[[list[str]], set[str]]
     ) -> int:
-        """Remove files named as ours are, and parts of them, that no record tells of."""
+        """Remove files and parts that have our form of name and no record."""
         before, removed = time.time() - older_than_seconds, 0
         with self._disk_that("be written"):
             for folder in list(self._root.iterdir()):
-                # A download's own time is the site's; when it came to this name is ours.
+                # The site sets the mtime of a download; the ctime is when the file got this name.
                 old = [path for path in _files_in(folder) if path.stat().st_ctime < before]
                 known = referenced([path.stem for path in old if path.suffix != ".part"])
                 for path in old:
@@ -113,7 +113,7 @@ class FolderStorage:
         return removed
 
     def free_bytes(self) -> int:
-        """Room left on the folder's disk."""
+        """Free bytes on the disk of the folder."""
         with self._disk_that("be written"):
             if not os.access(self._root, os.W_OK):
                 raise StorageUnavailable("the storage cannot be written")
@@ -124,7 +124,7 @@ class FolderStorage:
         probe = self._root / f".check-{os.getpid()}"
         try:
             probe.write_bytes(b"")
-            # Another thread may have asked at the same moment.
+            # Another thread may have removed it: both use the same name.
             probe.unlink(missing_ok=True)
         except OSError as error:
             reason = f"artifacts cannot be stored: {error.strerror}"
@@ -141,7 +141,7 @@ class FolderStorage:
         return path
 
     def _size_of(self, path: Path) -> int | None:
-        """The size of a file; None when it is not there."""
+        """The size of a file; None when the file is absent."""
         try:
             with self._disk_that("be read"):
                 found = path.stat()
@@ -153,28 +153,28 @@ class FolderStorage:
 
     @contextmanager
     def _disk_that(self, cannot: str) -> Iterator[None]:
-        """Say of an error of the disk what it means; others pass, as that a source is missing."""
+        """Turn errors of the disk into job errors; others pass, such as a missing source file."""
         try:
             yield
         except OSError as error:
             if error.errno in NO_ROOM:
-                raise StorageFull("the storage has no room left") from error
+                raise StorageFull("the storage has no space left") from error
             if error.errno == errno.EFBIG:
-                raise TooLarge("the result is larger than a file may be here") from error
+                raise TooLarge("the result is larger than a file of this storage may be") from error
             if error.errno in _NOT_NOW or not self._root.is_dir():
                 raise StorageUnavailable(f"the storage cannot {cannot}") from error
             raise
 
 
 def _files_in(folder: Path) -> list[Path]:
-    """The files of a folder that were named as ours are."""
+    """The files of a folder whose names have our form."""
     if not folder.is_dir():
         return []
     return [path for path in folder.iterdir() if is_key(f"{folder.name}/{path.name}")]
 
 
 def _move(source: Path, target: Path) -> None:
-    """Bring a file under a name on the target's disk, and its bytes onto that disk."""
+    """Move a file to a name on the disk of the target, and flush its bytes to that disk."""
     try:
         source.replace(target)
     except OSError as error:

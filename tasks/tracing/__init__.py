@@ -1,1 +1,1 @@
-"""Spans from the request over the job to its tools. Off unless an endpoint is set."""
+"""Spans of requests, jobs and tools. Off unless an endpoint is set."""

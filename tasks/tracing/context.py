@@ -1,7 +1,7 @@
-"""Spans from the request over the job to its tools. Off unless an endpoint is set.
+"""What makes spans, and the trace that this thread is in.
 
-The trace of a job is kept in its record as a `traceparent` (W3C Trace Context), so it goes on in
-whichever process runs the job, however late.
+The record of a job keeps its trace as a `traceparent` (W3C Trace Context), so the trace continues
+in the process that runs the job, however late.
 """
 
 from __future__ import annotations
@@ -15,24 +15,24 @@ Value = str | int | float | bool
 # Adds attributes to a span that is under way.
 Note = Callable[[dict[str, Value]], None]
 
-# Where this thread is now; `tasks.tracing.opentelemetry` sets it. None when tracing is off.
+# The traceparent of the present span; `tasks.tracing.opentelemetry` sets it. None without tracing.
 current_trace: ContextVar[str | None] = ContextVar("current_trace", default=None)
 
 
 class Tracing(Protocol):
-    """Makes spans, or does nothing."""
+    """Makes spans, or does nothing when tracing is off."""
 
     def span(
         self, name: str, attributes: dict[str, Value], *, parent: str | None = None
     ) -> AbstractContextManager[Note]:
-        """A span for the block, below `parent` (a traceparent) or else below the present one."""
+        """A span for the block, below `parent` (a traceparent) or else below the present span."""
 
     def close(self) -> None:
-        """Send what is left."""
+        """Send the spans that are not sent yet."""
 
 
 class NoTracing:
-    """What is used when tracing is off."""
+    """Used when tracing is off."""
 
     def span(
         self, name: str, attributes: dict[str, Value], *, parent: str | None = None
@@ -45,7 +45,7 @@ class NoTracing:
 
 
 def _ignore(attributes: dict[str, Value]) -> None:
-    """Take a note and forget it."""
+    """Discard the attributes."""
 
 
 NO_TRACING = NoTracing()

@@ -1,7 +1,7 @@
-"""Spans by OpenTelemetry, sent over OTLP. Imported only when tracing is on (see `tasks.tracing`).
+"""Spans by OpenTelemetry, sent over OTLP. Imported only when tracing is on (see `start`).
 
 The variables that OpenTelemetry's own SDK reads (OTEL_EXPORTER_OTLP_HEADERS, OTEL_TRACES_SAMPLER,
-OTEL_RESOURCE_ATTRIBUTES…) work as everywhere.
+OTEL_RESOURCE_ATTRIBUTES…) work here too.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Spans:
         exporter = OTLPSpanExporter(
             endpoint=f"{endpoint.rstrip('/')}/v1/traces", timeout=EXPORT_SECONDS
         )
-        # We close it ourselves, when the last job has ended.
+        # `close` shuts it down, when the last job has ended.
         self._provider = TracerProvider(
             resource=Resource.create({"service.name": service}), shutdown_on_exit=False
         )
@@ -46,7 +46,7 @@ class Spans:
     def span(
         self, name: str, attributes: dict[str, Value], *, parent: str | None = None
     ) -> Iterator[Note]:
-        """A span for the block; an error that leaves it is noted by its kind, never by its text."""
+        """A span for the block. An error is recorded by its code or class, never by its text."""
         above = self._form.extract({_HEADER: parent or current_trace.get() or ""})
         kind = SpanKind.SERVER if "http.route" in attributes else SpanKind.INTERNAL
         span = self._tracer.start_span(name, above, kind, attributes)
@@ -63,7 +63,7 @@ class Spans:
             span.end()
 
     def close(self) -> None:
-        """Send what is left, if anybody takes it."""
+        """Send the spans that are not sent yet, if the collector accepts them."""
         self._provider.shutdown()
 
     def _traceparent(self, span: Span) -> str | None:

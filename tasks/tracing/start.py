@@ -1,4 +1,4 @@
-"""Tracing as the settings want it."""
+"""Starts tracing, if the settings ask for it."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from tasks.tracing.context import NO_TRACING, Tracing
 
 
 def make_tracing(endpoint: str | None, service: str) -> Tracing:
-    """Spans of `service`, sent to the OTLP collector at `endpoint`; none without one."""
+    """Spans of `service`, sent to the OTLP collector at `endpoint`; none without an endpoint."""
     if endpoint is None:
         return NO_TRACING
-    # Only here: the SDK takes 11 MB of each process, which who has not asked for it should not pay.
+    # Imported here: the SDK takes 11 MB of each process, too much for a system without tracing.
     module = importlib.import_module("tasks.tracing.opentelemetry")
     tracing: Tracing = module.Spans(endpoint, service)
     return tracing
