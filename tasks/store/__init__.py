@@ -1,4 +1,4 @@
-"""Job records, leases, batches and numbers in Redis or Valkey. `keys` is the map."""
+"""Job records, leases, batches and counters in Redis or Valkey. `keys` is the map."""
 
 from __future__ import annotations
 
@@ -56,8 +56,8 @@ __all__ = [
 class Store:
     """The record store, in parts: the one place that reads and writes the keys of `keys`.
 
-    Whoever needs one part is given that part. `tally_of_move` says what a change of a job adds to
-    the numbers, which are written with it.
+    Code that needs one part receives that part alone. `tally_of_move` says what a change of a job
+    adds to the counters, which are written with the change.
     """
 
     def __init__(self, connection: Connection, tally_of_move: TallyOfMove = tally_of_move) -> None:
@@ -80,14 +80,14 @@ class Store:
 
     @classmethod
     def at(cls, url: str) -> Self:
-        """The store behind a URL, as a worker uses it."""
+        """The store at a URL, as a worker uses it."""
         return cls(Connection(connect(url)))
 
     @classmethod
     def for_requests(cls, url: str) -> Self:
-        """The store behind a URL for who has to answer soon, whether it answers or not."""
+        """The store at a URL for requests, which need a response soon also from a silent store."""
         return cls(Connection(connect(url, REQUEST_SECONDS, requests=True)))
 
     def close(self) -> None:
-        """Let go of every connection."""
+        """Close all connections."""
         self.connection.close()

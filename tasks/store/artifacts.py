@@ -1,4 +1,4 @@
-"""Published files: finding them, noting their use, and giving up what nobody uses."""
+"""The records of artifacts: finding them, recording their use, and expiring them."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from tasks.store.keys import ARTIFACTS, TOTALS, key
 
 
 class Artifacts(StorePart):
-    """The records of files in storage."""
+    """The records of artifacts."""
 
     def get(self, artifact_id: str, owner: str | None = None) -> StoredArtifact:
-        """A published file by its id. Raises NotFound, or ArtifactExpired when it was given up."""
+        """An artifact by its id. Raises NotFound, or ArtifactExpired when its file is gone."""
         if is_id(artifact_id):
             with translated():
                 meta, expired = self._redis.hmget(key("artifact", artifact_id), "meta", "expired")
@@ -29,11 +29,11 @@ class Artifacts(StorePart):
         raise NotFound("there is no such artifact")
 
     def used(self, artifact_id: str) -> None:
-        """Somebody has used the file just now."""
+        """Record that the file is used now."""
         self._run("use", [ARTIFACTS], artifact_id)
 
     def by_use(self, unused_since: float, offset: int = 0, limit: int = 100) -> Sequence[str]:
-        """Artifacts that were not used since then, the longest unused first."""
+        """Artifacts without a use after `unused_since`, the longest unused first."""
         with translated():
             found = self._redis.zrangebyscore(
                 ARTIFACTS, "-inf", unused_since, start=offset, num=limit
@@ -46,16 +46,16 @@ class Artifacts(StorePart):
             return int(float(self._redis.hget(TOTALS, "artifact_bytes") or 0))
 
     def expire(self, artifact_id: str, unused_since: float) -> StoredArtifact | None:
-        """Give up a file; None when it is in use or was used since. The file itself is to go."""
+        """Expire an artifact; the caller deletes its file. None when it is in use or was used."""
         status, *meta = self._run("expire", [], artifact_id, unused_since)
         return StoredArtifact(**json.loads(meta[0])) if status == b"ok" else None
 
     def lost(self, artifact_id: str) -> None:
-        """The file is gone, or is another's, without our doing; equal work is done anew."""
+        """Record that a file was removed or replaced from outside; equal work runs again."""
         self._run("expire", [], artifact_id, "lost")
 
     def with_files(self, artifact_ids: Sequence[str]) -> set[str]:
-        """Those that are the names of artifacts with a file."""
+        """Those of the ids that belong to artifacts with a file."""
         with translated():
             scores = self._redis.zmscore(ARTIFACTS, list(artifact_ids)) if artifact_ids else []
         return {item for item, score in zip(artifact_ids, scores, strict=True) if score is not None}

@@ -1,4 +1,4 @@
-"""Batches: jobs that were submitted together, counted as they move."""
+"""Batches: jobs that were submitted together, with counts by state."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from tasks.store.values import Batch, Snapshot
 
 
 class BatchRecords(StorePart):
-    """Reading batches; they are written with their jobs."""
+    """Reads batches; the writes of their jobs write them."""
 
     def get(self, batch_id: str, owner: str | None = None) -> Batch:
-        """The batch with its counts. Raises NotFound when absent or another's."""
+        """The batch with its counts. Raises NotFound when it is absent or has another owner."""
         if not is_id(batch_id):
             raise NotFound("there is no such batch")
         with translated():
@@ -60,7 +60,7 @@ class BatchRecords(StorePart):
         return [job_of(json.loads(row[0])) for _, row in rows]
 
     def _of_each(self, batch_id: str, *names: str) -> list[tuple[str, list[Any]]]:
-        """These fields of each job that is still there, and its id."""
+        """The id and these fields of each job that was not deleted."""
         ids = self.job_ids(batch_id)
         with translated():
             pipeline = self._redis.pipeline(transaction=False)

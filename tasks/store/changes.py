@@ -1,4 +1,4 @@
-"""Word of every change, through one subscription a process, to any number of waiting threads."""
+"""Notifies any number of waiting threads of changes, through one subscription of the process."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _MOST_REMEMBERED = 10_000
 
 
 class Watcher:
-    """One who waits for changes of a topic. Made before reading, so that no change is missed."""
+    """Waits for changes of a topic. Enter it before the first read, so that no change is missed."""
 
     def __init__(self, changes: Changes, topic: str) -> None:
         self._changes = changes
@@ -30,22 +30,22 @@ class Watcher:
         self._changed: set[str] = set()
 
     def wait(self, timeout_seconds: float) -> bool:
-        """True when something has changed since the last call; False after the time."""
+        """True when the topic has changed since the last call; False after the time-out."""
         changed = self._event.wait(timeout_seconds)
-        if changed:  # cleared after a time-out, it could lose what came in that very moment
+        if changed:  # a clear after a time-out could lose a change of that moment
             self._event.clear()
         return changed
 
     def notify(self, topic: str) -> None:
-        """This has changed."""
-        # Who never asks which must not make the set grow for ever.
+        """Record a change of this topic and wake the waiting thread."""
+        # A thread that never calls `changed` must not make the set grow without limit.
         self._changed.add(topic if len(self._changed) < _MOST_REMEMBERED else EVERYTHING)
         self._event.set()
 
     def changed(self) -> set[str]:
-        """What has changed since the last call; `*` is among it when some changes were missed."""
+        """The ids that have changed since the last call; with `*` when some may be missing."""
         taken = set()
-        # Piece by piece, since the listening thread may add meanwhile.
+        # One by one, since the listening thread may add ids meanwhile.
         while self._changed:
             taken.add(self._changed.pop())
         return taken
@@ -74,11 +74,11 @@ class Changes:
         self._thread = threading.Thread(target=self._listen, name="changes", daemon=True)
 
     def start(self) -> None:
-        """Begin to listen."""
+        """Start the listening thread."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop listening and wake everyone."""
+        """Stop listening and wake all watchers."""
         self._stopping.set()
         self._wake_all()
         self._thread.join(timeout=5)
@@ -116,8 +116,8 @@ class Changes:
                 if message is not None and message["type"] == "message":
                     self._wake(message["data"].decode())
                 elif message is not None and message["type"] == "subscribe":
-                    # The store listens to us from now on (again: the client library renews a
-                    # lost subscription by itself). Whatever changed before: everyone looks again.
+                    # The subscription begins now, or anew: the client library renews a lost
+                    # subscription by itself. Changes before this were missed, so all watchers wake.
                     self._wake_all()
 
     def _wake(self, topic: str) -> None:

@@ -1,4 +1,4 @@
-"""The connection to Redis or Valkey: scripts by name, and one error for whatever goes wrong."""
+"""The connection to Redis or Valkey: scripts by name, and one error for all failures."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 from tasks.store.imports import hidden
 
 with hidden("opentelemetry"):
-    # It loads its metrics wherever it is installed, used or not: 2 MB of each of our processes.
+    # redis loads OpenTelemetry's metrics where they are installed, used or not: 2 MB a process.
     import redis
 from redis.backoff import NoBackoff
 from redis.commands.core import Script
@@ -23,20 +23,20 @@ from tasks.store.keys import PREFIX
 from tasks.store.scripts import SCRIPTS, source_of
 
 _CONNECTIONS = 32
-# A request is answered within two seconds, also when its store is silent; a worker has time.
+# A request gets a response within two seconds, also from a silent store; a worker can wait longer.
 REQUEST_SECONDS = 1.5
 _WORKER_SECONDS = 2.5
-# For so long after a silence nobody waits for the same store again.
+# After a time-out no other request waits for the silent store during this time.
 _SILENT_SECONDS = 0.25
 
 
 class _Line(LifoQueue[Any]):
-    """The free connections, and those who wait for one."""
+    """The free connections of a pool, and the threads that wait for one."""
 
     silent_until = -math.inf
 
     def get(self, block: bool = True, timeout: float | None = None) -> Any:
-        """The next free one; none at all when the store was silent to another this moment."""
+        """The next free connection. Raises Empty when the store was silent just now."""
         connection = super().get(block, timeout)
         if time.monotonic() < self.silent_until:
             self.put_nowait(connection)
@@ -45,17 +45,17 @@ class _Line(LifoQueue[Any]):
 
 
 class _RequestPool(redis.BlockingConnectionPool):
-    """Connections for requests: one silence of the store is waited for once.
+    """Connections for requests: a silence of the store delays a request only once.
 
-    Else those in line would wait out the same silence after those before them, and a request that
-    asks twice would wait twice.
+    Otherwise the requests in line would wait for the same silence one after the other, and a
+    request that asks the store twice would wait twice.
     """
 
     def __init__(self, **options: Any) -> None:
         super().__init__(queue_class=_Line, **options)  # type: ignore[no-untyped-call]
 
     def release(self, connection: Any) -> None:
-        """Take one back. Whom the store has failed, and not only once, closed it."""
+        """Return a connection to the pool. After a failed retry the client has closed it."""
         if not connection.is_connected:
             self.pool.silent_until = time.monotonic() + _SILENT_SECONDS
         super().release(connection)  # type: ignore[no-untyped-call]
@@ -64,10 +64,10 @@ class _RequestPool(redis.BlockingConnectionPool):
 def connect(
     url: str, timeout_seconds: float = _WORKER_SECONDS, *, requests: bool = False
 ) -> redis.Redis:
-    """A client with short time-outs: nothing must hang on a store that is gone.
+    """A client with short time-outs: nothing must hang on a store that is down.
 
-    Hundreds of threads may ask at the same moment: they wait for one of a few connections, where
-    the library's usual pool would refuse the hundred-and-first.
+    Hundreds of threads may ask at the same moment. They wait for one of a few connections; the
+    library's usual pool would raise an error for a thread that finds no free connection.
     """
     pool_class = _RequestPool if requests else redis.BlockingConnectionPool
     pool = pool_class.from_url(
@@ -77,8 +77,8 @@ def connect(
         socket_timeout=timeout_seconds,
         socket_connect_timeout=min(2.0, timeout_seconds),
         health_check_interval=10,
-        # Once more at once, since a pooled connection may have died unseen; but a store that was
-        # silent for the whole time-out is not asked twice.
+        # One retry at once, since a pooled connection may have died unseen; but no retry after a
+        # time-out, when the store was silent for the whole time.
         retry=Retry(NoBackoff(), 1, (redis.ConnectionError,)),
     )
     return redis.Redis.from_pool(pool)
@@ -89,12 +89,12 @@ def translated(server: str = "the record store") -> Iterator[None]:
     """Turn every failure of Redis into StoreUnavailable."""
     try:
         yield
-    except (redis.RedisError, OSError) as error:  # OSError: no descriptor for a connection
+    except (redis.RedisError, OSError) as error:  # OSError: no file descriptor is left
         raise StoreUnavailable(f"{server} does not answer") from error
 
 
 class Connection:
-    """A client, and the scripts by name. Shared by all parts of one store."""
+    """A client and the scripts by name, shared by all parts of one store."""
 
     def __init__(self, client: redis.Redis) -> None:
         self.redis: Any = client  # its methods are typed for sync and async at once
@@ -107,13 +107,13 @@ class Connection:
         self.redis.close()
 
     def run(self, script: str, keys: Sequence[str], *args: Any, client: Any = None) -> Any:
-        """Run a script; with `client` (a pipeline) it is only queued there."""
+        """Run a script; with a pipeline as `client` the script is only queued there."""
         with translated():
             return self._scripts[script](keys=keys, args=[PREFIX, *args], client=client)
 
 
 class StorePart:
-    """What each part of the store is built on."""
+    """The base of each part of the store."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection

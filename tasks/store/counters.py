@@ -1,4 +1,4 @@
-"""Numbers for /metrics and health: what was counted, and the queue as it stands."""
+"""Numbers for /metrics and health: the counters, and the present state of the queue."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from tasks.store.values import Gauges
 
 
 class Counters(StorePart):
-    """Numbers kept in one place, so that every API process tells the same."""
+    """Counters kept in the store, so that all API processes report the same."""
 
     def add(self, numbers: Mapping[str, float]) -> None:
-        """Add to counters (see `counters.counter_name`). ValueError: the catalogue lacks one."""
+        """Add to counters (see `counter_name`). Raises ValueError if the catalogue lacks one."""
         if not numbers:
             return
         for name in numbers:
@@ -32,7 +32,7 @@ class Counters(StorePart):
             }
 
     def gauges(self) -> Gauges:
-        """The queue as it stands, in one round trip."""
+        """The present state of the queue, in one round trip."""
         with translated():
             pipeline = self._redis.pipeline(transaction=False)
             for kind in KINDS:
@@ -56,11 +56,11 @@ class Counters(StorePart):
         )
 
     def note_housekeeping(self) -> None:
-        """A housekeeper has looked at everything; by the store's own clock."""
+        """Record that a housekeeper has finished a round, by the store's own clock."""
         self._run("kept_house", [TOTALS, COUNTERS])
 
     def queued_total(self) -> int:
-        """How many jobs wait, of all kinds."""
+        """How many jobs of all kinds are queued."""
         with translated():
             pipeline = self._redis.pipeline(transaction=False)
             for kind in KINDS:
@@ -69,5 +69,5 @@ class Counters(StorePart):
 
 
 def _seconds(clock: tuple[int, int]) -> float:
-    """What the store's TIME says, as seconds since 1970."""
+    """The result of TIME as seconds since 1970."""
     return clock[0] + clock[1] / 1e6

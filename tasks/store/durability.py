@@ -1,4 +1,4 @@
-"""Whether the server that keeps the records may forget some: said at the start, or refused."""
+"""Checks at the start whether the Redis server may lose records: warns, or refuses to start."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ log = logging.getLogger(__name__)
 
 
 class UnsafeStore(ClipmillError):
-    """The server is set up so that accepted jobs can be lost, and the settings refuse that."""
+    """The server's configuration can lose accepted jobs, and the settings refuse that."""
 
 
 def check_durability(server: Server, policy: str) -> None:
     """Warn of a server that may lose jobs; raises UnsafeStore when `policy` is `refuse`.
 
-    A server that does not answer yet cannot be judged, and is waited for as always.
+    A server that does not answer yet cannot be checked, which is only a warning.
     """
     try:
         faults = server.durability_faults()

@@ -26,7 +26,7 @@ from tasks.store.writing import NOTHING_BESIDE, Writer
 
 
 class JobRecords(StorePart):
-    """Writing and reading single jobs."""
+    """Writes and reads single jobs."""
 
     def __init__(self, connection: Connection, writer: Writer) -> None:
         super().__init__(connection)
@@ -43,11 +43,11 @@ class JobRecords(StorePart):
         sources: NewSources = NO_NEW_SOURCES,
         most_queued: int | None = None,
     ) -> list[str]:
-        """Change a job that nobody holds, or whose lease has expired, and make what it needs.
+        """Change a job that no worker holds, or whose lease has expired, and record new sources.
 
-        Answers the stage of each new source, then the job's. Raises Conflict when the record is no
-        longer at `revision`, SourceGone, and QueueFull as `Submissions.write` does, the latter only
-        for a final job that shall run again.
+        Returns the stage of each new source, then that of the job. Raises Conflict when the record
+        is no longer at `revision`, SourceGone, and, only for a final job that shall run again,
+        QueueFull as `Submissions.write` does.
         """
         change = self._writer.change(job, before, extras, sources.outdated) | {
             "expect_revision": revision,
@@ -72,7 +72,7 @@ class JobRecords(StorePart):
     def hold(
         self, lease: Lease, job: Job, lease_seconds: float, retry_for: RetryFor = NO_RETRY
     ) -> Lease:
-        """Change a job and keep it. Raises LeaseLost or CancelRequested."""
+        """Change a job and keep its lease. Raises LeaseLost or CancelRequested."""
         change = self._writer.change(job, lease.job) | {
             "stage": "leased",
             "expect_token": lease.token,
@@ -91,24 +91,24 @@ class JobRecords(StorePart):
         sources: NewSources = NO_NEW_SOURCES,
         retry_for: RetryFor = NO_RETRY,
     ) -> list[str]:
-        """Change a job for the last time under this lease, and make what it needs from now on.
+        """Change a job, end the lease, and record the sources that the job needs from now on.
 
-        Answers as `replace` does. Raises LeaseLost or CancelRequested.
+        Returns the same as `replace`. Raises LeaseLost or CancelRequested.
         """
         change = self._writer.change(job, lease.job, extras) | {"expect_token": lease.token}
         return self._write(job, change, sources, retry_for=retry_for)
 
     def request_cancel(self, job_id: str) -> bool:
-        """Ask the worker that runs the job to stop it; False when it does not run."""
+        """Ask the worker that runs the job to stop; False when the job does not run."""
         return bool(self._run("request_cancel", [key("job", job_id)]))
 
     def cancel_requested(self, job_id: str) -> bool:
-        """Whether the client has asked to stop the running job."""
+        """Whether a client has asked to cancel the running job."""
         with translated():
             return bool(self._redis.hget(key("job", job_id), "cancel") == b"1")
 
     def snapshot(self, job_id: str, owner: str | None) -> Snapshot:
-        """The public JSON of a job in one read; `owner` None sees all. Raises NotFound."""
+        """The public JSON of a job in one read; `owner` None may read all. Raises NotFound."""
         if is_id(job_id):
             with translated():
                 got = self._redis.hmget(key("job", job_id), "doc", "revision", "state", "owner")
@@ -117,7 +117,7 @@ class JobRecords(StorePart):
         raise NotFound("there is no such job")
 
     def get_with_revision(self, job_id: str, owner: str | None = None) -> tuple[Job, int]:
-        """The record, and the revision to change it by. Raises NotFound."""
+        """The record, and its revision for `replace`. Raises NotFound."""
         if is_id(job_id):
             with translated():
                 got = self._redis.hmget(key("job", job_id), "record", "revision")
@@ -132,7 +132,7 @@ class JobRecords(StorePart):
         return self.get_with_revision(job_id, owner)[0]
 
     def found(self, job_ids: Collection[str]) -> dict[str, Job]:
-        """The records of those that are there, by id."""
+        """The records of the jobs that exist, by id."""
         ids = [job_id for job_id in job_ids if is_id(job_id)]
         with translated():
             pipeline = self._redis.pipeline(transaction=False)
@@ -149,7 +149,10 @@ class JobRecords(StorePart):
             return [json.loads(line) for line in self._redis.lrange(key("timeline", job_id), 0, -1)]
 
     def delete(self, job_id: str) -> list[StoredArtifact]:
-        """Remove a final job; answers the artifacts that nothing refers to any more."""
+        """Remove a final job; returns the artifacts that no job refers to any more.
+
+        Raises NotFound or JobNotFinal.
+        """
         status, *metas = self._run("delete", [key("job", job_id)], job_id)
         if status == b"absent":
             raise NotFound("there is no such job")

@@ -1,35 +1,36 @@
-"""The map of every key in Redis. Nothing else in the project names one.
+"""The map of all keys in Redis. Only this module names keys.
 
 job:ID                  hash    record, doc (public JSON), state, revision, token, stage…
 batch:ID                hash    record, size, n:STATE, progress (a sum), finished_at, revision
 artifact:ID             hash    meta (JSON), size, and `expired` when its file is gone
-artifact:ID:jobs        set     the jobs that show it
+artifact:ID:jobs        set     the jobs whose result lists it
 artifacts               zset    artifacts with a file, by their last use
-ready:KIND:OWNER:BATCH  zset    jobs a worker may take, best first; `-` holds those of no batch;
-                                a download that we made for a batch's clip is with that batch
-turns:KIND              zset    owners with ready jobs, least served first
-turns:KIND:OWNER        zset    an owner's batches with ready jobs, least served first
-oldest:KIND:OWNER       zset    the same batches, that first whose next job has waited longest
+ready:KIND:OWNER:GROUP  zset    ready jobs of a fairness group, the next one first: of a batch
+                                with the downloads made for its clips, or `-`, of no batch
+turns:KIND              zset    owners with ready jobs, by the turns they have had
+turns:KIND:OWNER        zset    fairness groups with ready jobs, by the turns they have had
+oldest:KIND:OWNER       zset    fairness groups, by how long their next job has waited
 timeline:ID             list    what happened to the job, in order (JSON)
-delayed                 zset    jobs that wait for a time
-leases                  zset    jobs in a worker's hands, by the end of the lease
-dependents:ID           set     jobs, not final, whose source is the job
+delayed                 zset    jobs that wait for a time, by that time
+leases                  zset    jobs that a worker holds, by the end of the lease
+dependents:ID           set     jobs, not final, that depend on the job
 to_release              set     final jobs whose dependents are still to be released
-final                   zset    final jobs, by when they ended
-unneeded                set     open downloads that we made for clips and that none needs
-queued:KIND  running:KIND       zset by time, set: for the gauges
+final                   zset    final jobs, by the time of their end
+unneeded                set     downloads, not final, made for clips, that no clip needs
+queued:KIND             zset    queued jobs, by when they entered the queue
+running:KIND            set     running jobs
 index:…                 zset    ids in order of creation: all, owner, kind, state, batch, external
-flight:HASH             string  the job that does this work; equal work follows it
-cache:HASH              string  the job whose artifacts answer this work
-idempotency:HASH        string  what a client's own key named: digest and id, expires
-answer:ID               string  the first answer to whoever named it so, packed, expires
-site:HOST               hash    a site that asked us to come less often, expires
+flight:HASH             string  the leader of equal work: the later jobs follow it
+cache:HASH              string  the job whose artifacts are the result of this work
+idempotency:HASH        string  what was accepted under a client's key: digest and id, expires
+answer:ID               string  the first response under a client's key, compressed, expires
+site:HOST               hash    the circuit breaker of a site that throttled us, expires
 worker:ID               string  a worker's last report, expires
 workers                 zset    worker ids by their last report
 counters  totals        hash    numbers for /metrics
-peaks                   hash    by shape of work: how much more memory it takes than the model says
-lock:NAME               string  one holder at a time, expires
-changes                 channel ids of what has changed
+peaks                   hash    by shape of work: the factor from the model's estimate to the peak
+lock:NAME               string  the holder of a lock, expires
+changes                 channel ids of the jobs and batches that change
 """
 
 from __future__ import annotations

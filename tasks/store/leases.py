@@ -1,4 +1,4 @@
-"""Taking jobs, keeping them, and finding those whose worker is gone."""
+"""Taking jobs, renewing their leases, and finding the jobs of lost workers."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ Renewal = Literal["held", "cancel", "lost"]
 
 
 class Leases(StorePart):
-    """Who works on what, and until when. Times are the store's own, so clocks may differ."""
+    """Which worker holds a job until when, by the store's clock: those of machines may differ."""
 
     def __init__(self, connection: Connection, server: Server) -> None:
         super().__init__(connection)
         self._server = server
 
     def take(self, kind: str, lease_seconds: float = PRODUCTION.lease_seconds) -> Lease | None:
-        """The next ready job of a kind, ours until the lease ends; None when there is none."""
+        """The next ready job of a kind under a new lease; None when no job is ready."""
         token = secrets.token_hex(8)
         answer = self._run("take", [], kind, token, lease_seconds)
         return None if answer is None else Lease(job_of(json.loads(answer[0])), token)
@@ -33,7 +33,7 @@ class Leases(StorePart):
     def renew(
         self, leases: Sequence[Lease], lease_seconds: float = PRODUCTION.lease_seconds
     ) -> list[Renewal]:
-        """Prolong leases in one round trip; says for each whether it is still held."""
+        """Renew leases in one round trip; returns for each whether it is still held."""
         if not leases:
             return []
         pairs = [part for lease in leases for part in (lease.job.id, lease.token)]
@@ -41,11 +41,11 @@ class Leases(StorePart):
         return [cast(Renewal, answer.decode()) for answer in answers]
 
     def expired(self, limit: int = 100) -> list[str]:
-        """Jobs whose worker has not renewed in time."""
+        """Jobs whose worker has not renewed the lease in time."""
         return self._due(LEASES, limit)
 
     def due_retries(self, limit: int = 100) -> list[str]:
-        """Jobs whose time to be tried again has come."""
+        """Delayed jobs whose time has come."""
         return self._due(DELAYED, limit)
 
     def ready_count(self, kind: str) -> int:

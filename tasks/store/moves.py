@@ -1,4 +1,4 @@
-"""What one write of a job tells the script, and what the script may answer."""
+"""What the script that writes a job receives, and what it may answer."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tasks.artifact import StoredArtifact
 from tasks.errors import ArtifactGone, CancelRequested, Conflict, QueueFull, SourceGone
 from tasks.job import Job, WaitReason
 
-# One step of priority is worth this much waiting: high goes first, low is never starved.
+# One step of priority is worth this much waiting: high priority goes first, low never starves.
 PRIORITY_SECONDS = 60.0
 
 
@@ -21,10 +21,10 @@ PRIORITY_SECONDS = 60.0
 class Extras:
     """What else is written together with a job."""
 
-    tally: Mapping[str, float] = field(default_factory=dict)  # to be added to numbers
-    artifacts: Sequence[tuple[StoredArtifact, bool]] = ()  # with whether the file is new
+    tally: Mapping[str, float] = field(default_factory=dict)  # to be added to counters
+    artifacts: Sequence[tuple[StoredArtifact, bool]] = ()  # each with whether its file is new
     cache_key: str | None = None
-    why: str | None = None  # for the timeline: what a job was given back or queued again for
+    why: str | None = None  # for the timeline: why the job was released or requeued
 
 
 NOTHING_ELSE = Extras()
@@ -32,9 +32,9 @@ NOTHING_ELSE = Extras()
 
 @dataclass(frozen=True)
 class NewSources:
-    """Downloads that jobs need, made together with them.
+    """Downloads that jobs need, recorded together with these jobs.
 
-    `outdated` names the jobs that equal work shall follow no more, by the name of that work.
+    `outdated` names the leaders that equal work must not follow any more, by fingerprint.
     """
 
     downloads: tuple[Job, ...] = ()
@@ -59,7 +59,7 @@ def stage_of(job: Job) -> str:
 
 
 def _event_of(before: Job | None, job: Job, why: str | None) -> dict[str, Any] | None:
-    """The line of the timeline that tells this change; None for mere progress."""
+    """The line of the timeline for this change; None for mere progress."""
     if before is None or before.state is not job.state:
         happened: dict[str, Any] = {"event": job.state}
     elif before.phase != job.phase:
@@ -68,13 +68,13 @@ def _event_of(before: Job | None, job: Job, why: str | None) -> dict[str, Any] |
         happened = {"event": "waiting" if job.wait_reason else "ready"}
     else:
         return None
-    told = {
+    details = {
         "attempt": job.attempt or None,
         "wait_reason": job.wait_reason,
         "code": job.error.code if job.error else None,
         "why": why,
     }
-    return happened | {name: value for name, value in told.items() if value is not None}
+    return happened | {name: value for name, value in details.items() if value is not None}
 
 
 def change_of(
@@ -84,9 +84,9 @@ def change_of(
     outdated: Mapping[str, str],
     tally: Mapping[str, float],
 ) -> dict[str, Any]:
-    """All that the script needs to know of a job besides its two documents.
+    """All that the script needs of a job besides its record and its public document.
 
-    `tally` is what the change itself adds to numbers, beside that of `extras`.
+    `tally` is what the change itself adds to counters, beside the tally of `extras`.
     """
     change = {
         "write": secrets.token_hex(8),
@@ -100,7 +100,7 @@ def change_of(
         "state": job.state,
         "stage": stage_of(job),
         "flight": None if job.state.final else job.fingerprint,
-        # Of a batch: an end is an end, so that a final batch is at 1 whatever became of its jobs.
+        # For the batch: every end counts as 1, so that a final batch is at 1 also with failed jobs.
         "progress": 1.0 if job.state.final else job.progress,
         "queued_at": job.queued_at,
         "priority": job.priority,
@@ -130,9 +130,9 @@ def _sum(*tallies: Mapping[str, float]) -> dict[str, float]:
 
 
 def raise_refusal(answer: list[bytes], *, lost: type[Conflict]) -> list[str]:
-    """The stages of the jobs; raises why the script refused to write them.
+    """The stages of the jobs; raises the reason why the script refused to write them.
 
-    `lost` is what is raised when a job has changed meanwhile.
+    `lost` is the error for a job that has changed meanwhile.
     """
     status, *stages = [part.decode() for part in answer]
     if status == "ok":

@@ -1,4 +1,4 @@
-"""Changing what others may change at the same time: read, decide, write, else look again."""
+"""Changes of records that other writers may change too: read, decide, write, else read again."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ Answer = TypeVar("Answer")
 
 
 def until_unopposed(attempt: Callable[[], Answer]) -> Answer:
-    """What the attempt answers; made again, from its reading on, while it ends in a Conflict.
+    """The result of the attempt, which is repeated from its read on while it raises Conflict.
 
-    Raises StoreUnavailable when the others never pause, and whatever else the attempt raises.
+    Raises StoreUnavailable after MOST_TRIES conflicts, and every other error of the attempt.
     """
     for _ in range(MOST_TRIES):
         try:
             return attempt()
         except Conflict:
             continue
-    raise StoreUnavailable("the job changes too fast")
+    raise StoreUnavailable("the job changes too fast: try again")

@@ -1,4 +1,4 @@
-"""Lists of jobs, newest first, through the narrowest index that fits."""
+"""Lists of jobs, newest first, read through the narrowest index that fits the query."""
 
 from __future__ import annotations
 
@@ -13,24 +13,27 @@ from tasks.store.keys import FINAL, key
 from tasks.store.moves import external_index
 from tasks.store.values import FailureGroup, JobQuery, Page, Snapshot
 
-# A filter that matches little must not make one request read the whole index.
+# A filter that matches few jobs must not make one request read the whole index.
 _READ_AT_MOST = 2000
 _CHUNK = 200
 
 
 class Queries(StorePart):
-    """Reading many jobs."""
+    """Reads many jobs."""
 
     def page(self, query: JobQuery, owner: str | None) -> Page:
-        """The jobs that match, newest first. Raises InvalidRequest for a cursor not of ours.
+        """The jobs that match, newest first. Raises InvalidRequest for a cursor that is no id.
 
-        With filters that match rarely a page may be short, or empty, and still have a cursor.
+        When filters match few jobs, a page may be short or empty and still have a cursor.
         """
         if query.cursor is not None and not is_id(query.cursor):
-            raise InvalidRequest("the cursor is not one of ours", (Fault("/cursor", "unknown"),))
+            raise InvalidRequest(
+                "the cursor is not valid: use `next_cursor` of a page",
+                (Fault("/cursor", "unknown"),),
+            )
         items: list[Snapshot] = []
         cursor, read = query.cursor, 0
-        # One more than asked for: with it we know whether the page is the last.
+        # One job more than the limit shows whether this is the last page.
         wanted = query.limit + 1
         while read < _READ_AT_MOST:
             ids = self._ids_after(_index(query, owner), cursor, wanted)
@@ -44,7 +47,7 @@ class Queries(StorePart):
         return Page(items, cursor)
 
     def failures(self, owner: str | None) -> list[FailureGroup]:
-        """The newest failed jobs, up to 2,000, by kind and code; the most frequent first."""
+        """The newest failed jobs, up to 2,000, by kind and code, the largest group first."""
         groups: dict[tuple[str, str], FailureGroup] = {}
         query = JobQuery(state=JobState.FAILED, limit=_CHUNK)
         for _ in range(_READ_AT_MOST // _CHUNK):
@@ -61,7 +64,7 @@ class Queries(StorePart):
         return sorted(groups.values(), key=lambda group: -group.count)
 
     def final_before(self, seconds: float, *, offset: int = 0, limit: int = 100) -> list[str]:
-        """Jobs that ended before a moment of the store's clock, the longest ago first."""
+        """Jobs that ended before this time of the store's clock, the oldest end first."""
         bound = f"({seconds!r}"
         with translated():
             found = self._redis.zrangebyscore(FINAL, "-inf", bound, start=offset, num=limit)

@@ -1,4 +1,4 @@
-"""Trying a write again while the store is away, for a bounded time."""
+"""Retries of a write while the store is down, for a limited time."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ def _never() -> bool:
 
 @dataclass(frozen=True)
 class RetryFor:
-    """How long to try again; `given_up` ends it early."""
+    """How long to retry; `cancelled` ends the retries early."""
 
     seconds: float
     cancelled: Callable[[], bool] = _never
 
     def run(self, attempt: Callable[[], Answer]) -> Answer:
-        """What the attempt answers. Only for what may be done twice. Raises StoreUnavailable."""
+        """The result of the attempt, which must be safe to repeat. Raises StoreUnavailable."""
         until = time.monotonic() + self.seconds
         while True:
             try:

@@ -1,4 +1,4 @@
-"""The scripts that run inside the store, each joined of short parts in `lua/`."""
+"""The scripts that run inside the store, each joined from short parts in `lua/`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from importlib.resources import files
 
 _PRELUDE = "prelude"
-# In the order in which they are joined: a part may use what those before it define.
+# In the order in which they are joined: a part may use functions of the parts before it.
 _WRITE = (
     "turns",
     "write/record",
@@ -39,10 +39,10 @@ SCRIPTS: Mapping[str, tuple[str, ...]] = {
     "report": ("report",),
     "kept_house": ("kept_house",),
 }
-# Only what adds jobs is refused when the store is full: what is there must be able to come to its
-# end, and so to make room.
+# When the store's memory is full, only the script that adds jobs is refused: recorded jobs must be
+# able to end, which frees memory.
 _REFUSED_WHEN_FULL = {"create"}
-_ALLOWED_WHEN_FULL = "#!lua flags=allow-oom\n"  # the server reads it in the first line only
+_ALLOWED_WHEN_FULL = "#!lua flags=allow-oom\n"  # the server reads flags in the first line only
 
 
 def source_of(script: str) -> str:

@@ -1,4 +1,4 @@
-"""The server that keeps the records: whether it answers, what time it has, what it may forget."""
+"""The server of the records: whether it answers, its clock, locks, and what it may lose."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ class Server(StorePart):
             self._redis.ping()
 
     def now(self) -> float:
-        """The store's clock."""
+        """The time of the store's clock, in seconds since 1970."""
         with translated():
             seconds, microseconds = self._redis.time()
         return float(seconds) + float(microseconds) / 1e6
 
     def lock(self, name: str, holder: str, seconds: float) -> bool:
-        """Take or keep a lock that expires; False while another holds it."""
+        """Acquire or renew a lock that expires; False while another holder has it."""
         return bool(self._run("lock", [key("lock", name)], holder, int(seconds * 1000)))
 
     def durability_faults(self) -> list[str]:
-        """What in the server's configuration may lose jobs. Raises StoreUnavailable."""
+        """The faults of the server's configuration that may lose jobs. Raises StoreUnavailable."""
         with translated():
             persistence, memory = self._redis.info("persistence"), self._redis.info("memory")
         faults = []

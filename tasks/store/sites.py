@@ -1,4 +1,4 @@
-"""Sites that asked us to come less often: known to all workers, so that none hammers them."""
+"""Sites that throttle us, known to all workers, so that no worker keeps sending requests."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from tasks.store.keys import key
 
 
 class Sites(StorePart):
-    """A circuit for each host: closed after a refusal, tried by one, open after a success."""
+    """A circuit breaker for each host: a refusal pauses it, then one job tries it for all."""
 
     def pause(self, host: str, timings: Timings = PRODUCTION) -> float:
-        """Seconds until a request to this host may be tried; 0 when now is fine."""
+        """Seconds until a job may send requests to this host; 0 for now."""
         return float(self._run("site", [key("site", host)], "ask", timings.site_probe_seconds))
 
     def refused(self, host: str, timings: Timings = PRODUCTION) -> None:
-        """It asked us to come less often: everyone stays away, each time for twice as long."""
-        words = ("refused", timings.first_site_pause_seconds, timings.longest_site_pause_seconds)
-        self._run("site", [key("site", host)], *words)
+        """The host throttled a job: all workers pause, each time for twice as long."""
+        args = ("refused", timings.first_site_pause_seconds, timings.longest_site_pause_seconds)
+        self._run("site", [key("site", host)], *args)
 
     def served(self, host: str) -> None:
-        """It answered as it should."""
+        """The host served a job: forget its refusals."""
         with translated():
             self._redis.delete(key("site", host))

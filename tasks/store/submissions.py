@@ -1,4 +1,4 @@
-"""What a client submits: one job or a batch, with the downloads they need, all of it or nothing."""
+"""Writes a submission: one job or a batch, with the downloads that they need, all or nothing."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from tasks.store.writing import Writer
 
 @dataclass(frozen=True)
 class NewBatch:
-    """A batch that is begun with the jobs that name it. Times are seconds since 1970, UTC."""
+    """A batch that is recorded together with its jobs. Times are seconds since 1970, UTC."""
 
     id: str
     owner: str
     created_at: float
 
     def holding(self, jobs: Sequence[Job]) -> dict[str, Any]:
-        """What is written of it together with these jobs."""
+        """The record of the batch, written together with these jobs."""
         record = json.dumps({"owner": self.owner, "created_at": self.created_at})
         return {"id": self.id, "record": record, "size": len(jobs)}
 
 
 class Submissions(StorePart):
-    """Writing what is accepted, in one step."""
+    """Writes accepted submissions, each in one step."""
 
     def __init__(self, connection: Connection, writer: Writer) -> None:
         super().__init__(connection)
@@ -47,11 +47,11 @@ class Submissions(StorePart):
     ) -> list[str]:
         """Record new jobs with the sources that are made for them.
 
-        Answers the stage of each source and each job. A job whose work another one does already
-        waits for that one. A source that another job delivers already is not made, its stage is
-        empty, and the jobs that need it wait for the other. Raises QueueFull when more than
-        `most_queued` would be queued then, SourceGone when a job that others wait for is gone,
-        Replayed or IdempotencyKeyReused; then nothing was written.
+        Returns the stage of each source and each job. A job waits for another job that does its
+        work already. A new source that another job delivers already is not recorded: its stage is
+        empty, and the jobs that need it wait for that other job. Raises QueueFull when more than
+        `most_queued` jobs would be queued, SourceGone when a job that shall deliver a source was
+        deleted, Replayed or IdempotencyKeyReused; then nothing is written.
         """
         id = batch.id if batch else jobs[-1].id
         beside = {
@@ -59,8 +59,8 @@ class Submissions(StorePart):
             "batch": batch and batch.holding(jobs),
             "idempotency": idempotency and idempotency.accepting(id),
         }
-        told = {name: value for name, value in beside.items() if value is not None}
-        answer = self._writer.write(self._writer.creations(jobs, sources), told)
+        present = {name: value for name, value in beside.items() if value is not None}
+        answer = self._writer.write(self._writer.creations(jobs, sources), present)
         if idempotency is not None and answer[0] == b"accepted":
             idempotency.refuse(answer[1])
         return raise_refusal(answer, lost=Conflict)

@@ -1,4 +1,4 @@
-"""What the store gives out: snapshots, pages, batches, artifacts, workers."""
+"""The values that the store returns: snapshots, leases, pages, batches, gauges."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class Lease:
-    """The right to change a job until it is lost; every effect is conditional on the token."""
+    """The right to change a job until the lease ends; all writes are conditional on the token."""
 
     job: Job
     token: str
@@ -27,7 +27,7 @@ class Lease:
 
 @dataclass(frozen=True)
 class JobQuery:
-    """Which jobs to list. `cursor` is the id of the last one seen."""
+    """Which jobs to list. The page begins after the id `cursor`."""
 
     state: str | None = None
     kind: str | None = None
@@ -48,7 +48,7 @@ class Page:
 
 @dataclass(frozen=True)
 class FailureGroup:
-    """Failed jobs of one kind and code: how many, the newest of them, what it says."""
+    """Failed jobs of one kind and code: how many, the newest job, and its error message."""
 
     kind: str
     code: str
@@ -72,7 +72,7 @@ class Batch:
 
     @property
     def final(self) -> bool:
-        """Whether every job is."""
+        """Whether every job is final."""
         return not (self.counts["queued"] or self.counts["running"])
 
     @property
@@ -95,4 +95,4 @@ class Gauges:
     queue_oldest_seconds: dict[str, float]
     jobs_running: dict[str, int]
     artifact_bytes: int
-    housekeeper_age_seconds: float  # since its last round; infinite before the first
+    housekeeper_age_seconds: float  # since the last round; infinite before the first

@@ -1,4 +1,4 @@
-"""The workers that are there, by what each reports of itself."""
+"""The present workers, by the reports that they send."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from tasks.store.connection import Connection, StorePart, translated
 from tasks.store.keys import WORKERS, key
 from tasks.store.server import Server
 
-# How long the name of a worker that fell silent is remembered.
+# How long the id of a worker that stopped reporting is remembered.
 REMEMBERED_SECONDS = 200
 
 
 class Workers(StorePart):
-    """Reports that expire, so that a worker which died is not there."""
+    """Reports that expire, so that a dead worker is not listed."""
 
     def __init__(self, connection: Connection, server: Server) -> None:
         super().__init__(connection)
@@ -25,23 +25,23 @@ class Workers(StorePart):
     def report(
         self, report: WorkerReport, ttl_seconds: int = PRODUCTION.report_ttl_seconds
     ) -> None:
-        """Say that a worker is there and how it does. `ttl_seconds` later the report is gone."""
-        told = json.dumps(asdict(report))
+        """Record the report of a worker, which expires after `ttl_seconds`."""
+        text = json.dumps(asdict(report))
         keys = [key("worker", report.id), WORKERS]
-        self._run("report", keys, report.id, told, ttl_seconds)
+        self._run("report", keys, report.id, text, ttl_seconds)
 
     def forget(self, worker_id: str) -> None:
-        """A worker that says good-bye is gone at once."""
+        """Remove a worker that stops at once, without waiting for its report to expire."""
         with translated():
             self._redis.delete(key("worker", worker_id))
             self._redis.zrem(WORKERS, worker_id)
 
     def present(self) -> list[WorkerReport]:
-        """The workers that are there."""
+        """The reports of the present workers."""
         return self.roll_call()[0]
 
     def roll_call(self) -> tuple[list[WorkerReport], list[str]]:
-        """The workers that are there, and the ids of those that fell silent lately."""
+        """The reports of present workers, and the ids of those that stopped reporting lately."""
         with translated():
             forgotten = self._server.now() - REMEMBERED_SECONDS
             self._redis.zremrangebyscore(WORKERS, "-inf", forgotten)

@@ -1,4 +1,4 @@
-"""The one way in which jobs are written: some of them together, all or none."""
+"""The only way in which jobs are written: one or several together, all or none."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from tasks.store.retry_for import NO_RETRY, RetryFor
 NOTHING_BESIDE: Mapping[str, Any] = {}
 
 
-# What a change of a record adds to numbers, from the version before (None: it is new) and after.
+# What a change of a record adds to counters, from the version before (None: a new job) and after.
 TallyOfMove = Callable[[Job | None, Job], Mapping[str, float]]
 
 
 class Writer(StorePart):
-    """Writes jobs with all that goes with them. A write that is sent twice is done once."""
+    """Writes jobs with their indexes and counters. A write that is sent twice is done once."""
 
     def __init__(self, connection: Connection, tally_of_move: TallyOfMove) -> None:
         super().__init__(connection)
@@ -35,13 +35,13 @@ class Writer(StorePart):
         extras: Extras = NOTHING_ELSE,
         outdated: Mapping[str, str] = NOTHING_BESIDE,
     ) -> dict[str, Any]:
-        """The change of a job from what it was, None when it is new, to what it shall be."""
+        """The change from `before`, None for a new job, to `job`."""
         return change_of(job, before, extras, outdated, self._tally_of_move(before, job))
 
     def creations(
         self, jobs: Iterable[Job], sources: NewSources
     ) -> list[tuple[Job, dict[str, Any]]]:
-        """The changes that make the new sources and then these jobs."""
+        """The changes that record the new sources and then these jobs."""
         return [
             (job, self.change(job, None, outdated=sources.outdated) | {"create": True})
             for job in (*sources.downloads, *jobs)
@@ -53,26 +53,26 @@ class Writer(StorePart):
         beside: Mapping[str, Any] = NOTHING_BESIDE,
         retry_for: RetryFor = NO_RETRY,
     ) -> list[bytes]:
-        """Write jobs, a source before those that need it; what the script answers.
+        """Write jobs, a source before the jobs that need it; returns the answer of the script.
 
-        `beside` is what the script shall look at, and write, besides jobs.
+        `beside` is what the script shall check and write besides jobs.
         """
-        told = [
+        args = [
             json.dumps(beside),
-            *(part for job, change in changes for part in _told(job, change)),
+            *(part for job, change in changes for part in _args_of(job, change)),
         ]
         script = "create" if any("create" in change for _, change in changes) else "change"
-        # The same words each time: the script knows a write that it has done already.
-        answer = retry_for.run(lambda: self._run(script, [], *told))
+        # The same arguments each time: the script recognises a write that it has done already.
+        answer = retry_for.run(lambda: self._run(script, [], *args))
         return list(answer)
 
 
-def _told(job: Job, change: dict[str, Any]) -> list[str | bytes]:
+def _args_of(job: Job, change: dict[str, Any]) -> list[str | bytes]:
     """The arguments of one job: its change, and its two texts in one or two versions."""
-    made_for_others = job.internal and "create" in change  # then it is not made at all
+    made_for_others = job.internal and "create" in change  # never follows: dropped instead
     if "flight" not in change or "expect_token" in change or made_for_others:
         return [json.dumps(change), *_texts(job), "", ""]
-    # Only the script knows whom it follows: it puts that id where the placeholder stands.
+    # Only the script knows which job is the leader: it puts that id in place of the placeholder.
     placeholder = secrets.token_hex(16)
     following = job.depending_on((placeholder,), WaitReason.DEPENDENCY)
     return [json.dumps(change | {"placeholder": placeholder}), *_texts(job), *_texts(following)]
