@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from clipmill.answers import Job
+from clipmill.client.answers import Job
 
 
 def most_at_once(jobs: Sequence[Job]) -> int:
