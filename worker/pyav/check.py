@@ -1,4 +1,4 @@
-"""Program: read a finished clip once, without decoding it, and say what it holds.
+"""Program: read a finished clip once, without decoding it, and report what it holds.
 
 Spec: {"source": path}. Result: {"facts": MediaFacts, "frames", "begins_with_key"}.
 """
@@ -18,7 +18,7 @@ def main(spec: dict[str, Any]) -> dict[str, Any]:
     path = str(Path(spec["source"]).absolute())
     with open_source(path) as container:
         facts = facts_of(container, Path(path).stat().st_size).to_dict()
-    with open_source(path) as container:  # anew: the facts may have taken the first packets
+    with open_source(path) as container:  # anew: `facts_of` may have read the first packets
         frames, begins_with_key = _pictures_of(container)
     return {"facts": facts, "frames": frames, "begins_with_key": begins_with_key}
 

@@ -1,4 +1,4 @@
-"""Running the PyAV programs: how they are asked, and what their answers and deaths mean."""
+"""Running the PyAV programs: starting one, reading its answer, and the job error of a crash."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from worker.process.tree import SIGKILL
 from worker.pyav.protocol import Progress, Refusal, Result, encode_spec, parse_line
 
 OnProgress = Callable[[Progress], None]
-# What Python, the loader, FFmpeg's libraries and x264 say when they are refused memory.
+# The error texts of Python, the loader, FFmpeg's libraries and x264 when memory is refused.
 _NO_MEMORY = re.compile(
     r"MemoryError|Cannot allocate memory|malloc of size \d+ failed|std::bad_alloc"
     r"|failed to map segment"
@@ -28,7 +28,7 @@ def run_program(
     limits: Limits,
     on_progress: OnProgress = lambda progress: None,
 ) -> dict[str, Any]:
-    """Run one of the media programs (`worker.pyav.NAME`); its result. Raises a JobError."""
+    """Run one of the PyAV programs (`worker.pyav.NAME`); returns its result. Raises a JobError."""
     answers: list[Result | Refusal] = []
 
     def on_line(line: str) -> None:
@@ -51,7 +51,7 @@ def _answer(
     if (ended := ended_error(finished)) is not None:
         raise ended
     if finished.peak_bytes > memory_bytes or _NO_MEMORY.search(finished.stderr_tail):
-        # Libraries call it damage of the file when there is no memory for the next picture.
+        # Libraries report a damaged file when there is no memory for the next picture.
         raise MemoryExceeded("reading the media took more memory than allowed")
     if answers and isinstance(answers[-1], Refusal):
         raise job_error_codes()[answers[-1].code](answers[-1].message)
@@ -59,7 +59,7 @@ def _answer(
 
 
 def _crashed(finished: Finished) -> JobError:
-    """A media program that died without a word met a file that its libraries cannot bear."""
-    if finished.returncode < 0 and finished.returncode != -SIGKILL:  # which comes from outside
+    """The error of a PyAV program that died without an answer: its libraries crashed."""
+    if finished.returncode < 0 and finished.returncode != -SIGKILL:  # SIGKILL comes from outside
         return CorruptMedia("the media could not be read", {"signal": -finished.returncode})
     return ToolFailed("reading the media failed", {"returncode": finished.returncode})

@@ -1,4 +1,4 @@
-"""The clip's file: streams, packets moved to the clip's own time, and the container's ways."""
+"""The clip's file: streams, packets moved to the clip's own time, the container's options."""
 
 from fractions import Fraction
 
@@ -16,7 +16,7 @@ class ClipWriter:
 
     `begins_late`: the first picture comes after zero.
 
-    A context manager. Packets given before `start` wait for it, because the streams' headers
+    A context manager. Packets that are written before `start` wait, because the streams' headers
     may depend on the first decoded picture.
     """
 
@@ -26,7 +26,7 @@ class ClipWriter:
         flags = "faststart"
         if begins_late:
             # Otherwise the edit that delays the first picture begins before its keyframe, and
-            # players miss that. Not used without need: FFmpeg misjudges the last two offsets.
+            # players miss it. Not used without need: FFmpeg misreads the last two offsets.
             flags += "+negative_cts_offsets"
         row = CONTAINERS[container]
         options = {"movflags": flags} if row.hides_lead_in else {}

@@ -1,8 +1,8 @@
 """Program: cut one frame-exact clip, copying what can be copied.
 
 Spec: the fields of `CutRequest`. Result: `CutResult` as a dict, and the clip's `facts`; or, where
-everything must be encoded and was not asked to be, {"needs_encode": reason, "rejected": bool}. For
-an encode takes several times the memory, and whoever asked has to reserve it first.
+everything must be encoded and was not asked to be, {"needs_encode": reason, "rejected": bool}: an
+encode takes several times the memory, which the worker has to reserve first.
 """
 
 import errno
@@ -36,7 +36,7 @@ from worker.pyav.verify import Expected, fault_of
 
 
 def main(spec: dict[str, Any]) -> dict[str, Any]:
-    """Make one clip, and say what the finished file holds."""
+    """Make one clip, and report what the finished file holds."""
     try:
         result = asdict(cut(CutRequest.from_spec(spec)))
     except NeedsEncode as needs:
@@ -45,7 +45,7 @@ def main(spec: dict[str, Any]) -> dict[str, Any]:
 
 
 class NeedsEncode(Exception):
-    """Only mode `encode` makes this clip; `rejected` when a smart cut of it went wrong."""
+    """Only mode `encode` can make this clip; `rejected`: a smart cut of it failed."""
 
     def __init__(self, reason: str, *, rejected: bool) -> None:
         super().__init__(reason)
@@ -54,8 +54,8 @@ class NeedsEncode(Exception):
 
 
 def cut(request: CutRequest) -> CutResult:
-    """Make the clip the cheapest exact way. Raises NeedsEncode, JobError, MemoryError; OSError
-    where it cannot be written."""
+    """Make the clip by the cheapest exact strategy. Raises NeedsEncode, JobError, MemoryError;
+    OSError where the file cannot be written."""
     try:
         return _cut(request)
     except av.FFmpegError as error:
@@ -82,7 +82,7 @@ def _cut(request: CutRequest) -> CutResult:
 
 
 class _Rejected(Exception):
-    """A smart cut went wrong or did not pass the check."""
+    """A smart cut failed, or did not pass the check."""
 
 
 def _sounds(source: Source, request: CutRequest, writer: ClipWriter) -> dict[AudioStream, Sound]:
@@ -115,9 +115,9 @@ def _smart(request: CutRequest) -> CutResult:
             until = _write_smart(source, request, plan, timing)
         except (CannotJoin, JobError, MemoryError):
             raise
-        except Exception as error:  # whatever goes wrong here, the full encode does without it
+        except Exception as error:  # a full encode does without what failed here
             if isinstance(error, OSError) and error.errno in SHORTAGES:
-                raise  # but not without a disk, and it takes more memory and threads
+                raise  # but it needs the disk as well, and more memory and threads
             raise _Rejected(f"{type(error).__name__}: {error}") from error
         result = _smart_result(source, request, plan, timing)
     gc.collect()  # codecs are freed before the check opens its own
@@ -128,7 +128,7 @@ def _smart(request: CutRequest) -> CutResult:
 
 
 def _plan(source: Source, request: CutRequest) -> SmartPlan:
-    """Which frames to copy. Raises CannotJoin with the reason why none."""
+    """Which frames to copy. Raises CannotJoin with the reason where none can be."""
     codec = source.video.codec_context.codec.canonical_name
     joining_of(source.video)
     if not CONTAINERS[request.container].takes_video(codec):
@@ -206,13 +206,13 @@ def _smart_result(
 
 
 def _encode(request: CutRequest) -> CutResult:
-    """The exact full encode, from further back each time frames are missing."""
+    """The exact full encode; each time frames are missing, again from further back."""
     for back in (0.0, *BACK_SECONDS[1:]):
         try:
             return _encode_from(request, back, strict=True)
         except PicturesMissing:
             continue
-    # Nobody who begins to read here gets those frames; the clip begins with the next.
+    # No position further back delivers these frames; the clip begins with the next one.
     return _encode_from(request, 0.0, strict=False)
 
 

@@ -1,4 +1,4 @@
-"""Video encoders, set so that their pictures can stand beside the source's."""
+"""Video encoders, set so that their pictures can be joined with the source's."""
 
 from dataclasses import dataclass
 from fractions import Fraction
@@ -82,7 +82,7 @@ def configure(
 
 
 def encode(encoder: VideoCodecContext, frame: VideoFrame | None) -> list[VideoPacket]:
-    """What the encoder gives for one more picture, or at the end for None."""
+    """The packets of the encoder for one more picture; None flushes it at the end."""
     if frame is not None:
         frame.pict_type = UNSPECIFIED_KIND
     return encoder.encode(frame)

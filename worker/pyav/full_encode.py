@@ -1,4 +1,4 @@
-"""The exact full encode: decode from far enough back, keep the range's pictures, encode all."""
+"""The exact full encode: decode from far enough back, encode the pictures of the range."""
 
 import struct
 from collections.abc import Iterator
@@ -32,7 +32,7 @@ HDR_TRANSFER_NUMBERS = frozenset({16, 18})
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """What a full encode made, in ticks of the source."""
+    """The pictures that a full encode made, in ticks of the source."""
 
     frames: int
     first: int
@@ -70,7 +70,7 @@ class WholeEncode:
         self._write(self._shaper.shaped(frame))
 
     def _length(self, pts: int, own: int) -> int:
-        """A still that outlasts the range ends with it."""
+        """How long a picture is shown; a still that outlasts the range ends with the range."""
         if own * self._time_base > LONGEST_FRAME_SECONDS:
             own = min(own, self._window.end_ticks - pts)
         return max(1, own)
@@ -90,7 +90,7 @@ class WholeEncode:
             self._writer.write(packet, self._out)
 
     def _start(self, frame: VideoFrame) -> Shaper:
-        """The encoder suits the first decoded picture, which knows more than the container."""
+        """Set the encoder by the first decoded picture, which has more facts than the container."""
         picture = self._picture(frame, self._codec)
         configure(self._out.codec_context, picture, self._options(), self._request.threads)
         self._out.time_base = picture.time_base
@@ -134,8 +134,8 @@ class WholeEncode:
 
 
 def has_true_times(stream: VideoStream) -> bool:
-    """Whether packets say when they show. AVI has no such field: FFmpeg makes one up, right for
-    codecs whose parser knows B-frames, wrong for these two."""
+    """Whether packets have their time of showing. AVI has none: FFmpeg's guess is right for codecs
+    whose parser knows B-frames, and wrong for these two."""
     reorders = stream.codec_context.reorder_depth > 0
     codec = stream.codec_context.codec.canonical_name
     return not (stream.container.format.name == "avi" and reorders and codec in ("h264", "hevc"))
@@ -172,7 +172,7 @@ def pictures_of_range(
             if frame.pts >= past:
                 return  # pictures come in the order of showing
             if strict and last is None and frame.pts > wanted[0]:
-                raise PicturesMissing("the first pictures did not come")
+                raise PicturesMissing("the first pictures were not decoded")
             last = frame.pts
             yield frame
 

@@ -52,7 +52,7 @@ class ParameterSets:
         return {_sps_id(unit) for unit in self.sps} | {_pps_id(unit) for unit in self.pps}
 
     def free_id(self) -> int | None:
-        """An identifier that is not in use, if there is one."""
+        """A free identifier, or None when all are in use."""
         return next((i for i in range(HIGHEST_SET_ID, 0, -1) if i not in self.ids()), None)
 
     def joined_with(self, other: "ParameterSets") -> "ParameterSets":
@@ -156,7 +156,7 @@ def _sample_format(sps: bytes) -> tuple[int, int, int]:
 
 
 def reference_frames(sps: bytes) -> int | None:
-    """max_num_ref_frames; None behind scaling lists, which nobody uses.
+    """max_num_ref_frames; None behind scaling lists, which are hardly used and not read.
 
     Raises ValueError or IndexError on a broken set.
     """

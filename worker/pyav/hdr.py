@@ -1,4 +1,4 @@
-"""What a picture says about its brightness, carried over to the encoder's pictures."""
+"""HDR side data of the source's pictures, carried over to the encoder's pictures."""
 
 import gc
 import struct
@@ -10,33 +10,33 @@ from av import VideoFrame
 CHROMATICITY_UNIT, LUMINANCE_UNIT = 50_000, 10_000  # of H.264's mastering display message
 
 
-LOOK_EVERY = 25  # pictures: where all are keyframes, to look at each takes as long as to encode it
+LOOK_EVERY = 25  # pictures: where all are keyframes, reading each costs as much as encoding it
 
 
 class BrightnessNotes:
-    """Remembers what keyframes say; a range often begins at a picture that says nothing."""
+    """Remembers the side data of keyframes: a range often begins at a picture without any."""
 
     def __init__(self) -> None:
         self.messages: list[str] = []
         self._unseen = LOOK_EVERY
 
     def see(self, frame: VideoFrame) -> None:
-        """Look at a decoded picture, wanted or not."""
+        """Read the side data of a decoded picture, wanted or not."""
         self._unseen += 1
         if frame.key_frame and self._unseen > LOOK_EVERY:
-            # Who has looked at a picture's side data holds it in a ring of references, which
-            # nothing but this frees: ten seconds of ProRes took more than a gigabyte.
+            # Reading side data keeps the picture in a cycle of references, which only this call
+            # frees: ten seconds of ProRes took more than a gigabyte.
             gc.collect()
             self._unseen = 0
             self.messages = hdr_messages(frame) or self.messages
 
 
 def side_data(frame: VideoFrame, name: str) -> bytes | None:
-    """One kind of a decoded picture's side data."""
+    """One kind of side data of a decoded picture, or None."""
     try:
         found: Any = frame.side_data.get(name)
     except ValueError:
-        return None  # PyAV cannot list a picture that carries a kind it does not know
+        return None  # PyAV cannot list side data of which it does not know a kind
     return None if found is None else bytes(found)
 
 

@@ -1,4 +1,4 @@
-"""Where pictures and places to join lie around a range, found by seeking, without decoding."""
+"""Where pictures and joints lie around a range, found by seeking, without decoding."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -11,15 +11,15 @@ from av.video.stream import VideoStream
 from worker.pyav.packets import VideoPacket, packets_of
 from worker.pyav.window import Window
 
-# How far before the start to seek, one after the other, until a place to decode from turns up.
+# How far before the start to seek, one after the other, until decoding can begin there.
 # The first is not 0: audio for the first frame may lie before the keyframe in the file.
 BACK_SECONDS = (0.5, 3.0, 12.0, 60.0)
-ENOUGH_BACK_SECONDS = 12.0  # two keys within it will do where there is no entry
+ENOUGH_BACK_SECONDS = 12.0  # two keys within this time are enough where there is no entry
 REORDERED_PACKETS = 40  # a picture follows packets of later pictures by at most 16, fields twice
 
 
 class PacketRecord(NamedTuple):
-    """One video packet: when it shows, whether it is flagged key, whether copying may begin."""
+    """One video packet: when it is shown, whether it is a key packet, whether copying may begin."""
 
     pts: int
     key: bool
@@ -28,7 +28,7 @@ class PacketRecord(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """Packets around a range in decode order, and what forbids copying them, if anything."""
+    """Packets around a range in decode order, and the reason why they cannot be copied, if any."""
 
     records: list[PacketRecord]
     back_seconds: float
@@ -43,7 +43,7 @@ class Index:
 
 @dataclass(frozen=True, slots=True)
 class Joints:
-    """What one codec says about its packets."""
+    """How to read one codec's packets."""
 
     is_entry: Callable[[VideoPacket], bool]
     trouble: Callable[[VideoPacket], str | None]
@@ -56,7 +56,7 @@ def read_index(
     joints: Joints,
     at_least_back: float = 0.0,
 ) -> Index:
-    """The index of the range, from a place to decode at or before its start, if there is one."""
+    """The index of the range, from a position at or before its start where decoding can begin."""
     steps = [back for back in BACK_SECONDS if back >= at_least_back]
     best, lowest = steps[0], None
     for back in steps:
@@ -100,7 +100,7 @@ class _Places(NamedTuple):
 def _first_places(
     container: InputContainer, stream: VideoStream, window: Window, back: float, joints: Joints
 ) -> _Places:
-    """What there is to decode from between a seek and the start of the range."""
+    """The entries and key packets between a seek and the start of the range."""
     seek_before(container, stream, window, back)
     keys: list[int] = []
     for packet in video_packets(container, stream):
@@ -116,7 +116,7 @@ def _first_places(
 
 
 def video_packets(container: InputContainer, stream: VideoStream) -> Iterator[VideoPacket]:
-    """The stream's packets from here on, without the empty one that ends them."""
+    """The stream's packets from here on, without the empty last one."""
     return cast("Iterator[VideoPacket]", packets_of(container, [stream]))
 
 

@@ -27,15 +27,15 @@ OpenPieceEncoder = Callable[[Picture, str, int, list[str]], VideoCodecContext]
 
 @dataclass(frozen=True, slots=True)
 class Joining:
-    """One source's way of being copied in part."""
+    """How one source can be copied in part."""
 
     joints: Joints
     open_piece_encoder: OpenPieceEncoder
-    extradata: Callable[[bytes | None], bytes | None]  # from an encoder's, if any, the clip's
-    copied: Callable[[bytes], bytes] | None  # a source packet as the clip holds it; None: as it is
+    extradata: Callable[[bytes | None], bytes | None]  # the clip's, from the encoder's if any
+    copied: Callable[[bytes], bytes] | None  # a source packet for the clip; None: unchanged
     encoded: Callable[[bytes], bytes] | None
-    skips_unreferenced: bool  # the decoder may leave out pictures nobody refers to
-    tag: str | None = None  # the sample entry's name, where the muxer's own choice is not it
+    skips_unreferenced: bool  # the decoder may leave out pictures to which no other refers
+    tag: str | None = None  # the sample entry's name, where the muxer's own choice is wrong
 
 
 def joining_of(stream: VideoStream) -> Joining:
@@ -47,7 +47,7 @@ def joining_of(stream: VideoStream) -> Joining:
 
 
 def whole_joints() -> Joints:
-    """For encoding everything: any key packet will do, nothing forbids anything."""
+    """For encoding everything: decoding may begin at any key packet."""
     return Joints(is_entry=lambda packet: False, trouble=lambda packet: None)
 
 
@@ -187,7 +187,7 @@ def _av1(stream: VideoStream) -> Joining:
         picture: Picture, quality: str, threads: int, messages: list[str]
     ) -> VideoCodecContext:
         options = {"preset": "11", "crf": str(QUALITIES[quality].edges.av1_quantizer)}
-        # Without reordering and looking ahead: a piece is short, and a third of the memory does.
+        # Without reordering and look-ahead: a piece is short, and this takes a third of the memory.
         options["svtav1-params"] = f"lp={threads}:pred-struct=1:lookahead=0"
         return open_encoder("libsvtav1", picture, options, threads)
 

@@ -41,7 +41,7 @@ class Source:
 
     @property
     def begins_late(self) -> bool:
-        """Whether the range begins with so long a time without a frame that it is kept."""
+        """Whether the range begins with a time without a frame that is long enough to keep."""
         gap = self.window.time(self.wanted[0]) - self.window.start
         return gap > LONGEST_FRAME_SECONDS
 

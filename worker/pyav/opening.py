@@ -10,7 +10,7 @@ from worker.clip.allowlists import DECODERS, FORMATS, SIGNATURES
 
 MAX_SIDE_PIXELS = 16_384
 MAX_FRAME_PIXELS = 100_000_000
-MAX_STREAMS = 64  # each costs about 1 MB before anything is read; real files hold a dozen
+MAX_STREAMS = 64  # each takes about 1 MB before anything is read; real files have a dozen
 OPEN_SECONDS = 8.0
 PNG_SIZE_AT = 16  # width and height follow the signature and the first chunk's head
 
@@ -56,7 +56,7 @@ def looks_like_media(path: str) -> bool:
 
 
 def png_size(path: str) -> tuple[int, int]:
-    """Width and height a PNG file's head declares."""
+    """The width and height that a PNG file's head declares."""
     with open(path, "rb") as file:  # noqa: PTH123  (as above)
         head = file.read(PNG_SIZE_AT + 8)
     width, height = struct.unpack_from(">II", head, PNG_SIZE_AT)

@@ -1,4 +1,4 @@
-"""Packets of some streams, and names for their kinds."""
+"""Packets of some streams, and names for their types."""
 
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -24,4 +24,4 @@ def packets_of(container: InputContainer, streams: Sequence[Stream]) -> Iterator
             if packet.size:
                 yield packet
     except IndexError:
-        return  # how PyAV ends a file in which more streams appeared while it was read
+        return  # PyAV ends so when more streams appeared in the file while it was read

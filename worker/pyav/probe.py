@@ -1,4 +1,4 @@
-"""Program: say what a media file holds, without decoding more than its headers need.
+"""Program: report what a media file holds, without decoding more than its headers need.
 
 Spec: {"source": path}. Result: `MediaFacts.to_dict()`.
 """
@@ -49,7 +49,7 @@ def main(spec: dict[str, Any]) -> dict[str, Any]:
 
 
 def _limit_memory() -> None:
-    """Let the headers take no more than a normal file's: a 100 MB tag is not worth reading."""
+    """Limit the memory to what a normal file's headers need: a 100 MB tag is not worth reading."""
     wanted = _data_bytes() + MAX_HEADER_BYTES
     soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
     limits = [limit for limit in (wanted, soft, hard) if limit != resource.RLIM_INFINITY]
@@ -69,7 +69,7 @@ def _refuse_still_picture(container: InputContainer, path: str) -> None:
 
 
 def facts_of_file(path: str) -> MediaFacts:
-    """What a finished file of ours holds."""
+    """The facts of a finished file of ours."""
     with open_source(path) as container:
         return facts_of(container, Path(path).stat().st_size)
 
@@ -100,7 +100,7 @@ def facts_of(container: InputContainer, size_bytes: int) -> MediaFacts:
 
 
 def main_video(container: InputContainer) -> VideoStream | None:
-    """The video stream a player would show: the first default one that is no cover picture."""
+    """The video stream that a player would show: the first default one that is no cover picture."""
     moving = [
         stream
         for stream in container.streams.video
@@ -177,7 +177,7 @@ def _video_facts(stream: VideoStream) -> VideoFacts:
 
 
 def is_interlaced(stream: VideoStream) -> bool:
-    """Whether the stream says that its pictures are pairs of fields."""
+    """Whether the stream declares that its pictures are pairs of fields."""
     return stream.codec_context.field_order not in PROGRESSIVE_OR_UNKNOWN
 
 
@@ -201,7 +201,7 @@ def _audio_facts(stream: AudioStream) -> AudioFacts:
 
 
 def rotation_of(stream: VideoStream) -> int:
-    """Degrees clockwise a player turns the picture, as the container says.
+    """Degrees clockwise by which a player turns the picture, by the container's metadata.
 
     PyAV shows a stream's display matrix only in FFmpeg's printed summary, so that is read,
     unless the file is so full of tags that printing it would itself be the attack.

@@ -1,4 +1,4 @@
-"""How the media programs are spoken to: one JSON spec in, JSON lines out. Pure, except `serve`.
+"""The protocol of the PyAV programs: one JSON spec in, JSON lines out. Pure, except `serve`.
 
 stdout carries `{"progress": 0.42, "speed": 3.1}` now and then, and last exactly one of
 `{"result": {...}}` and `{"error": {"code": ..., "message": ...}}`, both with exit status 0.
@@ -17,13 +17,13 @@ from tasks.errors import JobError, MemoryExceeded, StorageFull, TooLarge, ToolFa
 
 PROGRESS_PERIOD_SECONDS = 0.25
 FULL_DISK = frozenset({errno.ENOSPC, errno.EFBIG, errno.EDQUOT})
-# What another way to the same clip would lack as well; the last is of threads.
+# Shortages that another strategy for the same clip would meet as well; EAGAIN is of threads.
 SHORTAGES = FULL_DISK | {errno.ENOMEM, errno.EAGAIN}
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a program is: a share from 0 to 1 and media seconds done in each second."""
+    """The progress of a program: a share from 0 to 1, and media seconds done in each second."""
 
     progress: float
     speed: float | None
@@ -31,7 +31,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """The program did what its spec asked."""
+    """The program did what its spec asks."""
 
     values: dict[str, Any]
 
@@ -48,7 +48,7 @@ Line = Progress | Result | Refusal
 
 
 def encode_spec(spec: Mapping[str, Any]) -> str:
-    """The single argument a media program takes."""
+    """The single argument of a PyAV program."""
     return json.dumps(spec, separators=(",", ":"))
 
 
@@ -78,7 +78,7 @@ class ProgressReporter:
         self._last = self._began
 
     def at(self, done_seconds: float) -> None:
-        """Say that so many seconds of the range are done."""
+        """Report that `done_seconds` of the range are done."""
         now = time.monotonic()
         if now - self._last < PROGRESS_PERIOD_SECONDS:
             return
@@ -89,7 +89,7 @@ class ProgressReporter:
 
 
 def write_line(values: Mapping[str, Any]) -> None:
-    """Put one JSON line on stdout at once."""
+    """Write one JSON line to stdout at once."""
     sys.stdout.write(json.dumps(values, separators=(",", ":")) + "\n")
     sys.stdout.flush()
 
@@ -103,16 +103,16 @@ def serve(program: Callable[[dict[str, Any]], Mapping[str, Any]]) -> None:
     except MemoryError:
         write_error(MemoryExceeded("the media needed more memory than the program may use"))
     except OSError as error:
-        if error.errno == errno.EAGAIN:  # of threads, or of room for their stacks
+        if error.errno == errno.EAGAIN:  # a lack of threads, or of memory for their stacks
             write_error(ToolFailed("a thread could not be started"))
         elif error.errno not in FULL_DISK:
             raise
         elif error.errno == errno.EFBIG:
             write_error(TooLarge("the result is larger than a file may be here"))
         else:
-            write_error(StorageFull("there is no room for the result"))
+            write_error(StorageFull("the disk has no space for the result"))
 
 
 def write_error(error: JobError) -> None:
-    """The last line of a program that cannot do what was asked."""
+    """Write the last line of a program that cannot do what its spec asks."""
     write_line({"error": {"code": error.code, "message": error.message}})

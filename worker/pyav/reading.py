@@ -17,12 +17,12 @@ from worker.pyav.packets import AnyPacket, AudioPacket, VideoPacket, packets_of
 from worker.pyav.sound import Sound
 from worker.pyav.window import Window
 
-# Streams of one file run beside each other within this; a track that ended early is given up.
+# Streams of one file are interleaved within this; a track that ended early is waited for no longer.
 INTERLEAVE_SLACK_SECONDS = 3
 
 
 class PicturesMissing(Exception):
-    """Decoding from here did not bring every picture of the range."""
+    """Decoding from this position did not deliver every picture of the range."""
 
 
 def window_of(
@@ -41,8 +41,8 @@ def sounding_packets(
 ) -> Iterator[VideoPacket]:
     """Feed the sounds and yield the video's packets, until nothing more can belong to the clip.
 
-    Begins where the container stands; `past` is the moment the range ends in the source's time.
-    The caller stops asking when it has its pictures and `all_done(sounds)`.
+    Begins at the container's position; `past` is the source's time at which the range ends.
+    The caller stops reading when it has its pictures and `all_done(sounds)`.
     """
     streams: list[Any] = [*([video] if video else []), *sounds]
     last = past + INTERLEAVE_SLACK_SECONDS
@@ -85,7 +85,7 @@ class PictureSource:
 
     @property
     def complete(self) -> bool:
-        """Whether every wanted picture has come."""
+        """Whether every wanted picture was decoded."""
         return not self._wanted
 
     def feed(self, packet: VideoPacket) -> list[VideoFrame]:
@@ -95,12 +95,12 @@ class PictureSource:
         return self._kept(self._context.decode(packet))
 
     def finish(self) -> list[VideoFrame]:
-        """The last pictures. Raises PicturesMissing when some never came."""
+        """The last pictures. Raises PicturesMissing when some were not decoded."""
         last = self._kept(self._context.decode(None))
         self._context.flush_buffers()
         self._context.reorder_depth = self._depth  # flushing forgets it, and pictures get lost
         if self._wanted:
-            raise PicturesMissing(f"{len(self._wanted)} pictures did not come")
+            raise PicturesMissing(f"{len(self._wanted)} pictures were not decoded")
         return last
 
     def _skip(self, wanted: bool) -> None:

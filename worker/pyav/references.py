@@ -1,4 +1,4 @@
-"""How many pictures a stream's frames may refer to: what a decoder keeps beside the current one."""
+"""How many pictures a stream's frames may refer to: a decoder keeps them beside the current one."""
 
 from collections.abc import Iterator
 
@@ -10,7 +10,7 @@ _HEVC_PROFILE_BITS = 96
 
 
 def references_in(codec: str, extradata: bytes) -> int | None:
-    """What the stream's parameter sets declare; None where there are none, or odd ones."""
+    """The number that the parameter sets declare; None where there are none, or unreadable ones."""
     try:
         if codec == "h264":
             return h264.reference_frames(h264.parameter_sets(extradata).sps[0])
@@ -51,6 +51,6 @@ def _hevc_references(sps: bytes) -> int | None:
     if bits.flag():
         for _ in range(4):
             bits.golomb()  # the part that is shown
-    bits.golomb(), bits.golomb(), bits.golomb()  # depths, and the bits of the picture's number
+    bits.golomb(), bits.golomb(), bits.golomb()  # depths, and how many bits a picture's number has
     bits.skip(1)  # whether every layer has its own
     return bits.golomb()

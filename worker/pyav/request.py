@@ -1,4 +1,4 @@
-"""What the cut program is asked: a plan and its files, as a value that travels as JSON."""
+"""The request to the cut program: a plan and its files, as a value that travels as JSON."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -17,9 +17,9 @@ MODES = frozenset({Mode.SMART, Mode.ENCODE})
 
 @dataclass(frozen=True, slots=True)
 class CutRequest:
-    """One clip to make. Raises ValueError on a spec that the worker should not have sent.
+    """One clip to make. Raises ValueError for a spec that the worker should not have sent.
 
-    `container` is the one to write, whatever `output.container` says.
+    `container` is the container to write, whatever `output.container` says.
     """
 
     source: str
@@ -40,13 +40,13 @@ class CutRequest:
 
     @classmethod
     def from_spec(cls, spec: Mapping[str, Any]) -> Self:
-        """The spec as JSON brought it."""
+        """The request of a JSON spec."""
         times = {"start": seconds(spec["start"]), "end": seconds(spec["end"])}
         return cls(**{**spec, **times, "output": Output(**spec.get("output", {}))})
 
 
 def cut_spec(plan: ClipPlan, source: Path, target: Path) -> dict[str, Any]:
-    """The spec that asks for a plan. The program finds where the media really ends by itself."""
+    """The spec for a plan. The program finds by itself where the media really ends."""
     return {
         "source": str(source),
         "target": str(target),

@@ -1,4 +1,4 @@
-"""What the cut program answers."""
+"""The answer of the cut program."""
 
 from dataclasses import dataclass
 from fractions import Fraction
@@ -11,7 +11,7 @@ from worker.pyav.window import seconds
 
 @dataclass(frozen=True, slots=True)
 class CutResult:
-    """What was made; times are the source's media time in seconds."""
+    """The clip that was made; times are the source's media time in seconds."""
 
     mode: str
     mode_reason: str
@@ -55,7 +55,7 @@ def result_of(
 
 
 def _warnings(source: Source, actual_end: Fraction) -> tuple[str, ...]:
-    """What the client should know about the clip."""
+    """The warnings about the clip, for the client."""
     warnings = []
     end = source.window.end
     if source.index.ended and end > actual_end + seconds(CLAMP_TOLERANCE_SECONDS):

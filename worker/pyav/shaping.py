@@ -1,4 +1,4 @@
-"""Bringing decoded pictures into the form the encoder takes, through FFmpeg's filters."""
+"""Converting decoded pictures into the form that the encoder takes, through FFmpeg's filters."""
 
 from fractions import Fraction
 

@@ -38,8 +38,8 @@ class Timing:
 def timing_of(plan: SmartPlan, index: Index, window: Window, origin: int) -> Timing:
     """Decode times that rise and never pass the time of showing.
 
-    The source's own are not used: some containers have none, and the pieces' would not fit
-    together.
+    The source's own times are not used: some containers have none, and those of the pieces would
+    not fit together.
     """
     shown = sorted(plan.order)
     shift = max(early - pts for early, pts in zip(shown, plan.order, strict=True))
@@ -132,7 +132,7 @@ class SmartCut:
             self._write_packets(frame)
 
     def _end_encoder(self) -> None:
-        """Let go of the encoder; the tail gets one of its own, beginning with a keyframe."""
+        """Flush and drop the encoder; the tail gets one of its own, beginning with a keyframe."""
         if self._encoder is not None:
             self._write_packets(None)
             self._encoder = None

@@ -8,7 +8,7 @@ from worker.pyav.window import Window
 
 @dataclass(frozen=True, slots=True)
 class SmartPlan:
-    """A clip in three pieces; pictures are named by pts, places by position in the index."""
+    """A clip in three pieces; pictures are named by pts, positions are those of the index."""
 
     head: tuple[int, ...]  # encoded, in the order of showing
     copied: tuple[int, ...]  # in decode order
@@ -26,10 +26,10 @@ class SmartPlan:
 def plan_smart(records: list[PacketRecord], window: Window) -> SmartPlan | None:
     """Copy from the first entry inside the range; None when nothing can be copied.
 
-    A packet may be copied when all it refers to is copied too. References precede in decode
-    order, so a run of packets from an entry on is closed; it has to stop where a picture of a
-    later time than some picture still wanted would be copied, because the rest is encoded and
-    put behind it.
+    A packet may be copied when every packet that it refers to is copied too. References precede in
+    decode order, so a run of packets from an entry on is closed. The run has to stop where it would
+    copy a picture that is shown later than a picture still wanted, because the rest is encoded and
+    follows the run.
     """
     first, past = window.first, window.past
     for begin, record in enumerate(records):
@@ -75,15 +75,15 @@ def _stop(records: list[PacketRecord], begin: int, past: int) -> int:
 
 
 def _recent(begin: int, stop: int) -> int:
-    """Where to look for the latest picture: reordering never reaches further back."""
+    """The first position to search for the latest picture: reordering reaches no further back."""
     return max(begin, stop - 64)
 
 
 def decode_start(records: list[PacketRecord], first_pts: int) -> int:
     """The position to decode from so that the picture `first_pts` comes out right.
 
-    The last entry at or before it; else the key packet before the last one, because a key that
-    is no entry may need pictures before it to recover; else the first packet.
+    The last entry at or before it; else the key packet before the last key packet, because a key
+    packet that is no entry may need pictures before it to recover; else the first packet.
     """
     before = [i for i, record in enumerate(records) if record.pts <= first_pts]
     entries = [i for i in before if records[i].entry]

@@ -18,32 +18,32 @@ from worker.pyav.packets import AudioPacket
 from worker.pyav.request import CutRequest
 from worker.pyav.window import Window
 
-# Packets before the first one that a decoder needs to be right at the first: AAC overlaps
-# with one, MP3 borrows bits from a few, Opus settles within 80 ms.
+# How many packets before the first one a decoder needs to decode the first one right: AAC overlaps
+# with one, MP3 borrows bits from a few, Opus needs 80 ms.
 LEAD_IN_PACKETS = {"aac": 1, "mp3": 3, "opus": 4, "vorbis": 1}
 JITTER = Fraction(2, 1000)  # containers that count milliseconds are off by up to one
 DEFAULT_PACKET_SAMPLES = 1024
-LEAST_GAP_SECONDS = 0.01  # shorter ones are rounding, longer ones become silence
+LEAST_GAP_SECONDS = 0.01  # shorter gaps are rounding, longer gaps become silence
 
 
 class Sound(Protocol):
     """One audio track on its way into the clip."""
 
-    done: bool  # nothing after this can belong to the clip
+    done: bool  # no later packet can belong to the clip
 
     @property
     def until(self) -> Fraction:
         """Seconds of the clip up to which sound has been written."""
 
     def feed(self, packet: AudioPacket) -> None:
-        """Take the source's next packet of this track."""
+        """Process the source's next packet of this track."""
 
     def finish(self) -> None:
-        """Write what is held back."""
+        """Write the packets that are held back."""
 
 
 def sound_of(source: AudioStream, request: CutRequest, window: Window, writer: ClipWriter) -> Sound:
-    """One track as the clip gets it; `window` begins where the clip's zero lies."""
+    """How one track gets into the clip; `window` begins where the clip's zero lies."""
     if is_copied(source, request.container):
         return CopiedSound(source, window, writer)
     return EncodedSound(source, request, window, writer)
@@ -162,7 +162,7 @@ class EncodedSound:
                 self._graph = self._filter(frame)
             try:
                 self._graph.push(frame)
-            except NothingMore:  # the filter has all of the range
+            except NothingMore:  # the filter has received the whole range
                 self.done = True
                 return
             self._encode_ready()
@@ -193,7 +193,7 @@ class EncodedSound:
             self._writer.write(packet, self._stream)
 
     def _filter(self, frame: AudioFrame) -> Graph:
-        """Cut to the range, count from its start, fill gaps, suit the encoder.
+        """A filter that cuts to the range, counts from its start, fills gaps and suits the encoder.
 
         Built from a decoded frame: a stream's declared parameters may differ from it.
         """

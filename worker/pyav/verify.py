@@ -1,4 +1,4 @@
-"""Checking a clip before anyone sees it: what was planned is what the file holds."""
+"""Checking a clip before it is published: the file holds what was planned."""
 
 from dataclasses import dataclass
 from fractions import Fraction
@@ -23,12 +23,12 @@ class Expected:
     frames: int
     first: Fraction
     last: Fraction
-    sound_until: tuple[Fraction, ...]  # what was written of each track
+    sound_until: tuple[Fraction, ...]  # until when each track was written
     joints: tuple[int, ...]  # positions of packets where a piece begins
 
 
 def fault_of(path: str, expected: Expected) -> str | None:
-    """Why the clip must not be given out; None when it is right."""
+    """Why the clip must not be published; None when it is right."""
     with open_source(path) as container:
         written = tuple(until for until in expected.sound_until if until > 0)
         if len(container.streams.audio) < len(written):
@@ -53,7 +53,7 @@ class _Found:
 
 
 def _read(container: InputContainer, joints: tuple[int, ...]) -> _Found:
-    """Everything the checks need, in one pass that keeps no more than a few packets."""
+    """Read all that the checks need, in one pass that keeps no more than a few packets."""
     times: list[int] = []
     keys: list[bool] = []
     ends = {stream.index: -1 for stream in container.streams.audio}
@@ -92,7 +92,7 @@ def _fault_of_times(found: _Found, expected: Expected) -> str | None:
 
 
 def _fault_of_sound(found: _Found, written: tuple[Fraction, ...]) -> str | None:
-    ends = [end for end in found.sound_ends.values() if end > 0]  # a silent range leaves none
+    ends = [end for end in found.sound_ends.values() if end > 0]  # a silent range has no end
     if len(ends) < len(written):
         return "a sound track is empty"
     pairs = zip(ends, written, strict=False)
@@ -104,8 +104,8 @@ def _fault_of_sound(found: _Found, written: tuple[Fraction, ...]) -> str | None:
 def _fault_at_joints(video: VideoStream, samples: list[list[VideoPacket]]) -> str | None:
     """Decode the first pictures of each piece, one piece after the other in one decoder.
 
-    Each piece begins with a keyframe that refers to nothing before it, so this is what a
-    player meets at the joints, at the cost of a few pictures.
+    Each piece begins with a keyframe that refers to nothing before it, so this decodes what a
+    player decodes at the joints, at the cost of a few pictures.
     """
     context = video.codec_context
     context.thread_count = 1

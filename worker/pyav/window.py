@@ -1,4 +1,4 @@
-"""The asked range, in seconds and in a stream's own ticks."""
+"""The requested range, in seconds and in a stream's own ticks."""
 
 from dataclasses import dataclass
 from fractions import Fraction
@@ -12,7 +12,7 @@ MICROSECONDS = 1_000_000
 
 
 def seconds(value: float) -> Fraction:
-    """A client's float as the number that was meant, to the microsecond."""
+    """A client's float as an exact number, rounded to the microsecond."""
     return Fraction(value).limit_denominator(MICROSECONDS)
 
 
@@ -44,7 +44,7 @@ class Window:
 
     @property
     def end_ticks(self) -> int:
-        """The end itself, without the grace."""
+        """The end of the range, without the grace."""
         return self._ticks(self.end)
 
     def time(self, pts: int) -> Fraction:

@@ -1,1 +1,1 @@
-"""What a worker does beside its jobs: finding lost work, retention, reports, the watchdog."""
+"""What a worker does before and beside its jobs: cleanup, lost work, retention, reports, health."""

@@ -1,7 +1,7 @@
-"""The housekeeper: finds what fell by the wayside and puts it back on its way.
+"""The housekeeper: requeues lost jobs, resends lost messages, and releases forgotten dependents.
 
-Every worker has one; a lock that expires lets one at a time work. Whatever it does is conditional
-on the record, so it does no harm if two of them should ever do it at once.
+Every worker has a housekeeper; a lock that expires lets one at a time work. Every change is
+conditional on the record, so two housekeepers that should ever work at once do no harm.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from worker.upkeep.retention import Retention
 
 log = logging.getLogger(__name__)
 
-# A message takes the next ready job, whichever it is: so many keep every worker busy.
+# A message starts the next ready job of its kind, so this number keeps every worker busy.
 MOST_MESSAGES = 1000
 
 
 class Housekeeper(PeriodicThread):
-    """Looks after jobs which nobody looks after."""
+    """Repairs what a lost worker, a crash or a lost message left undone."""
 
     def __init__(
         self,
@@ -58,29 +58,29 @@ class Housekeeper(PeriodicThread):
         self._store_ahead: float | None = None  # of our own clock, when we last kept house
 
     def stop(self) -> None:
-        """Stop after the present round, and let another take over at once."""
+        """Stop after the present round, and release the lock, so that a peer takes over at once."""
         super().stop()
         try:
             self._store.server.lock("housekeeper", self._worker_id, 0.001)
         except StoreUnavailable:
-            log.warning("the lock could not be given back; it expires by itself")
+            log.warning("the lock could not be released; it expires by itself")
 
     def round(self) -> None:
-        """Look at everything, if no other worker does."""
+        """Keep house, if no other worker does."""
         try:
             if self._store.server.lock(
                 "housekeeper", self._worker_id, self._timings.housekeeping_lock_seconds
             ):
                 self.keep_house()
         except StoreUnavailable:
-            # Nobody could renew a lease either: let the living do so first.
+            # No worker could renew a lease either: let the living workers renew first.
             self._leases_count_from = time.monotonic() + self._timings.settling_seconds
             raise
 
     def keep_house(self) -> None:
-        """One look at everything. Raises StoreUnavailable."""
+        """Check everything once. Raises StoreUnavailable."""
         expired = self._store.leases.expired()
-        if self._leases_count():  # asked afterwards: the clock may jump before any line of this
+        if self._leases_count():  # checked afterwards: the clock may jump before any line of this
             self._each(expired, self._recover)
         self._each(self._store.leases.due_retries(), self._promote)
         self._each(self._store.dependents.to_release(), self._release)
@@ -90,16 +90,16 @@ class Housekeeper(PeriodicThread):
         self._store.counters.note_housekeeping()
 
     def _leases_count(self) -> bool:
-        """Whether the living have had the time to renew their leases.
+        """Whether the living workers have had the time to renew their leases.
 
-        Not when the store's clock has just run ahead of ours. Ours knows nothing of steps, and
-        stands still while the machine sleeps; then nobody could renew anything.
+        False when the store's clock has just run ahead of ours. Our clock is monotonic, and stands
+        still while the machine sleeps; meanwhile no worker could renew a lease.
         """
         times = self._timings
         ahead = self._store.server.now() - time.monotonic()
         before, self._store_ahead = self._store_ahead, ahead
         if before is None:
-            # We are new and have seen nothing; but whoever kept house before us wrote down when.
+            # A new housekeeper has no earlier reading, but the last one recorded when it ran.
             unkept = self._store.counters.gauges().housekeeper_age_seconds
             jumped = times.housekeeping_lock_seconds + times.settling_seconds < unkept < math.inf
         else:
@@ -110,17 +110,17 @@ class Housekeeper(PeriodicThread):
         return time.monotonic() >= self._leases_count_from
 
     def _each(self, job_ids: Iterable[str], look_after: Callable[[str], None]) -> None:
-        """One job that cannot be helped must not keep the others from their help."""
+        """Call `look_after` for each job; an error with one job must not stop the others."""
         for job_id in job_ids:
             try:
                 look_after(job_id)
             except StoreUnavailable:
                 raise
             except Exception:
-                log.exception("this job could not be helped", extra={"values": {"job": job_id}})
+                log.exception("a job could not be repaired", extra={"values": {"job": job_id}})
 
     def _recover(self, job_id: str) -> None:
-        """A worker did not come back for its job: queue it again, or end it."""
+        """Requeue or end a job whose lease expired: its worker is lost."""
         try:
             job, revision = self._store.jobs.get_with_revision(job_id)
         except NotFound:
@@ -140,18 +140,18 @@ class Housekeeper(PeriodicThread):
         self._go_on(after)
 
     def _promote(self, job_id: str) -> None:
-        """A retry is due."""
+        """Make a job ready whose retry is due."""
         try:
             job, revision = self._store.jobs.get_with_revision(job_id)
             if job.state is not JobState.QUEUED or job.not_before is None:
-                return  # another did it while we hung, and somebody may be at work on it
+                return  # another housekeeper did it while this one hung, and the job may run
             self._store.jobs.replace(job, job.due(), revision)
         except (NotFound, Conflict):
             return
         self._dependents.publish(job)
 
     def _release(self, job_id: str) -> None:
-        """Someone ended a job and died before its dependents were released."""
+        """Release the dependents of a job whose worker or API died before it could."""
         try:
             job = self._store.jobs.get(job_id)
         except NotFound:
@@ -161,12 +161,12 @@ class Housekeeper(PeriodicThread):
             self._dependents.release(job)
 
     def _stop_unneeded(self, job_id: str) -> None:
-        """The last clip that needed it ended, and whoever ended it died before this."""
+        """Cancel a download that no clip needs: the process that ended the last clip died."""
         if self._dependents.stop_if_unneeded(job_id):
             log.warning("no clip needs this download", extra={"values": {"job": job_id}})
 
     def _look_after_messages(self) -> None:
-        """A broker that is away, if it is a server of its own, keeps no other help from a job."""
+        """Resend lost messages. A broker that is away must not stop the rest of a round."""
         try:
             for kind in KINDS:
                 self._wake_again(kind)
@@ -202,7 +202,7 @@ def _tally_of_recovery(job: Job, after: Job) -> Tally:
 
 
 def _after_lost_worker(job: Job, cancelled: bool, now: float) -> Job:
-    if job.state is JobState.QUEUED:  # taken, not claimed: nothing was done yet
+    if job.state is JobState.QUEUED:  # leased, not claimed: no work was done yet
         reason = job.wait_reason if job.wait_reason is WaitReason.DEPENDENCY else None
         return job.waiting_for(reason)
     if cancelled:

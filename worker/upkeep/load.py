@@ -1,4 +1,4 @@
-"""How busy this machine is, and what our tools take of it, between one look and the next."""
+"""How busy this machine is, and the part of our tools, between one reading and the next."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ import psutil
 from config.machine import cpu_count
 from worker.process import tree
 
-# Tools come and go within a second, so a part of what is told stems from earlier looks.
+# Tools come and go within a second, so a reading keeps a part of the earlier ones.
 SMOOTHING = 0.3
 
 
 @dataclass(frozen=True)
 class Load:
-    """In percent of all cores."""
+    """Processor load, in percent of all cores."""
 
-    cpu_percent: float = 0.0  # by anyone
+    cpu_percent: float = 0.0  # by all processes
     own_cpu_percent: float = 0.0  # by this process and all below it
     io_wait_percent: float = 0.0
 
 
 class LoadMeter:
-    """Each `read` tells of the time since the one before."""
+    """Each `read` measures the time since the one before."""
 
     def __init__(self) -> None:
         self._machine = psutil.cpu_times()
@@ -34,7 +34,7 @@ class LoadMeter:
         self._load = Load()
 
     def read(self) -> Load:
-        """The load of late, smoothed."""
+        """The recent load, smoothed."""
         machine, own, now = psutil.cpu_times(), _own_seconds(), time.monotonic()
         whole = max(1e-3, sum(machine) - sum(self._machine))
         waited = _io_wait(machine) - _io_wait(self._machine)
@@ -64,15 +64,15 @@ def _smoothed(before: float, share: float) -> float:
 
 
 def _io_wait(times: object) -> float:
-    return float(getattr(times, "iowait", 0.0))  # only Linux tells
+    return float(getattr(times, "iowait", 0.0))  # only Linux reports it
 
 
 def _own_seconds() -> float:
-    """CPU time of this process, of all below it, and of those that have ended and been reaped."""
+    """CPU seconds of this process, of all below it, and of those that ended and were reaped."""
     seconds = 0.0
     for pid in (os.getpid(), *tree.descendants(os.getpid())):
         try:
             seconds += sum(psutil.Process(pid).cpu_times()[:4])  # own and reaped, user and system
         except psutil.Error:
-            continue  # it ended between the two looks; its parent has its time soon
+            continue  # it ended between the two readings; its parent soon counts its time
     return seconds

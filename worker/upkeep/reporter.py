@@ -1,4 +1,4 @@
-"""What a worker says of itself every few seconds, for /metrics and health."""
+"""The report that a worker writes every few seconds, for /metrics and health."""
 
 from __future__ import annotations
 
@@ -57,19 +57,19 @@ class Reporter(PeriodicThread):
         self._tools = tool_versions()
 
     def stop(self) -> None:
-        """Say good-bye."""
+        """Stop, and withdraw the report."""
         super().stop()
         try:
             self._store.workers.forget(self._worker_id)
         except StoreUnavailable:
-            log.warning("the good-bye could not be said; the report expires by itself")
+            log.warning("the report could not be withdrawn; it expires by itself")
 
     def round(self) -> None:
-        """Report. Fails where a disk is gone or a process table cannot be read."""
+        """Write the report. Fails where a disk is gone or the process table cannot be read."""
         self._store.workers.report(self.report(), self._ttl_seconds)
 
     def report(self) -> WorkerReport:
-        """How this worker does now, and what limits it since when."""
+        """The present report, with what limits this worker, and since when."""
         found = self._present()
         limit = limit_of(found)
         if limit is not self._limit:
@@ -103,6 +103,6 @@ class Reporter(PeriodicThread):
 
 
 def tool_versions() -> dict[str, str]:
-    """The tools this worker has."""
+    """The versions of the tools that this worker has."""
     ffmpeg = Path(imageio_ffmpeg.get_ffmpeg_exe()).name
     return {"ffmpeg": ffmpeg.removeprefix("ffmpeg-"), "yt_dlp": version("yt-dlp")}

@@ -1,4 +1,4 @@
-"""What is kept, and for how long: artifacts by their last use, and no file that nobody knows."""
+"""Retention: expires unused artifacts, deletes old jobs, and removes files without a record."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _PAGES = 10
 
 
 class Retention:
-    """Gives up artifacts whose time is over or whose room is needed. For the housekeeper."""
+    """Expires artifacts that are too old or whose space is needed. For the housekeeper."""
 
     def __init__(
         self,
@@ -40,7 +40,7 @@ class Retention:
         self._next_sweep = 0.0
 
     def round(self) -> None:
-        """Do what is due. Raises StoreUnavailable."""
+        """Do the tasks that are due. Raises StoreUnavailable."""
         now = time.monotonic()
         if now >= self._next_round:
             self._next_round = now + self._timings.retention_seconds
@@ -52,13 +52,13 @@ class Retention:
             self.sweep(self._timings.sweep_grace_seconds)
 
     def expire(self) -> None:
-        """Give up what nobody has used for long."""
+        """Expire artifacts that were not used within their time."""
         since = self._store.server.now() - self._ttl_seconds
         for artifact_id in self._store.artifacts.by_use(since, limit=_AT_ONCE):
             self._give_up(artifact_id, since, "ttl")
 
     def make_room(self) -> None:
-        """Give up the longest unused until all fits into the limit; never what is in use."""
+        """Evict the longest unused artifacts until the rest fits the limit; never one in use."""
         if self._limit_bytes is None:
             return
         since = self._store.server.now() - self._timings.least_kept_seconds
@@ -70,7 +70,7 @@ class Retention:
             pinned += not self._give_up(found[0], since, "limit")
 
     def forget(self) -> None:
-        """Remove jobs that ended long ago, with what only they show."""
+        """Delete jobs that ended long ago, with the artifacts that only they list."""
         ended_before = self._store.server.now() - self._job_ttl_seconds
         kept = 0
         for _ in range(_PAGES):
@@ -78,19 +78,19 @@ class Retention:
             left = [job_id for job_id in found if not self._forgotten(job_id)]
             kept += len(left)
             if not left:
-                return  # only sources that are still in use are passed over, to see who is behind
+                return  # else the page had jobs that cannot be deleted yet; look at the next page
 
     def _forgotten(self, job_id: str) -> bool:
         try:
             artifacts = self._store.jobs.delete(job_id)
         except (JobNotFinal, NotFound):
-            return False  # a job that is not final takes it as its source, or it is gone
+            return False  # a job that is not final uses it as its source, or it is gone
         for artifact in artifacts:
             self._storage.delete(artifact.storage_key)
         return True
 
     def sweep(self, grace_seconds: float) -> None:
-        """Remove files in storage that no record tells of and that are older than the grace."""
+        """Remove files in storage that have no record and are older than the grace."""
         removed = self._storage.remove_unreferenced(grace_seconds, self._store.artifacts.with_files)
         if removed:
             log.warning("files without a record", extra={"values": {"count": removed}})

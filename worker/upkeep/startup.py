@@ -1,4 +1,4 @@
-"""What a worker does once before its first job: end and remove what dead workers left here."""
+"""What a worker does once before its first job: end and remove what dead workers left behind."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ def sweep_leftovers(work_folder: Path) -> int:
 
     For the start of a worker: the one case that neither guard nor subreaper covers is that a
     worker and its guard were killed in the same instant. Best effort: a process that left the
-    folder, closed its files and cleared its environment is not found. Whoever lives in the folder
-    of a living worker, too, and those with a terminal are spared.
+    folder, closed its files and cleared its environment is not found. A process that also uses the
+    folder of a living worker is spared, and so is a process with a terminal.
     """
     killed: set[_Process] = set()
     for _ in range(MAX_LOOKS):
         first = _leftovers(work_folder)
         if not first:
             break
-        time.sleep(SECOND_LOOK_SECONDS)  # a worker that just starts opens its folder, then holds it
+        time.sleep(SECOND_LOOK_SECONDS)  # a worker that just starts opens its folder, then locks it
         for process in first & _leftovers(work_folder):
             _kill(process)
             killed.add(process)
@@ -44,7 +44,7 @@ def sweep_leftovers(work_folder: Path) -> int:
 
 
 def clean_work_folder(root: Path, worker_id: str, timings: Timings = PRODUCTION) -> WorkFolder:
-    """A folder of our own, after what dead workers left here was ended and removed."""
+    """A folder of our own, after the processes and folders of dead workers were removed."""
     work_folder = WorkFolder(root, worker_id, timings)
     sweep_leftovers(root)
     remove_leftovers(root)
@@ -52,10 +52,10 @@ def clean_work_folder(root: Path, worker_id: str, timings: Timings = PRODUCTION)
 
 
 def find_clean_groups(work_folder: Path) -> Groups | None:
-    """Where each tool gets a memory group of its own, without those that dead workers left.
+    """Where each tool gets a memory group of its own, after those of dead workers were removed.
 
-    None where a tool's files would count as its memory, since they lie in memory themselves. For
-    the start of a worker, whose log says it.
+    None where groups cannot be made, or where a tool's files would count as its memory, since the
+    work folder lies in memory. For the start of a worker; its log says which.
     """
     in_memory = lies_in_memory(work_folder)
     if in_memory:
@@ -73,10 +73,10 @@ def find_clean_groups(work_folder: Path) -> Groups | None:
 
 
 def lies_in_memory(folder: Path) -> bool:
-    """Whether what is written there takes memory that cannot be taken back."""
+    """Whether files in the folder take memory that the kernel cannot free."""
     inside = {folder.resolve(), *folder.resolve().parents}
     mounts = [it for it in psutil.disk_partitions(all=True) if Path(it.mountpoint) in inside]
-    # Of two on one place the later hides the earlier.
+    # Of two mounts at one place the later hides the earlier.
     own = max(reversed(mounts), key=lambda mount: len(mount.mountpoint), default=None)
     return own is not None and own.fstype in {"tmpfs", "ramfs"}
 
@@ -97,15 +97,15 @@ def _leftovers(root: Path) -> set[_Process]:
 
 
 def _worker_folders_of(pid: int, root: Path) -> set[Path]:
-    """The folders of workers that it lives in, by what it cannot easily deny; none if it is not
-    ours to end. A worker has its own one open for as long as it lives.
+    """The workers' folders that a process uses, by what it cannot easily hide; none if the process
+    is not ours to end. A living worker has its own folder open.
     """
     try:
         if Path(f"/proc/{pid}").stat().st_uid != os.getuid() or tree.has_terminal(pid):
             return set()
         places = [Path(f"/proc/{pid}/cwd").readlink(), Path(tree.home(pid))]
         places += [fd.readlink() for fd in Path(f"/proc/{pid}/fd").iterdir()]
-    except OSError:  # it ended, or it is closed to us
+    except OSError:  # the process ended, or may not be read
         return set()
     below = [place.relative_to(root).parts for place in places if place.is_relative_to(root)]
     return {root / parts[0] for parts in below if parts}

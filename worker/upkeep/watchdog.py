@@ -1,6 +1,7 @@
 """The last resort: a worker that cannot prove progress ends, so that a fresh one is started.
 
-The guards of its tools see it go and end them; the leases run out, and its jobs run elsewhere.
+The guards of its tools see the worker end, and end the tools. The leases expire, and the jobs are
+requeued.
 """
 
 from __future__ import annotations
@@ -17,19 +18,19 @@ from worker.engine.periodic import PeriodicThread
 
 log = logging.getLogger(__name__)
 
-# What sysexits.h calls EX_SOFTWARE; a supervisor starts again whatever ends with a fault.
+# EX_SOFTWARE of sysexits.h; a supervisor restarts a process that ends with an error.
 EXIT_STATUS = 70
 
 Sign = Callable[[], float]  # a number that grows, or changes, with each proof of progress
 
 
 def end_at_once() -> None:
-    """End this process, whatever its threads hang in."""
+    """End this process, even if its threads hang."""
     os._exit(EXIT_STATUS)
 
 
 def servers_answer(redis_url: str | None, broker: Broker) -> bool:
-    """Whether store and broker answer someone new."""
+    """Whether store and broker answer a new connection."""
     store = Store.at(redis_url or "")
     try:
         store.server.ping()
@@ -42,11 +43,11 @@ def servers_answer(redis_url: str | None, broker: Broker) -> bool:
 
 
 class Watchdog(PeriodicThread):
-    """One thread that looks at the signs of life every second.
+    """One thread that checks the signs of life every second.
 
-    It counts its own looks rather than seconds: after a stop (SIGSTOP, a sleeping machine) the
-    others get as long as ever to move. While `can_move` says no, as when the store or the broker
-    is away, nobody is blamed: a new process could do no more.
+    It counts its own checks rather than seconds: after a stop (SIGSTOP, a sleeping machine) the
+    other threads get their whole time to move. While `can_move` is False, as when the store or the
+    broker is away, the worker does not end: a new process could do no more.
     """
 
     def __init__(
@@ -65,7 +66,7 @@ class Watchdog(PeriodicThread):
         self._still = dict.fromkeys(signs, 0)
 
     def round(self) -> None:
-        """One look at every sign."""
+        """Check every sign once."""
         for name, sign in self._signs.items():
             seen = sign()
             self._still[name] = 0 if seen != self._last[name] else self._still[name] + 1
@@ -75,7 +76,7 @@ class Watchdog(PeriodicThread):
         longest = max(self._still.values())
         if not dead and (longest == 0 or longest % self._timings.watchdog_ask_looks):
             return
-        # Asked on the way too: after an outage the others get the whole time to come back.
+        # Called before the end too: after an outage the threads get the whole time to come back.
         if not self._can_move():
             self._still = dict.fromkeys(self._signs, 0)
         elif dead:

@@ -1,7 +1,7 @@
-"""yt-dlp: how it is asked, what it says, what its endings mean. Nothing else knows its words.
+"""yt-dlp: its commands, its output, its errors. No other folder knows them.
 
-`fetch` runs it, `command` builds what is run, `output` reads its lines while it runs, `notes` reads
-what it wrote down, `info` makes that public, `failures` translates its errors.
+`fetch` runs yt-dlp, `command` builds the command, `output` reads the lines that it prints, `notes`
+reads the files that it writes, `info` makes them public, `failures` translates its errors.
 """
 
 from worker.ytdlp.fetch import Download, Run, download, extract

@@ -1,4 +1,4 @@
-"""The commands: yt-dlp's options, each with its reason."""
+"""yt-dlp's commands: the options, with their reasons."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ RESULT_FILE = "result.jsonl"  # one line: the finished file
 PROGRESS = "clipmill-progress "  # how a line of progress begins
 
 SOCKET_TIMEOUT_SECONDS = 20
-# What the sound alone is put into, by the container that was asked for.
+# The container of sound alone, by the container that was asked for.
 AUDIO_CONTAINERS = {"mp4": "m4a", "m4a": "m4a", "mkv": "m4a", "webm": "opus", "mp3": "mp3"}
 _AUDIO_CODECS = {"m4a": "aac", "opus": "opus", "mp3": "mp3"}
 _PROTOCOLS = "[protocol~='^(https?|m3u8|m3u8_native|http_dash_segments|ism)$']"
-# What is left as it is, if it is what was asked for. Any other extension (a site's video.php) would
-# be refused, or would be kept as a strange name: as unknown, it goes through FFmpeg.
+# Extensions that stay as they are, if the client asked for them. Any other extension (a site's
+# video.php) would be refused, or kept as a strange name: as unknown, the file goes through FFmpeg.
 KNOWN_EXTENSIONS = (
     "mp4", "m4v", "m4a", "mov", "mkv", "mka", "webm", "ogg", "ogv", "opus", "mp3", "aac", "flac",
     "wav", "flv", "avi", "ts", "mpg", "mpeg", "3gp", "wmv", "asf",
 )  # fmt: skip
 _UNKNOWN_EXTENSION = f"^(?!(?:{'|'.join(KNOWN_EXTENSIONS)})$).*$"
-# Each post-processor must be named: "ffmpeg_i" alone is taken and not used (2026.08.19).
+# Each post-processor must be named: "ffmpeg_i" alone is accepted and not used (2026.08.19).
 _POST_PROCESSORS = (
     "Merger", "VideoRemuxer", "ExtractAudio", "FixupM3u8", "FixupM4a", "FixupDuplicateMoov",
     "FixupStretched", "FixupTimestamp", "FixupDuration",
@@ -38,7 +38,7 @@ _POST_PROCESSORS = (
 
 
 def extract_argv(url: str, playlist_items: int) -> list[str]:
-    """The command that notes what is behind a URL and downloads nothing."""
+    """The command that writes the metadata of a URL to files, and downloads nothing."""
     return [
         *_base_argv(),
         "--simulate",
@@ -64,7 +64,7 @@ def download_argv(
     return [
         *_base_argv(),
         "--abort-on-error",
-        "--abort-on-unavailable-fragments",  # else the file has holes and the exit status is 0
+        "--abort-on-unavailable-fragments",  # else the file has gaps and the exit status is 0
         "--no-playlist",
         *("--playlist-items", "1"),
         *("--concat-playlist", "never"),
@@ -81,12 +81,12 @@ def download_argv(
 
 
 def final_container(quality: str, container: str) -> str:
-    """What the file will end in."""
+    """The container of the finished file."""
     return AUDIO_CONTAINERS[container] if quality == "audio" else container
 
 
 def checked(url: str) -> str:
-    """A web address and nothing that yt-dlp reads in another way. Raises UnsupportedUrl."""
+    """The URL, if yt-dlp reads it as a web address and nothing else. Raises UnsupportedUrl."""
     if not re.match(r"https?://[^\s/]", url, re.IGNORECASE) or re.search(r"[\x00-\x20\x7f]", url):
         raise UnsupportedUrl("only http and https addresses can be a source")
     if "__youtubedl_smuggle" in url:  # how extractors hand options to each other
@@ -95,13 +95,13 @@ def checked(url: str) -> str:
 
 
 def _base_argv() -> list[str]:
-    """What holds for every run: nothing of this machine's settings, nothing that runs commands."""
+    """The options of every run: no settings of this machine, nothing that runs commands."""
     return [
         *(sys.executable, "-I", "-m", "yt_dlp"),
         *("--ignore-config", "--no-plugin-dirs", "--no-remote-components", "--no-cache-dir"),
         *("--no-update", "--color", "never", "--newline", "--no-live-from-start"),
         *("--socket-timeout", str(SOCKET_TIMEOUT_SECONDS)),
-        # Few: a whole job is tried again with back-off.
+        # Few: the whole job is retried with back-off.
         *("--retries", "2", "--fragment-retries", "2", "--extractor-retries", "1"),
         *("--file-access-retries", "0", "--concurrent-fragments", "4"),
         "--no-js-runtimes",
@@ -123,7 +123,7 @@ def _ffmpeg_input_options() -> str:
 
 
 def _js_runtime() -> list[str]:
-    """YouTube's player needs one; where the wheel brings none, other sites still work."""
+    """The JavaScript runtime that YouTube needs; where the wheel brings none, other sites work."""
     try:
         return ["--js-runtimes", f"deno:{deno.find_deno_bin()}"]
     except FileNotFoundError:
@@ -131,7 +131,7 @@ def _js_runtime() -> list[str]:
 
 
 def _selection(quality: str, final: str) -> list[str]:
-    """Which streams, by what order, into which container."""
+    """The options that select the streams, their order and the container."""
     if quality == "audio":
         order = f"lang,acodec:{_AUDIO_CODECS[final]}"
         convert = ["--extract-audio", "--audio-format", final]
@@ -144,12 +144,12 @@ def _selection(quality: str, final: str) -> list[str]:
 
 
 def _formats(wanted: str) -> str:
-    """The selection, only from what is fetched by yt-dlp itself."""
+    """The selection, limited to formats that yt-dlp fetches itself."""
     return re.sub(r"[^+/]+", lambda match: match[0] + _PROTOCOLS, wanted)
 
 
 def _picture_order(height: str, final: str) -> str:
-    """At most the height if there is such; within it what fits the container and plays anywhere."""
+    """At most the height if there is such a format; then by what fits the container and plays."""
     if final == "webm":
         return f"lang,ext:webm:webm,res{height}"
     return f"lang,res{height},fps" + (",vcodec:h264,acodec:aac" if final == "mp4" else "")

@@ -1,4 +1,4 @@
-"""yt-dlp's words for what went wrong, translated into ours."""
+"""yt-dlp's error texts, translated into job errors."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ _CUT = "…"
 
 _NETWORK = "the source did not answer as it should"
 _GONE = "the source is removed, private or not offered here"
-_LOGIN = "the source is only for those who are logged in"
+_LOGIN = "the source needs a login"
 _THROTTLED = "the site asks for fewer requests"
 
-# The first that matches wins, so the special stand before the general.
+# The first that matches wins, so special errors stand before general ones.
 _TEXTS: tuple[tuple[type[JobError], str, str], ...] = (
-    (StorageFull, "this machine has no room left", r"\[Errno (28|122)\]"),
+    (StorageFull, "this machine has no space left", r"\[Errno (28|122)\]"),
     (
         StorageUnavailable,
         "this machine's disk could not be written",
@@ -62,7 +62,7 @@ _TEXTS: tuple[tuple[type[JobError], str, str], ...] = (
     ),
     (
         UnsupportedUrl,
-        "there is no video that we know how to get at this address",
+        "no video at this address can be downloaded",
         r"unsupported url|not a valid url|no suitable (extractor|infoextractor)|invalid url",
     ),
     (
@@ -98,18 +98,18 @@ _TEXTS: tuple[tuple[type[JobError], str, str], ...] = (
 
 
 def failure_of(stderr: str, *, url: str = "", private: tuple[str, ...] = ()) -> JobError:
-    """What yt-dlp's last words mean; `private` are local paths that nobody may see.
+    """The job error of yt-dlp's last error text; `private` are local paths that must not be shown.
 
-    `url` is what the client asked for: it stands in many errors, and what it says means nothing.
+    `url` is the client's: many error texts quote it, and words in it mean nothing.
     """
     detail = {"tool": "yt-dlp", "stderr": public_words(error_words(stderr), private)}
     told = own_words(stderr, url)
     words = error_words(told)
     if "ERROR:" in told and not words:
-        # An error without a word is how Python's MemoryError reads; all others have some.
+        # Python's MemoryError has no text; all other errors have some.
         return MemoryExceeded("reading the source took more memory than allowed", detail)
     status = re.search(r"HTTP Error (\d{3})", words)
-    if status:  # before the texts: the rest of the line is the server's, who may say anything
+    if status:  # before the texts: the server writes the rest of the line, and may write anything
         return _of_status(int(status[1]), detail)
     for kind, message, pattern in _TEXTS:
         if re.search(pattern, words, re.IGNORECASE | re.MULTILINE):
@@ -132,7 +132,7 @@ def _of_status(status: int, detail: dict[str, str]) -> JobError:
 
 
 def error_words(stderr: str) -> str:
-    """The last error in what was written to stderr; the last line of it, if none is marked."""
+    """The last error in stderr; the last line, if none is marked as an error."""
     before, marked, after = stderr.rpartition("ERROR:")
     if not marked:
         return next(reversed(before.strip().splitlines() or after.strip().splitlines()), "")
@@ -140,10 +140,10 @@ def error_words(stderr: str) -> str:
 
 
 def own_words(stderr: str, url: str = "") -> str:
-    """What yt-dlp says itself, without the addresses in it and the names that it makes of them.
+    """yt-dlp's own text, without addresses and the names that it makes of them.
 
-    An error begins with `[site] name: `; the name is mostly a part of the address, unquoted, and so
-    it may hold anything, a whole other error as well.
+    An error begins with `[site] name: `; the name is mostly a part of the address, unquoted, so it
+    may hold anything, even the text of another error.
     """
     names = sorted(filter(None, _names_in(url)), key=len, reverse=True)
     for name in names:
@@ -156,14 +156,14 @@ def own_words(stderr: str, url: str = "") -> str:
 
 
 def _names_in(url: str) -> set[str]:
-    """What an extractor may take out of an address as the name of its video."""
+    """The parts of an address that an extractor may use as the name of its video."""
     parts = {*url.rstrip("/").split("/"), *re.split(r"[/?#&=]", url)}
     parts |= {part.rpartition(".")[0] for part in parts}
     return {form for part in parts for form in (part, unquote(part), unquote_plus(part))}
 
 
 def public_words(words: str, private: tuple[str, ...] = ()) -> str:
-    """The words without what is nobody's business: local paths, passwords and keys in addresses."""
+    """The text without private parts: local paths, passwords and keys in addresses."""
     for text in private:
         words = words.replace(text, "")
     words = re.sub(r"(https?://)[^\s/@'\"]*@", r"\1", words)

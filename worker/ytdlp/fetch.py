@@ -35,8 +35,8 @@ from worker.ytdlp.output import OnProgress, OutputReader
 
 Run = Callable[[list[str], Limits, Callable[[str], None] | None], Finished]
 
-SILENCE_SECONDS = 90.0  # for which a source may say nothing, if the caller names no other
-# FFmpeg says nothing while it joins or converts, so that time comes on top of the silence.
+SILENCE_SECONDS = 90.0  # how long a source may be silent, if the caller names no other time
+# FFmpeg prints nothing while it joins or converts, so that time is added to the silence.
 JOINING_BYTES_PER_SECOND = 20_000_000  # a slow disk
 CONVERTING_SPEED = 20  # sound is converted at least so many times faster than it plays
 SPARE_BYTES = 64 * 1024 * 1024
@@ -48,7 +48,7 @@ _TOO_LARGE = "the source is larger than allowed"
 class Download:
     """A finished file in the job's folder, and what is known about its source.
 
-    The container is what the source said it is: probe the file before you believe it.
+    The source declares the container, which may be wrong: probe the file.
     """
 
     path: Path
@@ -64,7 +64,7 @@ def extract(
     run: Run,
     limits: Limits,
 ) -> dict[str, Any]:
-    """The `info` of what is behind a URL, with at most so many entries if that is a list.
+    """The `info` of a URL; of a list, with at most `playlist_items` entries.
 
     Raises a JobError, or Stopped.
     """
@@ -99,8 +99,8 @@ def download(
 ) -> Download:
     """Fetch the media behind a URL into one file in `folder`; of a list, its first item.
 
-    `on_progress` gets the part done (0 to 1, never falling), bytes a second and seconds left, each
-    None while unknown. Raises a JobError, or Stopped.
+    `on_progress` receives the part done (0 to 1, never falling), bytes a second and seconds left,
+    each None while unknown. Raises a JobError, or Stopped.
     """
     argv = download_argv(url, quality, container, max_bytes, max_duration_seconds)
     allowed = _download_limits(limits, quality, max_bytes, max_duration_seconds)
@@ -116,7 +116,7 @@ def download(
 def _download_limits(
     limits: Limits, quality: str, max_bytes: int, max_duration_seconds: float
 ) -> Limits:
-    """A declared length may lie, so each file is capped; joining two needs room for both twice."""
+    """A declared length may be wrong, so each file is limited; joining takes both sizes twice."""
     joining = max_bytes / JOINING_BYTES_PER_SECOND
     converting = max_duration_seconds / CONVERTING_SPEED if quality == "audio" else 0.0
     return replace(
@@ -128,7 +128,7 @@ def _download_limits(
 
 
 def _claim_result(note: dict[str, Any], folder: Path, container: str, max_bytes: int) -> Path:
-    """The finished file under its final name; only a plain file of our folder will do."""
+    """The finished file under its final name; only a plain file in our folder is accepted."""
     found = folder / Path(str(note.get("filepath") or "media.mp4")).name
     if found.is_symlink() or not found.is_file():
         raise ToolFailed("the download ended without a file")
@@ -163,10 +163,10 @@ def _raise_unless_done(finished: Finished, url: str, folder: Path, max_bytes: in
 
 
 def _ended(end: ProcessEnd) -> JobError:
-    """What it means that a limit of the process was reached."""
+    """The job error for a limit of the process that was reached."""
     errors: dict[ProcessEnd, JobError] = {
         ProcessEnd.DEADLINE: DeadlineExceeded("reading the source took longer than allowed"),
-        ProcessEnd.STALLED: NetworkError("the source fell silent"),
+        ProcessEnd.STALLED: NetworkError("the source sent nothing for too long"),
         ProcessEnd.MEMORY: MemoryExceeded("reading the source took more memory than allowed"),
         ProcessEnd.PROCESSES: ToolFailed("reading the source took more processes than allowed"),
         ProcessEnd.DISK: TooLarge(_TOO_LARGE),
@@ -175,11 +175,11 @@ def _ended(end: ProcessEnd) -> JobError:
 
 
 def _failed(finished: Finished, url: str, folder: Path, max_bytes: int) -> JobError:
-    """What a failure means. The files are asked first: FFmpeg's own words get lost on the way."""
+    """The job error of a failure. The files are checked first: FFmpeg's own errors get lost."""
     files = [path for path in folder.iterdir() if path.is_file()]
     if any(path.stat().st_size > max_bytes for path in files):
         return TooLarge(_TOO_LARGE, {"max_bytes": max_bytes})
     if shutil.disk_usage(folder).free < LITTLE_ROOM_BYTES:
-        return StorageFull("this machine has no room left")
+        return StorageFull("this machine has no space left")
     private = (str(folder.resolve()), str(folder))
     return failure_of(finished.stderr_tail, url=url, private=private)

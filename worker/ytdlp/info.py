@@ -1,7 +1,7 @@
-"""What yt-dlp found out about a source, as the `info` that clients see.
+"""The metadata that yt-dlp found, as the `info` that clients see.
 
-Everything here was said by a stranger: texts are bounded and made encodable, numbers are checked,
-and what is missing, odd or too large becomes None.
+The site wrote all of it, so nothing is trusted: texts are bounded and made encodable, numbers are
+checked, and a value that is missing, odd or too large becomes None.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ LIST_FIELDS = (
 )  # fmt: skip
 
 _HTML5 = "HTML5MediaEmbed"
-# NUL and its kin are no text; lone surrogates cannot be encoded.
+# NUL and other controls are no text; lone surrogates cannot be encoded.
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 
 _LINE_BREAK = re.compile(r"[ \t]*[\t\r\n\u2028\u2029][ \t\r\n\u2028\u2029]*")
@@ -52,7 +52,7 @@ def to_info(raw: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _entry(raw: Mapping[str, Any]) -> dict[str, Any]:
-    """One item of a list: what is known without opening it."""
+    """One item of a list: the fields that are known without opening it."""
     return {**_common(raw), "title": _line(raw.get("title"), TITLE_LENGTH)}
 
 
@@ -72,7 +72,7 @@ def _common(raw: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _title(raw: Mapping[str, Any]) -> str | None:
-    """The title; a page's only video has yt-dlp's " (1)" at the end, which nobody wrote."""
+    """The title, without the " (1)" that yt-dlp appends for a page's only video."""
     title = _line(raw.get("title"), TITLE_LENGTH + 4)
     if title and raw.get("extractor_key") == _HTML5:
         title = title.removesuffix(" (1)")
@@ -121,7 +121,7 @@ def _mappings(value: Any) -> list[Mapping[str, Any]]:
 
 
 def _codec(value: Any) -> str | None:
-    """The codec; None for no such stream, and for one that nobody knows."""
+    """The codec; None for no such stream, and for an unknown codec."""
     return None if value == "none" else _line(value, NAME_LENGTH)
 
 
@@ -146,7 +146,7 @@ def _url(value: Any) -> str | None:
 
 
 def number(value: Any) -> float | None:
-    """A finite number that is not negative; True is none."""
+    """A finite number that is not negative; True is no number."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return float(value) if 0 <= value <= MAX_NUMBER else None  # which NaN is not

@@ -1,6 +1,6 @@
-"""What yt-dlp wrote into the folder: one JSON mapping a line.
+"""The notes that yt-dlp writes into the folder: one JSON mapping a line.
 
-It is read from files and not from the output, where a title could imitate any line.
+They are read from files and not from the output, where a title could imitate any line.
 """
 
 from __future__ import annotations
@@ -9,11 +9,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-NOTES_BYTES = 8 * 1024 * 1024  # what one file of notes may take
+NOTES_BYTES = 8 * 1024 * 1024  # how large one file of notes may be
 
 
 def read_notes(path: Path) -> list[dict[str, Any]]:
-    """The notes in order; a line that is cut short is left out, a missing file has none."""
+    """The notes in order; a line that is cut short is left out, a missing file gives none."""
     if not path.is_file():
         return []
     with path.open("rb") as stream:

@@ -1,4 +1,4 @@
-"""What yt-dlp says while it runs: progress, and the few lines after which it must not go on."""
+"""The lines that yt-dlp prints while it runs: progress, and a few that end the run."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from worker.ytdlp.info import number
 OnProgress = Callable[[float | None, float | None, float | None], None]
 
 MAX_REDIRECTS = 20
-PICTURES_PART = 0.9  # of pictures and sound in two files, the first is nearly everything
+PICTURES_PART = 0.9  # of pictures and sound in two files, the pictures are nearly everything
 
 
 class OutputReader:
-    """Reads one line after the other; progress goes on as numbers, never falling."""
+    """Reads the output line by line, and reports progress as numbers that never fall."""
 
     def __init__(self, on_progress: OnProgress | None = None) -> None:
         self._on_progress = on_progress
@@ -28,7 +28,7 @@ class OutputReader:
         self._fraction: float | None = None
 
     def __call__(self, line: str) -> None:
-        """One line of output. Raises the JobError that it means."""
+        """Read one line. Raises a JobError for a line that means one."""
         if line.startswith(PROGRESS):
             self._progress(line.removeprefix(PROGRESS))
         elif line.startswith("[redirect] Following redirect"):
@@ -41,7 +41,7 @@ class OutputReader:
             raise TooLong("the source is live or longer than allowed")
 
     def _redirect(self) -> None:
-        """A server can lead on for ever, because each redirect is followed and asked again."""
+        """Count a redirect: a server can redirect for ever, because yt-dlp follows each one."""
         self._redirects += 1
         if self._redirects > MAX_REDIRECTS:
             raise Unavailable("the source redirects without end")
@@ -71,12 +71,12 @@ def _mapping(text: str) -> dict[str, Any] | None:
     try:
         told = json.loads(text)
     except (ValueError, RecursionError):
-        return None  # a line cut short, or imitated by a title: only a number on a screen
+        return None  # a line that is cut short, or imitated by a title: only progress is lost
     return told if isinstance(told, dict) else None
 
 
 def _part_of(told: dict[str, Any]) -> float | None:
-    """How much of one file is done; pieces tell it better than bytes that are guessed."""
+    """The share of one file that is done; pieces show it better than a guessed number of bytes."""
     if told.get("status") == "finished":
         return 1.0
     for done, whole in (("fragment_index", "fragment_count"), ("downloaded_bytes", "total_bytes")):
