@@ -1,6 +1,6 @@
--- Remove a final job and what only it refers to.
+-- Remove a final job and what only this job refers to.
 -- KEYS[1] the job   ARGV: key prefix, id
--- Answer: {"ok", meta of each artifact that nothing refers to any more...} | {"open"} | {"in use"} | {"absent"}
+-- Answer: {"ok", meta of each artifact without a job...} | {"open"} | {"in use"} | {"absent"}
 local id, job = ARGV[2], KEYS[1]
 local got = redis.call('HMGET', job, 'state', 'owner', 'kind', 'batch', 'external', 'cache_key', 'flight', 'progress', 'artifacts')
 local state, owner, kind, batch, external = got[1], got[2], got[3], got[4], got[5]

@@ -1,7 +1,7 @@
--- What a job really took, beside the model's word for its shape.   KEYS[1] the peaks
--- ARGV: prefix, shape, ratio seen, patience, step down, least, most, number of shapes kept, for how
--- many seconds
--- A field holds the factor, how many jobs in a row stayed below it, and when the last was seen.
+-- Record the peak of a job, divided by the model's estimate for its shape.   KEYS[1] the peaks
+-- ARGV: prefix, shape, ratio seen, patience, step down, least, most, number of shapes kept, seconds
+-- that they are kept
+-- A field holds the factor, how many jobs in a row stayed below it, and the time of the last job.
 -- Answer: the factor, as text.
 local shape, seen = ARGV[2], tonumber(ARGV[3])
 local patience, step = tonumber(ARGV[4]), tonumber(ARGV[5])

@@ -1,10 +1,10 @@
--- Every script begins with this.   ARGV[1] the prefix of all keys
+-- Every script begins with this part.   ARGV[1] the prefix of all keys
 local PREFIX = ARGV[1]
 local FINAL = {succeeded = true, failed = true, cancelled = true}
 
 local function key(...) return PREFIX .. table.concat({...}, ':') end
 
--- Seconds since 1970 by the store's own clock: the clocks of those who ask may be wrong.
+-- Seconds since 1970 by the store's own clock: the clocks of clients may be wrong.
 local function clock()
   local time = redis.call('TIME')
   return tonumber(time[1]) + tonumber(time[2]) / 1000000

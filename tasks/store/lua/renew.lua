@@ -1,5 +1,5 @@
--- Prolong leases.   ARGV: key prefix, lease seconds, then id and token of each.
--- Answer: for each "held", "cancel" (the client asked to stop) or "lost" (it is another's now)
+-- Renew leases.   ARGV: key prefix, lease seconds, then the id and token of each.
+-- Answer: for each "held", "cancel" (the client asked to stop) or "lost" (the token is not valid now)
 local lease_until = clock() + tonumber(ARGV[2])
 local answers = {}
 for index = 3, #ARGV, 2 do

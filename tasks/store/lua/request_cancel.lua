@@ -1,4 +1,4 @@
--- Ask the holder of a running job to stop it.   KEYS[1] the job.   Answer: 1 if it is running
+-- Ask the worker of a running job to stop.   KEYS[1] the job.   Answer: 1 if the job is running
 if redis.call('HGET', KEYS[1], 'state') ~= 'running' then return 0 end
 redis.call('HSET', KEYS[1], 'cancel', '1')
 return 1

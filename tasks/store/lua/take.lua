@@ -1,8 +1,8 @@
--- Give one ready job of a kind to a worker under a lease; it stays queued until it is claimed.
--- Owners take turns, so that nobody's thousand jobs hold up another's one; so do the batches of one
--- owner (his single jobs together are like one more), the better the next job the sooner.
--- Every fourth turn of an owner goes to his job that has waited longest, where a step of priority is
--- worth a minute: else small batches that keep coming would hold up the older ones for ever.
+-- Lease one ready job of a kind to a worker; the job stays queued until the worker claims it.
+-- Owners take turns, so that a thousand jobs of one owner do not delay the only job of another. The
+-- fairness groups of an owner take turns too; a higher priority of its next job brings a group sooner.
+-- Every fourth turn of an owner is for the job that has waited longest, where a step of priority
+-- counts as a minute: otherwise a steady flow of small batches would delay older ones for ever.
 -- ARGV: key prefix, kind, lease token, lease seconds.   Answer: {record, revision} or nothing
 local kind, token, seconds = ARGV[2], ARGV[3], tonumber(ARGV[4])
 local MOST_COMPARED, OLDEST_EACH = 32, 4

@@ -1,13 +1,12 @@
--- Create or change job records, with every index, counter and reference that goes with them: all of
--- them or none.
--- ARGV: key prefix, submission (JSON: most_queued, batch, idempotency, each if it applies), then of
--- each job, a source before those that need it: change (JSON), record, public document, and, if it
--- may follow another job, record and document with `change.placeholder` where that one's id belongs
+-- Create or change job records with all their indexes, counters and references: all of them or none.
+-- ARGV: key prefix, submission (JSON: most_queued, batch, idempotency, each if it applies), then for
+-- each job, a source before the jobs that need it: change (JSON), record, public document, and, if the
+-- job may follow a leader, record and document with `change.placeholder` in place of the leader's id
 -- Answer: {"ok", stage of each...} | {"full"} | {"conflict"} | {"cancelled"} | {"gone"} | {"no source"}
---       | {"accepted", what was accepted under this name before}
+--       | {"accepted", what was accepted under this idempotency key before}
 local function stages_of(writes)
   local answer = {'ok'}
-  -- A download that nobody needed is not there.
+  -- A new download that no job needed was not written and has no stage.
   for _, new in ipairs(writes) do table.insert(answer, redis.call('HGET', new.job, 'stage') or '') end
   return answer
 end
@@ -26,8 +25,8 @@ end
 
 local submission, at, planned = cjson.decode(ARGV[2]), clock(), read_writes(3)
 local last = planned[#planned]
--- A writer whose answer was lost on the way asks again: it is done already. A job that is created
--- has an id that nobody else uses.
+-- A writer that did not receive the answer sends its write again, which is done already. The id of a
+-- new job is unique, so an existing record under it is that of this write.
 if last.old.write == last.write or (last.create and last.old.state) then return stages_of(planned) end
 local accepted = accepted_before(submission.idempotency)
 if accepted then return {'accepted', accepted} end

@@ -1,4 +1,4 @@
--- The files that a job shows, and the names of work that it answers.
+-- The artifacts of a job's result, and the names of the work that the job does or has done.
 local function note_artifacts(new, at)
   local shown = {}
   for _, artifact in ipairs(new.artifacts or {}) do

@@ -1,4 +1,4 @@
--- The batch that a job is of: counts by state, progress, and when the last job ended.
+-- The batch of a job: counts by state, progress, and when the last job ended.
 local function count_in_batch(new, old, at)
   if not new.batch then return end
   local batch = key('batch', new.batch)

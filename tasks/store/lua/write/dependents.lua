@@ -1,6 +1,6 @@
--- Which job waits for which.
+-- Which job depends on which.
 
--- A job that waits lends its urgency to its sources, and to theirs. Of a chain, so many links.
+-- A waiting job lends its urgency to its sources, and to their sources, over at most this many links.
 local MOST_LENT = 10
 local function lend(sources, priority, priority_seconds, links)
   for _, source in ipairs(sources) do
@@ -17,7 +17,7 @@ local function lend(sources, priority, priority_seconds, links)
   end
 end
 
--- A download that was made for clips, and that none of them needs, is noted for the housekeeper.
+-- Record for the housekeeper a download that was made for clips and that no clip needs any more.
 local function note_need(id, internal, open)
   if internal and open and redis.call('SCARD', key('dependents', id)) == 0 then
     redis.call('SADD', key('unneeded'), id)

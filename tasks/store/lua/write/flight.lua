@@ -1,6 +1,6 @@
--- Equal work runs once: the first job is the leader, later ones wait for it.
+-- Single flight: equal work runs once, the first job is the leader, the later jobs wait for it.
 
--- The job that does, or has done, the work of this one; nil if there is none that may answer it.
+-- The job that does, or has done, the work of this job; nil if none may deliver its result.
 local function leader_of(new)
   local leader = redis.call('GET', key('flight', new.flight))
   if not leader or leader == new.id or leader == new.outdated then return nil end
@@ -9,8 +9,8 @@ local function leader_of(new)
   return leader
 end
 
--- Of downloads that clips need, those that another job has begun meanwhile are not made: the clips
--- wait for that one. Ids are random, so in a text there is no other word like them.
+-- A new download is not written when another job has begun its work meanwhile: the clips that need it
+-- wait for that job. Ids are random, so a text contains an id only where that job is meant.
 local function without_needless(writes)
   local kept, leaders = {}, {}
   for _, new in ipairs(writes) do
@@ -29,7 +29,7 @@ local function without_needless(writes)
   return kept
 end
 
--- Make the job the leader of its flight, or let it follow the one there is.
+-- Make the job the leader of its flight, or a follower of the present leader.
 local function join_flight(new)
   if not new.flight or new.expect_token then return end
   local leader = leader_of(new)

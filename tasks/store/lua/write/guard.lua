@@ -1,4 +1,4 @@
--- May this be written now?   Answer: why not, or nil
+-- Checks whether jobs may be written now.   Answer: the reason against it, or nil
 
 local function lost(new, old, at)
   if new.create then return old.state end
@@ -18,8 +18,8 @@ local function lacks_artifact(new)
   return false
 end
 
--- A source may have been deleted since it was planned: then the job is planned again. One that is
--- waited for cannot be deleted; and a worker that holds a job finds out by itself.
+-- A source may have been deleted since the planning: then the job is planned again. A source with
+-- dependents cannot be deleted; and the worker that holds a job finds a missing source itself.
 local function lacks_source(new, made)
   if FINAL[new.state] or new.expect_token then return false end
   for _, source in ipairs(new.depends_on) do
@@ -31,14 +31,14 @@ end
 local function refusal_of(new, made, at)
   local old = new.old
   if lost(new, old, at) then return 'conflict' end
-  -- A cancel that was accepted binds the next writer: the worker or, after it, the housekeeper.
+  -- An accepted cancel binds the next writer: the worker or, if it is lost, the housekeeper.
   if old.cancel and new.state ~= 'cancelled' then return 'cancelled' end
   if lacks_artifact(new) then return 'gone' end
   if lacks_source(new, made) then return 'no source' end
   return nil
 end
 
--- All is written, or nothing. A job that is retried needs room as a new one does.
+-- All jobs are written, or none. A retried job needs a free slot of the queue as a new job does.
 local function refusal(writes, most_queued, at)
   local made, more = {}, 0
   for _, new in ipairs(writes) do

@@ -1,4 +1,4 @@
--- Numbers, the job's timeline, and word to those that watch.
+-- Counters, the timeline of the job, and the notification of watchers.
 local function report_change(new, at)
   for name, amount in pairs(new.counters or {}) do
     redis.call('HINCRBYFLOAT', key('counters'), name, amount)

@@ -1,4 +1,4 @@
--- One job: `old` as its record is (`state` is false when there is none), `new` as it shall be.
+-- One job: `old` is the present record (`state` is false for a new job), `new` the one to write.
 
 local function read_old(job)
   local got = redis.call('HMGET', job, 'state', 'revision', 'token', 'cancel', 'stage', 'progress', 'lease_until', 'priority', 'write')
@@ -8,7 +8,7 @@ local function read_old(job)
   }
 end
 
--- What shall be written, from the five arguments of each job, beginning at `first`.
+-- The jobs to write, from five arguments for each, beginning at index `first`.
 local function read_writes(first)
   local writes = {}
   for index = first, #ARGV, 5 do
@@ -23,7 +23,7 @@ local function read_writes(first)
 end
 
 local function put_record(new, old, at)
-  -- Those that wait for it may have made it more urgent than its own document says.
+  -- Dependents may have made the job more urgent than its own priority.
   new.urgency = new.priority
   if old.stage and old.stage ~= 'final' then new.urgency = math.max(new.urgency, old.priority) end
   new.lease_until = new.lease_seconds and at + new.lease_seconds or 0

@@ -1,6 +1,6 @@
 -- A job is in exactly one stage: ready, delayed, waiting, leased or final.
 
--- What it shall wait for may be over already.
+-- The jobs that this job shall wait for may have ended already.
 local function look_at_sources(new)
   if new.stage ~= 'waiting' then return end
   local stage = 'ready'
@@ -8,7 +8,7 @@ local function look_at_sources(new)
     local state = redis.call('HGET', key('job', source), 'state')
     if state and state ~= 'succeeded' then
       stage = 'waiting'
-      if FINAL[state] then redis.call('SADD', key('to_release'), source) end  -- once more
+      if FINAL[state] then redis.call('SADD', key('to_release'), source) end  -- releases this job too
     end
   end
   new.stage = stage

@@ -1,6 +1,6 @@
--- What is written beside the jobs of a submission: its batch, and the name that its client gave it.
+-- What is written beside the jobs of a submission: its batch and its idempotency key.
 
--- What was accepted under this name before; nil when nothing was.
+-- What was accepted under this key before; nil for a new key.
 local function accepted_before(idempotency)
   return idempotency and redis.call('GET', key('idempotency', idempotency.name)) or nil
 end
