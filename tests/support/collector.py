@@ -13,7 +13,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 @dataclass(frozen=True)
 class Seen:
-    """One span; the ids in hexadecimal, as a traceparent has them."""
+    """One span; the ids are hexadecimal, as in a traceparent."""
 
     service: str
     name: str
@@ -35,7 +35,7 @@ class Collector:
 
     @property
     def url(self) -> str:
-        """What CLIPMILL_OTLP_ENDPOINT takes."""
+        """The value of CLIPMILL_OTLP_ENDPOINT."""
         return f"http://127.0.0.1:{self._server.server_address[1]}"
 
     def named(self, name: str) -> Seen:

@@ -46,7 +46,7 @@ URL = "https://media.example/video"
 
 @dataclass(frozen=True)
 class Work:
-    """What the work of a test may touch."""
+    """What the work of a test may use."""
 
     leased: LeasedJob
     folder: Path
@@ -67,7 +67,7 @@ class Work:
 
 
 class ScriptedAttempt(Attempt):
-    """An attempt whose tools are said to have taken twice what was expected."""
+    """An attempt whose tools report twice the memory that was estimated."""
 
     work: Work
 
@@ -100,7 +100,7 @@ class ScriptedDownload(DownloadHandler):
 
 
 class Engine:
-    """One worker's engine. Also what its jobs need of memory is the test's choice."""
+    """One worker's engine. The test also chooses the memory that its jobs need."""
 
     def __init__(
         self,
@@ -141,7 +141,7 @@ class Engine:
     def _disk(
         self, work_folder: WorkFolder, storage: Storage, least_bytes: int, timings: Timings
     ) -> Disk:
-        """Disks that have as much room as the test says."""
+        """Disks with as much free space as the test says."""
         return Disk(lambda: self.free_bytes, lambda: self.storage_free_bytes, least_bytes, timings)
 
     def __enter__(self) -> Self:
@@ -179,28 +179,28 @@ class Engine:
         return {"extract": ScriptedExtract(work), "download": ScriptedDownload(work)}
 
     def submit(self, url: str = URL, owner: str = "ann", **values: Any) -> str:
-        """An extract's id."""
+        """Submit an extract; its id."""
         return self.dispatcher.submit(JobRequest(ExtractSpec(Source(url=url)), **values), owner).id
 
     def submit_download(self, url: str = URL, owner: str = "ann") -> str:
-        """A download's id."""
+        """Submit a download; its id."""
         return self.dispatcher.submit(JobRequest(DownloadSpec(Source(url=url))), owner).id
 
     def run_all(self, kind: str = "extract") -> int:
-        """Run until nothing of the kind is ready; how many jobs were run."""
+        """Run jobs until none of the kind is ready; how many were run."""
         count = 0
         while self.runner.run_next(kind):
             count += 1
         return count
 
     def files(self) -> list[Path]:
-        """All that lies in storage, and all that attempts have left."""
+        """All files in storage, and all files that attempts have left."""
         stored = [path for path in self.artifacts.rglob("*") if path.is_file()]
         return stored + list(self.work_folder.path.iterdir())
 
 
 def in_thread(work: Callable[[], Any]) -> threading.Thread:
-    """Begin it beside the test."""
+    """Start the work in a thread beside the test."""
     thread = threading.Thread(target=work, daemon=True)
     thread.start()
     return thread

@@ -1,7 +1,7 @@
 """A tool that misbehaves, one way a command: `python evil.py <way> [arguments]`.
 
 Standard library only; it runs under the supervisor and not under the tests' interpreter paths.
-Whatever is left over ends by itself after `LIFE_SECONDS`, so that a failed test leaves no mess.
+Every process that is left over ends by itself after `LIFE_SECONDS`, also after a failed test.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 
 LIFE_SECONDS = 60
 MEGABYTE = 1024 * 1024
-PIDS = Path("pids")  # where those that hide note themselves, one line each
+PIDS = Path("pids")  # where hidden processes write their pids, one a line
 
 
 def say(line: str) -> None:
@@ -35,7 +35,7 @@ def note_pid() -> None:
 
 
 def hide(times: int) -> None:
-    """Double-fork into sessions of their own, so many times."""
+    """Double-fork this many processes into sessions of their own."""
     for _ in range(times):
         if os.fork() == 0:
             os.setsid()
@@ -50,7 +50,7 @@ def hide(times: int) -> None:
 
 
 def scatter(times: str = "3") -> None:
-    """Hide some and stay."""
+    """Hide some processes and go on."""
     hide(int(times))
     ignore_signals()
     note_pid()
@@ -59,7 +59,7 @@ def scatter(times: str = "3") -> None:
 
 
 def desert(times: str = "3") -> None:
-    """Hide some and end as if all were well."""
+    """Hide some processes and end with status 0."""
     hide(int(times))
 
 
@@ -81,7 +81,7 @@ def hydra(heads: str = "4") -> None:
 
 
 def crowd(size: str) -> None:
-    """So many idle children."""
+    """Start this many idle children."""
     for _ in range(int(size)):
         if os.fork() == 0:
             time.sleep(LIFE_SECONDS)
@@ -92,7 +92,7 @@ def crowd(size: str) -> None:
 
 
 def babble() -> None:
-    """A hidden child that talks without end."""
+    """A hidden child that writes output without end."""
     if os.fork() == 0:
         os.setsid()
         if os.fork() == 0:
@@ -120,7 +120,7 @@ def long_line(size: str) -> None:
 
 
 def allocate(megabytes: str, processes: str = "1") -> None:
-    """Touch private memory, in each of some processes."""
+    """Touch private memory in each of several processes."""
     for _ in range(int(processes) - 1):
         if os.fork() == 0:
             break
@@ -134,7 +134,7 @@ def allocate(megabytes: str, processes: str = "1") -> None:
 
 
 def share(megabytes: str, processes: str, seconds: str) -> None:
-    """Touch shared anonymous memory, the same in each of some processes."""
+    """Touch shared anonymous memory, the same in each of several processes."""
     size = int(megabytes) * MEGABYTE
     held = mmap.mmap(-1, size)
     children = []
@@ -151,7 +151,7 @@ def share(megabytes: str, processes: str, seconds: str) -> None:
 
 
 def write_files() -> None:
-    """File after file, in folders below folders, without end."""
+    """Write file after file, in nested folders, without end."""
     folder = Path("deep")
     for number in range(10_000):
         folder.mkdir(exist_ok=True)
@@ -161,7 +161,7 @@ def write_files() -> None:
 
 
 def write_unlinked() -> None:
-    """A file that no folder shows, without end."""
+    """Write without end to a file that no folder lists."""
     with Path("hidden").open("wb", buffering=0) as file:
         Path("hidden").unlink()
         for _ in range(10_000):
@@ -170,7 +170,7 @@ def write_unlinked() -> None:
 
 
 def dig() -> None:
-    """Folders in folders until no path reaches the last, and a file there."""
+    """Nest folders until no path reaches the last, and write a file there."""
     for _ in range(30):
         Path("d" * 200).mkdir()
         os.chdir("d" * 200)
@@ -179,7 +179,7 @@ def dig() -> None:
 
 
 def burn(seconds: str) -> None:
-    """Use the processor for so long, in this process and in a child that nobody waits for."""
+    """Use the processor for this long, in this process and in a child that is not waited for."""
     child = os.fork()
     ends = time.process_time() + float(seconds)
     while time.process_time() < ends:
@@ -189,7 +189,7 @@ def burn(seconds: str) -> None:
 
 
 def tidy(seconds: str) -> None:
-    """On TERM, take so long to write a last word."""
+    """On TERM, take this long to write a last line."""
 
     def finish(*_: object) -> None:
         time.sleep(float(seconds))
@@ -207,7 +207,7 @@ def pause() -> None:
 
 
 def chat(lines: str, every_seconds: str) -> None:
-    """So many lines, then silence."""
+    """Write this many lines, then nothing."""
     for number in range(int(lines)):
         say(f"line {number}")
         time.sleep(float(every_seconds))
@@ -215,7 +215,7 @@ def chat(lines: str, every_seconds: str) -> None:
 
 
 def look() -> None:
-    """Say what a tool sees of the world it was put into."""
+    """Print what a tool sees of its environment."""
     status = Path("/proc/self/status").read_text()
     fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
     seen = {

@@ -3,7 +3,7 @@
 The source is decoded from its beginning; the frames whose time lies in the range are the
 reference. The clip must hold the same number, each the same picture (by hash, or by PSNR where it
 was encoded), at the same times; its sound must correlate with the source's without a shift; and
-FFmpeg's command must play it from start to end without a word.
+FFmpeg's command must play it from start to end without a warning.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ LEAST_CORRELATION = 0.6
 
 @dataclass(frozen=True)
 class Picture:
-    """One decoded frame: when it shows (a player's count) and what it shows."""
+    """One decoded frame: when it shows (in a player's time) and what it shows."""
 
     time: Fraction
     digest: bytes
@@ -162,7 +162,7 @@ def _psnr_graph(left: VideoFrame, right: VideoFrame) -> Graph:
 
 
 def sound(path: Path) -> tuple[array[int] | None, str]:
-    """The first track as 4 kHz mono from the container's start, and what FFmpeg said while it
+    """The first track as 4 kHz mono from the container's start, and FFmpeg's messages while it
     played all streams of the file."""
     command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "warning", "-nostdin", "-threads", "1"]
     command += ["-i", str(path)]
@@ -231,5 +231,5 @@ def _best_shift(source: array[int], clip: array[int], offset: int, at: int) -> t
         if correlation > best[1]:
             best = (shift, correlation)
         if correlation > 0.95:
-            break  # nothing else can be better by more than noise
+            break  # another shift could be better only by noise
     return best

@@ -1,4 +1,4 @@
-"""One process's worth of the objects that a request meets, against a real store and broker."""
+"""The objects of one API process that a request uses, on a real store and broker."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ RESULTS: dict[str, Result] = {"extract": Result(), "download": DownloadResult(),
 
 
 class House:
-    """Such a process, and what workers do with its jobs."""
+    """One API process, and what workers do with its jobs."""
 
     def __init__(self, url: str, folder: Path, max_queued: str = "20000") -> None:
         settings = load_settings({"CLIPMILL_MAX_QUEUED_JOBS": max_queued})

@@ -37,13 +37,13 @@ class Video:
 
     @property
     def name(self) -> str:
-        """A file name that differs when anything does."""
+        """A file name that differs for different videos."""
         digest = hashlib.sha256(repr(asdict(self)).encode()).hexdigest()[:16]
         return f"{self.width}x{self.height}-{digest}{self.suffix}"
 
 
 def ffmpeg(*arguments: str, timeout_seconds: float = 120) -> None:
-    """Run FFmpeg to its end; its words are in the error if it fails."""
+    """Run FFmpeg to its end; the error of a failure holds its messages."""
     command = [imageio_ffmpeg.get_ffmpeg_exe(), "-hide_banner", "-nostdin", "-y", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, timeout=timeout_seconds)
     if done.returncode:
@@ -51,7 +51,7 @@ def ffmpeg(*arguments: str, timeout_seconds: float = 120) -> None:
 
 
 def noise(channels: int) -> str:
-    """A lavfi graph: six seconds of sound that no encoder makes small, other in each channel."""
+    """A lavfi graph: six seconds of sound that compresses badly, different in each channel."""
     one = "anoisesrc=color=pink:r=48000:d=6:seed"
     if channels == 1:
         return f"{one}=1"

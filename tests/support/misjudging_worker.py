@@ -1,7 +1,7 @@
 """`python -m tests.support.misjudging_worker`: the real worker, which misjudges some jobs.
 
 All is as in production but the first estimate of a job whose metadata says {"misjudged": "10"}:
-it is so many times too low. What the worker learns of such a job afterwards counts as always.
+this estimate is ten times too low. What the worker learns from the job afterwards counts as always.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a test needs of the machine: a right or a tool that not everybody has at home."""
+"""What a test needs of the machine: a right or a tool that a developer's machine may lack."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.support.box.group import MOUNT, Box, small_box
 
 
 def needs(condition: object, reason: str) -> None:
-    """Skip the test where the condition does not hold; fail it in CI, where nothing is left out."""
+    """Skip the test where the condition does not hold; fail it in CI, which skips no test."""
     if condition:
         return
     if os.environ.get("CI"):
@@ -29,17 +29,17 @@ def needed_tool(name: str, package: str) -> str:
 
 
 def needs_root() -> None:
-    """For what only root may do."""
+    """Skip a test that only root can run."""
     needs(os.geteuid() == 0, "this needs root")
 
 
 @contextmanager
 def kernel_box(limit_bytes: int) -> Iterator[Box | None]:
-    """A memory group of this size, which the kernel counts; None where nobody can make one.
+    """A memory group of this size, which the kernel counts; None where no group can be made.
 
-    A test that has more to look at goes on without it, and says so. CI goes on only on a machine
-    with version 2 of control groups alone, since boxes are made of version 1. Where that is, it
-    is a right that is missing, and CI has to have it.
+    A test that checks more goes on without the group, and says so. CI goes on without it only on a
+    machine that has no version 1 of control groups, of which boxes are made. On a machine with
+    version 1 a right is missing, and CI must have this right.
     """
     with small_box(limit_bytes) as box:
         if box is None and MOUNT.is_dir() and os.environ.get("CI"):

@@ -1,4 +1,4 @@
-"""In which order tests run: long files first, or all of them shuffled."""
+"""The order of the tests: long files first, or all files shuffled."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from itertools import groupby
 
 import pytest
 
-# Files that take half a minute and more, the longest first: begun last, they would be what a run
-# of several processes waits for.
+# Files that take half a minute and more, the longest first: a run of several processes would wait
+# at its end for a long file that began last.
 LONG = (
     "tests/acceptance/test_outages.py",
     "tests/acceptance/test_faults.py",
@@ -22,15 +22,15 @@ LONG = (
 
 
 def in_order(items: Sequence[pytest.Item]) -> list[pytest.Item]:
-    """Long files first, else as they were."""
+    """Long files first, the others in the given order."""
     place = {name: number for number, name in enumerate(LONG)}
     return sorted(items, key=lambda item: place.get(_file(item), len(LONG)))
 
 
 def shuffled(items: Sequence[pytest.Item], seed: int) -> list[pytest.Item]:
-    """The files in any order, and the tests of each in any order: equal for equal seeds.
+    """The files in random order, and the tests of each in random order: equal for equal seeds.
 
-    A file stays together, since its tests may share what is made once for them.
+    The tests of a file stay together, since they may share a fixture that is made once.
     """
     chance = random.Random(seed)
     files = [list(tests) for _, tests in groupby(items, key=_file)]

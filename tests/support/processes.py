@@ -1,4 +1,4 @@
-"""Running tools under the supervisor, and looking at processes from outside."""
+"""Runs tools under the supervisor, and looks at processes from outside."""
 
 from __future__ import annotations
 
@@ -24,35 +24,35 @@ def evil(way: str, *arguments: object) -> list[str]:
 
 
 def living_in(folder: Path) -> set[int]:
-    """Every process, guards too, whose current folder this is; a zombie has none."""
+    """All processes, also guards, with this current folder; a zombie has none."""
     found = set()
     for process in Path("/proc").iterdir():
         try:
             if process.name.isdigit() and (process / "cwd").readlink() == folder.resolve():
                 found.add(int(process.name))
-        except OSError:  # it ended, or it is not ours to look at
+        except OSError:  # the process ended, or this user may not read it
             continue
     return found
 
 
 def is_deserted(folder: Path) -> bool:
-    """Whether nobody lives there, in twenty looks: what forks all the time slips through one."""
+    """Whether twenty looks find no process there: one look misses a process that always forks."""
     return not any(living_in(folder) for _ in range(20))
 
 
 def is_there(pid: int) -> bool:
-    """Whether the kernel still knows it, be it as a zombie."""
+    """Whether the process exists, be it as a zombie."""
     return Path(f"/proc/{pid}").exists()
 
 
 def noted_pids(folder: Path) -> list[int]:
-    """What evil processes noted about themselves, so far."""
+    """The pids that evil processes have written so far."""
     notes = folder / "pids"
     return [int(line) for line in notes.read_text().splitlines()] if notes.exists() else []
 
 
 def parent_of(pid: int) -> int:
-    """The process that it belongs to now; 0 when it has ended."""
+    """The present parent of a process; 0 when the process has ended."""
     try:
         return int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
     except (FileNotFoundError, ProcessLookupError):
@@ -62,7 +62,7 @@ def parent_of(pid: int) -> int:
 def eventually(
     holds: Callable[[], object], within_seconds: float = 5.0, every_seconds: float = 0.01
 ) -> bool:
-    """Whether it comes true in time, looked at so often."""
+    """Whether the condition holds in time, checked again and again."""
     until = time.monotonic() + within_seconds
     while not holds():
         if time.monotonic() > until:
@@ -72,7 +72,7 @@ def eventually(
 
 
 class Supervised:
-    """A process like the worker: it calls `run_process` and prints how that ended, as JSON."""
+    """A process like the worker: it calls `run_process` and prints the result as JSON."""
 
     def __init__(self, folder: Path, argv: Sequence[str], **options: object) -> None:
         self._popen = subprocess.Popen(
@@ -105,18 +105,18 @@ class Supervised:
         self._popen.wait()
 
     def result(self, timeout_seconds: float = 20) -> dict[str, Any]:
-        """What it printed at its end."""
+        """The result that the process printed at its end."""
         out, _ = self._popen.communicate(timeout=timeout_seconds)
         return dict(json.loads(out))
 
 
 def open_descriptors() -> int:
-    """How many this process has."""
+    """How many file descriptors this process has."""
     return len(list(Path("/proc/self/fd").iterdir()))
 
 
 def run(argv: list[str], folder: Path, limits: Limits = LIMITS) -> tuple[Finished, list[str]]:
-    """Run to the end without a stop; the result and the lines."""
+    """Run a command to its end; the result and the lines of its output."""
     lines: list[str] = []
     done = run_process(argv, folder=folder, limits=limits, stop=Stop(), on_line=lines.append)
     return done, lines

@@ -21,7 +21,7 @@ CONFIG = Path(__file__).parents[2] / "config"
 
 
 def program(name: str) -> str:
-    """The path of `prometheus` or `promtool`, which one package brings."""
+    """The path of `prometheus` or `promtool`, both from one package."""
     return needed_tool(name, "prometheus")
 
 

@@ -25,12 +25,12 @@ Answer = TypeVar("Answer")
 
 
 def share_of(job: Job) -> float:
-    """What a job adds to the progress of its batch: all of it once it has ended."""
+    """What a job adds to the progress of its batch: 1 when the job is final."""
     return 1.0 if job.state.final else job.progress
 
 
 def make_job(spec: Spec | None = None, **values: Any) -> Job:
-    """A queued job, an extract unless something else is asked for."""
+    """A queued job, by default an extract."""
     now = time.time()
     defaults = {"id": new_id(), "owner": "ann", "created_at": now, "queued_at": now}
     return Job(spec=spec or ExtractSpec(Source(url=URL)), **{**defaults, **values})
@@ -56,13 +56,13 @@ def make_artifact(job: Job, size_bytes: int = 100) -> StoredArtifact:
 
 
 def at_once(work: Callable[[int], Answer], threads: int) -> list[Answer]:
-    """What `work(0)`, `work(1)`… answer when they run at the same time."""
+    """The results of `work(0)`, `work(1)`… when they run at the same time."""
     with ThreadPoolExecutor(threads) as pool:
         return list(pool.map(work, range(threads)))
 
 
 def stage_of(job: Job) -> str:
-    """Where a job belongs that no worker holds and that has nothing left to wait for."""
+    """The stage that a job which no worker holds must have by its record."""
     if job.state.final:
         return "final"
     if job.wait_reason is WaitReason.DEPENDENCY:
@@ -85,7 +85,7 @@ def every_key(client: redis.Redis) -> set[str]:
 
 
 class Records:
-    """All job records as they lie in the store, read by nobody's leave."""
+    """All job records in the store, read without the store's own code."""
 
     def __init__(self, client: redis.Redis) -> None:
         self._client = client
@@ -111,7 +111,7 @@ class Records:
         return {job.id for job in self.jobs.values() if holds(job)}
 
     def check(self, store: Store) -> None:
-        """Every index, stage, count and counter agrees with the records."""
+        """Assert that all indexes, stages, counts and counters agree with the records."""
         self._check_indexes()
         self._check_stages()
         self._check_dependents()
@@ -192,7 +192,7 @@ class Records:
             assert (batch.finished_at is not None) == all(job.state.final for job in inside)
 
     def _check_counters(self, store: Store) -> None:
-        # A retried job has ended more often than its record tells, hence at least.
+        # A retried job has ended more often than its record shows, hence "at least".
         counted = store.counters.read()
         for (kind, state), number in Counter(
             (job.kind, job.state.value) for job in self.jobs.values() if job.state.final

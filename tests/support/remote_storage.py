@@ -1,10 +1,10 @@
-"""A storage on another machine, as far as one process can have it: nobody but it knows its files.
+"""A storage as on another machine: only the storage itself knows where its files are.
 
     with RemoteStorage(folder) as storage:
         Engine(url, work, storage=storage)
 
-What is put is copied there, what is worked on is copied back, and clients are sent to its own web
-server. It knows no limit of room, and can be away.
+`put` copies a file there, `local` copies it back, and clients are redirected to the storage's own
+web server. The storage knows no limit of space, and can be unavailable.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from tests.support.origin import Exchange, Origin, answers
 
 
 class RemoteStorage:
-    """Objects of flat names behind a web server. A context manager."""
+    """Objects with flat names behind a web server. A context manager."""
 
     def __init__(self, bucket: Path) -> None:
         bucket.mkdir()
@@ -110,7 +110,7 @@ class RemoteStorage:
         self._object("")
 
     def names(self) -> set[str]:
-        """What is there, for a test to look at."""
+        """The names of all objects."""
         return {path.name for path in self._bucket.iterdir()}
 
     def _object(self, key: str) -> Path:

@@ -1,14 +1,14 @@
 """`python -m tests.support.scripted_worker`: the real worker, with work that the URL describes.
 
 All is as in production but the work of an extract or download, which is a small tool under the
-real guard. The URL's query says what it does; the end of the path names it in the log.
-    ?seconds=3            work so long            ?bytes=1000   deliver so many (downloads)
+real guard. The URL's query says what the work does; the end of the path names the work in the log.
+    ?seconds=3            work this long          ?bytes=1000   deliver this many (downloads)
     ?raise=MemoryError    in the worker's thread  ?fail=network_error   as the tool's own failure
     ?kill=worker          end the worker itself
-Each begin and end of such work, or its failure, is one line in the file that CLIPMILL_EFFECTS
-would name; the path comes as the first argument, since the settings refuse strange names. Options
-after it: --stuck makes the heartbeat hang after three seconds, --quick makes leases and back-off
-short, --real leaves the work to the real tools and only notes it.
+Each begin and end of such work, or its failure, is one line in a log. The path of the log is the
+first argument and no variable, since the settings refuse unknown names. Options after it: --stuck
+makes the heartbeat hang after three seconds, --quick makes leases and back-off short, --real leaves
+the work to the real tools and only logs it.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ PICTURE = VideoFacts("h264", None, 64, 36, "yuv420p", 8, 25.0)
 
 
 class Effects:
-    """An append-only log of what really happened; one write a line, so that lines stay whole."""
+    """An append-only log of the work that ran; one write for each line, which stays whole."""
 
     def __init__(self, path: str) -> None:
         self._descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
@@ -79,7 +79,7 @@ class Effects:
 
 @contextmanager
 def noted(effects: Effects, leased: LeasedJob) -> Iterator[None]:
-    """Its begin and how it ends; of what is killed in between there is only the begin."""
+    """Log the begin and the end of work; work that is killed in between has only a begin."""
     job = leased.job
     name = {"job": job.id, "attempt": job.attempt, "token": leased.lease.token}
     effects.note(event="begin", **name)
@@ -92,7 +92,7 @@ def noted(effects: Effects, leased: LeasedJob) -> Iterator[None]:
 
 
 class Traced(Handler[Any]):
-    """Works as ever, and its work is noted."""
+    """Works as in production, and logs the work."""
 
     def __init__(self, real: Handler[Any], effects: Effects) -> None:
         self._real = real
@@ -107,13 +107,13 @@ class Traced(Handler[Any]):
 
 
 class Scripted:
-    """Does what a URL says."""
+    """Does the work that a URL describes."""
 
     def __init__(self, effects: Effects) -> None:
         self._effects = effects
 
     def work(self, url: str, attempt: Attempt) -> int:
-        """How many bytes it has written to `made.mp4`."""
+        """Do the work; how many bytes it has written to `made.mp4`."""
         asked = {name: found[0] for name, found in parse_qs(urlsplit(url).query).items()}
         size = int(asked.get("bytes", "10"))
         with noted(self._effects, attempt.leased):
@@ -166,7 +166,7 @@ class ScriptedClip(Scripted, ClipHandler):
 def misbehave(asked: Mapping[str, str], attempt: int) -> None:
     """Go wrong as the URL says."""
     if asked.get("kill") == "worker":
-        time.sleep(0.5)  # what came with it may end before it
+        time.sleep(0.5)  # jobs that came with it may end first
         os.kill(os.getpid(), signal.SIGKILL)
     if "raise" in asked:
         raise getattr(builtins, asked["raise"])
@@ -177,7 +177,7 @@ def misbehave(asked: Mapping[str, str], attempt: int) -> None:
 
 
 def handlers_of(effects: Effects, *, real: bool) -> Mapping[str, Handler[Any]]:
-    """Those of every kind, which note what they do."""
+    """The handlers of all kinds, which log their work."""
     if real:
         return {kind: Traced(handler, effects) for kind, handler in HANDLERS.items()}
     scripted = (ScriptedExtract, ScriptedDownload, ScriptedClip)
@@ -185,7 +185,7 @@ def handlers_of(effects: Effects, *, real: bool) -> Mapping[str, Handler[Any]]:
 
 
 class StuckHeartbeat(Heartbeat):
-    """Hangs three seconds after it was made."""
+    """Hangs three seconds after its start."""
 
     def __init__(self, store: Store, timings: Timings) -> None:
         super().__init__(store, timings)

@@ -1,4 +1,4 @@
-"""What all processes of a test run share: a folder, and files that one of them makes for all."""
+"""What all processes of a test run share: a folder, and files that one process makes for all."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 def shared_folder(factory: pytest.TempPathFactory, name: str) -> Path:
     """A folder of this run, the same for every process of it."""
     base = factory.getbasetemp()
-    # Beside others each process has a folder below that of the run.
+    # With several processes, each has a folder below the folder of the run.
     run = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
     folder = run / f"shared-{name}"
     folder.mkdir(exist_ok=True)
@@ -21,9 +21,9 @@ def shared_folder(factory: pytest.TempPathFactory, name: str) -> Path:
 
 
 def made_once(path: Path, make: Callable[[Path], None]) -> Path:
-    """The file at `path`; of those who find none, one makes it and the others wait.
+    """The file at `path`; one process makes a missing file, the others wait for it.
 
-    `make` writes to the path that it gets, which ends as `path` does.
+    `make` writes to the path that it receives, which has the suffix of `path`.
     """
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)

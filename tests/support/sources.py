@@ -1,4 +1,4 @@
-"""Sources of every shape the cut must get right, made with FFmpeg; nothing is kept in git.
+"""Sources of every form that the cut must handle, made with FFmpeg; none is kept in git.
 
 Four seconds each, small pictures with motion and noise, pink noise as sound (so that any shift
 shows in a correlation). `SOURCES` is the table; `make_source` makes one file.
@@ -185,7 +185,7 @@ SOURCES = {source.name: source for source in (*H264_SOURCES, *OTHER_SOURCES)}
 
 
 def make_source(folder: Path, source: Source) -> Path:
-    """The source's file, made once a folder."""
+    """The source's file, made once in each folder."""
     return made_once(folder / source.file_name, lambda path: _make(path, source))
 
 

@@ -1,4 +1,4 @@
-"""The API as a program of its own, and hands that do a worker's part for its tests."""
+"""The API as a program of its own, and a stand-in for a worker."""
 
 from __future__ import annotations
 
@@ -65,11 +65,11 @@ class Api:
         return self
 
     def log(self) -> str:
-        """All that it has written."""
+        """All output of the API."""
         return (self.folder / "log").read_text()
 
     def client(self, **options: Any) -> httpx.Client:
-        """A client of its own; relative URLs go to this API."""
+        """A new client; relative URLs go to this API."""
         return httpx.Client(base_url=self.url, timeout=20, trust_env=False, **options)
 
     def processes(self) -> list[psutil.Process]:
@@ -79,7 +79,7 @@ class Api:
         return [parent, *parent.children(recursive=True)]
 
     def stop(self, number: int = signal.SIGTERM) -> int:
-        """Ask it to stop; its exit status. One that does not stop is a fault, and is killed."""
+        """Ask the API to stop; its exit status. Raises when it does not stop, and kills it."""
         assert self.process is not None
         processes = self.processes()
         self.process.send_signal(number)
@@ -115,20 +115,20 @@ class Hands:
         self._new_id = IdMaker()
 
     def take(self, kind: str = "download") -> Lease:
-        """Begin the next ready job of a kind."""
+        """Take and claim the next ready job of a kind."""
         lease = self._store.leases.take(kind)
         assert lease is not None
         return self._store.jobs.hold(lease, lease.job.started(time.time()), 30)
 
     def progress(self, lease: Lease, progress: float) -> Lease:
-        """Say how far it has come."""
+        """Record the progress of the job."""
         return self._store.jobs.hold(lease, lease.job.progressed(progress), 30)
 
     def finish(
         self, lease: Lease, content: bytes = b"media", filename: str = "a.mp4",
         media_type: str = "video/mp4",
     ) -> StoredArtifact:  # fmt: skip
-        """Deliver a file of this content; its record."""
+        """Publish a file of this content; its record."""
         source = self._folder / f"made-{lease.job.id}"
         source.write_bytes(content)
         artifact_id = self._new_id()
@@ -143,7 +143,7 @@ class Hands:
         return artifact
 
     def fail(self, lease: Lease, error: JobError) -> None:
-        """Give up on it."""
+        """Fail the job."""
         self._store.jobs.release(lease, lease.job.failed(time.time(), Failure.of(error)))
 
 
@@ -165,7 +165,7 @@ def server_events(response: httpx.Response) -> Iterator[dict[str, Any]]:
 def following(
     client: httpx.Client, path: str, **options: Any
 ) -> Iterator[Iterator[dict[str, Any]]]:
-    """The events of a path, live."""
+    """The events of a path as they arrive."""
     with client.stream("GET", path, **options) as response:
         assert response.status_code == 200, response.read()
         yield server_events(response)

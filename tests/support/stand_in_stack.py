@@ -2,7 +2,7 @@
 
 `python -m tests.support.stand_in_stack FOLDER` prints one JSON object of names and process ids
 when all is ready, and runs until it is stopped. The `worker` ignores SIGTERM and so does the
-process that it started; the `api` stops when asked and notes that in FOLDER/stopped.
+process that it started; the `api` stops when asked and records that in FOLDER/stopped.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """A small worker: runs one command under the supervisor and prints the result as JSON.
 
 `python supervised.py OPTIONS FOLDER COMMAND...`; the options are JSON:
-`subreaper` (true), `limits`, `companion_after` (start a process of its own after so many seconds),
-`beside` (a folder: run a good tool there at the same time), `starved` (try with ever more free
-descriptors until it works).
+`subreaper` (true), `limits`, `companion_after` (start another process after this many seconds),
+`beside` (a folder: run a good tool there at the same time), `starved` (retry with more and more
+free descriptors until the command runs).
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def start_companion(companions: list[subprocess.Popen[bytes]], delay_seconds: fl
         threading.Timer(delay_seconds, start).start()
     else:
         start()
-        time.sleep(0.05)  # the kernel notes starts in ticks of 10 ms
+        time.sleep(0.05)  # the kernel records starts in ticks of 10 ms
 
 
 def run(folder: Path, argv: list[str], limits: dict[str, Any]) -> dict[str, Any]:
@@ -83,7 +83,7 @@ def starved(folder: Path, argv: list[str], limits: dict[str, Any]) -> dict[str, 
 
 
 def descriptors() -> int:
-    return len(list(Path("/proc/self/fd").iterdir())) - 1  # the listing itself has one open
+    return len(list(Path("/proc/self/fd").iterdir())) - 1  # the listing itself has one descriptor
 
 
 if __name__ == "__main__":

@@ -71,7 +71,7 @@ class System:
         self._end()
 
     def start_worker(self, *options: str, redis_url: str | None = None) -> subprocess.Popen[bytes]:
-        """One more worker; `options` for the scripted one, `redis_url` if it goes another way."""
+        """Start a worker; `options` are for the scripted worker, `redis_url` is another route."""
         scripted = [
             "-m",
             "tests.support.scripted_worker",
@@ -99,7 +99,7 @@ class System:
         return dict(answer.json())
 
     def job(self, job_id: str) -> dict[str, Any]:
-        """The job as it stands."""
+        """The job as it is now."""
         answer = self.client.get(f"/api/v2/jobs/{job_id}")
         assert answer.status_code == 200, answer.text
         return dict(answer.json())
@@ -128,7 +128,7 @@ class System:
             time.sleep(0.1)
 
     def tools(self, word: str) -> list[psutil.Process]:
-        """Processes below the workers whose command line holds a word, guards left out."""
+        """Processes below the workers whose command line holds a word, without guards."""
         found = []
         for worker in self.workers:
             if worker.poll() is None:
@@ -139,11 +139,11 @@ class System:
         return found
 
     def attempt_folders(self) -> list[Path]:
-        """The folder of every attempt that runs, or has left one."""
+        """The folders of attempts that run, or that left their folder behind."""
         return list((self.data / "work").glob("*/*"))
 
     def log(self, name: str) -> str:
-        """The end of what a kind of process logged."""
+        """The end of the log of a kind of process."""
         return (self.folder / f"{name}.log").read_text()[-6000:]
 
     def _start_api(self) -> subprocess.Popen[bytes]:
@@ -162,7 +162,7 @@ class System:
         self.wait_for_workers(self._worker_count)
 
     def wait_for_workers(self, count: int, within_seconds: float = 40.0) -> None:
-        """Return when so many workers report."""
+        """Return when this many workers report."""
         end = time.monotonic() + within_seconds
         while self.client.get("/health").json()["services"]["workers"]["count"] < count:
             assert time.monotonic() < end, self.log("worker")

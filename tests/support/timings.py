@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from config.timings import Timings
 
-# Short leases and pauses: a storm of a minute sees many of them end.
+# Short leases and pauses: many of them end within a storm of a minute.
 QUICK = Timings(
     lease_seconds=4.0,
     housekeeping_seconds=0.5,

@@ -36,7 +36,7 @@ class ValkeyServer:
         return self._process.pid
 
     def client(self) -> redis.Redis:
-        """A connection of its own, for looking at what others wrote."""
+        """A new connection, to read what the system wrote."""
         return redis.Redis.from_url(self.url)
 
     def start(self) -> Self:
@@ -56,11 +56,11 @@ class ValkeyServer:
         raise AssertionError((self.folder / "log").read_text())
 
     def kill(self) -> None:
-        """End it as a power cut would."""
+        """End the server as a power cut would."""
         self._end(signal.SIGKILL)
 
     def stop(self) -> None:
-        """End it as an administrator would."""
+        """End the server as an administrator would."""
         self._end(signal.SIGTERM)
 
     def _end(self, number: int) -> None:

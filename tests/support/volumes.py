@@ -1,4 +1,4 @@
-"""A small disk of a test's own, that runs full or turns read-only at will. Mounting takes root."""
+"""A small disk of a test, which can run full or turn read-only. Mounting needs root."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Volume:
         subprocess.run(["mount", "-o", options, str(self.path)], check=True)
 
     def fill(self, leave_bytes: int = 0) -> Path:
-        """Leave no more room than that; the file that takes the rest."""
+        """Leave no more free space than this; the file that takes the rest."""
         ballast = self.path / "ballast"
         with ballast.open("wb", buffering=0) as file:
             try:
@@ -38,7 +38,7 @@ class Volume:
 
 
 class BadDisk:
-    """A mounted file system on a file beside it, which loses what is written there."""
+    """A mounted file system on an image file, which can lose the content of files."""
 
     def __init__(self, path: Path, image: Path) -> None:
         self.path = path
@@ -55,7 +55,7 @@ class BadDisk:
 
 @contextmanager
 def small_volume(path: Path, size: str, inodes: int = 10_000) -> Iterator[Volume]:
-    """A volume of that size at `path`; skips the test where nobody may mount one."""
+    """A volume of this size at `path`; skips the test where none can be mounted."""
     options = f"size={size},nr_inodes={inodes}"
     with _mounted(path, "-t", "tmpfs", "-o", options, "clipmill-test"):
         yield Volume(path)
@@ -80,7 +80,7 @@ def bad_disk(path: Path) -> Iterator[BadDisk]:
 def _mounted(path: Path, *what: str) -> Iterator[None]:
     path.mkdir(parents=True)
     argv = ["mount", *what, str(path)]
-    # Root may be without the right, too (in a container), or without a loop device.
+    # In a container root too may lack the right, or a loop device.
     done = subprocess.run(argv, capture_output=True, check=False, text=True)
     why = done.stderr.partition("\n")[0]
     needs(done.returncode == 0, f"nothing can be mounted here: {why}")

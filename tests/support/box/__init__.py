@@ -1,1 +1,1 @@
-"""A small machine: the whole system in a memory group, and who uses how much of it there."""
+"""A small machine: the whole system in a memory group, and how much each role uses there."""

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 MOUNT = Path("/sys/fs/cgroup/memory")
-REMOVE_SECONDS = 10.0  # a process that has ended leaves its group a moment later
+REMOVE_SECONDS = 10.0  # an ended process leaves its group with a delay
 # Starts a command inside: the shell enters the group, then becomes the command.
 ENTER = 'echo $$ > "$0/cgroup.procs" && exec "$@"'
 

@@ -15,5 +15,5 @@ def most_at_once(jobs: Sequence[Job]) -> int:
 
 
 def moment(job: Job, name: str) -> datetime:
-    """A time of the job's record."""
+    """A time in the job's record."""
     return datetime.fromisoformat(str(job.document[name]))

@@ -54,6 +54,6 @@ def role_of(process: psutil.Process) -> str:
     """The role of a process of the system."""
     try:
         line = " ".join(process.cmdline())
-    except psutil.Error:  # it has ended
+    except psutil.Error:  # the process has ended
         return "ended"
     return next((role for word, role in ROLES.items() if word in line), line[:40])

@@ -1,1 +1,1 @@
-"""Estimates of memory beside what clips really take; the benchmarks draw them, tests judge them."""
+"""Estimates of memory beside the peaks of clips; benchmarks draw them, tests judge them."""

@@ -29,11 +29,11 @@ class Row:
         return LOWEST <= self.ratio <= HIGHEST
 
     def values(self) -> dict[str, object]:
-        """For programs."""
+        """The row as values for programs."""
         return {**vars(self), "ratio": round(self.ratio, 3)}
 
     def cells(self) -> tuple[str, ...]:
-        """For people."""
+        """The row as text for people."""
         sizes = (f"{size / MIB:.0f}" for size in (self.estimate_bytes, self.peak_bytes))
         return (self.name, *sizes, f"{self.ratio:.2f}")
 

@@ -51,7 +51,7 @@ def sized(height: int, codec: str = "h264", **more: object) -> Sample:
 def trial(
     source: Sample, mode: str = "encode", threads: int = 1, saving: int = 0, **output: object
 ) -> Trial:
-    """One clip of it."""
+    """One clip of the sweep."""
     asked = Output(**output)  # type: ignore[arg-type]
     return Trial(source, mode, asked, threads, saving, START, END)
 

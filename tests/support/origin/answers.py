@@ -1,4 +1,4 @@
-"""What the test origin can answer, good and bad: each maker returns a function of one exchange."""
+"""Answers of the test origin, good and bad: each maker returns a function of one exchange."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ MEDIA_TYPES = {
 
 
 def content(body: bytes, content_type: str, headers: Mapping[str, str] | None = None) -> Answer:
-    """Always these bytes."""
+    """Always send these bytes."""
 
     def answer(exchange: Exchange) -> None:
         exchange.head(HTTPStatus.OK, content_type, len(body), headers)
@@ -58,7 +58,7 @@ def file(
 
 
 def guess_type(path: Path) -> str:
-    """The media type a web server would give by the name."""
+    """The media type that a web server would derive from the name."""
     guessed = MEDIA_TYPES.get(path.suffix) or mimetypes.guess_type(path.name)[0]
     return guessed or "application/octet-stream"
 
@@ -116,7 +116,7 @@ def _send_span(exchange: Exchange, stream: IO[bytes], first: int, last: int) -> 
 
 
 def folder(root: Path) -> Answer:
-    """Every file below `root` by the rest of the path; nothing outside it."""
+    """Every file below `root` by the rest of the path; no file outside `root`."""
 
     def answer(exchange: Exchange) -> None:
         path = (root / unquote(exchange.rest)).resolve()
@@ -131,7 +131,7 @@ def page(
 ) -> Answer:
     """An HTML page with one video: in a <video> tag, or only named in og:video.
 
-    With `escape=False` the title goes into the page as it is, markup and all.
+    With `escape=False` the title goes into the page unescaped, with its markup.
     """
     shown = html.escape(title) if escape else title
     source = html.escape(video)
@@ -178,7 +178,7 @@ def throttled(retry_after_seconds: int) -> Answer:
 
 
 def redirect(target: str, code: int = HTTPStatus.FOUND) -> Answer:
-    """On to another address, relative or absolute."""
+    """Redirect to another address, relative or absolute."""
     return status(code, {"Location": target})
 
 
@@ -192,7 +192,7 @@ def in_turn(*answers: Answer) -> Answer:
 
 
 def silence(content_type: str = "video/mp4", length: int | None = 1_000_000) -> Answer:
-    """The headers, then nothing, with the connection open."""
+    """Send the headers, then nothing, and keep the connection open."""
 
     def answer(exchange: Exchange) -> None:
         exchange.head(HTTPStatus.OK, content_type, length)
@@ -202,7 +202,7 @@ def silence(content_type: str = "video/mp4", length: int | None = 1_000_000) -> 
 
 
 def unanswered() -> Answer:
-    """Not even headers."""
+    """Send nothing, not even headers."""
 
     def answer(exchange: Exchange) -> None:
         exchange.close_connection = True
@@ -226,7 +226,7 @@ def slow(path: Path, bytes_per_second: float, content_type: str | None = None) -
 
 
 def drip(bytes_per_second: float = 1, content_type: str = "video/mp4") -> Answer:
-    """A megabyte is promised, single bytes come."""
+    """Announce a megabyte and send single bytes."""
 
     def answer(exchange: Exchange) -> None:
         exchange.head(HTTPStatus.OK, content_type, 1_000_000)
@@ -262,9 +262,9 @@ def lying(path: Path, declared: int, content_type: str | None = None) -> Answer:
 
 
 def treadmill(prefix: str) -> Answer:
-    """A redirect that never comes back: the first request answers a page, the second leads on.
+    """A redirect without an end: the first request gets a page, the second is redirected on.
 
-    Whoever asks again after following a redirect is led on for ever.
+    A client that asks again after a redirect is redirected for ever.
     """
 
     def answer(exchange: Exchange) -> None:
@@ -278,7 +278,7 @@ def treadmill(prefix: str) -> Answer:
 
 
 def live_hls(segment: str, segment_seconds: float = 1.0) -> Answer:
-    """A playlist that moves on with every request and never ends."""
+    """A live playlist that advances with every request and never ends."""
 
     def answer(exchange: Exchange) -> None:
         first = exchange.number

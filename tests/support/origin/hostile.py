@@ -1,4 +1,4 @@
-"""Files that are broken or mean harm, made from a good MP4 or from nothing."""
+"""Broken and malicious files, made from a good MP4 or from nothing."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def png(width: int, height: int) -> bytes:
 
 
 def many_streams(path: Path, source: Path, count: int) -> Path:
-    """A file with the source's video many times."""
+    """A file that holds the source's video many times."""
     maps = ["-map", "0:v"] * count
     ffmpeg("-t", "0.2", "-i", str(source), *maps, "-c", "copy", str(path))
     return path

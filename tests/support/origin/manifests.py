@@ -34,7 +34,7 @@ def _make_media_playlist(video: Path, place: Path) -> None:
 
 
 def make_dash(folder: Path, cache: Path, ladder: tuple[Video, ...] = LADDER) -> Path:
-    """An mpd with the pictures of each rung and one track of sound, apart; its path."""
+    """An mpd with a video stream for each rung and one separate audio stream; its path."""
     folder.mkdir(parents=True, exist_ok=True)
     inputs: list[str] = []
     maps: list[str] = []

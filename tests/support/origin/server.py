@@ -65,7 +65,7 @@ class Origin:
 
     @property
     def port(self) -> int:
-        """The port it listens on."""
+        """The port of the server."""
         return int(self._server.server_address[1])
 
     def url(self, path: str) -> str:
@@ -97,7 +97,7 @@ class Origin:
             return self._bytes.get(path, 0)
 
     def note(self, seen: Seen) -> int:
-        """Record a request; which one of its path it is, from 1."""
+        """Record a request; its number among those of its path, from 1."""
         with self._lock:
             self._seen.append(seen)
             return len([earlier for earlier in self._seen if earlier.path == seen.path])
@@ -125,10 +125,10 @@ class Exchange(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server: _Server
     rest: str  # the path below the one that was added
-    number: int  # which request for this path it is, from 1
+    number: int  # of this request among those of its path, from 1
 
     def do_GET(self) -> None:
-        """Look the answer up and let it speak."""
+        """Find the answer and run it."""
         self._path = urlsplit(self.path).path
         headers = {name.lower(): value for name, value in self.headers.items()}
         self.number = self._origin.note(Seen(self.command, self._path, self.path, headers))
@@ -145,7 +145,7 @@ class Exchange(BaseHTTPRequestHandler):
 
     @property
     def closing(self) -> bool:
-        """Whether the origin is going down, so that endless answers end."""
+        """Whether the origin is closing, so that endless answers end."""
         return self._origin.closing.is_set()
 
     def head(
@@ -174,7 +174,7 @@ class Exchange(BaseHTTPRequestHandler):
             self._origin.count(self._path, len(data))
 
     def pause(self, seconds: float | None) -> None:
-        """Wait, for ever without a number, but never longer than the origin lives."""
+        """Wait, without a number until the origin closes, and never longer."""
         self._origin.closing.wait(seconds)
 
     def log_message(self, format: str, *args: Any) -> None:
@@ -200,12 +200,12 @@ class _Server(ThreadingHTTPServer):
         super().shutdown_request(request)
 
     def close_connections(self) -> None:
-        """End what clients keep open, so that no thread waits for them."""
+        """Close the connections that clients keep open, so that no thread waits for them."""
         for connection in tuple(self._open):
             try:
                 connection.shutdown(socket.SHUT_RDWR)
             except OSError:
-                continue  # the client was faster
+                continue  # the client closed it first
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Clients that go away in the middle are what these tests are about."""
+        """Ignore it: these tests are about clients that disconnect in the middle."""
