@@ -1,4 +1,4 @@
-"""An address that nothing may ever reach: it counts who comes."""
+"""An address that no process of the system may ever reach: counts the connections."""
 
 from __future__ import annotations
 

@@ -9,9 +9,9 @@ from typing import Any
 
 from tests.chaos.effects import MOST_ATTEMPTS, Line
 
-# Of those that asked for no failure and were not cancelled.
+# Share of the jobs that asked for no failure and were not cancelled.
 LEAST_SUCCESSES = 0.9
-# Word of a fault takes its time: the time-out of a connection, and what a loaded machine adds.
+# A fault shows itself late: after the time-out of a connection, and what a loaded machine adds.
 LATE_SECONDS = 10.0
 ASKED_FOR = {"internal_error": "raise=", "unavailable": "unavailable"}
 
@@ -35,7 +35,7 @@ _NO_WORKER = {
 _NO_ROOM = {"fill_the_disk"}
 _NO_DISK = {"close_a_folder"}
 _NO_TOOL = {"kill_a_guard", "kill_a_tool", "kill_a_worker_with_its_guards"}
-# Which faults can end an attempt so.
+# Which faults can end an attempt with this code.
 CAUSES = {
     "worker_lost": _NO_WORKER | _NO_WORD,
     "tool_failed": _NO_TOOL | _NO_ROOM | _NO_DISK,
@@ -46,7 +46,7 @@ CAUSES = {
 
 @dataclass(frozen=True)
 class Hit:
-    """A fault that met something; times are those of this machine, which the store has too."""
+    """A fault that met its target; times are by this machine's clock, as the store's are."""
 
     name: str
     began: float
@@ -55,7 +55,7 @@ class Hit:
 
 @dataclass(frozen=True)
 class Attempt:
-    """From the claim to what ended it: a code, `given back`, or a final state."""
+    """From the claim to the end of the attempt: a code, `given back`, or a final state."""
 
     began: float
     ended: float
@@ -63,7 +63,7 @@ class Attempt:
 
 
 def attempts_of(story: Sequence[Line]) -> list[Attempt]:
-    """Each time the job ran, as its story tells."""
+    """The attempts of a job, from its timeline."""
     found, began = [], None
     for event in story:
         if event["event"] == "running":
@@ -81,7 +81,7 @@ def failure_faults(
     hits: Sequence[Hit],
     begins: Mapping[str, int],
 ) -> list[str]:
-    """Jobs that were harmed by what should not have concerned them, or more than was needed."""
+    """Jobs that failed without a fault of their own, and too many failures."""
     failed = {id_: job for id_, job in documents.items() if job["state"] == "failed"}
     found = [
         f"I5 failed for no good reason ({reason}): {job_id} {job['error']}"
@@ -98,7 +98,7 @@ def _no_reason(
     hits: Sequence[Hit],
     begins: int,
 ) -> str:
-    """What is missing for this failure to be a fair one; nothing if it is."""
+    """What is missing to explain this failure; empty if the failure is explained."""
     code = job["error"]["code"]
     if code in ASKED_FOR:
         return "" if ASKED_FOR[code] in job["spec"]["source"]["url"] else "it asked for nothing"
@@ -107,7 +107,7 @@ def _no_reason(
         return "" if parent["state"] == "failed" else f"its source is {parent['state']}"
     attempts = [it for it in attempts_of(story) if it.why != "given back"]
     if not attempts and parent["state"] == "failed" and parent["error"]["code"] == code:
-        return ""  # the same work, which another did in vain
+        return ""  # equal work, at which another job failed
     if code not in CAUSES:
         return "no fault does that"
     if len(attempts) != MOST_ATTEMPTS:
@@ -116,14 +116,14 @@ def _no_reason(
         causes = CAUSES.get(attempt.why, set())
         if attempt.why != "network_error" and not struck(hits, causes, attempt):
             return f"nothing was done that ends an attempt as {attempt.why}"
-    # Between the claim and the begin of the work is only word to the store.
+    # Between the claim and the begin of the work there are only writes to the store.
     if begins < MOST_ATTEMPTS and not any(struck(hits, _NO_WORD, it) for it in attempts):
         return f"begun {begins} times"
     return ""
 
 
 def struck(hits: Sequence[Hit], names: set[str], attempt: Attempt) -> bool:
-    """Whether one of these faults was there during an attempt, or just before."""
+    """Whether one of these faults was active during an attempt, or just before."""
     return any(
         hit.name in names
         and hit.began <= attempt.ended

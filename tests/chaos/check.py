@@ -1,4 +1,4 @@
-"""The invariants, checked from what happened and what is there, not from the system's own word."""
+"""The invariants, checked from what happened and what exists, not from the system's reports."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ STATES = FINAL | {"queued", "running"}
 def faults_of(
     world: World, promises: Promises, work: Work, hits: Sequence[Hit], real: bool
 ) -> list[str]:
-    """Every invariant that does not hold, in words; with the system quiet and still running."""
+    """Every invariant that does not hold, as a sentence. The system runs and is idle."""
     with world.valkey.client() as client:
         records = Records(client)
         disagreeing = _disagreeing(records, world)
@@ -44,8 +44,8 @@ def faults_of(
         leases = client.zcard("clipmill:leases")
     lines = read_effects(world.effects)
     begins = Counter(line["job"] for line in lines if line["event"] == "begin")
-    # A worker that drains gives back; so does a real clip, once, when it takes more memory to
-    # encode than was thought.
+    # A worker that drains releases its jobs. A real clip is released once when its encoding needs
+    # more memory than was estimated.
     most_returns = sum(hit.name == "drain_a_worker" for hit in hits) + real
     return [
         *disagreeing,
@@ -56,7 +56,7 @@ def faults_of(
         *(fault for job_id, story in stories.items() for fault in story_faults(job_id, story)),
         *_equal_work(documents),
         *failure_faults(documents, stories, hits, begins),
-        # A worker tells how it does every two seconds.
+        # A worker reports every two seconds.
         *settled(lambda: number_faults(world, promises, documents, stories), 6),
         *secret_faults(world, documents, stories),
         *([f"I3 {leases} leases are open"] if leases else []),
@@ -88,9 +88,9 @@ def _lost(promises: Promises, documents: dict[str, Any]) -> list[str]:
 
 
 def cancel_faults(promises: Promises, documents: Mapping[str, Any]) -> list[str]:
-    """A cancel that was accepted is the end, and nothing that a client sent ends so without one.
+    """Every accepted cancel ends its job, and no job of a client is cancelled without a request.
 
-    A clip's own download, which nobody sent, goes when no clip needs it.
+    A download that was made for clips is cancelled when no clip needs it.
     """
     states = {id_: documents[id_]["state"] for id_ in promises.accepted if id_ in documents}
     refused = [
@@ -98,7 +98,7 @@ def cancel_faults(promises: Promises, documents: Mapping[str, Any]) -> list[str]
         for job_id, answers in promises.cancels.items()
         if 202 in answers and states.get(job_id, "cancelled") != "cancelled"
     ]
-    # What was not answered, or not for sure, may have been done.
+    # A request without a response, or with an uncertain one, may have been done.
     asked = {
         job_id
         for job_id, answers in promises.cancels.items()
@@ -134,7 +134,7 @@ def _files(world: World, promises: Promises, work: Work, documents: Mapping[str,
 def content_faults(
     there: Mapping[str, Path], promises: Promises, work: Work, documents: Mapping[str, Any]
 ) -> list[str]:
-    """Whether each job has the one file that was asked of it, byte for byte."""
+    """Jobs without the one file that was asked for, compared byte for byte."""
     found = []
     urls = {body["source"]["url"] for body in promises.asked.values()}
     for job_id, job in documents.items():
@@ -152,8 +152,8 @@ def content_faults(
 
 
 def story_faults(job_id: str, story: list[dict[str, Any]]) -> list[str]:
-    """Nothing comes after the end, and nothing of an attempt after the next one has begun; each
-    attempt begins once, and has the number of those before it that counted."""
+    """No event follows the end, and no event of an attempt follows the begin of the next; each
+    attempt begins once, and its number counts those up to it that were not given back."""
     found, attempt, ended, state, counted = [], 0, False, "", 0
     for event in story:
         now, name = event.get("attempt", 0), event["event"]

@@ -1,6 +1,6 @@
-"""A disk of a world's own, which can run full, slow, read-only or hang for a while. Needs root.
+"""A disk of a world, which can be full, slow, read-only or hang for a while. Needs root.
 
-A loop device with ext4, so that all of it is the kernel's own behaviour. Each fault ends by itself.
+A loop device with ext4, so that the kernel itself makes all faults. Each fault ends by itself.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ THROTTLE = Path("/sys/fs/cgroup/blkio/blkio.throttle.write_bps_device")
 
 
 class Disk:
-    """A mounted file system on a file beside it."""
+    """A mounted file system on an image file."""
 
     def __init__(self, path: Path, size_bytes: int) -> None:
         self.path = path
@@ -32,9 +32,9 @@ class Disk:
             image.truncate(self._size_bytes)
         _run("mkfs.ext4", "-q", "-m", "0", str(self._image))
         device = _run("losetup", "--find", "--show", str(self._image))
-        _run("blockdev", "--setrw", device)  # whoever had it before may have left it read-only
+        _run("blockdev", "--setrw", device)  # its last user may have left it read-only
         _run("mount", device, str(self.path))
-        _run("losetup", "--detach", device)  # as soon as it is not mounted any more
+        _run("losetup", "--detach", device)  # takes effect when it is unmounted
         number = self.path.stat().st_dev
         self._device = f"{os.major(number)}:{os.minor(number)}"
         return self
@@ -50,17 +50,17 @@ class Disk:
         self._image.unlink()
 
     def heal(self) -> None:
-        """End the fault that there is."""
+        """End the present fault."""
         with self._lock:
             self._end()
 
     def fill(self, seconds: float) -> None:
-        """Leave no room at all."""
+        """Leave no free space."""
         ballast = self.path / "ballast"
         self._for_a_while(seconds, lambda: _take_all_room(ballast), ballast.unlink)
 
     def close(self, folder: Path, seconds: float) -> None:
-        """Let nobody write to a folder of it."""
+        """Make a folder of the disk read-only."""
         name = str(folder)
         self._for_a_while(
             seconds,
@@ -69,7 +69,7 @@ class Disk:
         )
 
     def slow(self, bytes_per_second: int, seconds: float) -> None:
-        """Write no more than that."""
+        """Limit the speed of writes."""
         self._for_a_while(
             seconds,
             lambda: self._throttle(bytes_per_second),
@@ -77,7 +77,7 @@ class Disk:
         )
 
     def hang(self, seconds: float) -> None:
-        """Let every write wait."""
+        """Make every write wait."""
         name = str(self.path)
         self._for_a_while(
             seconds,
@@ -88,7 +88,7 @@ class Disk:
     def _for_a_while(
         self, seconds: float, begin: Callable[[], object], end: Callable[[], object]
     ) -> None:
-        """Begin a fault; the one before ends, since a disk that hangs cannot be filled."""
+        """Begin a fault; the fault before ends, since a disk that hangs cannot be filled."""
         with self._lock:
             self._end()
             begin()
@@ -112,7 +112,7 @@ class Disk:
 
 
 def may_mount() -> bool:
-    """Whether this process may have disks of its own."""
+    """Whether this process may mount disks."""
     return os.geteuid() == 0 and Path("/dev/loop-control").exists()
 
 

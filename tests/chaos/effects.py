@@ -1,4 +1,4 @@
-"""What really ran, from the append-only log of the work itself, against what the records tell."""
+"""Compares the append-only log of the work that really ran with the records."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from tests.chaos.work import work_of
 
 MOST_ATTEMPTS = 3
-# Whoever writes the end of an attempt that goes wrong: another may have begun before that.
+# After a requeue for these reasons the next run may begin before the end of the last is logged.
 RECOVERIES = {"worker_lost", "given back"}
 Line = Mapping[str, Any]
 
@@ -20,9 +20,9 @@ def effect_faults(
     stories: Mapping[str, Sequence[Line]],
     most_returns: int,
 ) -> list[str]:
-    """Work that was done too often, at once, for nobody, or not at all.
+    """Work that was done too often, at the same time, for no job, or not at all.
 
-    `most_returns` is how often one job can have been given back, by what was done to its workers.
+    `most_returns` is how often one job may have been released, by the faults of its workers.
     """
     of_job: dict[str, list[Line]] = defaultdict(list)
     for line in lines:
@@ -36,7 +36,7 @@ def effect_faults(
 def run_faults(
     job_id: str, lines: Sequence[Line], story: Sequence[Line], most_returns: int
 ) -> list[str]:
-    """Of one job: more runs than leases, than claims or than attempts; or two runs at once."""
+    """Faults of one job: more runs than leases, claims or attempts, or two runs at once."""
     begins = Counter(line["token"] for line in lines if line["event"] == "begin")
     over = Counter(line["token"] for line in lines if line["event"] != "begin")
     claims = sum(event["event"] == "running" for event in story)
@@ -62,7 +62,7 @@ def run_faults(
 
 
 def _overlaps(lines: Sequence[Line]) -> int:
-    """How often a run began before the one before had ended, as far as anybody could tell."""
+    """How often a run began before the end of the run before, as far as can be known."""
     latest, count = None, 0
     for line in lines:
         if line["event"] == "begin":
@@ -74,7 +74,7 @@ def _overlaps(lines: Sequence[Line]) -> int:
 
 
 def _undone(of_job: Mapping[str, Sequence[Line]], documents: Mapping[str, Any]) -> list[str]:
-    """Jobs that succeeded though neither they nor an equal one did their work to its end."""
+    """Jobs that succeeded though neither they nor an equal job completed the work."""
     succeeded = {id_: job for id_, job in documents.items() if job["state"] == "succeeded"}
     at_work = {
         job_id
@@ -90,7 +90,7 @@ def _undone(of_job: Mapping[str, Sequence[Line]], documents: Mapping[str, Any]) 
 
 
 def _did_it(lines: Sequence[Line], attempt: int) -> bool:
-    """Whether the last run of that attempt came to its end."""
+    """Whether the last run of that attempt was completed."""
     last = [line for line in lines if line["attempt"] == attempt]
     tokens = [line["token"] for line in last if line["event"] == "begin"]
     return any(line["event"] == "end" and line["token"] == tokens[-1] for line in last)

@@ -1,6 +1,6 @@
-"""What can go wrong, one function each. They take a world and a source of chance.
+"""The faults, one function each. They take a world and a random generator.
 
-Each answers for how many seconds it lasts beyond its return, or None when it met nothing.
+Each returns for how many seconds the fault lasts after the return, or None when it met no target.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def kill_a_worker(world: World, chance: random.Random) -> float | None:
 
 
 def kill_a_worker_with_its_guards(world: World, chance: random.Random) -> float | None:
-    """In one instant, so that nobody is left who watches the tools."""
+    """All at the same moment, so that no process is left that watches the tools."""
     worker = _at_work(world.mortal(world.workers), chance)
     guards = _guards(worker)
     if not guards:
@@ -48,7 +48,7 @@ def drain_a_worker(world: World, chance: random.Random) -> float | None:
 
 
 def stop_a_worker_for_a_while(world: World, chance: random.Random) -> float | None:
-    """Often past its lease: when it goes on, its jobs are another's."""
+    """Often longer than its leases: when it continues, another worker holds its jobs."""
     lease = world.lease_seconds
     shorter, longer = chance.uniform(1.0, lease), chance.uniform(lease + 1.0, 1.5 * lease + 8.0)
     seconds = chance.choice([shorter, longer])
@@ -56,7 +56,7 @@ def stop_a_worker_for_a_while(world: World, chance: random.Random) -> float | No
 
 
 def stop_an_api_for_a_while(world: World, chance: random.Random) -> float | None:
-    """It still takes connections, as the kernel does that, and answers nobody."""
+    """The kernel still accepts its connections, and no request gets a response."""
     return _frozen(chance.choice(world.apis), chance.uniform(1.0, 8.0))
 
 
@@ -69,7 +69,7 @@ def drain_an_api(world: World, chance: random.Random) -> float | None:
 
 
 def cut_every_connection(world: World, chance: random.Random) -> float | None:
-    """Also those on which somebody only listens."""
+    """Also connections that only listen."""
     cut = 0
     for _ in range(chance.randint(1, 5)):
         cut += cut_once(world)
@@ -78,7 +78,7 @@ def cut_every_connection(world: World, chance: random.Random) -> float | None:
 
 
 def cut_once(world: World) -> int:
-    """How many connections were there to be cut."""
+    """Cut every connection; how many there were."""
     cut = 0
     for server in world.servers:
         for kind in ("normal", "pubsub"):
@@ -96,7 +96,7 @@ def pause_the_server(world: World, chance: random.Random) -> float | None:
 
 
 def stop_the_server_for_a_while(world: World, chance: random.Random) -> float | None:
-    """It says nothing at all, not even that a connection is closed."""
+    """It sends nothing, not even that a connection is closed."""
     pid = world.valkey.pid
     os.kill(pid, signal.SIGSTOP)
     time.sleep(chance.uniform(1.0, 5.0))
@@ -105,7 +105,7 @@ def stop_the_server_for_a_while(world: World, chance: random.Random) -> float | 
 
 
 def kill_the_server(world: World, chance: random.Random) -> float | None:
-    """Most often it is back soon; sometimes the leases run out meanwhile."""
+    """Mostly it is back soon; sometimes the leases expire meanwhile."""
     seconds = chance.uniform(0.1, 4.0) if chance.random() < 0.8 else world.lease_seconds * 2
     world.valkey.kill()
     time.sleep(seconds)
@@ -114,7 +114,7 @@ def kill_the_server(world: World, chance: random.Random) -> float | None:
 
 
 def lose_every_message(world: World, chance: random.Random) -> float | None:
-    """Who has a free place hears a message at once, so workers are held until there is one."""
+    """A worker with a free slot takes a message at once, so workers are stopped until one waits."""
     end = time.monotonic() + chance.uniform(0.5, 1.5)
     lost = 0
     with _held(world.workers):
@@ -125,7 +125,7 @@ def lose_every_message(world: World, chance: random.Random) -> float | None:
 
 
 def _delete_messages(world: World) -> int:
-    """How many there were."""
+    """Delete all messages; how many there were."""
     lost = 0
     with contextlib.suppress(redis.RedisError), world.broker.client() as client:
         for name in client.scan_iter("clipmill:celery:*"):
@@ -135,7 +135,7 @@ def _delete_messages(world: World) -> int:
 
 
 def kill_the_broker(world: World, chance: random.Random) -> float | None:
-    """It comes back empty."""
+    """The broker starts again without messages."""
     world.broker.kill()
     time.sleep(chance.uniform(0.1, min(15.0, 2.0 * world.lease_seconds)))
     world.broker.start()
@@ -143,7 +143,7 @@ def kill_the_broker(world: World, chance: random.Random) -> float | None:
 
 
 def hang_a_link(world: World, chance: random.Random) -> float | None:
-    """Of an API or of a worker."""
+    """The link of an API or of a worker."""
     link = chance.choice(world.links)
     if not link.is_used:
         return None
@@ -154,7 +154,7 @@ def hang_a_link(world: World, chance: random.Random) -> float | None:
 
 
 def lose_answers(world: World, chance: random.Random) -> float | None:
-    """What an API or a worker asked for was done, and it does not know."""
+    """The store does what an API or a worker asked for, and its answer is lost."""
     process = chance.choice([*world.apis, *[_at_work(world.workers, chance)] * 3])
     link = world.link_of(process)
     before, seconds = link.lost, chance.uniform(2.0, 10.0)
@@ -168,7 +168,7 @@ def lose_answers(world: World, chance: random.Random) -> float | None:
 
 
 def kill_a_guard(world: World, chance: random.Random) -> float | None:
-    """As the kernel does when memory runs out."""
+    """As the kernel may do when memory runs out."""
     return _killed(_guards(_at_work(world.workers, chance)), chance)
 
 
@@ -181,14 +181,14 @@ def kill_a_tool(world: World, chance: random.Random) -> float | None:
 
 
 def fill_the_disk(world: World, chance: random.Random) -> float | None:
-    """Leave no room for seconds."""
+    """Leave no free space for seconds."""
     seconds = chance.uniform(1.0, 8.0)
     _disk(world.disk).fill(seconds)
     return seconds
 
 
 def close_a_folder(world: World, chance: random.Random) -> float | None:
-    """Nobody may write to it."""
+    """Make a folder read-only."""
     folder = world.data / chance.choice(["artifacts", "work"])
     seconds = chance.uniform(1.0, 8.0)
     _disk(world.disk).close(folder, seconds)
@@ -208,7 +208,7 @@ def hang_a_disk(world: World, chance: random.Random) -> float | None:
 
 
 def fill_the_store_s_disk(world: World, chance: random.Random) -> float | None:
-    """The server ends, since it may not say that a write is on disk which is not."""
+    """The server ends, since it must not confirm a write that is not on disk."""
     _disk(world.store_disk).fill(60.0)
     time.sleep(chance.uniform(1.0, 4.0))
     _disk(world.store_disk).heal()
@@ -217,7 +217,7 @@ def fill_the_store_s_disk(world: World, chance: random.Random) -> float | None:
     return 0.0
 
 
-# How often each comes, compared with the others.
+# How often each fault comes, compared with the others.
 FAULTS: dict[Fault, int] = {
     kill_a_worker: 3,
     kill_a_worker_with_its_guards: 1,
@@ -236,34 +236,34 @@ FAULTS: dict[Fault, int] = {
     hang_a_link: 3,
     lose_answers: 3,
 }
-# These need a disk of the world's own.
+# These faults need a disk of the world.
 DISK_FAULTS: dict[Fault, int] = {
     fill_the_disk: 2,
     close_a_folder: 1,
     hang_a_disk: 1,
     fill_the_store_s_disk: 1,
 }
-# This one also a kernel that can throttle it.
+# This fault also needs a kernel that can throttle the disk.
 SLOW_FAULTS: dict[Fault, int] = {slow_a_disk: 1}
-# This one needs a broker that may forget.
+# This fault needs a broker that may lose all messages.
 BROKER_FAULTS: dict[Fault, int] = {kill_the_broker: 2}
 
 
 def possible_faults(world: World) -> dict[Fault, int]:
-    """Those that can be done here."""
+    """The faults that are possible on this machine."""
     possible = FAULTS | (DISK_FAULTS if world.disks else {})
     possible |= SLOW_FAULTS if world.disks and may_throttle() else {}
     return possible | (BROKER_FAULTS if world.broker is not world.valkey else {})
 
 
 def left_out(world: World) -> list[str]:
-    """Those for which this machine lacks something."""
+    """The faults for which this machine lacks something."""
     missing = (DISK_FAULTS | SLOW_FAULTS).keys() - possible_faults(world).keys()
     return sorted(fault.__name__ for fault in missing)
 
 
 def _at_work(workers: Sequence[Process], chance: random.Random) -> Process:
-    """One that has a job in its hands, if there is such a one."""
+    """A worker that holds a job, if there is one."""
     busy = [worker for worker in workers if _guards(worker)]
     return chance.choice(busy or workers)
 
@@ -276,7 +276,7 @@ def _guards(worker: Process) -> list[psutil.Process]:
 
 
 def _disk(disk: Disk | None) -> Disk:
-    assert disk is not None  # the table has the fault only where there is one
+    assert disk is not None  # the table has the fault only where there is a disk
     return disk
 
 
@@ -285,7 +285,7 @@ def _signalled(process: Process, number: int) -> float | None:
 
 
 def _killed(processes: Sequence[psutil.Process], chance: random.Random) -> float | None:
-    """Kill one of them, if it is there yet."""
+    """Kill one of the processes, if it still exists."""
     with contextlib.suppress(psutil.Error):
         if processes:
             chance.choice(processes).kill()
@@ -294,7 +294,7 @@ def _killed(processes: Sequence[psutil.Process], chance: random.Random) -> float
 
 
 def _frozen(process: Process, seconds: float) -> float | None:
-    """Stop it, with the processes of an API that it has started; it goes on by itself."""
+    """Stop a process with the child processes of an API; it continues by itself."""
     with contextlib.suppress(psutil.Error):
         top = psutil.Process(process.popen.pid)
         guards = _guards(process)
@@ -308,7 +308,7 @@ def _frozen(process: Process, seconds: float) -> float | None:
 
 @contextlib.contextmanager
 def _held(processes: Sequence[Process]) -> Iterator[None]:
-    """Stopped inside the block; their guards and tools go on."""
+    """Stop processes for the block; their guards and tools continue."""
     held: list[psutil.Process] = []
     for process in processes:
         with contextlib.suppress(psutil.Error):

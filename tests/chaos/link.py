@@ -1,4 +1,4 @@
-"""A network link that can hang, as when a cable is cut, or lose answers to what was done."""
+"""A network link that can hang, as with a cut cable, or lose the answers to requests."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import socket
 import threading
 from pathlib import Path
 
-LOST = 0.2  # of all answers while some are lost; more would let no new connection come about
+LOST = 0.2  # share of answers that are lost; with a larger one no new connection would succeed
 
 
 class Link:
@@ -19,18 +19,18 @@ class Link:
         self._hangs = threading.Event()
         self._loses_answers = threading.Event()
         self._open: set[socket.socket] = set()
-        self.lost = 0  # answers, since ever
+        self.lost = 0  # answers, since the start
         self._listener = socket.create_server(("127.0.0.1", 0))
         threading.Thread(target=self._accept, daemon=True).start()
 
     @property
     def url(self) -> str:
-        """How Redis clients reach the server through here."""
+        """The URL at which Redis clients reach the server through this link."""
         return f"redis://127.0.0.1:{self._listener.getsockname()[1]}/0"
 
     @property
     def is_used(self) -> bool:
-        """Whether anybody is connected."""
+        """Whether a client is connected."""
         return bool(self._open)
 
     def hang(self) -> None:
@@ -38,16 +38,16 @@ class Link:
         self._hangs.set()
 
     def lose_answers(self) -> None:
-        """From now on a connection may end when the server has done what it was asked for."""
+        """From now on a connection may end after the server has done a request."""
         self._loses_answers.set()
 
     def heal(self) -> None:
-        """New connections work again; those that hung are dead, though nobody knows it."""
+        """New connections work again; the connections that hung are dead, unknown to both ends."""
         self._hangs.clear()
         self._loses_answers.clear()
 
     def close(self) -> None:
-        """Close everything."""
+        """Close the port and all connections."""
         for connection in (self._listener, *tuple(self._open)):
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
@@ -62,7 +62,7 @@ class Link:
             server = socket.socket(socket.AF_UNIX)
             try:
                 server.connect(self._target)
-            except OSError:  # the server is down: so is what leads to it
+            except OSError:  # the server is down, so the link is down too
                 client.close()
                 server.close()
                 continue

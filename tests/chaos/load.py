@@ -1,4 +1,4 @@
-"""Clients who submit, cancel and look, and write down what they were promised."""
+"""Clients that submit, cancel and poll jobs, and record what the API promised."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ class Promises:
     ends: dict[str, str] = field(default_factory=dict)  # the first final state seen of each
     codes: dict[str, str] = field(default_factory=dict)  # why it failed, if it did
     changed: list[str] = field(default_factory=list)  # final states that did not stay
-    doubled: list[str] = field(default_factory=list)  # one key, two jobs
+    doubled: list[str] = field(default_factory=list)  # keys that made two jobs
     batches: list[str] = field(default_factory=list)
     asked: dict[str, dict[str, Any]] = field(default_factory=dict)  # the request for each job
-    # What each cancel was answered with; None when nobody answered.
+    # The status of each cancel; None without a response.
     cancels: defaultdict[str, list[int | None]] = field(default_factory=lambda: defaultdict(list))
 
     def see(self, job: dict[str, Any]) -> None:
-        """A job as the API shows it now."""
+        """Record a job as the API shows it now."""
         if job["state"] in FINAL:
             first = self.ends.setdefault(job["id"], job["state"])
             self.codes[job["id"]] = job["error"]["code"] if job["error"] else job["state"]
@@ -44,7 +44,7 @@ class Promises:
 
 
 class Clients:
-    """One thread that submits jobs, about `count` in `seconds`, and one that looks at them."""
+    """One thread that submits jobs, about `count` in `seconds`, and one that polls them."""
 
     def __init__(
         self, world: World, work: Work, canary: str, seed: int, count: int, seconds: float
@@ -63,7 +63,7 @@ class Clients:
         self._looking = threading.Thread(target=self._look, daemon=True)
 
     def warm_up(self, count: int) -> None:
-        """A few jobs at once before anything goes wrong, until they are final."""
+        """Run a few jobs to their end, before the first fault."""
         for url in self._forbidden():
             answer = self._ask_for(url)
             assert answer is not None, "nobody answers"
@@ -76,7 +76,7 @@ class Clients:
         self._looking.start()
 
     def finish_submitting(self) -> None:
-        """Not before `count` jobs are accepted; until then every fault has had work to meet."""
+        """Wait until `count` jobs are accepted: until then every fault has jobs to meet."""
         self._enough.set()
         self._submitting.join()
 
@@ -85,7 +85,7 @@ class Clients:
         self._looking.join()
 
     def wait_for_all(self, within_seconds: float) -> list[str]:
-        """The accepted jobs that are not final when that time is over."""
+        """The accepted jobs that are not final after this time."""
         end = time.monotonic() + within_seconds
         open_jobs = list(self.promises.accepted)
         while open_jobs and time.monotonic() < end:
@@ -117,7 +117,7 @@ class Clients:
         return self._submit("/api/v2/batches", body, size)
 
     def _submit(self, path: str, body: dict[str, Any], size: int) -> int:
-        """Ask until it is answered, under one key; then once more, which must change nothing."""
+        """Repeat a request under one key until a response; then once more, without effect."""
         key = uuid.UUID(int=self._chance.getrandbits(128)).hex
         answer = None
         while answer is None or answer.status_code != 202:
@@ -145,7 +145,7 @@ class Clients:
         self.promises.cancels[job_id].append(answer.status_code if answer is not None else None)
 
     def _forbidden(self) -> list[str]:
-        """An address that nobody may reach, and a password where none may be."""
+        """A URL with a forbidden address, and a URL with a password."""
         token = self._world.token
         return [f"http://{self._canary}/{token}", f"http://u:{token}@127.0.0.1/"]
 
@@ -162,7 +162,7 @@ class Clients:
                     self.promises.see(job.json())
 
     def _ask(self, method: str, path: str, **options: Any) -> httpx.Response | None:
-        """One try at one of the two; None when nobody answered."""
+        """One request to one of the two API processes; None without a response."""
         answer = self._world.ask(method, path, random.randrange(2), **options)
         if answer is None:
             time.sleep(0.05)

@@ -1,4 +1,4 @@
-"""I9: when all is quiet, what the API tells equals what the records and their stories tell."""
+"""I9: in an idle system the numbers of the API equal those of the records and timelines."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Numbers = Counter[tuple[str, ...]]
 def number_faults(
     world: World, promises: Promises, documents: Documents, stories: Stories
 ) -> list[str]:
-    """Every number that is not true."""
+    """Every number of the API that is wrong."""
     told = told_numbers(_answer(world, "/metrics").text)
     files = [path for path in (world.data / "artifacts").rglob("*") if path.is_file()]
     others: Numbers = Counter({("clipmill_workers",): 3})
@@ -31,7 +31,7 @@ def number_faults(
     ]
 
 
-# Whatever of these has no number in the records has to be nothing.
+# A metric of these without a number in the records must be 0.
 COMPARED = {
     "clipmill_jobs_total": ("kind", "state"),
     "clipmill_job_failures_total": ("kind", "code"),
@@ -47,7 +47,7 @@ COMPARED = {
 
 
 def told_numbers(text: str) -> Numbers:
-    """What the metrics say, summed over labels that do not matter here."""
+    """The metrics, summed over labels that do not matter here."""
     told: Numbers = Counter()
     for family in text_string_to_metric_families(text):
         for sample in family.samples:
@@ -58,7 +58,7 @@ def told_numbers(text: str) -> Numbers:
 
 
 def real_numbers(documents: Documents, stories: Stories) -> Numbers:
-    """What they should say. What happened to a job is in its story, how it ended in its record."""
+    """The right values: the timeline of a job has its events, the record its end."""
     real: Numbers = Counter()
     for job_id, job in documents.items():
         kind = job["kind"]
@@ -77,7 +77,7 @@ def real_numbers(documents: Documents, stories: Stories) -> Numbers:
 
 
 def differences(told: Numbers, real: Numbers) -> list[str]:
-    """Where the two do not agree."""
+    """Where the metrics and the right values differ."""
     return [
         f"I9 {' '.join(name)}: the metrics say {told[name]}, the records {real[name]}"
         for name in sorted(told.keys() | real.keys())
@@ -86,7 +86,7 @@ def differences(told: Numbers, real: Numbers) -> list[str]:
 
 
 def _listing(world: World, documents: Documents) -> list[str]:
-    """Page by page, each job is there once."""
+    """Faults of the list of jobs, read page by page: each job must be there once."""
     listed: Counter[str] = Counter()
     cursor = ""
     while cursor is not None:

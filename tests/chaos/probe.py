@@ -1,4 +1,4 @@
-"""One fault again and again in a system that is quiet: nothing may be left of each."""
+"""One fault again and again in an idle system: no fault may leave anything behind."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from tests.chaos.traces import MORE_CONNECTIONS, descriptors
 from tests.chaos.world import World
 
 CUTS = 12
-MOST_LEFT = CUTS // 3  # less than one of each cut, or of every second one
+MOST_LEFT = CUTS // 3  # less than one for each cut, or for every second cut
 BACK_SECONDS = 15.0
 
 
 def cut_again_and_again(world: World) -> list[str]:
-    """Cut every connection, wait until those who listened listen again, and so on.
+    """Cut every connection, wait until all listeners listen again, and repeat.
 
-    Growth that does not stop shows itself: pools are full after a storm, and need no more for
-    what an idle process does.
+    Growth that does not stop becomes visible: pools are full after a storm, and an idle process
+    needs no more connections.
     """
-    cut_once(world)  # what nobody used since the storm is dead after this
+    cut_once(world)  # connections unused since the storm end here
     before, listeners = descriptors(world), _listeners(world)
     for _ in range(CUTS):
         cut_once(world)
@@ -40,7 +40,7 @@ def cut_again_and_again(world: World) -> list[str]:
 
 
 def _listeners(world: World) -> int:
-    """Those who wait for messages or for changes."""
+    """How many connections wait for messages or for changes."""
     count = 0
     for server in world.servers:
         try:

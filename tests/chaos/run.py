@@ -1,9 +1,9 @@
 """`python -m tests.chaos.run --seed N`: a system under load and faults, then the invariants.
 
-Prints its seed first. The same seed gives the same requests and the same faults in the same order;
-when each strikes what is up to the machine. A fault that meets nothing is tried again for a while,
-and is not counted. Faults of disks need root and loop devices, and a slow one what throttles it;
-what cannot be done is left out, which is said.
+Prints its seed first. The same seed makes the same requests and the same faults in the same order;
+what each fault meets and when depends on the machine. A fault that meets no target is retried for a
+while, and is not counted. Faults of disks need root and loop devices, and a slow disk a kernel that
+can throttle it. Faults that are not possible here are left out and listed.
 """
 
 from __future__ import annotations
@@ -43,25 +43,25 @@ from tests.support.origin import Origin
 
 BUDGET_BYTES = 512 * 2**20
 WARM_UP_JOBS = 8
-CALM_SECONDS = 60.0  # what killed workers' reports need to go
+CALM_SECONDS = 60.0  # the reports of killed workers expire in this time
 TRY_SECONDS = 10.0  # until a fault meets something
 
 
 @dataclass(frozen=True)
 class Form:
-    """How a storm is. `seconds` is how long submitting takes; recovering comes on top."""
+    """The form of a storm. `seconds` is the time of submissions; the recovery comes on top."""
 
     jobs: int = 600
     faults: int = 70
     seconds: float = 480.0
     quick: bool = False  # leases of four seconds
     real: bool = False  # real downloads and clips
-    regular: bool = False  # the one fault is the death of a worker, each time after the same pause
-    each: bool = False  # every fault once, instead of so many as chance will have them
+    regular: bool = False  # the only fault is the death of a worker, always after the same pause
+    each: bool = False  # every fault once, instead of random faults
 
     @property
     def least_hits(self) -> int:
-        """Of the faults, those that have to meet something: sixty of seventy."""
+        """How many faults must meet a target: sixty of seventy."""
         return self.faults * 6 // 7
 
 
@@ -77,7 +77,7 @@ class Outcome:
     """What happened and what did not hold."""
 
     jobs: int
-    faults: Counter[str]  # those that met something
+    faults: Counter[str]  # that met a target
     left_out: list[str]  # what this machine cannot do
     ends: Counter[str]
     broken: list[str]
@@ -85,9 +85,9 @@ class Outcome:
 
 
 def run(folder: Path, seed: int, form: Form) -> Outcome:
-    """Run once. What the system is like depends on the seed, so that five see all of it."""
+    """Run once. The seed decides the form of the system, so that five seeds show all forms."""
     with ExitStack() as opened:
-        # In a short storm nobody lives long enough to leak much.
+        # In a short storm no process lives long enough to leak much.
         alike = {"steady": seed % 2 == 0 and not form.each, "own_broker": seed % 3 == 0}
         world = opened.enter_context(World(folder, seed, form.quick, form.real, **alike))
         canary = Canary()
@@ -134,22 +134,23 @@ def _notes(world: World, memory: MemoryWatch, before: list[Kinds]) -> list[str]:
 
 
 def _end(world: World) -> list[str]:
-    """Stop everything in order; what is wrong with that."""
+    """Stop all processes in order; the faults of their ends."""
     statuses = world.end()
     found = [f"I3 left behind: {line}" for line in world.strangers()] + strays(world)
     return found + [f"ended with {statuses}"] * (set(statuses) != {0})
 
 
 def _storm(world: World, seed: int, form: Form) -> tuple[list[Hit], list[Look]]:
-    """One fault after the other; those that met something, and what was open at each."""
-    # Two, since how much chance a fault takes depends on what it meets; their order must not.
+    """One fault after the other; those that met a target, and what was open at each."""
+    # Two generators: a fault draws numbers according to what it meets, which must not change the
+    # order of the faults.
     order, chance = random.Random(seed), random.Random(seed + 1)
     hits: list[Hit] = []
     looks: list[Look] = []
     faults = _faults(world, form, order)
     ends_at = time.monotonic() + form.seconds
     for number, fault in enumerate(faults):
-        # Some faults take their time: all have to strike while jobs come in.
+        # Some faults last long, and all must strike while jobs come in.
         pause = max(0.1, (ends_at - time.monotonic()) / (len(faults) - number))
         time.sleep(pause if form.regular else pause * order.uniform(0.3, 1.7))
         looks.append(look_at(world, len(hits)))
@@ -167,7 +168,7 @@ def _faults(world: World, form: Form, order: random.Random) -> list[Fault]:
 
 
 def _strike(world: World, fault: Fault, chance: random.Random) -> list[Hit]:
-    """The fault if it met anything in time, else nothing."""
+    """The fault if it met a target in time, else nothing."""
     until = time.monotonic() + TRY_SECONDS
     while time.monotonic() < until:
         began = time.time()
@@ -181,7 +182,7 @@ def _strike(world: World, fault: Fault, chance: random.Random) -> list[Hit]:
 @contextmanager
 def _work(world: World, seed: int, form: Form) -> Iterator[Work]:
     if not form.real:
-        # So long that most places are taken at any time, and most faults meet running jobs.
+        # Long enough that most slots are always taken, and most faults meet running jobs.
         yield ScriptedWork(seed, form.jobs, world.token, pace=2.0 if form.quick else 3.0)
         return
     with Origin() as origin:

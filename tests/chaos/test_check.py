@@ -1,4 +1,4 @@
-"""The checker of the storms itself: it must not find good what is not."""
+"""The checker of the storms itself: it must find each fault."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def effects(*told: str) -> Lines:
     ]
 
 
-# As that story: killed in its first run, drained in its second, done in its third.
+# As in that timeline: killed in the first run, drained in the second, done in the third.
 GOOD_WORK = effects("1a+", "2b+", "2b!", "2c+", "2c-")
 
 
@@ -202,7 +202,7 @@ def failed(code: str, query: str = "seconds=1", **values: Any) -> dict[str, Any]
 
 
 def story_of(*whys: str) -> Lines:
-    """A run of ten seconds for each reason why it ended, the last for good."""
+    """A timeline with a run of ten seconds for each reason of its end; the last end is final."""
     story: Lines = [{"event": "queued", "at": 0.0}]
     for number, why in enumerate(whys):
         story += [

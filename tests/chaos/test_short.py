@@ -1,4 +1,4 @@
-"""A short storm: every fault that there is strikes once while jobs come in, and all holds."""
+"""A short storm: every fault strikes once while jobs come in, and all invariants hold."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from tests.chaos import faults
 from tests.chaos.run import SHORT, run
 
-# Divided by three it leaves nothing: messages have a server of their own, which can die too.
+# A multiple of three: messages have a server of their own, which can die too.
 SEED = 18
 EVERY_FAULT = {
     fault.__name__

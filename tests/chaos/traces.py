@@ -1,4 +1,4 @@
-"""What a system leaves on its machine while it runs and behind it: I3, I4, I6 and I7."""
+"""What a system leaves on its machine while it runs and after its end: I3, I4, I6 and I7."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from tests.chaos.world import Process, World
 
 SAMPLE_SECONDS = 2.0
 OVER_BY = 1.05  # for one sample at most
-# Pools keep a connection for each thread that once needed one: four that run jobs and four beside
-# them for the store, ten of Celery's for the messages, of which a calm start has opened some.
-# Celery's have a poll each.
+# Pools keep a connection for each thread that once needed one. For the store these are four threads
+# that run jobs and four others, for the messages ten of Celery, each with a poll. Some are open
+# already after a calm start.
 MORE_CONNECTIONS = Counter({"socket": 16, "anon_inode:[eventpoll]": 10})
-# What a process may open after the middle of a storm, by when its pools are about full; far less
-# than one for each fault that it meets from then on.
+# What a process may open after the middle of a storm, when its pools are about full; far less than
+# one for each fault that it meets from then on.
 LATE_CONNECTIONS = 5
-MANY_FAULTS = 30  # enough for such a look
+MANY_FAULTS = 30  # enough for this comparison
 Kinds = Counter[str]
 
 
 class MemoryWatch(Sampler):
-    """Looks at the memory of each worker with all its tools, every two seconds."""
+    """Samples the memory of each worker with all its tools, every two seconds."""
 
     def __init__(self, world: World, budget_bytes: int) -> None:
         super().__init__(SAMPLE_SECONDS)
@@ -43,7 +43,7 @@ class MemoryWatch(Sampler):
         self._over: Counter[int] = Counter()
 
     def look(self) -> None:
-        """Weigh each worker; more than its budget twice running is a fault."""
+        """Sample each worker; two samples in a row above its budget are a fault."""
         for number, worker in enumerate(self._world.workers):
             used = sum(map(process_bytes, tree_of(worker)))
             self.peak_bytes = max(self.peak_bytes, used)
@@ -56,7 +56,7 @@ class MemoryWatch(Sampler):
 
 
 def tree_of(process: Process) -> list[psutil.Process]:
-    """It and all below it."""
+    """A process and all its descendants."""
     with contextlib.suppress(psutil.Error):
         top = psutil.Process(process.popen.pid)
         return [top, *top.children(recursive=True)]
@@ -64,7 +64,7 @@ def tree_of(process: Process) -> list[psutil.Process]:
 
 
 def descriptors(world: World) -> list[Kinds]:
-    """How many of each kind every API and worker has, with what belongs to it, in order."""
+    """Descriptors by kind of every API and worker with their descendants, in order."""
     return [_descriptors_of(process, world.data / "work") for process in world.everyone]
 
 
@@ -78,7 +78,7 @@ def _open_in(pid: int, work: Path) -> Kinds:
         for descriptor in Path(f"/proc/{pid}/fd").iterdir():
             with contextlib.suppress(OSError):
                 target = descriptor.readlink()
-                # A worker keeps its own folder open, which has another name after a restart.
+                # A worker keeps its own folder open, whose name changes with a restart.
                 kinds["own folder" if target.parent == work else _kind(str(target))] += 1
     return kinds
 
@@ -89,21 +89,21 @@ def _kind(target: str) -> str:
 
 
 def grown(before: Kinds, after: Kinds) -> dict[str, int]:
-    """Kinds of which there are more than there should be."""
+    """Kinds of descriptors that have become more than they may."""
     allowed = before + MORE_CONNECTIONS
     return {kind: count for kind, count in after.items() if count > allowed[kind]}
 
 
 @dataclass(frozen=True)
 class Look:
-    """What each process itself had open at some time, by its id."""
+    """What each process itself had open at one time, by its id."""
 
-    faults: int  # so many had struck
+    faults: int  # how many had struck
     counts: Mapping[int, Kinds]
 
 
 def look_at(world: World, faults: int) -> Look:
-    """Now. Without its tools, of which there are now more and now fewer."""
+    """A look at each process now, without its tools, whose number varies."""
     work = world.data / "work"
     pids = [process.popen.pid for process in world.everyone]
     return Look(faults, {pid: _open_in(pid, work) for pid in pids})
@@ -112,8 +112,8 @@ def look_at(world: World, faults: int) -> Look:
 def creeping(looks: Sequence[Look], last: Look) -> list[str]:
     """Processes that hold more connections at the end than in the middle of a storm.
 
-    A leak grows with the faults, a pool does not: it has what it needs after some of them. The
-    middle is many looks, of which the median counts, as some fall on a moment of many retries.
+    A leak grows with the faults; a pool does not grow after some of them. The middle is the median
+    of many looks, since some looks meet a moment of many retries.
     """
     if last.faults < MANY_FAULTS:
         return []
@@ -129,7 +129,7 @@ def creeping(looks: Sequence[Look], last: Look) -> list[str]:
 
 
 def leaks(texts: Mapping[str, str], secrets: Mapping[str, str]) -> list[str]:
-    """Which text holds what it must not."""
+    """The texts that hold a secret."""
     return [
         f"I6 {name} tells {secret}"
         for name, text in texts.items()
@@ -139,9 +139,9 @@ def leaks(texts: Mapping[str, str], secrets: Mapping[str, str]) -> list[str]:
 
 
 def secret_faults(world: World, documents: Mapping[str, Any], stories: Any) -> list[str]:
-    """A key or a token in a log, in the numbers or in the story of a job.
+    """A key or a token in a log, in the metrics or in the timeline of a job.
 
-    A job's own source and what its site says of that are its owner's, who asked for them.
+    A job's source and what its site says about it belong to the job's owner, who may read them.
     """
     texts = {path.name: path.read_text(errors="replace") for path in world.folder.glob("*.log")}
     for path in ("/metrics", "/health", "/api/v2/system/bottleneck"):
@@ -158,7 +158,7 @@ def secret_faults(world: World, documents: Mapping[str, Any], stories: Any) -> l
 
 
 def living_faults(world: World, before: list[Kinds]) -> list[str]:
-    """What must not be there when all is quiet, in a system that goes on."""
+    """What must not exist in an idle system that still runs."""
     return [
         *(f"I3 a stranger lives: {line}" for line in world.strangers()),
         *(f"I3 a folder is left: {path}" for path in (world.data / "work").glob("*/*")),
@@ -177,7 +177,7 @@ def _zombies(world: World) -> Iterator[str]:
 
 
 def _ownerless(world: World) -> list[str]:
-    """Each worker has a folder of its own; there is no other."""
+    """Folders of no worker: each worker has one, and there is no other."""
     folders = list((world.data / "work").iterdir())
     return [f"I3 {len(folders)} folders of 3 workers"] if len(folders) > 3 else []
 
@@ -192,7 +192,7 @@ def _grown(world: World, before: list[Kinds]) -> list[str]:
 
 
 def strays(world: World) -> list[str]:
-    """Files where none may be; once everything has ended."""
+    """Files where none may be, after the end of the system."""
     kept = world.data / "artifacts"
     known = {world.data / "work", kept}
     places = [path for folder in world.forbidden for path in folder.iterdir()]
@@ -203,7 +203,7 @@ def strays(world: World) -> list[str]:
 
 
 def settled(look: Any, within_seconds: float) -> list[str]:
-    """What a look still finds at the end of that time; nothing as soon as it finds nothing."""
+    """Repeat a look until it finds nothing; what it still finds at the end of the time."""
     end = time.monotonic() + within_seconds
     while (found := look()) and time.monotonic() < end:
         time.sleep(0.2)

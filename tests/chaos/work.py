@@ -1,4 +1,4 @@
-"""What clients ask for: work that is described by its URL, or real media of a server of our own."""
+"""What clients ask for: work that its URL describes, or real media from a local server."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ SOURCES = 30
 
 
 class Work(Protocol):
-    """Where the next request comes from."""
+    """Makes the requests of the clients."""
 
     def body(self, chance: random.Random) -> dict[str, Any]:
         """A request that has to be accepted."""
 
     def content(self, body: Mapping[str, Any]) -> bytes | None:
-        """The file that a request asks for, byte for byte; None where nobody can say."""
+        """The file that a request asks for, byte for byte; None where it is not known."""
 
 
 def work_of(spec: Mapping[str, Any]) -> tuple[Any, ...]:
-    """Equal for jobs of which one may answer for the other: the same URL, or the same cut of the
-    same bytes, of which scripted work says in its URL how many there are."""
+    """Equal for jobs with equal work: the same URL, or the same cut of the same bytes. The URL of
+    scripted work says how many bytes there are."""
     url = spec["source"]["url"]
     if spec["kind"] != "clip":
         return spec["kind"], url
@@ -42,7 +42,7 @@ def _asked(url: str) -> dict[str, str]:
 
 
 class ScriptedWork:
-    """Takes as long as its URL says, and ends as that says."""
+    """Work that takes as long, and ends, as its URL says."""
 
     def __init__(self, seed: int, count: int, token: str, pace: float) -> None:
         self._seed = seed
@@ -59,7 +59,7 @@ class ScriptedWork:
         return body
 
     def content(self, body: Mapping[str, Any]) -> bytes:
-        """So many bytes as the URL says; a clip ends with its range."""
+        """As many bytes as the URL says; a clip ends with its range."""
         made = b"m" * int(_asked(body["source"]["url"])["bytes"])
         if body["kind"] == "clip":
             made += f"{float(body['start'])}-{float(body['end'])}".encode()
@@ -70,7 +70,7 @@ class ScriptedWork:
         asked = f"seconds={seconds}&bytes={chance.choice([1, 1000, 200_000])}"
         asked += chance.choice([""] * 16 + ["&fail=sometimes"] * 3)
         asked += chance.choice([""] * 20 + ["&fail=unavailable", f"&raise={chance.choice(RAISES)}"])
-        number = chance.randrange(self._count)  # some come twice
+        number = chance.randrange(self._count)  # some numbers come twice
         if number % 3 == 0:
             return f"{SITE}/{number}?bytes=9&token={self._token}"
         return f"{SITE}/{self._seed}/{number}?{asked}&token={self._token}"
@@ -99,4 +99,4 @@ class RealWork:
         return body
 
     def content(self, body: Mapping[str, Any]) -> None:
-        """What tools make of a video is for other tests to say."""
+        """Not known: other tests check what tools make of a video."""

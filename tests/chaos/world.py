@@ -1,4 +1,4 @@
-"""The processes of a whole system, kept running as a supervisor would, with a fault for each."""
+"""The processes of a whole system, kept running as by a supervisor, with a fault for each."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ RESTART_SECONDS = 0.5
 ROOT = Path(__file__).parents[2]
 CLOCK = Path(__file__).with_name("clock")
 MOST_SKEW_SECONDS = 600.0
-LATEST_JUMP_SECONDS = 30.0  # after its start, the clock of a process jumps
+LATEST_JUMP_SECONDS = 30.0  # the clock of a process jumps within this time of its start
 DISK_BYTES, STORE_DISK_BYTES = 2**30, 2**28
 
 
 class Process:
-    """One program that is started again whenever it ends, until the world does."""
+    """A program that is started again whenever it ends, until the world ends."""
 
     def __init__(self, start: Callable[[], subprocess.Popen[bytes]]) -> None:
         self._start = start
@@ -43,14 +43,14 @@ class Process:
         self.starts = 1
 
     def signal(self, number: int) -> bool:
-        """Send it something; False when it is not there."""
+        """Send a signal; False when the process does not exist."""
         if self.popen.poll() is not None:
             return False
         self.popen.send_signal(number)
         return True
 
     def keep(self) -> None:
-        """Start it again when it is due."""
+        """Start the program again when the time has come."""
         if self.popen.poll() is None:
             return
         now = time.monotonic()
@@ -66,10 +66,10 @@ class World:
     """Valkey, two API processes, three workers, a link for each of them that can hang, and disks
     that can fill.
 
-    Each process is told a wrong time, another one at each start, and its clock jumps once. With
-    `steady`, the first API and the first worker are never ended, so that they live through
-    everything else. With `own_broker` messages have a server of their own, which keeps nothing.
-    With `real` the workers do real work, else what a URL says (tests/support/scripted_worker.py).
+    Each process has a wrong time, another at each start, and its clock jumps once. With `steady`,
+    the first API and the first worker are never ended, so that they live through all other faults.
+    With `own_broker` messages have a server of their own, which keeps nothing on disk. With `real`
+    the workers do real work, else the work of a URL (tests/support/scripted_worker.py).
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class World:
         self._own_broker = own_broker
         self._clocks = random.Random(seed)
         self._jumps: list[tuple[subprocess.Popen[bytes], float]] = []
-        # What nobody but its owner may ever read: a key in use, and what stands in each URL.
+        # Secrets that only their owner may read: a key in use, and a token in each URL.
         self.key, self.token = secrets.token_hex(16), secrets.token_hex(16)
         self._stopping = threading.Event()
         self._keeper = threading.Thread(target=self._keep, daemon=True)
@@ -93,7 +93,7 @@ class World:
 
     def __enter__(self) -> Self:
         self.folder.mkdir(parents=True)
-        # Nobody has any business in these.
+        # No process may write to these folders.
         self.forbidden = [self.folder / name for name in ("home", "tmp", "current")]
         for folder in self.forbidden:
             folder.mkdir()
@@ -112,12 +112,12 @@ class World:
         self.data = self.folder / "disk" / "data"
         for made in (self.data, self.folder / "valkey"):
             made.mkdir(parents=True, exist_ok=True)
-        # What is acknowledged is on disk: then a kill of the server may lose nothing at all.
+        # An acknowledged write is on disk: so a kill of the server may lose nothing.
         self.valkey = ValkeyServer(self.folder / "valkey", appendfsync="always")
         self.valkey.start()
         opened.callback(self.valkey.kill)
         self.broker = self._start_broker(opened) if self._own_broker else self.valkey
-        # Those of the APIs first, as in `everyone`.
+        # The links of the APIs first, as in `everyone`.
         self.links = [Link(self.folder / "valkey" / "v.sock") for _ in range(2 + 3)]
         for link in self.links:
             opened.callback(link.close)
@@ -144,7 +144,7 @@ class World:
 
     @property
     def disks(self) -> list[Disk]:
-        """Those that can fail, if there are any."""
+        """The disks that can fail, if there are any."""
         return [disk for disk in (self.disk, self.store_disk) if disk is not None]
 
     @property
@@ -154,25 +154,25 @@ class World:
 
     @property
     def servers(self) -> list[ValkeyServer]:
-        """That of the records, and that of the messages if they have their own."""
+        """The server of the records, and that of the messages if it is another."""
         return [self.valkey] + [self.broker] * (self.broker is not self.valkey)
 
     @property
     def jumped(self) -> int:
-        """How many of the processes that live now have seen their clock jump."""
+        """How many of the present processes have seen their clock jump."""
         now = time.monotonic()
         return sum(popen.poll() is None and now > due for popen, due in self._jumps)
 
     def link_of(self, process: Process) -> Link:
-        """Its way to the records."""
+        """The link from a process to the records."""
         return self.links[self.everyone.index(process)]
 
     def mortal(self, processes: Sequence[Process]) -> Sequence[Process]:
-        """Those of some that may be ended."""
+        """Those of the processes that may be ended."""
         return processes[1:] if self._steady else processes
 
     def ask(self, method: str, path: str, number: int = 0, **options: Any) -> httpx.Response | None:
-        """One try to ask an API process; None when it did not answer."""
+        """One request to an API process; None without a response."""
         headers = {"X-API-Key": self.key, **options.pop("headers", {})}
         url = self.url(number)
         with contextlib.suppress(httpx.TransportError):
@@ -183,7 +183,7 @@ class World:
         return None
 
     def heal(self) -> None:
-        """End what disks and links suffer from."""
+        """End the faults of disks and links."""
         for broken in (*self.disks, *self.links):
             broken.heal()
 
@@ -207,13 +207,13 @@ class World:
         return [popen.returncode for popen in everyone]
 
     def url(self, number: int) -> str | None:
-        """Where an API process answers; None while it has not said so."""
+        """The URL of an API process; None while the process has not announced it."""
         with contextlib.suppress(FileNotFoundError):
             return (self.folder / f"api{number}.url").read_text().strip() or None
         return None
 
     def strangers(self) -> list[str]:
-        """Command lines of processes that work in our folders and are none of ours."""
+        """Command lines of processes that work in the world's folders and are not part of it."""
         ours = {process.popen.pid for process in self.everyone}
         below: set[int] = set()
         for pid in ours:
@@ -228,7 +228,7 @@ class World:
         return found
 
     def log(self, name: str) -> str:
-        """The end of what a process wrote."""
+        """The end of the log of a process."""
         return (self.folder / f"{name}.log").read_text()[-3000:]
 
     def _keep(self) -> None:
@@ -237,7 +237,7 @@ class World:
                 process.keep()
 
     def wait_until_ready(self, within_seconds: float) -> None:
-        """Return when both API processes know of all three workers, and of no other."""
+        """Return when both API processes list all three workers, and no other."""
         end = time.monotonic() + within_seconds
         while True:
             answers = [self.ask("GET", "/health", number) for number in range(2)]
@@ -272,7 +272,7 @@ class World:
             "ALLOWED_NETWORKS": "127.0.0.1/32",
             "MIN_FREE_DISK": "16MiB",
             "SHUTDOWN_GRACE": "1s",
-            # So few that most are taken and messages wait, as there is something to lose then.
+            # So few slots that most are taken and messages wait: then there is something to lose.
             "WORKER_CONCURRENCY": "2" if self._quick else "4",
         }
         environ = {
