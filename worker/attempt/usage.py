@@ -24,7 +24,7 @@ class Usage:
             return None
         return round(self.peak_bytes / self.estimate_bytes, 3)
 
-    def told_in(self, result: AnyResult) -> AnyResult:
+    def recorded_in(self, result: AnyResult) -> AnyResult:
         """The result with the memory that its job used."""
         return replace(
             result,

@@ -35,15 +35,15 @@ class Admission:
     @contextmanager
     def room_for(self, leased: LeasedJob, need: ResourceNeed) -> Iterator[Reservation]:
         """Memory and cores for the block. Raises as `Budget.reserve` does."""
-        with ExitStack() as room:
+        with ExitStack() as held:
             with _wait_counted(leased):
                 wait = self._wait(leased, need)
                 reservation = self.budget.reserve(need.memory_bytes, need.cores, wait=wait)
-                reservation_now = room.enter_context(reservation)
+                reservation_now = held.enter_context(reservation)
             yield reservation_now
 
     def exchange(
-        self, leased: LeasedJob, room: Reservation, need: ResourceNeed, seconds_left: float
+        self, leased: LeasedJob, reservation: Reservation, need: ResourceNeed, seconds_left: float
     ) -> None:
         """Exchange the reservation of an attempt, between two tools, for one that it needs now.
 
@@ -54,7 +54,7 @@ class Admission:
             if self._is_for_larger(leased.job, need.memory_bytes):
                 raise NoRoomYet(leased.job.times_bypassed)
             with _wait_counted(leased):
-                room.exchange(need.memory_bytes, need.cores, wait=wait)
+                reservation.exchange(need.memory_bytes, need.cores, wait=wait)
         except NoRoomYet:
             leased.change(lambda job: job.needing(need.memory_bytes))
             raise
@@ -75,12 +75,12 @@ class Admission:
         return Wait(
             self._timings.admission_patience_seconds,
             cancelled=lambda: leased.stop.reason is not None or time.monotonic() >= until,
-            on_wait=lambda: self._tell_wait(leased, need),
+            on_wait=lambda: self._record_wait(leased, need),
             elsewhere=lambda: self._peers.could_begin(leased.job.kind, need.memory_bytes),
             times_bypassed=leased.job.times_bypassed,
         )
 
-    def _tell_wait(self, leased: LeasedJob, need: ResourceNeed) -> None:
+    def _record_wait(self, leased: LeasedJob, need: ResourceNeed) -> None:
         has_bytes = self.budget.has_bytes(need.memory_bytes)
         reason = WaitReason.CONCURRENCY if has_bytes else WaitReason.MEMORY
         leased.change(lambda job: job.waiting_for(reason))

@@ -12,13 +12,13 @@ from config.values import MIB
 from tasks.errors import ExceedsMemoryBudget
 
 # How many later jobs may bypass a job that does not fit yet; then all wait for that job.
-OVERTAKES = 8
+BYPASSES = 8
 # A job that is left to another worker counts as bypassed once more; after so many times it stays.
-MOST_OVERTAKES = 2 * OVERTAKES
+MOST_BYPASSES = 2 * BYPASSES
 
 
 class NoRoomYet(Exception):
-    """The wait for memory was too long; another worker may have room.
+    """The wait for memory was too long; another worker may have enough.
 
     `times_bypassed` goes with the job: wherever the job waits next, its position is no worse.
     """
@@ -96,7 +96,7 @@ class Budget:
         try:
             yield reservation
         finally:
-            reservation.give_back()
+            reservation.release()
 
     def enter(self, need_bytes: int, cores: int, wait: Wait) -> _Share:
         """Wait for a share. Raises as `reserve` does; then nothing is held."""
@@ -126,7 +126,7 @@ class Budget:
     def _wait(self, share: _Share, wait: Wait) -> None:
         while not self._admitted_in_time(share, wait):
             # (outside of the lock, since `elsewhere` reads the store)
-            if share.times_bypassed < MOST_OVERTAKES and wait.elsewhere():
+            if share.times_bypassed < MOST_BYPASSES and wait.elsewhere():
                 raise NoRoomYet(share.times_bypassed + 1)
 
     def _admitted_in_time(self, share: _Share, wait: Wait) -> bool:
@@ -149,7 +149,7 @@ class Budget:
         passed = [other for other in earlier if share.cores or not self.has_bytes(other.need_bytes)]
         if not self._fits(share) or any(map(self._fits, earlier)):
             return False
-        if any(other.times_bypassed >= OVERTAKES for other in passed):
+        if any(other.times_bypassed >= BYPASSES for other in passed):
             return False
         for other in passed:
             other.times_bypassed += 1
@@ -185,10 +185,10 @@ class Reservation:
         held = self._share
         if held and need_bytes <= held.need_bytes and cores <= held.cores:
             return
-        self.give_back()
+        self.release()
         self._share = self._budget.enter(need_bytes, cores, wait)
 
-    def give_back(self) -> None:
+    def release(self) -> None:
         """Hold nothing any more."""
         share, self._share = self._share, None
         if share is not None:

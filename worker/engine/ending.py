@@ -33,7 +33,7 @@ class Cancelled:
 
 
 @dataclass(frozen=True)
-class GivenBack:
+class Requeued:
     """The job is requeued at once; an attempt that was cut short does not count."""
 
     times_bypassed: int = 0
@@ -71,7 +71,7 @@ class Failed:
 
 
 Ending = (
-    Recorded | Lost | Cancelled | GivenBack | Postponed | SourceLost | Retried | Failed
+    Recorded | Lost | Cancelled | Requeued | Postponed | SourceLost | Retried | Failed
 )  # fmt: skip
 
 
@@ -79,9 +79,9 @@ def ending_of(error: BaseException, job: Job, timings: Timings = PRODUCTION) -> 
     """What an error of its attempt means for the job. An unexpected error is logged."""
     match error:
         case NoRoomYet():
-            return GivenBack(error.times_bypassed)
+            return Requeued(error.times_bypassed)
         case ArtifactGone():
-            return GivenBack()  # the artifact was removed this moment: the next attempt makes it
+            return Requeued()  # the artifact was removed this moment: the next attempt makes it
         case Postpone():
             return Postponed(error.seconds, error.why, error.reason)
         case Stopped():
@@ -114,4 +114,4 @@ def _after_stop(end: ProcessEnd, job: Job) -> Ending:
         return Cancelled()
     if end is ProcessEnd.LOST:
         return Lost()
-    return Recorded() if job.state.final else GivenBack()
+    return Recorded() if job.state.final else Requeued()

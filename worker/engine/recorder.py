@@ -17,10 +17,10 @@ from worker.engine.ending import (
     Cancelled,
     Ending,
     Failed,
-    GivenBack,
     Lost,
     Postponed,
     Recorded,
+    Requeued,
     Retried,
     SourceLost,
     after_failure,
@@ -72,8 +72,8 @@ class Recorder:
                 log.warning("the lease is lost; nothing was written")
             case Cancelled():
                 self._end(leased, leased.job.cancelled(time.time()))
-            case GivenBack():
-                self._give_back(leased, ending.times_bypassed)
+            case Requeued():
+                self._requeue(leased, ending.times_bypassed)
             case Postponed():
                 self._postpone(leased, ending)
             case SourceLost():
@@ -88,7 +88,7 @@ class Recorder:
             case _:
                 assert_never(ending)
 
-    def _give_back(self, leased: LeasedJob, times_bypassed: int) -> None:
+    def _requeue(self, leased: LeasedJob, times_bypassed: int) -> None:
         job = leased.job
         back = (
             job.requeued(time.time(), give_attempt_back=True)
@@ -127,9 +127,9 @@ class Recorder:
 
     def _end(self, leased: LeasedJob, job: Job) -> None:
         leased.release(job)
-        self.settle(job)
+        self.release_dependents(job)
 
-    def settle(self, job: Job) -> None:
+    def release_dependents(self, job: Job) -> None:
         """Release the dependents of a job that has ended."""
         values = {"state": job.state, "code": job.error.code if job.error else None}
         log.info("ended", extra={"values": values})

@@ -98,32 +98,32 @@ class Runner:
         self._admission.leave_to_larger(leased.job, need)
         with (
             self._preconditions.met(leased) as still_met,
-            self._admission.room_for(leased, need) as room,
+            self._admission.room_for(leased, need) as reservation,
         ):
             still_met()
-            self._attempt(leased, need, room)
+            self._attempt(leased, need, reservation)
 
-    def _attempt(self, leased: LeasedJob, need: ResourceNeed, room: Reservation) -> None:
+    def _attempt(self, leased: LeasedJob, need: ResourceNeed, reservation: Reservation) -> None:
         """Claim, run, publish, record: the one place where a job succeeds."""
         # Before the claim, so that a disk that cannot be written costs no attempt.
         with self._work_folder.workspace(leased.job.id, leased.lease.token) as folder:
             leased.change(lambda job: job.started(time.time()))
             with log_context(attempt=leased.job.attempt), self._span(leased.job):
                 log.info("started")
-                exchange = partial(self._admission.exchange, leased, room)
+                exchange = partial(self._admission.exchange, leased, reservation)
                 attempt = self._attempts.attempt(leased, folder, need, exchange)
-                outcome = self._outcome(leased, attempt, room)
+                outcome = self._outcome(leased, attempt, reservation)
                 self._succeed(leased, outcome, attempt.account())
 
-    def _outcome(self, leased: LeasedJob, attempt: Attempt, room: Reservation) -> Outcome:
+    def _outcome(self, leased: LeasedJob, attempt: Attempt, reservation: Reservation) -> Outcome:
         """The outcome of the work. After a stop for memory, the next attempt gets more."""
         try:
             return self._handlers[leased.job.kind].run(leased.job.spec, attempt)
         except MemoryExceeded as error:
             usage = attempt.account(stopped=True)
-            needs = {"need_bytes": room.need_bytes, "peak_bytes": usage.peak_bytes}
+            needs = {"need_bytes": reservation.need_bytes, "peak_bytes": usage.peak_bytes}
             error.detail |= {**needs, "budget_bytes": self._budget.total_bytes}
-            floor = self._next_need_bytes(leased.job, room.need_bytes)
+            floor = self._next_need_bytes(leased.job, reservation.need_bytes)
             leased.change(lambda job: job.needing(floor))
             raise
 
@@ -140,9 +140,9 @@ class Runner:
 
     def _succeed(self, leased: LeasedJob, outcome: Outcome, usage: Usage) -> None:
         with self._publisher.published(leased, outcome) as artifacts:
-            job = leased.job.succeeded(time.time(), usage.told_in(artifacts.result))
+            job = leased.job.succeeded(time.time(), usage.recorded_in(artifacts.result))
             leased.release(job, artifacts.extras())
-        self._recorder.settle(job)
+        self._recorder.release_dependents(job)
         self._preconditions.succeeded(job)
 
     def _answer_from_storage(self, leased: LeasedJob) -> bool:
@@ -153,5 +153,5 @@ class Runner:
         leased.change(lambda job: job.started(time.time()))
         job = leased.job.succeeded(time.time(), answer.result)
         leased.release(job, answer.extras())
-        self._recorder.settle(job)
+        self._recorder.release_dependents(job)
         return True

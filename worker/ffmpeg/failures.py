@@ -102,9 +102,9 @@ def failure_of(finished: Finished, folder: Path) -> JobError | None:
 def _by_words(finished: Finished, tail: dict[str, str]) -> JobError:
     if finished.returncode == -FILE_SIZE_SIGNAL:
         return TooLarge("the result is larger than a file may be here", tail)
-    told = _QUOTED.sub("''", _ADDRESS.sub("", finished.stderr_tail))
+    text = _QUOTED.sub("''", _ADDRESS.sub("", finished.stderr_tail))
     for words, kind, message in _WORDS:
-        if re.search(words, told):
+        if re.search(words, text):
             return kind(message, tail)
     return ToolFailed(f"the tool ended with {_status(finished.returncode)}", tail)
 

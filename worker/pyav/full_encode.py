@@ -150,7 +150,7 @@ def pictures_of_range(
     *,
     strict: bool,
 ) -> Iterator[VideoFrame]:
-    """Decode from a safe place and yield the range's pictures, in the order of showing.
+    """Decode from a safe position and yield the range's pictures, in the order of showing.
 
     Raises PicturesMissing as soon as the first one turns out to be missing, if `strict`.
     """

@@ -1,1 +1,1 @@
-"""What a worker does before and beside its jobs: cleanup, lost work, retention, reports, health."""
+"""Work of a worker before and beside its jobs: cleanup, recovery, retention, reports, watchdog."""

@@ -55,7 +55,7 @@ class Retention:
         """Expire artifacts that were not used within their time."""
         since = self._store.server.now() - self._ttl_seconds
         for artifact_id in self._store.artifacts.by_use(since, limit=_AT_ONCE):
-            self._give_up(artifact_id, since, "ttl")
+            self._expire(artifact_id, since, "ttl")
 
     def make_room(self) -> None:
         """Evict the longest unused artifacts until the rest fits the limit; never one in use."""
@@ -67,7 +67,7 @@ class Retention:
             found = self._store.artifacts.by_use(since, offset=pinned, limit=1)
             if not found:
                 return
-            pinned += not self._give_up(found[0], since, "limit")
+            pinned += not self._expire(found[0], since, "limit")
 
     def forget(self) -> None:
         """Delete jobs that ended long ago, with the artifacts that only they list."""
@@ -98,7 +98,7 @@ class Retention:
             observer.unreferenced_removed(removed)
             self._store.counters.add(observer.tally)
 
-    def _give_up(self, artifact_id: str, unused_since: float, reason: str) -> bool:
+    def _expire(self, artifact_id: str, unused_since: float, reason: str) -> bool:
         artifact = self._store.artifacts.expire(artifact_id, unused_since)
         if artifact is None:
             return False

@@ -103,9 +103,9 @@ def failure_of(stderr: str, *, url: str = "", private: tuple[str, ...] = ()) -> 
     `url` is the client's: many error texts quote it, and words in it mean nothing.
     """
     detail = {"tool": "yt-dlp", "stderr": public_words(error_words(stderr), private)}
-    told = own_words(stderr, url)
-    words = error_words(told)
-    if "ERROR:" in told and not words:
+    own = own_words(stderr, url)
+    words = error_words(own)
+    if "ERROR:" in own and not words:
         # Python's MemoryError has no text; all other errors have some.
         return MemoryExceeded("reading the source took more memory than allowed", detail)
     status = re.search(r"HTTP Error (\d{3})", words)

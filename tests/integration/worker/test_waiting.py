@@ -18,7 +18,7 @@ from tasks.metrics.report import WorkerReport
 from tests.support.engine import MIB, Engine, Work, in_thread
 from tests.support.processes import eventually
 from tests.support.valkey import ValkeyServer
-from worker.engine.budget import MOST_OVERTAKES, OVERTAKES, Wait
+from worker.engine.budget import BYPASSES, MOST_BYPASSES, Wait
 from worker.memory.need import ResourceNeed
 from worker.process.limits import ProcessEnd
 
@@ -98,7 +98,7 @@ def test_small_jobs_that_stream_for_longer_than_the_patience_hold_a_large_one_up
         before = len(engine.attempts)
         assert eventually(lambda: large[0] in engine.attempts, SECONDS)
         # (so many may pass; two more may have begun while we looked)
-        assert engine.attempts.index(large[0]) - before <= OVERTAKES + 2
+        assert engine.attempts.index(large[0]) - before <= BYPASSES + 2
         assert eventually(lambda: engine.store.jobs.get(large[0]).state is JobState.SUCCEEDED)
     assert story(engine, large[0])[:3] == ["queued", "waiting", "running"]
 
@@ -136,9 +136,9 @@ def test_of_two_workers_that_each_seem_to_have_room_for_it_one_begins_the_large_
             assert eventually(lambda: large[0] in engine.attempts + second.attempts, SECONDS)
             # (at most so often sent away, and eight small jobs may begin each time)
             passed = len(engine.attempts + second.attempts) - begun
-            assert passed <= OVERTAKES + 8 * MOST_OVERTAKES
+            assert passed <= BYPASSES + 8 * MOST_BYPASSES
             assert eventually(lambda: engine.store.jobs.get(large[0]).state is JobState.SUCCEEDED)
-    assert story(engine, large[0]).count("ready") <= MOST_OVERTAKES
+    assert story(engine, large[0]).count("ready") <= MOST_BYPASSES
 
 
 @impatient

@@ -12,7 +12,7 @@ import pytest
 from config.values import MIB
 from tasks.errors import ExceedsMemoryBudget
 from tests.support.processes import eventually
-from worker.engine.budget import MOST_OVERTAKES, OVERTAKES, Budget, NoRoomYet, Wait
+from worker.engine.budget import BYPASSES, MOST_BYPASSES, Budget, NoRoomYet, Wait
 
 
 class Crowd:
@@ -105,7 +105,7 @@ def test_a_small_one_may_pass_a_large_one_but_only_so_often() -> None:
     crowd = Crowd(budget)
     crowd.come("first", 60)
     crowd.come("large", 90)
-    for number in range(OVERTAKES):
+    for number in range(BYPASSES):
         crowd.come(f"small{number}", 30)
         crowd.go(f"small{number}")
     crowd.come("one too many", 30)
@@ -141,7 +141,7 @@ def test_small_ones_without_end_hold_a_large_one_up_only_so_long(patience: float
     before = begun[0]
     with budget.reserve(380, wait=Wait(patience, elsewhere=nobody_could)):
         large_is_in.set()
-        assert begun[0] - before <= OVERTAKES + len(slots)
+        assert begun[0] - before <= BYPASSES + len(slots)
     assert asked or patience > 0.1
     for slot in slots:
         slot.join(30)
@@ -177,7 +177,7 @@ def test_who_was_passed_elsewhere_too_often_is_passed_here_no_more() -> None:
     budget = Budget(100)
     with budget.reserve(60, wait=Wait(0)):
         waiting = threading.Event()
-        wait = Wait(30, on_wait=waiting.set, times_bypassed=OVERTAKES)
+        wait = Wait(30, on_wait=waiting.set, times_bypassed=BYPASSES)
         large = threading.Thread(target=hold, args=(budget, 90, wait), daemon=True)
         large.start()
         assert waiting.wait(10)
@@ -190,7 +190,7 @@ def test_who_was_passed_elsewhere_too_often_is_passed_here_no_more() -> None:
 def test_who_was_sent_elsewhere_too_often_stays() -> None:
     budget = Budget(100)
     with budget.reserve(60, wait=Wait(0)):
-        wait = Wait(0.01, times_bypassed=MOST_OVERTAKES)
+        wait = Wait(0.01, times_bypassed=MOST_BYPASSES)
         large = threading.Thread(target=hold, args=(budget, 90, wait), daemon=True)
         large.start()
         large.join(0.3)
@@ -254,7 +254,7 @@ def test_who_needs_no_core_passes_those_who_wait_for_one_any_number_of_times() -
         second = threading.Thread(target=hold_a_core, args=(budget, waiting.set))
         second.start()
         assert waiting.wait(5)
-        for _ in range(5 * OVERTAKES):
+        for _ in range(5 * BYPASSES):
             with budget.reserve(1, wait=Wait(0)):
                 pass
     second.join(10)
