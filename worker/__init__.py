@@ -1,1 +1,1 @@
-"""What it takes to run a job safely on this machine."""
+"""Running jobs safely on this machine: the engine, the handlers, the tools and their guards."""

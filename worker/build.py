@@ -49,7 +49,7 @@ from worker.upkeep.watchdog import Watchdog, servers_answer
 
 @dataclass(frozen=True)
 class Services:
-    """What the parts of a worker share."""
+    """The services that the parts of a worker share."""
 
     settings: Settings
     timings: Timings

@@ -64,7 +64,7 @@ class Attempt:
 
     @property
     def capacity(self) -> Capacity:
-        """What another estimate may count on."""
+        """The memory and cores that another estimate may count on."""
         return self._machine.capacity
 
     def enter(self, phase: str) -> None:

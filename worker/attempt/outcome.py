@@ -1,4 +1,4 @@
-"""What an attempt made: a result, and the files to publish with it."""
+"""The outcome of an attempt: its result, and the files to publish."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class ProducedFile:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a job produced: its result, which has no artifacts yet, and the files to publish."""
+    """A result, which has no artifacts yet, and the files to publish with it."""
 
     result: Result
     files: Sequence[ProducedFile] = ()

@@ -35,7 +35,7 @@ def small(source: Sample, threads: int = 1) -> Trial:
 
 
 def quick_trials() -> list[Trial]:
-    """What takes a few minutes: no larger than 1080p, but where size matters most."""
+    """Trials of a few minutes: no larger than 1080p, except where size matters most."""
     sizes = (360, 1080)
     return [
         *(small(sample(height)) for height in (*sizes, 2160)),

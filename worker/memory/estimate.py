@@ -23,7 +23,7 @@ GUARD_BYTES = 7 * MIB  # the small process between the worker and the tool
 SPARE_SHARE = 0.12
 LEAST_SPARE_BYTES = 8 * MIB
 _MOST_THREADS = 2  # more threads speed up a single clip little, and each takes memory
-# A source of which nothing is known is taken for 1080p.
+# A source without known facts is estimated as 1080p.
 UNKNOWN_MEDIA = MediaFacts(
     "unknown", 0.0, None, 0, VideoFacts("unknown", None, 1920, 1080, None, 8, None)
 )

@@ -24,7 +24,7 @@ class ProcessEnd(StrEnum):
 
 
 class Profile(StrEnum):
-    """What a tool does, and so what it needs of the machine; `sandbox` enforces it."""
+    """What a tool does, and so what it needs of the machine; `sandbox` says what is enforced."""
 
     MEDIA = "media"  # works on files of its folder, without a network
     FETCH = "fetch"  # asks a site

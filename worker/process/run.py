@@ -30,7 +30,7 @@ CHUNK_BYTES = 64 * 1024
 PIPE_BYTES = 1024 * 1024  # the most that a pipe holds
 MARGIN_SECONDS = 5.0  # after grace: what the guard may take to kill, before it is killed itself
 
-NEVER = sys.maxsize  # a clock tick: nothing is younger, so nothing is taken for an orphan
+NEVER = sys.maxsize  # a clock tick: nothing is younger, so nothing is an orphan
 
 TOO_MANY = f"ended: more than {MAX_PROCESSES} processes\n"
 
