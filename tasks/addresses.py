@@ -62,14 +62,18 @@ def check_address(address: Address, allowed: Sequence[Network]) -> None:
     special = any(plain in network for network in _SPECIAL if network.version == plain.version)
     outside = plain.version == 6 and plain not in _PUBLIC_SIX
     if special or outside or not plain.is_global:
-        raise BlockedAddress("this address may not be used")
+        raise BlockedAddress(
+            "this address is not public: the operator may allow it (CLIPMILL_ALLOWED_NETWORKS)"
+        )
 
 
 def _host_of(url: str) -> str:
     if len(url) > MAX_URL_LENGTH:
         raise UnsupportedUrl(f"the URL is longer than {MAX_URL_LENGTH} characters")
     if _CONTROL.search(url):
-        raise UnsupportedUrl("the URL holds a space, a backslash or a control character")
+        raise UnsupportedUrl(
+            "the URL holds a space, a backslash or a control character: percent-encode it"
+        )
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port

@@ -105,7 +105,7 @@ class Dispatcher:
         def attempt() -> None:
             job, revision = self._store.jobs.get_with_revision(job_id, owner)
             if job.state not in {JobState.FAILED, JobState.CANCELLED}:
-                raise JobNotRetryable(f"the job is {job.state}")
+                raise JobNotRetryable(f"the job is {job.state}, neither failed nor cancelled")
             self._check_room(1)
             # A download that was made for a clip is the client's own from now on.
             plan = self._planner.plan([replace(job.retried(time.time()), internal=False)])
@@ -171,4 +171,4 @@ class Dispatcher:
     def _check_room(self, count: int) -> None:
         """Refuse before the planning what the store would refuse after it. Raises QueueFull."""
         if self._store.counters.queued_total() + count > self._max_queued:
-            raise QueueFull("too many jobs wait already")
+            raise QueueFull("too many jobs wait already, try again later")

@@ -25,6 +25,8 @@ def check_durability(server: Server, policy: str) -> None:
         log.warning("the store does not answer yet, so its policy could not be checked")
         return
     if faults and policy == "refuse":
-        raise UnsafeStore("the Redis server is not safe for jobs: " + "; ".join(faults))
+        raise UnsafeStore(
+            "the Redis server may lose jobs (CLIPMILL_REDIS_POLICY is refuse): " + "; ".join(faults)
+        )
     for fault in faults:
         log.warning("the Redis server may lose jobs: %s", fault)

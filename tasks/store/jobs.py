@@ -159,5 +159,7 @@ class JobRecords(StorePart):
         if status == b"open":
             raise JobNotFinal("the job is not final: cancel it first")
         if status == b"in use":
-            raise JobNotFinal("other jobs still take this job's artifact as their source")
+            raise JobNotFinal(
+                "other jobs still need this job's artifact: wait for them or cancel them"
+            )
         return [StoredArtifact(**json.loads(meta)) for meta in metas]

@@ -138,7 +138,7 @@ def raise_refusal(answer: list[bytes], *, lost: type[Conflict]) -> list[str]:
     if status == "ok":
         return stages
     raise {
-        "full": QueueFull("too many jobs wait already"),
+        "full": QueueFull("too many jobs wait already, try again later"),
         "conflict": lost("the job has changed"),
         "no source": SourceGone("the job that delivers the source is gone"),
         "cancelled": CancelRequested("the client asked to stop this job"),
