@@ -9,11 +9,16 @@ import pytest
 
 from tests.support.order import in_order, shuffled
 from tests.support.origin import Origin
+from tests.support.priority import keep_usual_priority
 from tests.support.shared import shared_folder
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--shuffle", type=int, metavar="SEED", help="run in any order, by this seed")
+
+
+def pytest_configure() -> None:
+    keep_usual_priority()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -1,8 +1,8 @@
 """What the forked child of a guard does to itself before it becomes the tool.
 
 Enforced now, for each profile: default signals, a session of its own, death with the guard, no new
-privileges, the memory group, limits of the kernel, no stdin. The profiles differ in their limit of
-private memory alone. That a `media` tool needs no network and only the files of its folder is
+privileges, the usual priority, the memory group, limits of the kernel, no stdin. The profiles
+differ in their limit of private memory alone. That a `media` tool needs no network and only the files of its folder is
 declared, and not enforced yet; it would be set up here.
 
 Modules are chosen for the time their import takes (see guard).
@@ -26,6 +26,7 @@ EXPENDABLE = "500"  # the kernel's memory killer must choose the tool, not the w
 CANNOT_START = 127  # what a shell answers
 CPU_GRACE_SECONDS = 2  # from SIGXCPU, which a tool may handle or ignore, to SIGKILL
 SIG_DFL, SIG_IGN = 0, 1
+PR_CAPBSET_DROP, CAP_SYS_NICE = 24, 23
 HANDED_DOWN = (tree.SIGHUP, tree.SIGINT, tree.SIGQUIT, tree.SIGTERM)
 # Private memory beyond that of any tool, by profile: yt-dlp's JavaScript runtime allocates more
 # than 512 MiB, most of which it never touches, and runs with 1 GiB.
@@ -40,11 +41,25 @@ def become_tool(options: GuardOptions, guard: int, group: Group) -> None:
     if os.getppid() != guard:  # the guard died before the line above
         os._exit(CANNOT_START)
     tree.prctl(tree.PR_SET_NO_NEW_PRIVS, 1)  # a setuid program could not be killed
+    keep_usual_priority()
     make_expendable()
     group.enter()
     set_limits(options)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)  # the life line is the guard's alone
     os.execvp(options.argv[0], options.argv)  # noqa: S606  # no shell is wanted
+
+
+def keep_usual_priority() -> None:
+    """Let no tool make itself a real-time process.
+
+    Under root the AV1 encoder does so (SCHED_FIFO 99), and two of them then starve the guard, the
+    worker and everything else on the machine.
+    """
+    lower(resource.RLIMIT_RTPRIO, 0)
+    try:  # noqa: SIM105  # `contextlib` costs its import
+        tree.prctl(PR_CAPBSET_DROP, CAP_SYS_NICE)
+    except OSError:  # an ordinary user may not drop what it does not have
+        pass
 
 
 def make_expendable() -> None:

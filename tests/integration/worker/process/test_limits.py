@@ -265,3 +265,12 @@ def test_a_guard_that_does_not_answer_is_ended_too(tmp_path: Path) -> None:
     assert result["end"] == ProcessEnd.DEADLINE
     assert result["children"] == 0
     assert living_in(tmp_path) == set()
+
+
+def test_no_tool_makes_itself_a_real_time_process(tmp_path: Path) -> None:
+    """Under root the AV1 encoder tries to, and would starve the guard and the worker."""
+    program = "import os; os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(99))"
+    limits = Limits(deadline_seconds=30)
+    done = run_process([sys.executable, "-c", program], folder=tmp_path, limits=limits, stop=Stop())
+    assert done.returncode == 1
+    assert "PermissionError" in done.stderr_tail
