@@ -25,6 +25,13 @@ FILE_SIZE_SIGNAL = 25  # SIGXFSZ, where the tool does not ignore it
 _WORDS: tuple[tuple[str, type[JobError], str], ...] = (
     (r"No space left on device|Disk quota exceeded", StorageFull, "the disk is full"),
     (r"File too large", TooLarge, "the result is larger than a file may be here"),
+    # A demuxer allocates what the file says of one packet. A size that the kernel refuses is a lie
+    # of the file: the guard ends a tool that really needs so much long before that.
+    (
+        r"during demuxing: Cannot allocate memory",
+        CorruptMedia,
+        "the file is damaged or incomplete and cannot be read",
+    ),
     (
         r"Cannot allocate memory|malloc of size \d+ failed|std::bad_alloc"
         r"|Memory allocation error",

@@ -2,8 +2,8 @@
 
 Enforced now, for each profile: default signals, a session of its own, death with the guard, no new
 privileges, the usual priority, the memory group, limits of the kernel, no stdin. The profiles
-differ in their limit of private memory alone. That a `media` tool needs no network and only the files of its folder is
-declared, and not enforced yet; it would be set up here.
+differ in their limit of private memory alone. That a `media` tool needs no network and only the
+files of its folder is declared, and not enforced yet; it would be set up here.
 
 Modules are chosen for the time their import takes (see guard).
 """

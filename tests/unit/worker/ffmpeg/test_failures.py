@@ -29,6 +29,7 @@ SEEN = [
     ("[out#0/mp4] Error writing trailer: File too large", "too_large"),
     ("[h264] picture size 20000x20000 exceeds specified max pixel count 1", "too_large"),
     ("Error while filtering: Cannot allocate memory", "memory_exceeded"),
+    ("[in#0/mov,mp4] Error during demuxing: Cannot allocate memory", "corrupt_media"),
     ("pthread_create() failed\nCould not open encoder before EOF", "tool_failed"),
     ("Error encoding frame: Memory allocation error", "memory_exceeded"),
     ("Error while opening decoder: Resource temporarily unavailable", "tool_failed"),
