@@ -146,6 +146,10 @@ def _http_error(error: HTTPException) -> Response:
     headers = dict(error.get_response().headers)
     for made_by_us in ("Content-Type", "Content-Length"):
         headers.pop(made_by_us, None)
+    if status is HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+        # The server closes a connection whose body nobody read. A client that is not told so sends
+        # its next request there, and gets no answer.
+        headers["Connection"] = "close"
     return problem(status, code, status.phrase, error.description or "", headers=headers)
 
 

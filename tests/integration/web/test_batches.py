@@ -281,7 +281,9 @@ def test_a05_a_monstrous_batch_is_refused_soon_and_for_little_memory(
 
 def test_one_job_may_not_be_as_long_as_a_batch(client: httpx.Client) -> None:
     body = b" " * 2 * 1024**2 + b"{}"
-    refused(client.post(JOBS, content=body, headers=JSON), 413, "body_too_large")
+    too_long = client.post(JOBS, content=body, headers=JSON)
+    refused(too_long, 413, "body_too_large")
+    assert too_long.headers["connection"] == "close"  # nobody has read its body
     refused(client.post(BATCHES, content=body, headers=JSON), 422, "validation_failed")
     refused(client.post(BATCHES, content=body * 5, headers=JSON), 413, "body_too_large")
 
