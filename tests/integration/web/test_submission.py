@@ -98,12 +98,14 @@ def test_a03_a_misspelt_query_parameter_is_named(client: httpx.Client) -> None:
 def test_a04_a_huge_body_is_refused_early_and_never_held(
     api: Api, path: str, chunked: bool
 ) -> None:
+    # Up to its limit a body of unknown length is held twice, while its parts are joined.
+    longest = MEBIBYTE if path == JOBS else 8 * MEBIBYTE
     before = resident(api)
-    status, sent = post_endlessly(api, path, 50 * MEBIBYTE, chunked)
+    status, sent = post_endlessly(api, path, 100 * MEBIBYTE, chunked)
     assert status == 413
     # What lies in the buffers of the two sockets has been sent without having been read.
-    assert sent < 20 * MEBIBYTE
-    assert resident(api) - before < 10 * MEBIBYTE
+    assert sent < longest + 12 * MEBIBYTE
+    assert resident(api) - before < 2 * longest + 4 * MEBIBYTE
 
 
 def resident(api: Api) -> int:
