@@ -71,19 +71,18 @@ def workers_of(engine: Engine, places: int) -> Iterator[None]:
 # The patience ends before any of the jobs does.
 IMPATIENT = Timings(admission_patience_seconds=0.1)
 impatient = pytest.mark.parametrize("timings", [IMPATIENT], ids=["impatient"])
+LARGE = 9  # the priority of jobs that need more: known before their id is
 
 
 @impatient
 def test_small_jobs_that_stream_for_longer_than_the_patience_hold_a_large_one_up_only_so_long(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    large: list[str] = []
-
     def need_of(job: Job) -> ResourceNeed:
-        return ResourceNeed((480 if job.id in large else 150) * MIB)
+        return ResourceNeed((480 if job.priority == LARGE else 150) * MIB)
 
     def work(work: Work) -> None:
-        if work.job.id not in large:
+        if work.job.priority != LARGE:
             engine.submit()
             time.sleep(0.3)
 
@@ -93,14 +92,14 @@ def test_small_jobs_that_stream_for_longer_than_the_patience_hold_a_large_one_up
         engine.submit()
     with workers_of(engine, places=4):
         assert eventually(lambda: len(engine.attempts) >= 4)
-        large.append(engine.submit(priority=9))
-        assert eventually(lambda: engine.store.jobs.get(large[0]).wait_reason is WaitReason.MEMORY)
+        large = engine.submit(priority=LARGE)
+        assert eventually(lambda: engine.store.jobs.get(large).wait_reason is WaitReason.MEMORY)
         before = len(engine.attempts)
-        assert eventually(lambda: large[0] in engine.attempts, SECONDS)
+        assert eventually(lambda: large in engine.attempts, SECONDS)
         # (so many may pass; two more may have begun while we looked)
-        assert engine.attempts.index(large[0]) - before <= BYPASSES + 2
-        assert eventually(lambda: engine.store.jobs.get(large[0]).state is JobState.SUCCEEDED)
-    assert story(engine, large[0])[:3] == ["queued", "waiting", "running"]
+        assert engine.attempts.index(large) - before <= BYPASSES + 2
+        assert eventually(lambda: engine.store.jobs.get(large).state is JobState.SUCCEEDED)
+    assert story(engine, large)[:3] == ["queued", "waiting", "running"]
 
 
 @impatient
@@ -112,14 +111,13 @@ def test_of_two_workers_that_each_seem_to_have_room_for_it_one_begins_the_large_
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Their reports tell of room that small jobs take first, so that it is sent to and fro."""
-    large: list[str] = []
     with Engine(valkey.url, tmp_path / "second", timings=timings) as second:
 
         def need_of(job: Job) -> ResourceNeed:
-            return ResourceNeed((480 if job.id in large else 150) * MIB)
+            return ResourceNeed((480 if job.priority == LARGE else 150) * MIB)
 
         def work(work: Work) -> None:
-            if work.job.id not in large:
+            if work.job.priority != LARGE:
                 engine.submit()
                 time.sleep(0.3)
 
@@ -131,14 +129,14 @@ def test_of_two_workers_that_each_seem_to_have_room_for_it_one_begins_the_large_
             engine.submit()
         with workers_of(engine, places=4), workers_of(second, places=4):
             assert eventually(lambda: len(engine.attempts + second.attempts) >= 6)
-            large.append(engine.submit(priority=9))
+            large = engine.submit(priority=LARGE)
             begun = len(engine.attempts + second.attempts)
-            assert eventually(lambda: large[0] in engine.attempts + second.attempts, SECONDS)
+            assert eventually(lambda: large in engine.attempts + second.attempts, SECONDS)
             # (at most so often sent away, and eight small jobs may begin each time)
             passed = len(engine.attempts + second.attempts) - begun
             assert passed <= BYPASSES + 8 * MOST_BYPASSES
-            assert eventually(lambda: engine.store.jobs.get(large[0]).state is JobState.SUCCEEDED)
-    assert story(engine, large[0]).count("ready") <= MOST_BYPASSES
+            assert eventually(lambda: engine.store.jobs.get(large).state is JobState.SUCCEEDED)
+    assert story(engine, large).count("ready") <= MOST_BYPASSES
 
 
 @impatient
