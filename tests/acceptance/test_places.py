@@ -16,6 +16,7 @@ from pathlib import Path
 import httpx
 
 from tasks.store import Store
+from tests.support.loopback import LOOPBACK
 from tests.support.media import Video, cached_video
 from tests.support.needs import needed_tool, needs_root
 from tests.support.origin import Origin, answers
@@ -93,7 +94,9 @@ def clipmill_up(data: Path, log_path: Path | None = None) -> Iterator[httpx.Clie
         ready = data.parent / "ready"
         assert eventually(ready.exists, 60), log_path.read_text()
         assert eventually(ready.read_text, 5)
-        with httpx.Client(base_url=(data / "api.url").read_text().strip(), timeout=30) as client:
+        with httpx.Client(
+            base_url=(data / "api.url").read_text().strip(), timeout=30, **LOOPBACK
+        ) as client:
             assert eventually(lambda: client.get("/readyz").is_success, 30, every_seconds=0.1)
             yield client
     finally:

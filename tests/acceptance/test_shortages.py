@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 from tests.acceptance.test_places import clipmill_up
+from tests.support.loopback import LOOPBACK
 from tests.support.needs import needs
 from tests.support.processes import eventually
 from tests.support.records import at_once
@@ -103,7 +104,9 @@ def test_an_api_without_descriptors_says_so_and_serves_again_when_there_are_some
     serving = psutil.Process(system.api.pid).children(recursive=True)[-1]
     body = {"kind": "extract", "source": {"url": f"{SITE}/one"}}
     with ExitStack() as open_, system.valkey.client() as client:
-        clients = [open_.enter_context(httpx.Client(base_url=system.url)) for _ in range(20)]
+        clients = [
+            open_.enter_context(httpx.Client(base_url=system.url, **LOOPBACK)) for _ in range(20)
+        ]
         for one in clients:  # they have a connection each; the API has one to its store
             one.get("/livez").raise_for_status()
         with few_descriptors(serving.pid, 0):
@@ -135,7 +138,9 @@ def test_an_api_without_threads_is_started_again_by_the_stack(tmp_path: Path) ->
 
         def wait(_: int) -> bool:
             try:
-                answer = httpx.get(f"{client.base_url}/api/v2/jobs/{job_id}?wait=2", timeout=10)
+                answer = httpx.get(
+                    f"{client.base_url}/api/v2/jobs/{job_id}?wait=2", timeout=10, **LOOPBACK
+                )
             except httpx.TransportError:
                 return False
             return answer.is_success

@@ -23,6 +23,7 @@ from tests.support.box.group import Box
 from tests.support.box.jobs import most_at_once
 from tests.support.box.system import BoxedSystem, boxed_system
 from tests.support.box.watch import BoxWatch, role_of
+from tests.support.loopback import LOOPBACK
 from tests.support.media import Video, cached_video
 from tests.support.needs import kernel_box
 from tests.support.origin import Origin, answers
@@ -161,7 +162,7 @@ def run(system: BoxedSystem, jobs: list[dict[str, Any]]) -> list[Job]:
 
 def budget_of(system: BoxedSystem) -> int:
     """The budget that the worker took for itself."""
-    answer = httpx.get(f"{system.url}/api/v2/system/bottleneck", trust_env=False)
+    answer = httpx.get(f"{system.url}/api/v2/system/bottleneck", **LOOPBACK)
     return int(answer.json()["evidence"]["memory_budget_bytes"])
 
 
@@ -172,7 +173,7 @@ def worker_of(system: BoxedSystem) -> int:
 
 def timeline(system: BoxedSystem, job: Job) -> list[dict[str, Any]]:
     """The story of a job."""
-    told = httpx.get(f"{system.url}/api/v2/jobs/{job.id}/timeline", trust_env=False).json()
+    told = httpx.get(f"{system.url}/api/v2/jobs/{job.id}/timeline", **LOOPBACK).json()
     return list(told["events"])
 
 

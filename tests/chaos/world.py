@@ -23,6 +23,7 @@ import psutil
 
 from tests.chaos.disk import Disk, may_mount
 from tests.chaos.link import Link
+from tests.support.loopback import LOOPBACK
 from tests.support.valkey import ValkeyServer
 
 RESTART_SECONDS = 0.5
@@ -178,7 +179,7 @@ class World:
         with contextlib.suppress(httpx.TransportError):
             if url is not None:
                 return httpx.request(
-                    method, url + path, headers=headers, timeout=10, trust_env=False, **options
+                    method, url + path, headers=headers, timeout=10, **LOOPBACK, **options
                 )
         return None
 

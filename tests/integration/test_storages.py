@@ -20,6 +20,7 @@ from tasks.kinds import ClipSpec
 from tasks.specs import Source
 from tasks.storage import Storage
 from tests.support.engine import Engine
+from tests.support.loopback import LOOPBACK
 from tests.support.media import Video, cached_video
 from tests.support.origin import Origin, answers
 from tests.support.remote_storage import RemoteStorage
@@ -70,7 +71,7 @@ def fetched(client: httpx.Client, path: str, method: str = "GET", **headers: str
     if answer.status_code != HTTPStatus.TEMPORARY_REDIRECT:
         return answer
     assert answer.content == b""
-    return httpx.request(method, answer.headers["location"], headers=headers, trust_env=False)
+    return httpx.request(method, answer.headers["location"], headers=headers, **LOOPBACK)
 
 
 def finished(engine: Engine, job_id: str, kind: str) -> Job:

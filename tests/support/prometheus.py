@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import httpx
 import yaml
 
+from tests.support.loopback import LOOPBACK
 from tests.support.needs import needed_tool
 
 CONFIG = Path(__file__).parents[2] / "config"
@@ -60,7 +61,7 @@ class Prometheus:
                 stderr=log,
             )
         self._client = httpx.Client(
-            base_url=f"http://127.0.0.1:{self._port}", timeout=20, trust_env=False
+            base_url=f"http://127.0.0.1:{self._port}", timeout=20, **LOOPBACK
         )
         end = time.monotonic() + 30
         while not self._ready():

@@ -24,6 +24,7 @@ from tasks.job import Failure
 from tasks.kinds import KINDS
 from tasks.storage import open_storage
 from tasks.store import Extras, Lease, Store
+from tests.support.loopback import LOOPBACK
 
 PATIENCE_SECONDS = 30.0
 ROOT = Path(__file__).parents[2]
@@ -70,7 +71,7 @@ class Api:
 
     def client(self, **options: Any) -> httpx.Client:
         """A new client; relative URLs go to this API."""
-        return httpx.Client(base_url=self.url, timeout=20, trust_env=False, **options)
+        return httpx.Client(base_url=self.url, timeout=20, **LOOPBACK, **options)
 
     def processes(self) -> list[psutil.Process]:
         """The server's parent and its worker."""

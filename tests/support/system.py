@@ -15,6 +15,7 @@ from typing import Any, Self
 import httpx
 import psutil
 
+from tests.support.loopback import LOOPBACK
 from tests.support.valkey import ValkeyServer
 
 FINAL = {"succeeded", "failed", "cancelled"}
@@ -155,7 +156,7 @@ class System:
             assert time.monotonic() < end, self.log("api")
             time.sleep(0.05)
         self.url = ready.read_text().strip()
-        self.client = httpx.Client(base_url=self.url, timeout=70.0)
+        self.client = httpx.Client(base_url=self.url, timeout=70.0, **LOOPBACK)
         return api
 
     def _wait_until_ready(self) -> None:

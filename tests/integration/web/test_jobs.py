@@ -11,6 +11,7 @@ import pytest
 
 from tasks.errors import NotMedia
 from tests.integration.web.test_submission import CLIP, JOBS, URL, refused
+from tests.support.loopback import LOOPBACK
 from tests.support.stack import Api, Hands, following
 
 DOWNLOAD = {"kind": "download", "source": {"url": URL}}
@@ -226,7 +227,7 @@ def test_who_comes_back_with_the_last_event_is_not_told_again(
 
 
 def api_client_like(client: httpx.Client) -> httpx.Client:
-    return httpx.Client(base_url=client.base_url, timeout=20, trust_env=False)
+    return httpx.Client(base_url=client.base_url, timeout=20, **LOOPBACK)
 
 
 def test_the_events_of_a_job_that_is_not_there_are_a_problem(client: httpx.Client) -> None:

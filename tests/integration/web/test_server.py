@@ -20,6 +20,7 @@ import pytest
 from tasks.store.keys import COUNTERS
 from tests.integration.web.test_jobs import DOWNLOAD, submitted
 from tests.integration.web.test_submission import CLIP, JOBS, refused
+from tests.support.loopback import LOOPBACK
 from tests.support.processes import eventually
 from tests.support.records import at_once
 from tests.support.stack import Api, Hands, following
@@ -248,8 +249,8 @@ def test_a11_a_key_sees_its_own_jobs_and_no_others(keyed: Api) -> None:
         answer = nobody.get(JOBS)
         refused(answer, 401, "missing_credentials")
         assert answer.headers["www-authenticate"].startswith("Bearer")
-        refused(httpx.get(f"{keyed.url}/api/v2/nope"), 401, "missing_credentials")
-        assert httpx.get(f"{keyed.url}/health").status_code == 200
+        refused(httpx.get(f"{keyed.url}/api/v2/nope", **LOOPBACK), 401, "missing_credentials")
+        assert httpx.get(f"{keyed.url}/health", **LOOPBACK).status_code == 200
         refused(eve.post(JOBS, json=DOWNLOAD), 403, "forbidden")
         job_id = submitted(ann)
         batch = ann.post(

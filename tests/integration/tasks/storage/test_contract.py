@@ -15,6 +15,7 @@ from tasks.errors import ArtifactExpired, StorageUnavailable
 from tasks.ids import IdMaker
 from tasks.storage import STORAGES, LocalFile, Presentation, Storage
 from tasks.storage.folder import FolderStorage
+from tests.support.loopback import LOOPBACK
 from tests.support.remote_storage import RemoteStorage
 
 new_id = IdMaker()
@@ -69,7 +70,7 @@ def fetched(storage: Storage, key: str) -> bytes:
     served = storage.serve(key, SHOWN)
     if isinstance(served, LocalFile):
         return served.path.read_bytes()
-    answer = httpx.get(served.url, trust_env=False)
+    answer = httpx.get(served.url, **LOOPBACK)
     assert answer.headers["content-type"] == SHOWN.media_type
     assert answer.headers["content-disposition"] == SHOWN.disposition
     return answer.content
