@@ -15,9 +15,9 @@ from tests.support.system import System
 
 SHORT = Video(seconds=3.0, keyframe_seconds=1.0)
 DOWNLOADS = 8
-CLIPS = 240
-EXTRACTS = 32
-BROKEN = 20
+CLIPS = 272
+EXTRACTS = 10
+BROKEN = 10
 ENDS = {
     ("download", "succeeded"): DOWNLOADS,
     ("clip", "succeeded"): CLIPS - 1,
