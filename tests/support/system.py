@@ -108,11 +108,13 @@ class System:
     def until(
         self,
         job_id: str,
-        holds: Callable[[dict[str, Any]], object] = lambda job: job["state"] in FINAL,
+        holds: Callable[[dict[str, Any]], object] | None = None,
         within_seconds: float = 90.0,
     ) -> dict[str, Any]:
         """The job once a condition holds (by default: once it is final)."""
         end = time.monotonic() + within_seconds
+        if holds is None:
+            return self._until_final(f"/api/v2/jobs/{job_id}", lambda it: it["state"] in FINAL, end)
         while not holds(job := self.job(job_id)):
             assert time.monotonic() < end, f"still {job['state']}: {job}\n{self.log('worker')}"
             time.sleep(0.05)
@@ -121,12 +123,21 @@ class System:
     def batch_until_final(self, batch_id: str, within_seconds: float = 120.0) -> dict[str, Any]:
         """The batch once every job in it is final."""
         end = time.monotonic() + within_seconds
+        path = f"/api/v2/batches/{batch_id}"
+        return self._until_final(path, lambda it: it["state"] != "running", end)
+
+    def _until_final(
+        self, path: str, final: Callable[[dict[str, Any]], bool], end: float
+    ) -> dict[str, Any]:
+        """A request waits, since asking all the time would take a core from the other tests."""
         while True:
-            batch = self.client.get(f"/api/v2/batches/{batch_id}").json()
-            if batch["state"] != "running":
-                return dict(batch)
-            assert time.monotonic() < end, f"{batch['counts']}\n{self.log('worker')}"
-            time.sleep(0.1)
+            seconds = max(0, min(10, int(end - time.monotonic())))
+            answer = self.client.get(path, params={"wait": seconds})
+            assert answer.status_code == 200, answer.text
+            found = dict(answer.json())
+            if final(found):
+                return found
+            assert time.monotonic() < end, f"still {found}\n{self.log('worker')}"
 
     def tools(self, word: str) -> list[psutil.Process]:
         """Processes below the workers whose command line holds a word, without guards."""
