@@ -13,7 +13,7 @@ from tests.support.media import ffmpeg
 from tests.support.shared import made_once
 
 SECONDS = 4
-PICTURES = f"testsrc2=s=320x180:r=25:d={SECONDS},noise=alls=6:allf=t"
+PICTURES = f"testsrc2=s=240x136:r=25:d={SECONDS},noise=alls=6:allf=t"
 NOISE = f"anoisesrc=color=pink:seed=7:r=48000:d={SECONDS}:a=0.5"
 X264 = "-c:v libx264 -preset veryfast -crf 23 -threads 1 -pix_fmt yuv420p"
 AAC = "-c:a aac -b:a 96k -ac 2"
@@ -48,7 +48,7 @@ def _other(name: str, suffix: str, video: str, *, smart: bool, audio: str = AAC)
     return Source(name, suffix, f"{video} {audio}", smart=smart)
 
 
-SIZE_FILTER = PICTURES.replace("320x180", "{}")
+SIZE_FILTER = PICTURES.replace("240x136", "{}")
 VFR = f"{PICTURES},select='not(mod(n\\,7)*mod(n\\,5))+mod(n\\,2)',setpts=PTS+mod(N\\,3)*0.004/TB"
 HDR = (
     "-vf setparams=color_primaries=bt2020:color_trc=smpte2084:colorspace=bt2020nc "
@@ -155,8 +155,11 @@ OTHER_SOURCES = (
         smart=False,
         audio="-c:a libvorbis",
     ),
-    _other(
-        "av1", ".mp4", "-c:v libsvtav1 -preset 12 -crf 35 -g 25 -svtav1-params lp=1", smart=True
+    Source(
+        "av1",
+        ".mp4",
+        f"-c:v libsvtav1 -preset 12 -crf 35 -g 25 -svtav1-params lp=1 {AAC}",
+        pictures=SIZE_FILTER.format("320x180"),
     ),
     _other(
         "mpeg2 stream", ".ts", f"-c:v mpeg2video -b:v 2M -bf 2 {GOP}", smart=False, audio="-c:a mp2"

@@ -36,7 +36,7 @@ def test_the_facts_of_an_ordinary_file(source_named: Named, run_program: Program
     path = source_named("two tracks")
     facts = _facts(run_program("probe", source=str(path)))
     assert facts.video is not None
-    assert (facts.video.codec, facts.video.width, facts.video.height) == ("h264", 320, 180)
+    assert (facts.video.codec, facts.video.width, facts.video.height) == ("h264", 240, 136)
     assert (facts.video.fps, facts.video.bit_depth, facts.video.frame_count) == (25.0, 8, 100)
     assert [(track.codec, track.language) for track in facts.audio] == [
         ("aac", None),
