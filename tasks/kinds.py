@@ -33,16 +33,16 @@ class ExtractResult(Result):
 
 @dataclass(frozen=True)
 class DownloadSpec(Spec):
-    """Fetch the media behind a URL as one file."""
+    """Fetch the media behind a URL as one file; without a container, as the site delivers it."""
 
     kind: ClassVar[str] = "download"
     quality: str = "best"
-    container: str = "mp4"
+    container: str | None = None
 
     def fingerprint(self, owner: str) -> str:
         """Equal for downloads of one owner that would fetch the same file; owners never share."""
         url, _ = urldefrag(self.source.url or "")
-        parts = "\0".join((owner, url, self.quality, self.container))
+        parts = "\0".join((owner, url, self.quality, self.container or ""))
         return sha256(parts.encode()).hexdigest()
 
 

@@ -39,6 +39,7 @@ class VideoFacts:
     colour: ColourFacts = ColourFacts()
     frame_count: int | None = None
     references: int | None = None  # pictures that other pictures may refer to; None where unknown
+    index: int = 0  # of the stream in its file
 
     @property
     def pixels(self) -> int:
@@ -59,6 +60,7 @@ class AudioFacts:
     sample_rate: int
     channels: int
     language: str | None = None
+    index: int = 1  # of the stream in its file
 
 
 @dataclass(frozen=True, slots=True)

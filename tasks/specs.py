@@ -9,7 +9,8 @@ from typing import Any, ClassVar, Self
 QUALITIES: tuple[str, ...] = (
     "best", "2160p", "1440p", "1080p", "720p", "480p", "360p", "worst", "audio",
 )  # fmt: skip
-DOWNLOAD_CONTAINERS = ("mp4", "mkv", "webm")
+DOWNLOAD_CONTAINERS = ("mp4", "mkv", "webm")  # of pictures and sound
+DOWNLOAD_SOUND_CONTAINERS = ("m4a", "mp3", "opus", "flac", "wav")  # of quality "audio"
 CLIP_MODES = ("auto", "copy", "smart", "encode")
 CLIP_CONTAINERS = ("mp4", "mkv", "webm", "gif", "m4a", "mp3")
 SOUND_CONTAINERS = ("m4a", "mp3")  # the clip containers that hold no picture

@@ -59,7 +59,7 @@ class StrictNumber(fields.Float):
 
 
 class MediaTime(fields.Field[float]):
-    """A time in media, in seconds: a number, or `HH:MM:SS.mmm`."""
+    """A time in media, in seconds to the microsecond: a number, or `HH:MM:SS.mmm`."""
 
     def __init__(self, description: str, **kwargs: Any) -> None:
         spellings = [
@@ -74,7 +74,7 @@ class MediaTime(fields.Field[float]):
         seconds = _clock(value) if isinstance(value, str) else finite(value)
         if not 0 <= seconds <= MAX_MEDIA_SECONDS:
             raise ValidationError(f"must be from 0 to {MAX_MEDIA_SECONDS} seconds")
-        return seconds
+        return round(seconds, 6)  # so that 0.1 and 0.2 make 0.3, and 5e-324 is no time at all
 
 
 def finite(value: Any) -> float:
@@ -95,7 +95,7 @@ def _clock(text: str) -> float:
     if match is None:
         raise ValidationError("must be seconds, or HH:MM:SS.mmm with minutes and seconds below 60")
     hours, minutes, seconds = match.groups()
-    return round(int(hours) * 3600 + int(minutes) * 60 + float(seconds), 9)
+    return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
 
 
 def choice(names: tuple[str, ...], description: str, **kwargs: Any) -> StrictString:

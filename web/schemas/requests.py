@@ -10,7 +10,13 @@ from marshmallow_oneofschema.one_of_schema import OneOfSchema
 
 from tasks.dispatch import JobRequest
 from tasks.kinds import ClipSpec, DownloadSpec, ExtractSpec
-from tasks.specs import CLIP_MODES, DOWNLOAD_CONTAINERS, QUALITIES, Spec
+from tasks.specs import (
+    CLIP_MODES,
+    DOWNLOAD_CONTAINERS,
+    DOWNLOAD_SOUND_CONTAINERS,
+    QUALITIES,
+    Spec,
+)
 from web.schemas.fields import MediaTime, StrictInteger, StrictString, choice
 from web.schemas.parts import (
     OutputSchema,
@@ -22,6 +28,8 @@ from web.schemas.parts import (
 )
 
 MOST_PLAYLIST_ITEMS = 1000
+# No source has so many pictures a second that one of them is shown for less.
+LEAST_CLIP_SECONDS = 0.001
 LONGEST_EXTERNAL_ID = 128
 _OF_ANY_KIND = ("priority", "external_id", "metadata", "webhook")
 
@@ -68,7 +76,19 @@ class DownloadRequestSchema(RequestSchema):
 
     source = fields.Nested(UrlSourceSchema, required=True)
     quality = choice(QUALITIES, "The best picture up to this height.")
-    container = choice(DOWNLOAD_CONTAINERS, "The format of the file.")
+    container = choice(
+        DOWNLOAD_CONTAINERS + DOWNLOAD_SOUND_CONTAINERS,
+        "The format of the file; without it the site's own is kept.",
+    )
+
+    @validates_schema
+    def container_fits_quality(self, values: dict[str, Any], **_: Any) -> None:
+        sound = values.get("quality") == "audio"
+        allowed = DOWNLOAD_SOUND_CONTAINERS if sound else DOWNLOAD_CONTAINERS
+        if values.get("container", allowed[0]) not in allowed:
+            of = "of quality audio" if sound else "with pictures; for sound alone set quality audio"
+            message = f"must be one of {', '.join(allowed)} {of}, or be left out"
+            raise ValidationError(message, "container")
 
     def spec_of(self, values: dict[str, Any]) -> Spec:
         return DownloadSpec(**values)
@@ -88,13 +108,10 @@ class ClipRequestSchema(RequestSchema):
     def range_is_one(self, values: dict[str, Any], **_: Any) -> None:
         if ("end" in values) == ("duration" in values):
             raise ValidationError("give exactly one of end and duration", "end")
-        if "end" in values and values["start"] >= values["end"]:
-            raise ValidationError("must be after start", "end")
-        if (
-            "duration" in values
-            and _end_after(values["start"], values["duration"]) == values["start"]
-        ):
-            raise ValidationError("must be above 0", "duration")
+        name = "end" if "end" in values else "duration"
+        if _end_of(values) - values["start"] < LEAST_CLIP_SECONDS:
+            since = "after start" if name == "end" else "long"
+            raise ValidationError(f"must be at least {LEAST_CLIP_SECONDS} s {since}", name)
 
     @validates_schema
     def copy_changes_nothing(self, values: dict[str, Any], **_: Any) -> None:
@@ -105,15 +122,16 @@ class ClipRequestSchema(RequestSchema):
             raise ValidationError("a copy cannot change the picture", "mode")
 
     def spec_of(self, values: dict[str, Any]) -> Spec:
-        duration = values.pop("duration", None)
-        if duration is not None:
-            values["end"] = _end_after(values["start"], duration)
+        values["end"] = _end_of(values)
+        values.pop("duration", None)
         return ClipSpec(**values)
 
 
-def _end_after(start: float, duration: float) -> float:
-    """Rounded to the microsecond, so that 0.1 and 0.2 make 0.3."""
-    return round(start + duration, 6)
+def _end_of(values: Mapping[str, Any]) -> float:
+    """Where a clip ends; a sum is rounded to the microsecond as its parts were."""
+    if "end" in values:
+        return float(values["end"])
+    return float(round(values["start"] + values["duration"], 6))
 
 
 # Made once: making a schema costs more than loading a request with it.

@@ -99,6 +99,27 @@ CONTAINERS: dict[str, Container] = {
 }
 
 
+# What a download may be moved into, as FFmpeg's muxers say. A clip is choosier: it has to play.
+_MOVED_VIDEO: dict[str, frozenset[str]] = {
+    "mp4": _codecs("h264 hevc av1 vp9 mpeg4 mpeg2video mpeg1video mjpeg vc1"),
+    "webm": CONTAINERS["webm"].video or frozenset(),
+}
+_MOVED_AUDIO: dict[str, frozenset[str]] = {
+    "mp4": _codecs("aac mp3 mp2 opus ac3 eac3 dts alac flac truehd"),
+    "webm": CONTAINERS["webm"].audio or frozenset(),
+}
+
+
+def misfit(container: str, facts: MediaFacts) -> str | None:
+    """The first stream that cannot be moved into the container, such as "vp8 video", or None."""
+    video, audio = _MOVED_VIDEO.get(container), _MOVED_AUDIO.get(container)
+    if video is not None and facts.video is not None and facts.video.codec not in video:
+        return f"{facts.video.codec} video"
+    if audio is None:
+        return None
+    return next((f"{track.codec} sound" for track in facts.audio if track.codec not in audio), None)
+
+
 def is_sound_alone(container: str) -> bool:
     """Whether the container holds no picture."""
     return container in SOUND_CONTAINERS

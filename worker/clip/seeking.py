@@ -30,7 +30,12 @@ def needs_exact_decoder(facts: MediaFacts) -> bool:
     picture lies in the long pre-roll, and cannot go back. Or frames have no times of their own: the
     program's guess differs from FFmpeg's by one frame, and all clips should follow one guess.
     """
-    return facts.video is not None and (is_unindexed(facts) or _is_one_of(UNTIMED, facts))
+    return facts.video is not None and (is_unindexed(facts) or is_untimed(facts))
+
+
+def is_untimed(facts: MediaFacts) -> bool:
+    """Whether the file has pictures without times of their own."""
+    return facts.video is not None and _is_one_of(UNTIMED, facts)
 
 
 def _is_one_of(names: frozenset[str], facts: MediaFacts) -> bool:

@@ -5,7 +5,7 @@ the commands, and `worker.clip` has decided what is to be made. What a caller ne
 
 - `encode_argv(plan, source, target)` makes a clip frame-exact with everything encoded,
   `copy_argv(plan, source, target)` from the keyframe at or before its start with nothing encoded,
-  and `thumbnail_argv(...)` makes one JPEG.
+  `thumbnail_argv(...)` makes one JPEG, and `remux_argv(...)` moves a file into another container.
 - `ProgressParser(plan.seconds, expected_frames(plan)).feed(line)`: `Progress` now and then.
 - `failure_of(finished, folder)`: the job error of a finished process, or None. FFmpeg succeeds
   with a range that holds no frame, so the caller has to check the file.
@@ -24,6 +24,7 @@ for one frame. The first sound track is kept; titles, places, chapters and subti
 from worker.ffmpeg.commands import copy_argv, encode_argv, thumbnail_argv
 from worker.ffmpeg.failures import failure_of
 from worker.ffmpeg.progress import Progress, ProgressParser
+from worker.ffmpeg.remux import remux_argv
 
 __all__ = [
     "Progress",
@@ -31,5 +32,6 @@ __all__ = [
     "copy_argv",
     "encode_argv",
     "failure_of",
+    "remux_argv",
     "thumbnail_argv",
 ]

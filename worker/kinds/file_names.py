@@ -6,6 +6,7 @@ import unicodedata
 from pathlib import PurePath
 
 from tasks.media import MediaFacts
+from worker.clip.containers import misfit
 
 MAX_NAME_LENGTH = 120
 _FORBIDDEN = frozenset('<>:"/\\|?*')
@@ -23,6 +24,13 @@ _MEDIA_TYPES = {
     ".mov": "video/quicktime",
     ".ts": "video/mp2t",
     ".avi": "video/x-msvideo",
+    ".flv": "video/x-flv",
+    ".wmv": "video/x-ms-wmv",
+    ".mpg": "video/mpeg",
+    ".3gp": "video/3gpp",
+    ".mxf": "application/mxf",
+    ".ogv": "video/ogg",
+    ".aac": "audio/aac",
     ".jpg": "image/jpeg",
     ".png": "image/png",
     ".json": "application/json",
@@ -37,6 +45,25 @@ _SUFFIX_OF_FORMAT = {
     "wav": ".wav",
     "flac": ".flac",
     "gif": ".gif",
+    "flv": ".flv",
+    "asf": ".wmv",
+    "mpeg": ".mpg",
+    "mxf": ".mxf",
+    "dv": ".dv",
+    "aac": ".aac",
+}
+# Suffixes that are right for a format of another name.
+_ALSO_RIGHT = {
+    ".m4v": "mp4",
+    ".mka": "matroska",
+    ".mkv": "matroska",
+    ".ogv": "ogg",
+    ".opus": "ogg",
+    ".asf": "asf",
+    ".wmv": "asf",
+    ".mpeg": "mpeg",
+    ".mpg": "mpeg",
+    ".ts": "mpegts",
 }
 
 
@@ -49,13 +76,19 @@ def file_name(title: str, suffix: str) -> str:
 
 def suffix_of(facts: MediaFacts, claimed: str) -> str:
     """The suffix of a file's real format; `claimed` where that suffix may be right."""
-    formats = set(facts.container.split(","))
-    if claimed.lstrip(".").lower() in formats:
+    formats, claimed = set(facts.container.split(",")), claimed.lower()
+    if "webm" in formats:  # FFmpeg's name of Matroska names both
+        return _suffix_of_matroska(facts, claimed)
+    if claimed.lstrip(".") in formats or _ALSO_RIGHT.get(claimed) in formats:
         return claimed
-    if "matroska" in formats:
-        return ".mkv"
     found = formats & _SUFFIX_OF_FORMAT.keys()
     return _SUFFIX_OF_FORMAT[min(found)] if found else claimed
+
+
+def _suffix_of_matroska(facts: MediaFacts, claimed: str) -> str:
+    if claimed in (".mkv", ".mka") or misfit("webm", facts) is not None:
+        return claimed if claimed == ".mka" else ".mkv"
+    return ".webm"
 
 
 def media_type(name: str) -> str:

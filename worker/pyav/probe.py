@@ -173,6 +173,7 @@ def _video_facts(stream: VideoStream) -> VideoFacts:
         colour=_colour_facts(stream),
         frame_count=stream.frames or None,
         references=references_in(context.codec.canonical_name, context.extradata or b""),
+        index=stream.index,
     )
 
 
@@ -197,6 +198,7 @@ def _audio_facts(stream: AudioStream) -> AudioFacts:
         sample_rate=stream.sample_rate,
         channels=stream.codec_context.channels,
         language=None if stream.language == "und" else stream.language,
+        index=stream.index,
     )
 
 

@@ -19,15 +19,16 @@ RESULT_FILE = "result.jsonl"  # one line: the finished file
 PROGRESS = "clipmill-progress "  # how a line of progress begins
 
 SOCKET_TIMEOUT_SECONDS = 20
-# The container of sound alone, by the container that was asked for.
-AUDIO_CONTAINERS = {"mp4": "m4a", "m4a": "m4a", "mkv": "m4a", "webm": "opus", "mp3": "mp3"}
-_AUDIO_CODECS = {"m4a": "aac", "opus": "opus", "mp3": "mp3"}
+# What yt-dlp prefers among the sounds of a site, by the container that was asked for.
+_AUDIO_CODECS = {"m4a": "aac", "opus": "opus", "mp3": "mp3", "flac": "flac", "wav": "wav"}
+# Two streams are joined in the first of these that takes both as they are.
+_JOINED = "mp4/webm/mkv"
 _PROTOCOLS = "[protocol~='^(https?|m3u8|m3u8_native|http_dash_segments|ism)$']"
-# Extensions that stay as they are, if the client asked for them. Any other extension (a site's
-# video.php) would be refused, or kept as a strange name: as unknown, the file goes through FFmpeg.
+# Extensions that stay as they are. yt-dlp would refuse a file with another one (a site's
+# video.php): as unknown it is kept, and the probe finds out what it is.
 KNOWN_EXTENSIONS = (
     "mp4", "m4v", "m4a", "mov", "mkv", "mka", "webm", "ogg", "ogv", "opus", "mp3", "aac", "flac",
-    "wav", "flv", "avi", "ts", "mpg", "mpeg", "3gp", "wmv", "asf",
+    "wav", "flv", "avi", "ts", "mpg", "mpeg", "3gp", "wmv", "asf", "gif", "webp", "mxf",
 )  # fmt: skip
 _UNKNOWN_EXTENSION = f"^(?!(?:{'|'.join(KNOWN_EXTENSIONS)})$).*$"
 # Each post-processor must be named: "ffmpeg_i" alone is accepted and not used (2026.08.19).
@@ -56,7 +57,7 @@ def extract_argv(url: str, playlist_items: int) -> list[str]:
 def download_argv(
     url: str,
     quality: str,
-    container: str,
+    container: str | None,
     max_bytes: int,
     max_duration_seconds: float,
 ) -> list[str]:
@@ -72,17 +73,12 @@ def download_argv(
         *("--replace-in-metadata", "video:ext", _UNKNOWN_EXTENSION, "unknown_video"),  # … as "php"
         *("--max-filesize", str(max_bytes)),
         *("--match-filters", f"!is_live & duration<=?{math.ceil(max_duration_seconds)}"),
-        *_selection(quality, final_container(quality, container)),
+        *_selection(quality, container),
         *_note("after_move", _item_template("filepath", "playlist_count"), RESULT_FILE),
         *("--progress-delta", "0.5"),
         *("--progress-template", f"download:{PROGRESS}{_progress_template()}"),
         *("--", checked(url)),
     ]
-
-
-def final_container(quality: str, container: str) -> str:
-    """The container of the finished file."""
-    return AUDIO_CONTAINERS[container] if quality == "audio" else container
 
 
 def checked(url: str) -> str:
@@ -130,17 +126,26 @@ def _js_runtime() -> list[str]:
         return []
 
 
-def _selection(quality: str, final: str) -> list[str]:
-    """The options that select the streams, their order and the container."""
+def _selection(quality: str, container: str | None) -> list[str]:
+    """The options that select the streams, their order and how two of them are joined.
+
+    One file stays as it is, also where another container was asked for: only who has probed the
+    file can say which of its streams does not fit.
+    """
     if quality == "audio":
-        order = f"lang,acodec:{_AUDIO_CODECS[final]}"
-        convert = ["--extract-audio", "--audio-format", final]
-        return ["--format", _formats("ba/b"), "--format-sort", order, *convert]
-    convert = ["--merge-output-format", final, "--remux-video", final]
+        return _sound_selection(container)
+    join = ["--merge-output-format", f"{container}/mkv" if container else _JOINED]
     if quality == "worst":
-        return ["--format", _formats("wv*+wa/w"), *convert]
-    order = _picture_order("" if quality == "best" else f":{quality.removesuffix('p')}", final)
-    return ["--format", _formats("bv*+ba/b"), "--format-sort", order, *convert]
+        return ["--format", _formats("wv*+wa/w"), *join]
+    order = _picture_order("" if quality == "best" else f":{quality.removesuffix('p')}", container)
+    return ["--format", _formats("bv*+ba/b"), "--format-sort", order, *join]
+
+
+def _sound_selection(container: str | None) -> list[str]:
+    """The sound alone, copied where its codec has a container of its own, else converted."""
+    order = f"lang,acodec:{_AUDIO_CODECS[container]}" if container else "lang"
+    convert = ["--extract-audio", "--audio-format", container or "best"]
+    return ["--format", _formats("ba/b"), "--format-sort", order, *convert]
 
 
 def _formats(wanted: str) -> str:
@@ -148,11 +153,11 @@ def _formats(wanted: str) -> str:
     return re.sub(r"[^+/]+", lambda match: match[0] + _PROTOCOLS, wanted)
 
 
-def _picture_order(height: str, final: str) -> str:
+def _picture_order(height: str, container: str | None) -> str:
     """At most the height if there is such a format; then by what fits the container and plays."""
-    if final == "webm":
+    if container == "webm":
         return f"lang,ext:webm:webm,res{height}"
-    return f"lang,res{height},fps" + (",vcodec:h264,acodec:aac" if final == "mp4" else "")
+    return f"lang,res{height},fps" + (",vcodec:h264,acodec:aac" if container != "mkv" else "")
 
 
 def _note(when: str, template: str, name: str) -> list[str]:

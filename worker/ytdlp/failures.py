@@ -85,7 +85,7 @@ _TEXTS: tuple[tuple[type[JobError], str, str], ...] = (
     ),
     (
         NoSuchStream,
-        "the streams of the source do not fit into the container that was asked for",
+        "the streams of the source do not fit into one file",
         r"postprocessing: conversion failed|could not write header|are supported for webm"
         r"|not currently supported in container",
     ),

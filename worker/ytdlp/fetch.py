@@ -26,7 +26,6 @@ from worker.ytdlp.command import (
     RESULT_FILE,
     download_argv,
     extract_argv,
-    final_container,
 )
 from worker.ytdlp.failures import failure_of
 from worker.ytdlp.info import to_info
@@ -89,7 +88,7 @@ def download(
     url: str,
     *,
     quality: str,
-    container: str,
+    container: str | None,
     folder: Path,
     run: Run,
     limits: Limits,
@@ -99,6 +98,8 @@ def download(
 ) -> Download:
     """Fetch the media behind a URL into one file in `folder`; of a list, its first item.
 
+    Without `container`, the file is what the site delivers. With one, the streams that fit it are
+    preferred and sound alone is converted, but pictures stay in the container that they came in.
     `on_progress` receives the part done (0 to 1, never falling), bytes a second and seconds left,
     each None while unknown. Raises a JobError, or Stopped.
     """
@@ -109,7 +110,7 @@ def download(
     results = read_notes(folder / RESULT_FILE)
     if not results:
         raise Unavailable("there is nothing to download at this address")
-    path = _claim_result(results[0], folder, final_container(quality, container), max_bytes)
+    path = _claim_result(results[0], folder, max_bytes)
     return Download(path, to_info(results[0]), _warnings(results[0], quality))
 
 
@@ -127,8 +128,8 @@ def _download_limits(
     )
 
 
-def _claim_result(note: dict[str, Any], folder: Path, container: str, max_bytes: int) -> Path:
-    """The finished file under its final name; only a plain file in our folder is accepted."""
+def _claim_result(note: dict[str, Any], folder: Path, max_bytes: int) -> Path:
+    """The finished file; only a plain file in our folder is accepted."""
     found = folder / Path(str(note.get("filepath") or "media.mp4")).name
     if found.is_symlink() or not found.is_file():
         raise ToolFailed("the download ended without a file")
@@ -137,7 +138,7 @@ def _claim_result(note: dict[str, Any], folder: Path, container: str, max_bytes:
         raise TooLarge(_TOO_LARGE, {"max_bytes": max_bytes})
     if size == 0:
         raise NotMedia("the source is empty")
-    return found.rename(folder / f"media.{container}")
+    return found
 
 
 def _warnings(note: dict[str, Any], quality: str) -> tuple[str, ...]:

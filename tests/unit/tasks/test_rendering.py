@@ -70,7 +70,7 @@ JOBS = {
         result=ExtractResult(info=INFO, **USED),
     ),
     "download": ended(
-        DownloadSpec(SITE, "720p"),
+        DownloadSpec(SITE, "720p", "mp4"),
         external_id="mine", metadata={"a": "b"},
         result=DownloadResult(
             artifacts=(VIDEO,), warnings=("one warning",), source=ORIGIN, **USED

@@ -30,11 +30,10 @@ from tasks.errors import (
     Unavailable,
     UnsupportedUrl,
 )
-from tasks.specs import DOWNLOAD_CONTAINERS, QUALITIES
+from tasks.specs import DOWNLOAD_CONTAINERS, DOWNLOAD_SOUND_CONTAINERS, QUALITIES
 from worker.process.run import Finished, Limits, ProcessEnd, Stopped
 from worker.ytdlp import Download, download, extract, to_info
 from worker.ytdlp.command import (
-    AUDIO_CONTAINERS,
     KNOWN_EXTENSIONS,
     PROGRESS,
     checked,
@@ -51,7 +50,7 @@ FORBIDDEN = ("exec", "netrc", "aria2c", "write-link", "plugin-dirs=", "enable-fi
 # The command
 
 
-def download_command(quality: str = "best", container: str = "mp4") -> list[str]:
+def download_command(quality: str = "best", container: str | None = None) -> list[str]:
     return download_argv(URL, quality, container, 1_000, 60.5)
 
 
@@ -72,16 +71,24 @@ def test_a_list_is_asked_for_no_more_items_than_wanted() -> None:
     assert _after("--playlist-items", download_command()) == "1"
 
 
-@pytest.mark.parametrize("quality", QUALITIES)
-@pytest.mark.parametrize("container", DOWNLOAD_CONTAINERS)
-def test_every_quality_and_container_has_a_selection(quality: str, container: str) -> None:
+def containers_of(quality: str) -> tuple[str | None, ...]:
+    named = DOWNLOAD_SOUND_CONTAINERS if quality == "audio" else DOWNLOAD_CONTAINERS
+    return (None, *named)
+
+
+@pytest.mark.parametrize(
+    ("quality", "container"),
+    [(quality, container) for quality in QUALITIES for container in containers_of(quality)],
+)
+def test_every_quality_and_container_has_a_selection(quality: str, container: str | None) -> None:
     argv = download_command(quality, container)
     wanted = _after("--format", argv)
     assert all("[protocol~=" in part for part in re.split(r"[+/](?=[bw])", wanted))
     if quality == "audio":
-        assert _after("--audio-format", argv) == AUDIO_CONTAINERS[container]
+        assert _after("--audio-format", argv) == (container or "best")
     else:
-        assert _after("--remux-video", argv) == container
+        assert _after("--merge-output-format", argv).endswith("/mkv")
+        assert "--remux-video" not in argv
     if quality.endswith("p"):
         assert f"res:{quality[:-1]}" in _after("--format-sort", argv)
 

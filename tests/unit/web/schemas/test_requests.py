@@ -97,6 +97,10 @@ def test_a_duration_may_stand_in_for_the_end() -> None:
         ({"duration": 1}, "/end"),
         ({"end": ..., "duration": 0}, "/duration"),
         ({"end": ..., "duration": 1e-9}, "/duration"),
+        ({"end": ..., "duration": 0.0009}, "/duration"),
+        ({"start": 1e-12, "end": 2e-12}, "/end"),
+        ({"start": 0, "end": 5e-324}, "/end"),
+        ({"start": 1, "end": "00:00:01.0005"}, "/end"),
         ({"end": ...}, "/end"),
         ({"start": ...}, "/start"),
         ({"mode": "copy", "output": {"width": 640}}, "/mode"),
@@ -109,6 +113,22 @@ def test_a_range_or_mode_that_contradicts_itself_is_refused(
 ) -> None:
     body = {name: value for name, value in {**CLIP, **change}.items() if value is not ...}
     assert list(faults(body)) == [pointer]
+
+
+@pytest.mark.parametrize(
+    ("quality", "container"), [("best", "mp3"), ("audio", "mp4"), (None, "flac"), ("720p", "gif")]
+)
+def test_a_container_of_sound_goes_with_sound_alone(quality: str | None, container: str) -> None:
+    body = {"kind": "download", "source": {"url": URL}, "container": container}
+    assert list(faults(body | ({"quality": quality} if quality else {}))) == ["/container"]
+
+
+@pytest.mark.parametrize("container", ["m4a", "mp3", "opus", "flac", "wav"])
+def test_sound_alone_may_have_any_container_of_sound(container: str) -> None:
+    spec = load(
+        {"kind": "download", "source": {"url": URL}, "quality": "audio", "container": container}
+    ).spec
+    assert spec == DownloadSpec(Source(url=URL), "audio", container)
 
 
 @pytest.mark.parametrize(
