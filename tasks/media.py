@@ -40,6 +40,7 @@ class VideoFacts:
     frame_count: int | None = None
     references: int | None = None  # pictures that other pictures may refer to; None where unknown
     index: int = 0  # of the stream in its file
+    reorders: bool = False  # whether pictures are decoded in another order than they are shown
 
     @property
     def pixels(self) -> int:
@@ -61,6 +62,8 @@ class AudioFacts:
     channels: int
     language: str | None = None
     index: int = 1  # of the stream in its file
+    title: str | None = None
+    default: bool = False  # whether the file names it as the one to play
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,13 @@ class MediaFacts:
     audio: tuple[AudioFacts, ...] = ()
     subtitle_count: int = 0
     chapter_count: int = 0
+    undecodable: tuple[str, ...] = ()  # streams that nobody here can decode, as "vvc video"
+
+    @property
+    def main_audio(self) -> AudioFacts | None:
+        """The track that a player would play: the first default one, else the first."""
+        defaults = [track for track in self.audio if track.default]
+        return next(iter(defaults or self.audio), None)
 
     def to_dict(self) -> dict[str, Any]:
         """A JSON-ready form that `from_dict` reads back equal."""
@@ -89,5 +99,6 @@ class MediaFacts:
                 **values,
                 "video": VideoFacts.from_dict(video) if video else None,
                 "audio": tuple(AudioFacts(**track) for track in values["audio"]),
+                "undecodable": tuple(values["undecodable"]),
             }
         )

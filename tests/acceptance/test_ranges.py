@@ -43,7 +43,7 @@ def test_one_frame_can_be_cut(system: System, download: dict[str, Any], mode: st
 def test_a_range_that_holds_no_frame_fails_and_says_so(
     system: System, download: dict[str, Any], mode: str
 ) -> None:
-    job = clip(system, download, 1.001, 1.0011, mode=mode)
+    job = clip(system, download, 1.001, 1.011, mode=mode)
     assert job["error"]["code"] == "range_outside_media"
 
 

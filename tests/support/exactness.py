@@ -59,8 +59,10 @@ def decode(path: Path) -> list[Picture]:
         stream.codec_context.thread_count = 1
         zero = Fraction(container.start_time or 0, av.time_base)
         frames = [frame for frame in container.decode(stream) if frame.pts is not None]
-        # Pictures come out in the order of showing; AVI does not know their times in this order.
-        times = sorted(frame.pts for frame in frames)
+        # Pictures come out in the order of showing. AVI has no times for it, where that is another
+        # than the order of decoding, only a rate.
+        counted = container.format.name == "avi" and stream.codec_context.reorder_depth
+        times = list(range(len(frames))) if counted else sorted(frame.pts for frame in frames)
         return [
             Picture(pts * stream.time_base - zero, _digest(frame), frame)
             for pts, frame in zip(times, frames, strict=True)
@@ -161,8 +163,8 @@ def _psnr_graph(left: VideoFrame, right: VideoFrame) -> Graph:
     return graph
 
 
-def sound(path: Path) -> tuple[array[int] | None, str]:
-    """The first track as 4 kHz mono from the container's start, and FFmpeg's messages while it
+def sound(path: Path, track: int = 0) -> tuple[array[int] | None, str]:
+    """One track as 4 kHz mono from the container's start, and FFmpeg's messages while it
     played all streams of the file."""
     command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "warning", "-nostdin", "-threads", "1"]
     command += ["-i", str(path)]
@@ -179,7 +181,7 @@ def sound(path: Path) -> tuple[array[int] | None, str]:
     ]
     command += [
         "-map",
-        "0:a:0?",
+        f"0:a:{track}?",
         "-af",
         f"aresample={SOUND_RATE}:async=1:min_hard_comp=0.01:first_pts=0",
         "-ac",

@@ -133,10 +133,13 @@ class System:
         while True:
             seconds = max(0, min(10, int(end - time.monotonic())))
             answer = self.client.get(path, params={"wait": seconds})
-            assert answer.status_code == 200, answer.text
             found = dict(answer.json())
-            if final(found):
-                return found
+            if answer.status_code == 503 and "Retry-After" in answer.headers:
+                time.sleep(0.1)  # a store that restarts: who waits asks again
+            else:
+                assert answer.status_code == 200, answer.text
+                if final(found):
+                    return found
             assert time.monotonic() < end, f"still {found}\n{self.log('worker')}"
 
     def tools(self, word: str) -> list[psutil.Process]:

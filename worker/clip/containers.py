@@ -129,7 +129,7 @@ def takes_streams(container: str, facts: MediaFacts) -> bool:
     """Whether the streams that a clip keeps can be copied into the container."""
     row = CONTAINERS[container]
     if is_sound_alone(container):
-        return bool(facts.audio) and row.takes_audio(facts.audio[0].codec)
+        return facts.main_audio is not None and row.takes_audio(facts.main_audio.codec)
     if facts.video is None or not row.takes_video(facts.video.codec):
         return False
-    return not facts.audio or row.takes_audio(facts.audio[0].codec)
+    return facts.main_audio is None or row.takes_audio(facts.main_audio.codec)

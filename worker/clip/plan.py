@@ -7,7 +7,7 @@ from math import floor
 from typing import TYPE_CHECKING, Self
 
 from tasks.errors import RangeOutsideMedia
-from tasks.media import MediaFacts
+from tasks.media import AudioFacts, MediaFacts
 from tasks.specs import Output
 from worker.clip.containers import is_sound_alone
 from worker.clip.seeking import LONG_PREROLL_SECONDS, preroll_of
@@ -19,6 +19,7 @@ from worker.clip.strategy import (
     choose_container,
     choose_strategy,
 )
+from worker.clip.tracks import kept_sounds, lost_tracks
 
 if TYPE_CHECKING:  # the PyAV programs import this file, and the imports of a spec take 3 MiB
     from tasks.kinds import ClipSpec
@@ -74,6 +75,14 @@ class ClipPlan:
         return bool(self.facts.audio) and self.output.audio == "keep" and self.container != "gif"
 
     @property
+    def sounds(self) -> tuple[AudioFacts, ...]:
+        """The sound tracks that the clip gets."""
+        if not self.keeps_sound:
+            return ()
+        copied = self.strategy.mode is Mode.COPY
+        return kept_sounds(self.facts, self.container, copied=copied)
+
+    @property
     def copies_pictures(self) -> bool:
         """Whether most pictures will not be encoded, so that settings matter only for the edges.
 
@@ -112,7 +121,17 @@ def plan_clip(spec: ClipSpec, facts: MediaFacts) -> ClipPlan:
     end, warnings = _clamped(spec, facts)
     if strategy.tool is Tool.PYAV:
         warnings = ()  # the PyAV program finds the real end of the media, and warns itself
-    return ClipPlan(facts, spec.output, strategy, container, spec.start, end, spec.end, warnings)
+    plan = ClipPlan(facts, spec.output, strategy, container, spec.start, end, spec.end)
+    return replace(plan, warnings=(*warnings, *_losses(plan)))
+
+
+def _losses(plan: ClipPlan) -> list[str]:
+    if plan.keeps_picture and plan.output.audio == "drop":
+        sounds = plan.facts.audio  # nobody misses them
+        facts = replace(plan.facts, undecodable=())
+    else:
+        sounds, facts = plan.sounds, plan.facts
+    return lost_tracks(facts, plan.container, sounds)
 
 
 def _clamped(spec: ClipSpec, facts: MediaFacts) -> tuple[float, tuple[str, ...]]:

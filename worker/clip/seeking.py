@@ -34,8 +34,8 @@ def needs_exact_decoder(facts: MediaFacts) -> bool:
 
 
 def is_untimed(facts: MediaFacts) -> bool:
-    """Whether the file has pictures without times of their own."""
-    return facts.video is not None and _is_one_of(UNTIMED, facts)
+    """Whether the file has pictures that are reordered and have no times of their own."""
+    return facts.video is not None and facts.video.reorders and _is_one_of(UNTIMED, facts)
 
 
 def _is_one_of(names: frozenset[str], facts: MediaFacts) -> bool:

@@ -50,7 +50,7 @@ def choose_container(spec: ClipSpec, facts: MediaFacts) -> str:
     """The container of the clip: the client's, or a default where the client names none."""
     if spec.output.container is not None:
         return spec.output.container
-    if facts.video is None:
+    if facts.video is None and not any(it.endswith(" video") for it in facts.undecodable):
         return containers.DEFAULT_OF_SOUND
     if spec.mode == "copy" and not can_copy(facts, containers.DEFAULT):
         return containers.OF_ANY_CODEC
@@ -113,6 +113,12 @@ def _check_streams(spec: ClipSpec, facts: MediaFacts, container: str) -> None:
         raise NoSuchStream("the source has no picture")
     if facts.video is None and not facts.audio:
         raise NoSuchStream("the source has neither picture nor sound")
+    hidden = next((it for it in facts.undecodable if it.endswith(" video")), None)
+    if facts.video is None and hidden is not None and not is_sound_alone(container):
+        raise NoSuchStream(
+            f"the source's {hidden} cannot be decoded here; "
+            "set output.container to m4a or mp3 to keep the sound alone"
+        )
     if spec.mode == "copy" and needs_exact_decoder(facts):
         raise NoSuchStream("the source has no index to copy by; mode auto cuts it exactly")
     if spec.mode == "copy" and not can_copy(facts, container):

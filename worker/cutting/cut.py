@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from tasks.errors import NoSuchStream, RangeOutsideMedia, ToolFailed
 from tasks.media import MediaFacts
@@ -27,7 +27,7 @@ THUMBNAIL_SECONDS = 60.0
 SILENCE_SECONDS = 120.0
 # The check and the storing come after the last frame.
 SHARE_OF_CUT = 0.95
-REORDERED_SECONDS = 0.25
+COPY_BACK_SECONDS = (0.0, 0.1, 1.0, 12.0)
 SAVING_WARNING = "encoded with settings that save memory, which makes a larger file"
 
 
@@ -39,6 +39,14 @@ class Cut:
     facts: MediaFacts
     values: Mapping[str, Any]
     warnings: Sequence[str] = ()
+
+
+class Checked(NamedTuple):
+    """What a finished file holds: its facts, its pictures, and when the first of them shows."""
+
+    facts: MediaFacts
+    frames: int
+    first_seconds: float
 
 
 @dataclass(frozen=True)
@@ -108,10 +116,25 @@ def _savings(plan: ClipPlan) -> list[str]:
 
 
 def _by_copying(plan: ClipPlan, source: Path, target: Path, tools: CutTools) -> Cut:
-    """Copy packets from the keyframe at or before the start, and report its time."""
-    _run_ffmpeg(ffmpeg.copy_argv(plan, source, target), plan, tools)
-    facts, frames = _checked(plan, target, tools.runner)
-    start = _start_of_copy(plan, source, facts, tools.runner) if facts.video else plan.start
+    """Copy packets from the keyframe at or before the start, and report its time.
+
+    FFmpeg seeks by another track or by rounded times in some files, and then begins too late. Such
+    a copy is made again from further back. Raises NoSuchStream when none begins in time.
+    """
+    for number, back in enumerate(COPY_BACK_SECONDS, start=1):
+        earlier = replace(plan, start=max(0.0, plan.start - back))
+        _run_ffmpeg(ffmpeg.copy_argv(earlier, source, target), earlier, tools)
+        facts, frames, _ = _checked(earlier, target, tools.runner)
+        if not facts.video:
+            start = plan.start
+            break
+        try:
+            start = _start_of_copy(plan, source, target, tools.runner)
+            break
+        except NoSuchStream:
+            if number == len(COPY_BACK_SECONDS):
+                raise
+            target.unlink()
     counts = {"frames": frames, "frames_encoded": 0, "frames_copied": frames}
     return Cut(target, facts, _values(plan, start, facts) | counts, plan.warnings)
 
@@ -119,15 +142,16 @@ def _by_copying(plan: ClipPlan, source: Path, target: Path, tools: CutTools) -> 
 def _by_encoding(plan: ClipPlan, source: Path, target: Path, tools: CutTools) -> Cut:
     """Encode the whole range; again with a longer pre-roll if frames of the start are missing."""
     _run_ffmpeg(ffmpeg.encode_argv(plan, source, target), plan, tools)
-    facts, frames = _checked(plan, target, tools.runner)
+    facts, frames, first = _checked(plan, target, tools.runner)
     longer = with_longer_preroll(plan)
     if longer is not None and lost_frames(plan, frames):
         target.unlink()
         _run_ffmpeg(ffmpeg.encode_argv(longer, source, target), longer, tools)
-        facts, frames = _checked(longer, target, tools.runner)
+        facts, frames, first = _checked(longer, target, tools.runner)
     counts = {"frames": frames, "frames_encoded": frames, "frames_copied": 0}
     warnings = [*plan.warnings, *_savings(plan)]
-    return Cut(target, facts, _values(plan, plan.start, facts) | counts, warnings)
+    values = _values(plan, plan.start, facts) | {"actual_start": round(plan.start + first, 6)}
+    return Cut(target, facts, values | counts, warnings)
 
 
 def make_thumbnail(path: Path, at_seconds: float, facts: MediaFacts, runner: ToolRunner) -> Path:
@@ -159,7 +183,7 @@ def _run_ffmpeg(argv: list[str], plan: ClipPlan, tools: CutTools) -> None:
         raise error
 
 
-def _checked(plan: ClipPlan, target: Path, runner: ToolRunner) -> tuple[MediaFacts, int]:
+def _checked(plan: ClipPlan, target: Path, runner: ToolRunner) -> Checked:
     """What the finished file holds. Raises ToolFailed when no player could play it.
 
     An exit status of 0 is no proof: FFmpeg reports 0 also when it has written no frame, and its
@@ -177,18 +201,12 @@ def _checked(plan: ClipPlan, target: Path, runner: ToolRunner) -> tuple[MediaFac
         raise RangeOutsideMedia("no frame lies in this range")
     if not found["begins_with_key"]:
         raise ToolFailed("the clip does not begin with a keyframe")
-    return facts, frames
+    return Checked(facts, frames, float(found["first_seconds"]))
 
 
-def _start_of_copy(plan: ClipPlan, source: Path, facts: MediaFacts, runner: ToolRunner) -> float:
-    """Where a copy really begins: the keyframe that its length leads back to.
-
-    FFmpeg may have gone back one keyframe more than needed; in Matroska it does so when the start
-    lies just behind a keyframe. Reordered frames at the end make a copy a little longer than the
-    range.
-    """
-    led_back = plan.end - (facts.duration_seconds or plan.seconds) + REORDERED_SECONDS
-    asked = {"source": str(source), "at": max(0.0, min(plan.start, led_back))}
+def _start_of_copy(plan: ClipPlan, source: Path, clip: Path, runner: ToolRunner) -> float:
+    """Where a copy really begins: FFmpeg seeks as it likes, and may go back further than needed."""
+    asked = {"source": str(source), "clip": str(clip), "at": max(0.0, plan.start)}
     return float(run_program(runner, "keyframe", asked, runner.limits(CHECK_SECONDS))["seconds"])
 
 

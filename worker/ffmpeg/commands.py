@@ -13,16 +13,16 @@ from worker.clip.containers import is_sound_alone
 from worker.clip.gif import gif_output
 from worker.clip.picture_size import shape_of
 from worker.clip.plan import ClipPlan
+from worker.clip.seeking import is_untimed
 from worker.clip.strategy import Mode, Strategy, Tool
-from worker.ffmpeg.encoders import audio_options, muxer_options, video_options
+from worker.ffmpeg.encoders import audio_options, muxer_options, track_options, video_options
 from worker.ffmpeg.filters import cut_picture, cut_sound, frame_rate, playable_colours, resized
 from worker.ffmpeg.gif import paletted
 from worker.ffmpeg.options import base_argv, local, opened, seconds
 
 THUMBNAIL_QUALITY = 3  # of JPEG: 2 is best, 31 worst
 UNKNOWN_SECONDS = 3600.0
-MAIN_VIDEO = "V:0"  # the first video stream that is no cover picture
-MAIN_AUDIO = "a:0"
+DEFAULT_RATE = 25.0  # an AVI without a rate cannot be read at all
 
 
 def encode_argv(plan: ClipPlan, source: Path, target: Path) -> list[str]:
@@ -34,8 +34,9 @@ def encode_argv(plan: ClipPlan, source: Path, target: Path) -> list[str]:
     opened_source = _opened_before(plan, source)
     streams = [_picture(opened_source, plan, video)]
     options = video_options(plan, interlaced=video.interlaced and not _deinterlaces(plan))
-    if plan.keeps_sound:
-        streams.append(cut_sound(opened_source[MAIN_AUDIO], plan))
+    for track in plan.sounds:
+        streams.append(cut_sound(opened_source[str(track.index)], plan))
+    if plan.sounds:
         options |= audio_options(plan)
     return _command(streams, target, {**options, **muxer_options(plan.container)})
 
@@ -54,6 +55,7 @@ def copy_argv(plan: ClipPlan, source: Path, target: Path) -> list[str]:
         "t": seconds(plan.end - max(0.0, plan.start)),
         "avoid_negative_ts": "make_zero",  # else the frames before the start would be hidden
         **muxer_options(plan.container),
+        **track_options(plan),
     }
     if facts.video and facts.video.codec == "hevc" and plan.container == "mp4":
         options["tag:v"] = "hvc1"  # the only tag of HEVC that Apple's players accept
@@ -81,7 +83,7 @@ def _picture(source: Any, plan: ClipPlan, video: VideoFacts) -> Any:
         plan = gif_output(plan, video)
     shape = shape_of(video, plan.output)
     deinterlaced = video.interlaced and _deinterlaces(plan)
-    stream = cut_picture(source[MAIN_VIDEO], plan, video, deinterlaced=deinterlaced)
+    stream = cut_picture(source[str(video.index)], plan, video, deinterlaced=deinterlaced)
     if plan.output.fps is not None:
         stream = stream.filter("fps", frame_rate(plan.output.fps), start_time=0)
     stream = playable_colours(resized(stream, shape), video)
@@ -94,20 +96,24 @@ def _deinterlaces(plan: ClipPlan) -> bool:
 
 
 def _copied(source: Any, plan: ClipPlan) -> list[Any]:
+    sounds = [source[str(track.index)] for track in plan.sounds]
     if is_sound_alone(plan.container):
-        if not plan.facts.audio:
+        if not plan.sounds:
             raise NoSuchStream("the source has no sound")
-        return [source[MAIN_AUDIO]]
-    _video_of(plan.facts)
-    return [source[MAIN_VIDEO], *([source[MAIN_AUDIO]] if plan.facts.audio else [])]
+        return sounds
+    return [source[str(_video_of(plan.facts).index)], *sounds]
 
 
 def _opened_before(plan: ClipPlan, source: Path) -> Any:
     """The source from its pre-roll on, with its own time stamps; the seek itself cuts nothing.
 
     At the beginning there is no seek: a seek to zero skips the first key picture in a stream
-    without an index.
+    without an index. Pictures that have no times of their own are counted, from the first one on.
     """
+    video = plan.facts.video
+    if video is not None and is_untimed(plan.facts):
+        counted = {"r": frame_rate(video.fps or DEFAULT_RATE), "threads": plan.threads}
+        return opened(source, plan.facts, copyts=None, **counted)
     seek = {} if plan.seek_seconds <= 0 else {"ss": seconds(plan.seek_seconds)}
     return opened(
         source, plan.facts, threads=plan.threads, copyts=None, noaccurate_seek=None, **seek

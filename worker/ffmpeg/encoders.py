@@ -34,13 +34,28 @@ def video_options(plan: ClipPlan, *, interlaced: bool) -> dict[str, object]:
 
 
 def audio_options(plan: ClipPlan) -> dict[str, object]:
-    """The encoder of the sound."""
+    """The encoder of each sound track, and what the tracks are called."""
     encoder = CONTAINERS[plan.container].audio_encoder
     assert encoder is not None
-    own = plan.facts.audio[0].channels
-    channels = kept_channels(encoder, own)
-    bit_rate = sound_bit_rate(encoder, plan.output.quality, channels)
-    options: dict[str, object] = {"c:a": encoder, "b:a": bit_rate}
-    if channels != own:
-        options["ac"] = channels
+    options: dict[str, object] = {"c:a": encoder}
+    for number, track in enumerate(plan.sounds):
+        channels = kept_channels(encoder, track.channels)
+        options[f"b:a:{number}"] = sound_bit_rate(encoder, plan.output.quality, channels)
+        if channels != track.channels:
+            options[f"ac:a:{number}"] = channels
+    return options | track_options(plan)
+
+
+def track_options(plan: ClipPlan) -> dict[str, object]:
+    """Language, title and disposition of each sound track as in the source."""
+    options: dict[str, object] = {}
+    before = 1 if plan.keeps_picture else 0
+    for number, track in enumerate(plan.sounds):
+        # Both are the same option, which needs two spellings to be there twice.
+        if track.language:
+            options[f"metadata:s:a:{number}"] = f"language={track.language}"
+        if track.title:
+            options[f"metadata:s:{before + number}"] = f"title={track.title}"
+        main = track == plan.facts.main_audio
+        options[f"disposition:a:{number}"] = "default" if main else "0"
     return options

@@ -1,6 +1,7 @@
 """Program: read a finished clip once, without decoding it, and report what it holds.
 
-Spec: {"source": path}. Result: {"facts": MediaFacts, "frames", "begins_with_key"}.
+Spec: {"source": path}. Result: {"facts": MediaFacts, "frames", "begins_with_key",
+"first_seconds"}; the last is when the first picture shows in the clip's own time, 0 without one.
 """
 
 from pathlib import Path
@@ -19,16 +20,22 @@ def main(spec: dict[str, Any]) -> dict[str, Any]:
     with open_source(path) as container:
         facts = facts_of(container, Path(path).stat().st_size).to_dict()
     with open_source(path) as container:  # anew: `facts_of` may have read the first packets
-        frames, begins_with_key = _pictures_of(container)
-    return {"facts": facts, "frames": frames, "begins_with_key": begins_with_key}
+        pictures = _pictures_of(container)
+    return {"facts": facts, **pictures}
 
 
-def _pictures_of(container: InputContainer) -> tuple[int, bool]:
+def _pictures_of(container: InputContainer) -> dict[str, Any]:
     video = main_video(container)
     if video is None:
-        return 0, True
-    keys = [packet.is_keyframe for packet in container.demux(video) if packet.size]
-    return len(keys), bool(keys) and keys[0]
+        return {"frames": 0, "begins_with_key": True, "first_seconds": 0.0}
+    packets = [(it.is_keyframe, it.pts) for it in container.demux(video) if it.size]
+    times = [pts for _, pts in packets if pts is not None]
+    assert video.time_base is not None
+    return {
+        "frames": len(packets),
+        "begins_with_key": bool(packets) and packets[0][0],
+        "first_seconds": float(min(times) * video.time_base) if times else 0.0,
+    }
 
 
 if __name__ == "__main__":

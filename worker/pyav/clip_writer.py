@@ -4,11 +4,19 @@ from fractions import Fraction
 
 import av
 from av.audio.stream import AudioStream
-from av.stream import Stream
+from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
 from worker.clip.containers import CONTAINERS
 from worker.pyav.packets import AnyPacket
+
+
+def _name(stream: Stream, source: Stream) -> None:
+    """Language, title and whether it is the one to play, as in the source."""
+    for name in ("language", "title"):
+        if source.metadata.get(name):
+            stream.metadata[name] = source.metadata[name]
+    stream.disposition = source.disposition & Disposition.default
 
 
 class ClipWriter:
@@ -52,8 +60,7 @@ class ClipWriter:
             stream.codec_context.codec_tag = tag
         if extradata is not None:
             stream.codec_context.extradata = extradata
-        if source.language:
-            stream.metadata["language"] = source.language
+        _name(stream, source)
         return stream
 
     def encoded_video(self, codec: str) -> VideoStream:
@@ -68,8 +75,7 @@ class ClipWriter:
         """A stream with its own encoder."""
         stream = self._file.add_stream(codec, rate=rate, layout=layout, bit_rate=bit_rate)
         assert isinstance(stream, AudioStream)
-        if source.language:
-            stream.metadata["language"] = source.language
+        _name(stream, source)
         return stream
 
     def start(self) -> None:

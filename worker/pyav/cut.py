@@ -18,11 +18,12 @@ from tasks.errors import CorruptMedia, JobError, ToolFailed
 from worker.clip.containers import CONTAINERS, is_sound_alone
 from worker.clip.strategy import Mode, no_smart_cut
 from worker.pyav.clip_writer import ClipWriter
-from worker.pyav.full_encode import Encoded, WholeEncode, has_true_times, run_whole_encode
+from worker.pyav.full_encode import Encoded, WholeEncode, run_whole_encode
 from worker.pyav.index import BACK_SECONDS
 from worker.pyav.joining import CannotJoin, joining_of
 from worker.pyav.open_range import NoVideo, Source, open_range
 from worker.pyav.opening import open_source
+from worker.pyav.packets import has_true_times
 from worker.pyav.probe import facts_of_file, is_interlaced
 from worker.pyav.protocol import SHORTAGES, ProgressReporter, serve, write_line
 from worker.pyav.reading import PicturesMissing, window_of

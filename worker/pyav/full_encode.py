@@ -11,14 +11,14 @@ from av.codec import Codec
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
-from tasks.errors import CorruptMedia
+from tasks.errors import CorruptMedia, NoSuchStream
 from worker.clip.containers import CONTAINERS
 from worker.clip.encoding import video_encoder_options
 from worker.pyav.clip_writer import ClipWriter
 from worker.pyav.encoders import Picture, configure, encode, picture_of
 from worker.pyav.hdr import BrightnessNotes, side_data
-from worker.pyav.index import Index, seek_before
-from worker.pyav.packets import VideoPacket
+from worker.pyav.index import Index, PacketRecord, seek_before
+from worker.pyav.packets import VideoPacket, is_counted
 from worker.pyav.protocol import ProgressReporter
 from worker.pyav.reading import PicturesMissing, all_done, decode_leniently, sounding_packets
 from worker.pyav.request import CutRequest
@@ -133,14 +133,6 @@ class WholeEncode:
         return "yuv420p10le" if deep and "yuv420p10le" in supported else "yuv420p"
 
 
-def has_true_times(stream: VideoStream) -> bool:
-    """Whether packets have their time of showing. AVI has none: FFmpeg's guess is right for codecs
-    whose parser knows B-frames, and wrong for these two."""
-    reorders = stream.codec_context.reorder_depth > 0
-    codec = stream.codec_context.codec.canonical_name
-    return not (stream.container.format.name == "avi" and reorders and codec in ("h264", "hevc"))
-
-
 def pictures_of_range(
     stream: VideoStream,
     packets: Iterator[VideoPacket],
@@ -157,9 +149,7 @@ def pictures_of_range(
     wanted = index.wanted(window)
     start = decode_start(index.records, wanted[0])
     skipped = {record.pts for record in index.records[:start]}
-    times = (
-        iter(()) if has_true_times(stream) else iter(sorted(r.pts for r in index.records[start:]))
-    )
+    times = _times_of_showing(stream, index.records, start)
     first, past, last = window.first, window.past, None
     for packet in chain(packets, [None]):
         if packet is not None and packet.pts in skipped:
@@ -175,6 +165,24 @@ def pictures_of_range(
                 raise PicturesMissing("the first pictures were not decoded")
             last = frame.pts
             yield frame
+
+
+def _times_of_showing(
+    stream: VideoStream, records: list[PacketRecord], start: int
+) -> Iterator[int]:
+    """The times of all pictures from here on, where packets do not have their own.
+
+    Raises NoSuchStream where the decoder may leave out pictures that lean on earlier ones: nobody
+    could tell which times they had.
+    """
+    if not is_counted(stream):
+        return iter(())
+    if not records[start].entry and records[start].pts > 0:
+        raise NoSuchStream(
+            "the source does not say when its pictures show, and has no closed groups of pictures "
+            "to count them in; convert it to MP4 or Matroska first"
+        )
+    return iter(sorted(record.pts for record in records[start:]))
 
 
 def run_whole_encode(

@@ -2,9 +2,12 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import reduce
+from operator import and_
 
 SLICE_IDR, SUPPLEMENT, SPS, PPS, DELIMITER = 5, 6, 7, 8, 9
-HIGH_PROFILES = frozenset({100, 110, 122, 144, 244})
+HIGH_444_PREDICTIVE = 244
+HIGH_PROFILES = frozenset({100, 110, 122, 144, HIGH_444_PREDICTIVE})
 LENGTH_SIZE = 4
 HIGHEST_SET_ID = 31
 
@@ -63,9 +66,13 @@ class ParameterSets:
         """The avcC record of an MP4 sample entry (ISO 14496-15)."""
         first = self.sps[0]
         level = max(unit[3] for unit in self.sps)
-        record = bytes([1, first[1], first[2], level, 0xFC | (LENGTH_SIZE - 1)])
+        # A decoder is chosen by the header, so it names the highest profile of all sets, and only
+        # those constraints that hold for each of them.
+        profile = max(unit[1] for unit in self.sps)
+        constraints = reduce(and_, (unit[2] for unit in self.sps))
+        record = bytes([1, profile, constraints, level, 0xFC | (LENGTH_SIZE - 1)])
         record += _counted(self.sps, 0xE0) + _counted(self.pps, 0)
-        if first[1] in HIGH_PROFILES:
+        if profile in HIGH_PROFILES:
             chroma, luma_depth, chroma_depth = _sample_format(first)
             record += bytes([0xFC | chroma, 0xF8 | luma_depth, 0xF8 | chroma_depth, 0])
         return record
@@ -147,12 +154,30 @@ def _pps_id(unit: bytes) -> int:
 
 def _sample_format(sps: bytes) -> tuple[int, int, int]:
     """chroma_format_idc, bit_depth_luma_minus8, bit_depth_chroma_minus8."""
+    if sps[1] not in HIGH_PROFILES:
+        return 1, 0, 0  # 4:2:0 in eight bits, without saying so
     bits = Bits(sps, 4)
     bits.golomb()
     chroma = bits.golomb()
     if chroma == 3:
         bits.skip(1)  # separate_colour_plane_flag
     return chroma, bits.golomb(), bits.golomb()
+
+
+def is_lossless(sps: bytes) -> bool:
+    """Whether pictures may skip the transform, as those of a quantizer of zero do.
+
+    Such pictures and those of another encoder cannot be decoded in one stream. Raises ValueError or
+    IndexError on a broken set.
+    """
+    if sps[1] != HIGH_444_PREDICTIVE:
+        return False
+    bits = Bits(sps, 4)
+    bits.golomb()
+    if bits.golomb() == 3:
+        bits.skip(1)
+    bits.golomb(), bits.golomb()  # depths
+    return bits.flag()
 
 
 def reference_frames(sps: bytes) -> int | None:

@@ -68,8 +68,11 @@ def _require_pixels(stream: VideoStream, encoder: str) -> None:
 def _h264(stream: VideoStream) -> Joining:
     try:
         source = h264.parameter_sets(stream.codec_context.extradata or b"")
+        lossless = any(map(h264.is_lossless, source.sps))
     except (ValueError, IndexError) as error:
         raise CannotJoin("its parameter sets cannot be read") from error
+    if lossless:
+        raise CannotJoin("lossless video is encoded as a whole")
     free_id = source.free_id()
     if free_id is None:
         raise CannotJoin("its parameter sets use every identifier")

@@ -48,7 +48,7 @@ class Source:
 
 def open_range(container: InputContainer, request: CutRequest, at_least_back: float = 0) -> Source:
     """Find the range. Raises NoVideo, RangeOutsideMedia, CorruptMedia, TooLarge."""
-    video = main_video(container)
+    video = _chosen_video(container, request)
     if video is None:
         raise NoVideo
     assert video.time_base is not None
@@ -60,8 +60,20 @@ def open_range(container: InputContainer, request: CutRequest, at_least_back: fl
     wanted = index.wanted(window)
     if not wanted:
         raise _no_frame(index, window)
-    audio = playable_audio(container) if request.output.audio == "keep" else []
-    return Source(container, video, audio, window, index, wanted)
+    return Source(container, video, chosen_sounds(container, request), window, index, wanted)
+
+
+def chosen_sounds(container: InputContainer, request: CutRequest) -> list[AudioStream]:
+    """The sound tracks that the clip gets."""
+    if request.sounds is not None:
+        return [it for it in container.streams.audio if it.index in request.sounds]
+    return playable_audio(container) if request.output.audio == "keep" else []
+
+
+def _chosen_video(container: InputContainer, request: CutRequest) -> VideoStream | None:
+    if request.video is None:
+        return main_video(container)
+    return next(it for it in container.streams.video if it.index == request.video)
 
 
 def _no_frame(index: Index, window: Window) -> JobError:

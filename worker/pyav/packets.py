@@ -19,9 +19,36 @@ else:
 
 def packets_of(container: InputContainer, streams: Sequence[Stream]) -> Iterator[AnyPacket]:
     """The streams' packets from here to the end of the file, without the empty last ones."""
+    late = {it.index: _lateness(it) for it in streams if isinstance(it, VideoStream)}
+    counted = {it.index for it in streams if isinstance(it, VideoStream) and is_counted(it)}
     try:
         for packet in container.demux(list(streams)):
             if packet.size:
+                if packet.stream_index in counted:
+                    packet.pts = packet.dts
+                elif packet.pts is not None:
+                    packet.pts -= late.get(packet.stream_index, 0)
                 yield packet
     except IndexError:
         return  # PyAV ends so when more streams appeared in the file while it was read
+
+
+def has_true_times(stream: VideoStream) -> bool:
+    """Whether packets have their time of showing: AVI has none where pictures are reordered."""
+    return not (stream.container.format.name == "avi" and stream.codec_context.reorder_depth > 0)
+
+
+def is_counted(stream: VideoStream) -> bool:
+    """Whether a packet's place in the file is all that is known of its time.
+
+    FFmpeg's guess is right in order for codecs whose parser knows B-frames, and wrong for these.
+    The pictures are shown at the packets' times, in the order in which the decoder gives them out.
+    """
+    codec = stream.codec_context.codec.canonical_name
+    return not has_true_times(stream) and codec in ("h264", "hevc")
+
+
+def _lateness(stream: VideoStream) -> int:
+    """Ticks by which FFmpeg's guess is late: AVI counts a tick for each picture, and the guess
+    begins with the decoder's delay."""
+    return 0 if has_true_times(stream) else stream.codec_context.reorder_depth

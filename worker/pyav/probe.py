@@ -5,6 +5,7 @@ Spec: {"source": path}. Result: `MediaFacts.to_dict()`.
 
 import re
 import resource
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -96,6 +97,7 @@ def facts_of(container: InputContainer, size_bytes: int) -> MediaFacts:
         audio=tuple(_audio_facts(stream) for stream in audio),
         subtitle_count=sum(stream.type == "subtitle" for stream in container.streams),
         chapter_count=len(container.chapters()),
+        undecodable=tuple(_undecodable(container)),
     )
 
 
@@ -115,6 +117,15 @@ def playable_audio(container: InputContainer) -> list[AudioStream]:
     return [
         stream for stream in container.streams.audio if _is_playable(stream) and stream.sample_rate
     ]
+
+
+def _undecodable(container: InputContainer) -> Iterator[str]:
+    """The moving pictures and the sounds that are not playable."""
+    for stream in (*container.streams.video, *container.streams.audio):
+        cover = stream.disposition & Disposition.attached_pic
+        if not cover and not _is_playable(stream):
+            codec = stream.codec_context.codec.canonical_name if stream.codec_context else "unknown"
+            yield f"{codec} {'video' if stream.type == 'video' else 'sound'}"
 
 
 def _is_playable(stream: Stream) -> bool:
@@ -174,6 +185,7 @@ def _video_facts(stream: VideoStream) -> VideoFacts:
         frame_count=stream.frames or None,
         references=references_in(context.codec.canonical_name, context.extradata or b""),
         index=stream.index,
+        reorders=context.reorder_depth > 0,
     )
 
 
@@ -199,6 +211,8 @@ def _audio_facts(stream: AudioStream) -> AudioFacts:
         channels=stream.codec_context.channels,
         language=None if stream.language == "und" else stream.language,
         index=stream.index,
+        title=stream.metadata.get("title"),
+        default=bool(stream.disposition & Disposition.default),
     )
 
 

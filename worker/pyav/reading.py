@@ -17,8 +17,9 @@ from worker.pyav.packets import AnyPacket, AudioPacket, VideoPacket, packets_of
 from worker.pyav.sound import Sound
 from worker.pyav.window import Window
 
-# Streams of one file are interleaved within this; a track that ended early is waited for no longer.
-INTERLEAVE_SLACK_SECONDS = 3
+# How far a track may lie behind the pictures; some recorders write pieces of several seconds.
+# A track that ended early is waited for no longer.
+INTERLEAVE_SLACK_SECONDS = 15
 
 
 class PicturesMissing(Exception):

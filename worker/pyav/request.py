@@ -32,6 +32,8 @@ class CutRequest:
     threads: int = 1
     memory_saving_level: int = 0
     reason: str = "encoding was asked for"  # why everything is to be encoded
+    video: int | None = None  # index of the stream; None: the one that a player would show
+    sounds: tuple[int, ...] | None = None  # indexes of the streams; None: all that can be played
 
     def __post_init__(self) -> None:
         known = self.mode in MODES and self.output.quality in QUALITIES
@@ -42,7 +44,9 @@ class CutRequest:
     def from_spec(cls, spec: Mapping[str, Any]) -> Self:
         """The request of a JSON spec."""
         times = {"start": seconds(spec["start"]), "end": seconds(spec["end"])}
-        return cls(**{**spec, **times, "output": Output(**spec.get("output", {}))})
+        sounds = spec.get("sounds")
+        chosen = {"sounds": None if sounds is None else tuple(sounds)}
+        return cls(**{**spec, **times, **chosen, "output": Output(**spec.get("output", {}))})
 
 
 def cut_spec(plan: ClipPlan, source: Path, target: Path) -> dict[str, Any]:
@@ -58,4 +62,6 @@ def cut_spec(plan: ClipPlan, source: Path, target: Path) -> dict[str, Any]:
         "threads": plan.threads,
         "memory_saving_level": plan.memory_saving_level,
         "reason": plan.strategy.reason,
+        "video": plan.facts.video.index if plan.facts.video else None,
+        "sounds": [track.index for track in plan.sounds],
     }

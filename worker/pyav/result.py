@@ -63,6 +63,4 @@ def _warnings(source: Source, actual_end: Fraction) -> tuple[str, ...]:
             f"the end, {float(end):.3f} s, is past the end of the media; "
             f"the clip ends at {float(actual_end):.3f} s"
         )
-    if any(stream.type == "subtitle" for stream in source.container.streams):
-        warnings.append("subtitles are not kept in clips")
     return tuple(warnings)

@@ -7,10 +7,9 @@ import av
 from av.container import InputContainer
 
 from tasks.errors import NoSuchStream, RangeOutsideMedia, ToolFailed
-from worker.clip.containers import is_sound_alone
 from worker.pyav.clip_writer import ClipWriter
+from worker.pyav.open_range import chosen_sounds
 from worker.pyav.opening import open_source
-from worker.pyav.probe import playable_audio
 from worker.pyav.reading import sounding_packets, window_of
 from worker.pyav.request import CutRequest
 from worker.pyav.sound import Sound, is_copied, sound_of
@@ -45,10 +44,9 @@ def cut_sound(request: CutRequest) -> dict[str, Any]:
 
 
 def _write(container: InputContainer, request: CutRequest) -> tuple[bool, list[Sound]]:
-    streams = playable_audio(container)
-    if not streams:
+    kept = chosen_sounds(container, request)
+    if not kept:
         raise NoSuchStream("the file holds no sound")
-    kept = streams[:1] if is_sound_alone(request.container) else streams
     zero = Fraction(container.start_time or 0, av.time_base)
     with ClipWriter(request.target, request.container, zero + request.start) as writer:
         sounds = {}

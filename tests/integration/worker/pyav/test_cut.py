@@ -198,14 +198,6 @@ def test_stills_keep_their_time_and_do_not_outlast_the_range(
     assert times == pytest.approx([1.3, 3.3, 5.3], abs=0.002)
 
 
-def test_subtitles_that_are_lost_are_mentioned(source_named: Named, cut, tmp_path: Path):
-    words, source = tmp_path / "words.srt", tmp_path / "spoken.mkv"
-    words.write_text("1\n00:00:00,500 --> 00:00:02,000\nhello\n")
-    ffmpeg("-i", str(source_named("closed gop")), "-i", str(words), "-c", "copy", str(source))
-    values = _values(cut(source, 0.5, 2.3))
-    assert any("ubtitles" in warning for warning in values["warnings"])
-
-
 @pytest.mark.parametrize("change", ["-bf 0 -profile:v baseline", "-s 640x360"])
 def test_a_stream_that_changes_in_the_range_is_encoded(change: str, tmp_path: Path, cut):
     made = "-c:v libx264 -preset veryfast -g 25 -threads 1"

@@ -1,10 +1,11 @@
 """What a source allows, and what its clip should hold."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from tasks.errors import RangeOutsideMedia
+from tasks.errors import NoSuchStream, RangeOutsideMedia
 from tasks.kinds import ClipSpec
 from tasks.media import AudioFacts
 from tasks.specs import Output, Source
@@ -22,13 +23,64 @@ from worker.clip.strategy import Mode, Tool, can_copy
         ("flv", False),
         ("mpegts", True),
         ("mpeg", True),
-        ("avi", True),
+        ("avi", False),
     ],
 )
-def test_sources_without_an_index_or_times_need_the_exact_decoder(
-    container: str, exact: bool
-) -> None:
+def test_sources_without_an_index_need_the_exact_decoder(container: str, exact: bool) -> None:
     assert needs_exact_decoder(replace(FACTS, container=container)) is exact
+
+
+def test_avi_with_reordered_pictures_does_too_since_it_has_no_times_for_them() -> None:
+    facts = replace(FACTS, container="avi", video=video(reorders=True))
+    assert needs_exact_decoder(facts)
+    assert not needs_exact_decoder(replace(facts, container="matroska,webm"))
+
+
+SOURCE = Source(url="https://media.example/v")
+SECOND = AudioFacts("aac", 48000, 2, "deu", 2, default=True)
+TWO = replace(FACTS, audio=(AudioFacts("ac3", 48000, 6, "eng", 1), SECOND))
+
+
+def sounds_of(container: str, mode: str = "auto", **output: Any) -> tuple[list[int], list[str]]:
+    """The indexes of the tracks that a clip of `TWO` keeps, and its warnings."""
+    spec = ClipSpec(SOURCE, 1.0, 2.0, mode, Output(container=container, **output))
+    made = plan_clip(spec, TWO)
+    return [track.index for track in made.sounds], list(made.warnings)
+
+
+@pytest.mark.parametrize(
+    ("container", "kept"), [("mp4", [1, 2]), ("mkv", [1, 2]), ("mp3", [2]), ("m4a", [2])]
+)
+def test_all_sounds_are_kept_where_several_may_be_else_the_default_one(
+    container: str, kept: list[int]
+) -> None:
+    assert sounds_of(container) == (kept, [])
+
+
+def test_what_nobody_can_decode_is_named_and_is_no_silent_clip_of_sound() -> None:
+    strange = replace(FACTS, undecodable=("unknown sound",))
+    made = plan_clip(ClipSpec(SOURCE, 1.0, 2.0), strange)
+    assert made.warnings == ("the unknown sound cannot be decoded here and was left out",)
+    hidden = replace(FACTS, video=None, undecodable=("vvc video",))
+    with pytest.raises(NoSuchStream, match="vvc video cannot be decoded here"):
+        plan_clip(ClipSpec(SOURCE, 1.0, 2.0), hidden)
+    alone = plan_clip(ClipSpec(SOURCE, 1.0, 2.0, output=Output(container="m4a")), hidden)
+    assert not alone.keeps_picture
+
+
+@pytest.mark.parametrize("mode", ["auto", "encode", "copy"])
+def test_subtitles_that_are_lost_are_mentioned_in_every_mode(mode: str) -> None:
+    spec = ClipSpec(SOURCE, 1.0, 2.0, mode)
+    assert plan_clip(spec, FACTS).warnings == ()
+    lost = plan_clip(spec, replace(FACTS, subtitle_count=2))
+    assert lost.warnings == ("subtitles are not kept in clips",)
+
+
+def test_a_copy_leaves_out_the_sounds_that_do_not_fit_and_says_so() -> None:
+    facts = replace(TWO, audio=(SECOND, AudioFacts("dts", 48000, 6, "eng", 3)))
+    made = plan_clip(ClipSpec(SOURCE, 1.0, 2.0, "copy", Output(container="mp4")), facts)
+    assert [track.index for track in made.sounds] == [2]
+    assert made.warnings == ("mp4 does not take the dts sound (eng), which was left out",)
 
 
 def test_sound_alone_never_needs_the_exact_decoder() -> None:

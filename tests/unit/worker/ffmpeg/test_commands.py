@@ -64,7 +64,12 @@ def test_every_command_opens_only_the_probed_format_and_asks_nothing(container: 
     [("mp4", "mp4"), ("mkv", "matroska"), ("webm", "webm"), ("m4a", "ipod"), ("mp3", "mp3")],
 )
 def test_the_container_is_named_and_not_guessed_from_the_file(container: str, muxer: str) -> None:
-    argv = copy_argv(plan(container, mode=Mode.COPY), SOURCE, TARGET)
+    facts = FACTS
+    if container in ("mp3", "webm"):
+        facts = replace(
+            FACTS, audio=(AudioFacts("mp3" if container == "mp3" else "opus", 48000, 2),)
+        )
+    argv = copy_argv(plan(container, facts, mode=Mode.COPY), SOURCE, TARGET)
     assert after(argv, "-f") == muxer
 
 
@@ -95,8 +100,31 @@ def test_dropped_sound_is_not_mapped() -> None:
 def test_surround_sound_becomes_stereo_where_the_codec_cannot_hold_it() -> None:
     surround = replace(FACTS, audio=(AudioFacts("ac3", 48000, 6),))
 
-    assert "-ac" not in encode(plan("mp4", surround))
-    assert after(encode(plan("webm", surround)), "-ac") == "2"
+    assert "-ac:a:0" not in encode(plan("mp4", surround))
+    assert after(encode(plan("webm", surround)), "-ac:a:0") == "2"
+
+
+def test_streams_are_taken_by_their_index_with_their_names() -> None:
+    """The first stream may be a cover, or a sound that nobody can decode."""
+    tracks = (
+        AudioFacts("aac", 48000, 2, "deu", 3, title="Mikro"),
+        AudioFacts("aac", 48000, 2, "eng", 4, default=True),
+    )
+    facts = replace(FACTS, video=video(index=1), audio=tracks)
+    for argv in (encode(plan(facts=facts)), copy_argv(plan(facts=facts), SOURCE, TARGET)):
+        assert after(argv, "-metadata:s:a:0") == "language=deu"
+        assert after(argv, "-metadata:s:1") == "title=Mikro"
+        assert after(argv, "-disposition:a:0") == "0"
+        assert after(argv, "-disposition:a:1") == "default"
+    filters = after(encode(plan(facts=facts)), "-filter_complex")
+    assert all(f"[0:{index}]" in filters for index in (1, 3, 4))
+
+
+def test_pictures_without_times_are_counted_from_the_first_one_on() -> None:
+    facts = replace(FACTS, container="avi", video=video(reorders=True))
+    argv = encode(plan(facts=facts))
+    assert after(argv, "-r") == "30/1"
+    assert "-ss" not in argv
 
 
 @pytest.mark.parametrize(("channels", "standard"), [(1, 80_000), (2, 160_000), (6, 480_000)])
@@ -105,7 +133,7 @@ def test_each_channel_of_sound_gets_its_bits_and_more_for_a_better_quality(
 ) -> None:
     facts = replace(FACTS, audio=(AudioFacts("flac", 48000, channels),))
     rates = [
-        int(after(encode(plan(facts=facts, quality=quality)), "-b:a"))
+        int(after(encode(plan(facts=facts, quality=quality)), "-b:a:0"))
         for quality in ("draft", "standard", "high")
     ]
 

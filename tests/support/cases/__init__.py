@@ -1,0 +1,1 @@
+"""Sources as people have them, each picture with its number in it: `recipes` and `judging`."""

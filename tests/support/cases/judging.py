@@ -1,0 +1,108 @@
+"""Whether a clip of a case is right: by the numbers in its pictures, and by its sound."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import av
+from av.stream import Disposition
+
+from tests.support.cases.recipes import SECONDS, Case, Shown
+from tests.support.exactness import GRACE, SOUND_RATE, _best_shift, sound
+from tests.support.media import frame_number
+
+DISPLAY_GRACE = 0.1  # where no picture begins within this, the one on display comes first
+ONE_PICTURE = 0.045
+SOUND_SHIFT_MS = 25.0
+
+
+@dataclass(frozen=True)
+class Range:
+    """What is asked for, in seconds."""
+
+    start: float
+    end: float
+    name: str = ""
+
+
+def ranges(case: Case) -> list[Range]:
+    """The places at which cuts go wrong, for one source."""
+    k = case.keyframe
+    return [
+        Range(k, k + 2, "on a keyframe"),
+        Range(k - 0.04, k + 1.5, "one before it"),
+        Range(k + 0.04, k + 2.5, "one after it"),
+        Range(round(k - 1.13, 3), round(k + 1.21, 3), "around it"),
+        Range(0.0, 1.3, "the beginning"),
+        Range(8.9, SECONDS + 0.2, "the end"),
+        Range(k + 0.6, k + 0.64, "one picture"),
+        Range(k + 0.9, k + 1.1, "two tenths"),
+        Range(0.4, 9.7, "nearly all"),
+    ]
+
+
+def wanted(case: Case, asked: Range) -> list[Shown]:
+    """The pictures of an exact clip; the first may be one that began before."""
+    grace = float(GRACE)
+    inside = [it for it in case.shown if asked.start - grace <= it.time < asked.end - grace]
+    if inside and inside[0].time <= asked.start + DISPLAY_GRACE:
+        return inside
+    before = [it for it in case.shown if it.time < asked.start - grace]
+    if not before:
+        return inside
+    return [Shown(before[-1].number, asked.start), *inside]
+
+
+def pictures(clip: Path) -> list[Shown]:
+    """What a clip shows, counted from its own start."""
+    with av.open(str(clip)) as container:
+        moving = [it for it in container.streams.video if it.frames != 1] or container.streams.video
+        zero = (container.start_time or 0) / av.time_base
+        stream = moving[0]
+        stream.codec_context.thread_count = 1
+        return [Shown(frame_number(it), (it.time or 0.0) - zero) for it in container.decode(stream)]
+
+
+def faults_of_pictures(want: list[Shown], got: list[Shown]) -> list[str]:
+    """What is wrong with the pictures of an exact clip."""
+    numbers, found = [it.number for it in want], [it.number for it in got]
+    if numbers != found:
+        return [
+            f"{len(found)} pictures {_brief(found)} instead of {len(numbers)} {_brief(numbers)}"
+        ]
+    for right, is_ in zip(want, got, strict=True):
+        if abs((right.time - want[0].time) - (is_.time - got[0].time)) > 0.012:
+            return [f"picture {right.number} shows at {is_.time:.3f} s"]
+    return []
+
+
+def _brief(numbers: list[int]) -> str:
+    return f"{numbers[:3]}…{numbers[-3:]}" if len(numbers) > 8 else str(numbers)
+
+
+def _default_track(path: Path) -> int:
+    with av.open(str(path)) as container:
+        tracks = container.streams.audio
+        defaults = [n for n, it in enumerate(tracks) if it.disposition & Disposition.default]
+    return defaults[0] if defaults else 0
+
+
+def faults_of_sound(source: Path, clip: Path, source_time_at_zero: float, end: float) -> list[str]:
+    """Whether the default track is the source's sound from that moment on, as FFmpeg plays it."""
+    whole, _ = sound(source, _default_track(source))
+    own, _ = sound(clip, _default_track(clip))
+    assert whole is not None
+    if own is None:
+        return ["no sound"]
+    offset = round(source_time_at_zero * SOUND_RATE)
+    due = min(round(end * SOUND_RATE), len(whole)) - offset
+    if len(own) < due - SOUND_RATE // 10:
+        return [f"{len(own) / SOUND_RATE:.2f} s of sound instead of {due / SOUND_RATE:.2f}"]
+    worst = 0.0
+    for at in range(SOUND_RATE // 25, min(due, len(own)) - SOUND_RATE // 4, SOUND_RATE):
+        shift, correlation = _best_shift(whole, own, offset, at)
+        if correlation < 0.6:
+            return [f"the sound at {at / SOUND_RATE:.2f} s is another ({correlation:.2f})"]
+        worst = max(worst, abs(shift) * 1000 / SOUND_RATE)
+    return [f"the sound is {worst:.0f} ms off"] if worst > SOUND_SHIFT_MS else []
