@@ -135,7 +135,7 @@ def test_a_restart_of_the_store_doubles_and_loses_nothing(make: Make) -> None:
             assert (job["state"], job["attempt"]) == ("succeeded", 1)
         system.valkey.kill()  # while all is idle
         time.sleep(3)
-        system.valkey.start()
+        system.restart_store()
         late = submit(system, "late")
         assert system.until(late, within_seconds=60)["state"] == "succeeded"
         assert Counter(line["job"] for line in events(system, "begin")) == Counter([*jobs, late])

@@ -69,8 +69,8 @@ def test_a_full_disk_under_the_records_refuses_new_jobs_and_spoils_none(tmp_path
         # And so they lie on the disk.
         time.sleep(1.2)  # the server's log reaches it each second
         system.valkey.kill()
-        system.valkey.start()
-        assert {system.job(job_id)["state"] for job_id in jobs} == {"succeeded"}
+        system.restart_store()
+        assert {system.until(job_id)["state"] for job_id in jobs} == {"succeeded"}
         assert eventually(lambda: client.zcard("clipmill:index:state:queued") == 0, 20)
         Records(client).check(Store.at(system.valkey.url))
         assert (system.api.poll(), system.workers[0].poll()) == (None, None)

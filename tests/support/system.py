@@ -176,6 +176,14 @@ class System:
     def _wait_until_ready(self) -> None:
         self.wait_for_workers(self._worker_count)
 
+    def restart_store(self) -> None:
+        """Start the killed store again; return when the API has noticed, which answers 503 before."""
+        self.valkey.start()
+        end = time.monotonic() + 20
+        while self.client.get("/readyz").status_code != 200:
+            assert time.monotonic() < end, self.log("api")
+            time.sleep(0.05)
+
     def wait_for_workers(self, count: int, within_seconds: float = 40.0) -> None:
         """Return when this many workers report."""
         end = time.monotonic() + within_seconds
