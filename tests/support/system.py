@@ -177,7 +177,7 @@ class System:
         self.wait_for_workers(self._worker_count)
 
     def restart_store(self) -> None:
-        """Start the killed store again; return when the API has noticed, which answers 503 before."""
+        """Start the killed store again; return when the API has noticed and answers."""
         self.valkey.start()
         end = time.monotonic() + 20
         while self.client.get("/readyz").status_code != 200:
