@@ -67,6 +67,21 @@ class AudioFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class SubtitleFacts:
+    """One subtitle stream: texts, or pictures of texts."""
+
+    codec: str
+    index: int  # of the stream in its file
+    is_text: bool
+    language: str | None = None
+    title: str | None = None
+    default: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.codec} subtitles{f' ({self.language})' if self.language else ''}"
+
+
+@dataclass(frozen=True, slots=True)
 class MediaFacts:
     """A probed file: times in seconds, its size, its video, its audio, and what else it holds."""
 
@@ -76,7 +91,7 @@ class MediaFacts:
     size_bytes: int
     video: VideoFacts | None = None
     audio: tuple[AudioFacts, ...] = ()
-    subtitle_count: int = 0
+    subtitles: tuple[SubtitleFacts, ...] = ()
     chapter_count: int = 0
     undecodable: tuple[str, ...] = ()  # streams that nobody here can decode, as "vvc video"
 
@@ -88,7 +103,8 @@ class MediaFacts:
 
     def to_dict(self) -> dict[str, Any]:
         """A JSON-ready form that `from_dict` reads back equal."""
-        return {**asdict(self), "audio": [asdict(track) for track in self.audio]}
+        tracks = {name: list(map(asdict, getattr(self, name))) for name in ("audio", "subtitles")}
+        return {**asdict(self), **tracks}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
@@ -99,6 +115,7 @@ class MediaFacts:
                 **values,
                 "video": VideoFacts.from_dict(video) if video else None,
                 "audio": tuple(AudioFacts(**track) for track in values["audio"]),
+                "subtitles": tuple(SubtitleFacts(**track) for track in values["subtitles"]),
                 "undecodable": tuple(values["undecodable"]),
             }
         )

@@ -17,6 +17,7 @@ SOUND_CONTAINERS = ("m4a", "mp3")  # the clip containers that hold no picture
 FITS = ("contain", "cover", "pad")
 CLIP_QUALITIES = ("draft", "standard", "high")
 AUDIO_CHOICES = ("keep", "drop")
+SUBTITLE_CHOICES = ("keep", "drop")
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,10 @@ class Spec:
 
 @dataclass(frozen=True)
 class Output:
-    """What a clip shall be; None means as in the source."""
+    """What a clip shall be; None means as in the source.
+
+    `audio_track` is the number of a sound track, counted from 0, its language, or "all".
+    """
 
     container: str | None = None
     width: int | None = None
@@ -69,6 +73,8 @@ class Output:
     fps: float | None = None
     quality: str = "standard"
     audio: str = "keep"
+    audio_track: int | str | None = None
+    subtitles: str = "keep"
     thumbnail: bool = False
     filename: str | None = None
 

@@ -12,7 +12,7 @@ import hashlib
 import math
 import subprocess
 from array import array
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
 from operator import mul
@@ -24,6 +24,7 @@ from av import VideoFrame
 from av.filter import Graph
 
 GRACE = Fraction(1, 2000)
+STILL = Fraction(1, 10)  # a picture that is shown for longer is on display
 SOUND_RATE = 4000
 WINDOW = SOUND_RATE // 4
 MAX_SHIFT = SOUND_RATE // 25  # samples searched each way: 40 ms
@@ -80,9 +81,17 @@ def _source_sound(path: Path) -> array[int] | None:
 
 
 def reference(path: Path, start: float, end: float) -> list[Picture]:
-    """The source's frames that belong to the range."""
+    """The source's frames that belong to the range, at the times at which the clip shows them.
+
+    The first may have begun before the range: the one on display, where no other follows soon.
+    """
     first, past = Fraction(start) - GRACE, Fraction(end) - GRACE
-    return [picture for picture in _decoded_source(path) if first <= picture.time < past]
+    pictures = _decoded_source(path)
+    inside = [picture for picture in pictures if first <= picture.time < past]
+    before = [picture for picture in pictures if picture.time < first]
+    if not before or (inside and inside[0].time <= Fraction(start) + STILL):
+        return inside
+    return [replace(before[-1], time=Fraction(start)), *inside]
 
 
 def judge(source: Path, clip: Path, start: float, end: float) -> Verdict:

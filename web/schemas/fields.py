@@ -12,6 +12,8 @@ from marshmallow import ValidationError, fields, validate
 
 # A thousand hours: longer than any media, small enough for exact arithmetic in microseconds.
 MAX_MEDIA_SECONDS = 3_600_000
+MOST_TRACKS = 64  # as many streams as a file may have
+_LANGUAGE = re.compile(r"[A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8}){0,3}", re.ASCII)
 _CLOCK = re.compile(r"(\d{1,3}):([0-5]\d):([0-5]\d(?:\.\d{1,9})?)", re.ASCII)
 
 
@@ -56,6 +58,26 @@ class StrictNumber(fields.Float):
         self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
     ) -> float:
         return finite(value)
+
+
+class TrackChoice(fields.Field[int | str]):
+    """One of several tracks: its number, its language, or "all"."""
+
+    def __init__(self, description: str) -> None:
+        spellings = [
+            {"type": "integer", "minimum": 0, "maximum": MOST_TRACKS - 1},
+            {"type": "string", "pattern": f"^{_LANGUAGE.pattern}$", "example": "eng"},
+        ]
+        super().__init__(metadata={"oneOf": spellings, "description": description})
+
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> int | str:
+        if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < MOST_TRACKS:
+            return value
+        if isinstance(value, str) and _LANGUAGE.fullmatch(value):
+            return value
+        raise ValidationError('must be the number of a track from 0, a language, or "all"')
 
 
 class MediaTime(fields.Field[float]):

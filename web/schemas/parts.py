@@ -21,10 +21,18 @@ from tasks.specs import (
     CLIP_QUALITIES,
     FITS,
     SOUND_CONTAINERS,
+    SUBTITLE_CHOICES,
     Output,
     Source,
 )
-from web.schemas.fields import StrictBoolean, StrictInteger, StrictNumber, StrictString, choice
+from web.schemas.fields import (
+    StrictBoolean,
+    StrictInteger,
+    StrictNumber,
+    StrictString,
+    TrackChoice,
+    choice,
+)
 from web.schemas.filenames import LONGEST_NAME, fault_of_name
 
 # 8K is the largest picture that any mode can make; below 16 no encoder works.
@@ -92,6 +100,11 @@ class OutputSchema(StrictSchema):
     fps = StrictNumber(validate=validate.Range(min=1, max=240))
     quality = choice(CLIP_QUALITIES, "Of what has to be encoded.")
     audio = choice(AUDIO_CHOICES, "Whether the clip has sound.")
+    audio_track = TrackChoice(
+        "The number of a sound track, counted from 0, its language as the file names it, or "
+        '"all". Default: all where the container takes them, else the default one.'
+    )
+    subtitles = choice(SUBTITLE_CHOICES, "Whether the clip has the source's text subtitles.")
     thumbnail = StrictBoolean(metadata={"description": "Also store a JPEG of the first frame."})
     filename = StrictString(
         metadata={"description": "The name a download gets.", "maxLength": LONGEST_NAME},
@@ -109,6 +122,12 @@ class OutputSchema(StrictSchema):
             for name in (*_PICTURE_FIELDS, "thumbnail"):
                 if values.get(name):
                     raise ValidationError("a container for sound alone has no picture", name)
+
+    @validates_schema
+    def a_track_needs_sound(self, values: dict[str, Any], **_: Any) -> None:
+        silent = values.get("audio") == "drop" or values.get("container") == "gif"
+        if silent and "audio_track" in values:
+            raise ValidationError("the clip has no sound", "audio_track")
 
     @post_load
     def to_value(self, values: dict[str, Any], **_: Any) -> Output:

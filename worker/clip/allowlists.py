@@ -23,6 +23,8 @@ DECODERS = _names(
     "pcm_s32be pcm_f32le pcm_f32be pcm_f64le pcm_f64be pcm_alaw pcm_mulaw pcm_bluray pcm_dvd "
     "speex gsm"
 )
+# The decoders of subtitles that are text; others draw pictures, or need a whole screen.
+TEXT_DECODERS = _names("srt subrip ass ssa webvtt mov_text text")
 # How known containers begin: (offset, bytes). Distinguishes a broken video from a text file.
 SIGNATURES = (
     (4, b"ftyp"),

@@ -10,6 +10,13 @@ from tasks.specs import SOUND_CONTAINERS
 DEFAULT = "mp4"
 DEFAULT_OF_SOUND = "m4a"
 OF_ANY_CODEC = "mkv"  # for a copy of streams that the default container does not take
+# PyAV writes other codecs than these into Matroska not at all, FFmpeg's command all in some way.
+_IN_MATROSKA = (
+    "h264 hevc vp8 vp9 av1 mpeg4 mpeg1video mpeg2video mjpeg theora prores ffv1 rawvideo "
+    "aac ac3 eac3 dts truehd mlp alac flac mp1 mp2 mp3 opus vorbis tta wavpack "
+    "pcm_s16le pcm_s16be pcm_s24le pcm_s24be pcm_s32le pcm_s32be pcm_u8 pcm_f32le pcm_f64le"
+)
+INTERMEDIATE_MUXER = "nut"  # takes every codec
 
 
 @dataclass(frozen=True)
@@ -20,7 +27,8 @@ class Container:
     streams that cannot be copied; None where the container has no such streams. `video` and `audio`
     are the codecs that can be copied into it; None stands for all. `exact_audio` are the codecs
     that an exact cut copies; it encodes all others, because an exact cut has to play everywhere and
-    to begin on time, where a copy is what the client asked for.
+    to begin on time, where a copy is what the client asked for. `subtitle_encoder` makes its text
+    subtitles.
     """
 
     muxer: str
@@ -30,6 +38,8 @@ class Container:
     audio: frozenset[str] | None
     exact_audio: frozenset[str] = frozenset()
     hides_lead_in: bool = False  # has edit lists, which hide packets before the start
+    subtitle_encoder: str | None = None
+    chapters: bool = False
 
     def takes_video(self, codec: str) -> bool:
         """Whether video packets of the codec can be copied into the container."""
@@ -53,6 +63,8 @@ CONTAINERS: dict[str, Container] = {
         audio=_codecs("aac mp3 opus ac3 eac3 alac flac"),
         exact_audio=_codecs("aac mp3 opus flac"),  # other codecs do not play in browsers
         hides_lead_in=True,
+        subtitle_encoder="mov_text",
+        chapters=True,
     ),
     "mkv": Container(
         muxer="matroska",
@@ -62,6 +74,8 @@ CONTAINERS: dict[str, Container] = {
         audio=None,
         # A PCM packet may have any length, and the sound would begin that much too early or late.
         exact_audio=_codecs("aac mp3 opus flac vorbis ac3 eac3 dts"),
+        subtitle_encoder="subrip",
+        chapters=True,
     ),
     "webm": Container(
         muxer="webm",
@@ -70,6 +84,8 @@ CONTAINERS: dict[str, Container] = {
         video=_codecs("vp8 vp9 av1"),
         audio=_codecs("opus vorbis"),
         exact_audio=_codecs("opus vorbis"),
+        subtitle_encoder="webvtt",
+        chapters=True,
     ),
     "gif": Container(
         muxer="gif",
@@ -86,6 +102,7 @@ CONTAINERS: dict[str, Container] = {
         audio=_codecs("aac alac"),
         exact_audio=_codecs("aac alac"),
         hides_lead_in=True,
+        chapters=True,
     ),
     "mp3": Container(
         muxer="mp3",
@@ -118,6 +135,14 @@ def misfit(container: str, facts: MediaFacts) -> str | None:
     if audio is None:
         return None
     return next((f"{track.codec} sound" for track in facts.audio if track.codec not in audio), None)
+
+
+def needs_intermediate(container: str, facts: MediaFacts) -> bool:
+    """Whether a copy has to be written as `INTERMEDIATE_MUXER`, and then moved by FFmpeg."""
+    codecs = {track.codec for track in facts.audio}
+    if facts.video is not None:
+        codecs.add(facts.video.codec)
+    return container == OF_ANY_CODEC and not codecs <= _codecs(_IN_MATROSKA)
 
 
 def is_sound_alone(container: str) -> bool:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from math import floor
 from typing import TYPE_CHECKING, Self
 
 from tasks.errors import RangeOutsideMedia
-from tasks.media import AudioFacts, MediaFacts
+from tasks.media import AudioFacts, MediaFacts, SubtitleFacts
 from tasks.specs import Output
-from worker.clip.containers import is_sound_alone
+from worker.clip.containers import (
+    CONTAINERS,
+    INTERMEDIATE_MUXER,
+    is_sound_alone,
+    needs_intermediate,
+)
 from worker.clip.seeking import LONG_PREROLL_SECONDS, preroll_of
 from worker.clip.strategy import (
     JOINED_CODECS,
@@ -19,14 +23,31 @@ from worker.clip.strategy import (
     choose_container,
     choose_strategy,
 )
-from worker.clip.tracks import kept_sounds, lost_tracks
+from worker.clip.tracks import kept_sounds, kept_subtitles, lost_tracks
 
 if TYPE_CHECKING:  # the PyAV programs import this file, and the imports of a spec take 3 MiB
     from tasks.kinds import ClipSpec
 
 GRACE_SECONDS = 0.0005  # half a millisecond: Matroska rounds its time stamps to that
+STILL_SECONDS = 0.1  # a picture shown for longer is a still: a clip may begin or end inside it
 # An end that is so little past the media's end is only rounding.
 CLAMP_TOLERANCE_SECONDS = 0.25
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """The pictures of a range, as its source's packets tell.
+
+    `first` and `zero` are times of the source: when the first picture begins, which may be before
+    the range, and the moment that becomes the clip's zero. `last` and `end` are times of the clip:
+    when the last picture begins and ends. All in seconds.
+    """
+
+    count: int
+    first: float
+    zero: float
+    last: float
+    end: float
 
 
 @dataclass(frozen=True)
@@ -34,9 +55,10 @@ class ClipPlan:
     """Keep `start` to `end` (seconds from the container's start time) of a probed source.
 
     `end` is at most the media's own; `asked_end` is the client's. `container` is the container to
-    write, whatever `output.container` says. The last three say how the clip is made, see `tuned`:
-    `threads` is for the decoder and the encoder each, `memory_saving_level` counts the steps away
-    from the usual settings, `preroll_seconds` overrides how long before `start` decoding begins.
+    write, whatever `output.container` says. The last four say how the clip is made, see `tuned`
+    and `showing`: `threads` is for the decoder and the encoder each, `memory_saving_level` counts
+    the steps away from the usual settings, `preroll_seconds` overrides how long before the first
+    picture decoding begins, `pictures` is what was found in the range, for FFmpeg's command.
     """
 
     facts: MediaFacts
@@ -50,6 +72,7 @@ class ClipPlan:
     threads: int = 1
     memory_saving_level: int = 0
     preroll_seconds: float | None = None
+    pictures: Pictures | None = None
 
     @property
     def seconds(self) -> float:
@@ -60,7 +83,12 @@ class ClipPlan:
     def seek_seconds(self) -> float:
         """Where reading begins, in the same time as `start`; never before zero."""
         preroll = self.preroll_seconds
-        return max(0.0, self.start - (preroll_of(self.facts) if preroll is None else preroll))
+        return max(0.0, self.first - (preroll_of(self.facts) if preroll is None else preroll))
+
+    @property
+    def first(self) -> float:
+        """When the first picture begins, in the same time as `start`."""
+        return self.start if self.pictures is None else min(self.start, self.pictures.first)
 
     @property
     def keeps_picture(self) -> bool:
@@ -80,7 +108,26 @@ class ClipPlan:
         if not self.keeps_sound:
             return ()
         copied = self.strategy.mode is Mode.COPY
-        return kept_sounds(self.facts, self.container, copied=copied)
+        return kept_sounds(self.facts, self.container, self.output, copied=copied)
+
+    @property
+    def subtitles(self) -> tuple[SubtitleFacts, ...]:
+        """The subtitles that the clip gets, beside its pictures."""
+        if not self.keeps_picture:
+            return ()
+        return kept_subtitles(self.facts, self.container, self.output)
+
+    @property
+    def muxer(self) -> str | None:
+        """What PyAV writes instead of the container, for FFmpeg to move; None: the container."""
+        copied = self.strategy.mode is Mode.COPY and needs_intermediate(self.container, self.facts)
+        return INTERMEDIATE_MUXER if copied else None
+
+    @property
+    def has_side_tracks(self) -> bool:
+        """Whether the clip may get subtitles or chapters."""
+        chapters = CONTAINERS[self.container].chapters and self.facts.chapter_count
+        return bool(self.subtitles or chapters)
 
     @property
     def copies_pictures(self) -> bool:
@@ -105,6 +152,10 @@ class ClipPlan:
         """The same clip, with the settings that fit its reservation."""
         return replace(self, threads=threads, memory_saving_level=memory_saving_level)
 
+    def showing(self, pictures: Pictures) -> Self:
+        """The same clip, by what its range was found to show."""
+        return replace(self, start=pictures.zero, pictures=pictures)
+
     def encode_whole(self, reason: str) -> Self:
         """The same clip with everything encoded, after a smart cut that can copy nothing."""
         return replace(self, strategy=Strategy(Tool.PYAV, Mode.ENCODE, reason))
@@ -122,16 +173,8 @@ def plan_clip(spec: ClipSpec, facts: MediaFacts) -> ClipPlan:
     if strategy.tool is Tool.PYAV:
         warnings = ()  # the PyAV program finds the real end of the media, and warns itself
     plan = ClipPlan(facts, spec.output, strategy, container, spec.start, end, spec.end)
-    return replace(plan, warnings=(*warnings, *_losses(plan)))
-
-
-def _losses(plan: ClipPlan) -> list[str]:
-    if plan.keeps_picture and plan.output.audio == "drop":
-        sounds = plan.facts.audio  # nobody misses them
-        facts = replace(plan.facts, undecodable=())
-    else:
-        sounds, facts = plan.sounds, plan.facts
-    return lost_tracks(facts, plan.container, sounds)
+    lost = lost_tracks(facts, container, spec.output, plan.sounds)
+    return replace(plan, warnings=(*warnings, *lost))
 
 
 def _clamped(spec: ClipSpec, facts: MediaFacts) -> tuple[float, tuple[str, ...]]:
@@ -149,27 +192,16 @@ def _clamped(spec: ClipSpec, facts: MediaFacts) -> tuple[float, tuple[str, ...]]
 
 
 def expected_frames(plan: ClipPlan) -> int | None:
-    """How many pictures the clip gets by the source's average rate; None when unknown."""
-    video = plan.facts.video
-    rate = plan.output.fps or (video.fps if video else None)
-    if rate is None or not plan.keeps_picture or plan.container == "gif":
-        return None  # a GIF has its own rate
-    end = min(plan.end, plan.facts.duration_seconds or plan.end)
-    return floor((end - plan.start) * rate)
-
-
-def lost_frames(plan: ClipPlan, frames: int) -> bool:
-    """Whether an encode delivered clearly fewer frames than `expected_frames`.
-
-    This happens where pictures are refreshed bit by bit instead of by key pictures: FFmpeg drops
-    pictures that it cannot show whole. A source of varying rate may be suspected wrongly.
-    """
-    expected = expected_frames(plan)
-    return expected is not None and frames < expected - 1
+    """How many pictures the clip gets; None when that is not known."""
+    if plan.container == "gif" or plan.pictures is None or not plan.keeps_picture:
+        return None  # a GIF has its own rate, and leaves out what does not change
+    if plan.output.fps is None:
+        return plan.pictures.count
+    return max(1, round(min(plan.seconds, plan.pictures.end) * plan.output.fps))
 
 
 def with_longer_preroll(plan: ClipPlan) -> ClipPlan | None:
     """The plan that decodes from further back; None when the plan already does."""
-    if plan.seek_seconds <= max(0.0, plan.start - LONG_PREROLL_SECONDS):
+    if plan.seek_seconds <= max(0.0, plan.first - LONG_PREROLL_SECONDS):
         return None
     return replace(plan, preroll_seconds=LONG_PREROLL_SECONDS)

@@ -10,7 +10,7 @@ from tasks.errors import NoSuchStream
 from tasks.media import MediaFacts
 from worker.clip import containers
 from worker.clip.containers import CONTAINERS, is_sound_alone, takes_streams
-from worker.clip.seeking import is_unindexed, needs_exact_decoder
+from worker.clip.seeking import is_untimed
 
 if TYPE_CHECKING:  # the PyAV programs import this file, and the imports of a spec take 3 MiB
     from tasks.kinds import ClipSpec
@@ -61,7 +61,7 @@ def choose_strategy(spec: ClipSpec, facts: MediaFacts, container: str) -> Strate
     """The tool and the mode. Raises NoSuchStream when the source lacks what was asked for."""
     _check_streams(spec, facts, container)
     if spec.mode == "copy":
-        return Strategy(Tool.FFMPEG, Mode.COPY, "a copy was asked for")
+        return Strategy(Tool.PYAV, Mode.COPY, "a copy was asked for")
     if container == "gif":
         return Strategy(Tool.FFMPEG, Mode.ENCODE, "a GIF is always encoded")
     if is_sound_alone(container) or facts.video is None:
@@ -74,19 +74,15 @@ def choose_strategy(spec: ClipSpec, facts: MediaFacts, container: str) -> Strate
         return Strategy(Tool.FFMPEG, Mode.ENCODE, reason)
     if spec.mode != "encode":
         return _smart_or_encode(facts)
-    tool = Tool.PYAV if needs_exact_decoder(facts) else Tool.FFMPEG
+    # WebM has neither fields nor rotation: filters take them out.
+    tool = Tool.FFMPEG if container == "webm" else Tool.PYAV
     return Strategy(tool, Mode.ENCODE, "encoding was asked for")
 
 
 def can_copy(facts: MediaFacts, container: str) -> bool:
-    """Whether FFmpeg may copy the streams that a clip keeps into the container.
-
-    False for a source without an index, even where the codecs fit: the seek misses the key
-    picture, and the clip would have sound alone.
-    """
-    if facts.video is not None and is_unindexed(facts):
-        return False
-    return takes_streams(container, facts)
+    """Whether the streams that a clip keeps can be copied into the container."""
+    gif = facts.video is not None and facts.video.codec == "gif"  # its pictures lean on all before
+    return takes_streams(container, facts) and (not gif or is_sound_alone(container))
 
 
 def no_smart_cut(codec: str, *, interlaced: bool) -> str | None:
@@ -119,7 +115,10 @@ def _check_streams(spec: ClipSpec, facts: MediaFacts, container: str) -> None:
             f"the source's {hidden} cannot be decoded here; "
             "set output.container to m4a or mp3 to keep the sound alone"
         )
-    if spec.mode == "copy" and needs_exact_decoder(facts):
-        raise NoSuchStream("the source has no index to copy by; mode auto cuts it exactly")
+    if spec.mode == "copy" and is_untimed(facts) and not is_sound_alone(container):
+        raise NoSuchStream(
+            "the source cannot be copied: it does not say when its pictures show; "
+            "mode auto cuts it exactly"
+        )
     if spec.mode == "copy" and not can_copy(facts, container):
         raise NoSuchStream(f"the source's streams cannot be copied into {container}")

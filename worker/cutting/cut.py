@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,7 +12,7 @@ from tasks.media import MediaFacts
 from worker import ffmpeg
 from worker.clip import size_limit
 from worker.clip.picture_size import THUMBNAIL_WIDTH
-from worker.clip.plan import ClipPlan, expected_frames, lost_frames, with_longer_preroll
+from worker.clip.plan import ClipPlan, Pictures, expected_frames, with_longer_preroll
 from worker.clip.strategy import Mode, Tool
 from worker.process.limits import Limits
 from worker.process.tools import ToolRunner
@@ -27,7 +27,6 @@ THUMBNAIL_SECONDS = 60.0
 SILENCE_SECONDS = 120.0
 # The check and the storing come after the last frame.
 SHARE_OF_CUT = 0.95
-COPY_BACK_SECONDS = (0.0, 0.1, 1.0, 12.0)
 SAVING_WARNING = "encoded with settings that save memory, which makes a larger file"
 
 
@@ -42,11 +41,10 @@ class Cut:
 
 
 class Checked(NamedTuple):
-    """What a finished file holds: its facts, its pictures, and when the first of them shows."""
+    """What a finished file holds: its facts, and how many pictures."""
 
     facts: MediaFacts
     frames: int
-    first_seconds: float
 
 
 @dataclass(frozen=True)
@@ -77,13 +75,13 @@ def make_clip(plan: ClipPlan, source: Path, tools: CutTools) -> Cut:
     tools.enter("encoding" if plan.strategy.mode is Mode.ENCODE else "cutting")
     if plan.strategy.tool is Tool.PYAV:
         return _by_pyav(plan, source, target, tools)
-    if plan.strategy.mode is Mode.COPY:
-        return _by_copying(plan, source, target, tools)
     return _by_encoding(plan, source, target, tools)
 
 
 def _by_pyav(plan: ClipPlan, source: Path, target: Path, tools: CutTools) -> Cut:
     """Cut with worker.pyav.cut; encode everything where the program can copy nothing."""
+    if plan.muxer is not None:
+        return _by_intermediate(plan, source, target, tools)
     found = _run_pyav(plan, source, target, tools)
     if "needs_encode" in found:
         tools.runner.observer.smart_cuts_rejected(found["rejected"])
@@ -97,6 +95,20 @@ def _by_pyav(plan: ClipPlan, source: Path, target: Path, tools: CutTools) -> Cut
     found.pop("duration_seconds")
     facts = MediaFacts.from_dict(found.pop("facts"))
     return Cut(target, facts, found, warnings)
+
+
+def _by_intermediate(plan: ClipPlan, source: Path, target: Path, tools: CutTools) -> Cut:
+    """Copy with worker.pyav.cut, and let FFmpeg's command write the container."""
+    made = target.with_suffix(f".{plan.muxer}")
+    found = _run_pyav(plan, source, made, tools)
+    facts = MediaFacts.from_dict(found.pop("facts"))
+    _run_ffmpeg(ffmpeg.remux_argv(made, target, facts, plan.container), plan, tools)
+    made.unlink()
+    facts, frames = _checked(plan, target, tools.runner)
+    if frames != found["frames"]:
+        raise ToolFailed(f"{plan.container} has {frames} of the clip's {found['frames']} pictures")
+    found.pop("duration_seconds")
+    return Cut(target, facts, found, [*plan.warnings, *found.pop("warnings")])
 
 
 def _run_pyav(plan: ClipPlan, source: Path, target: Path, tools: CutTools) -> dict[str, Any]:
@@ -115,43 +127,53 @@ def _savings(plan: ClipPlan) -> list[str]:
     return [SAVING_WARNING] if plan.memory_saving_level else []
 
 
-def _by_copying(plan: ClipPlan, source: Path, target: Path, tools: CutTools) -> Cut:
-    """Copy packets from the keyframe at or before the start, and report its time.
-
-    FFmpeg seeks by another track or by rounded times in some files, and then begins too late. Such
-    a copy is made again from further back. Raises NoSuchStream when none begins in time.
-    """
-    for number, back in enumerate(COPY_BACK_SECONDS, start=1):
-        earlier = replace(plan, start=max(0.0, plan.start - back))
-        _run_ffmpeg(ffmpeg.copy_argv(earlier, source, target), earlier, tools)
-        facts, frames, _ = _checked(earlier, target, tools.runner)
-        if not facts.video:
-            start = plan.start
-            break
-        try:
-            start = _start_of_copy(plan, source, target, tools.runner)
-            break
-        except NoSuchStream:
-            if number == len(COPY_BACK_SECONDS):
-                raise
-            target.unlink()
-    counts = {"frames": frames, "frames_encoded": 0, "frames_copied": frames}
-    return Cut(target, facts, _values(plan, start, facts) | counts, plan.warnings)
-
-
 def _by_encoding(plan: ClipPlan, source: Path, target: Path, tools: CutTools) -> Cut:
-    """Encode the whole range; again with a longer pre-roll if frames of the start are missing."""
-    _run_ffmpeg(ffmpeg.encode_argv(plan, source, target), plan, tools)
-    facts, frames, first = _checked(plan, target, tools.runner)
-    longer = with_longer_preroll(plan)
-    if longer is not None and lost_frames(plan, frames):
+    """Encode the whole range; again with a longer pre-roll if frames are missing.
+
+    This happens where pictures are refreshed bit by bit instead of by key pictures: FFmpeg drops
+    pictures that it cannot show whole.
+    """
+    pictures = _pictures_of(plan, source, tools.runner)
+    if pictures is None:  # there is sound alone
+        return _by_pyav(plan.encode_whole(plan.strategy.reason), source, target, tools)
+    shown = plan.showing(pictures)
+    _run_ffmpeg(ffmpeg.encode_argv(shown, source, target), shown, tools)
+    facts, frames = _checked(shown, target, tools.runner)
+    longer = with_longer_preroll(shown)
+    if longer is not None and frames < (expected_frames(shown) or 0):
         target.unlink()
         _run_ffmpeg(ffmpeg.encode_argv(longer, source, target), longer, tools)
-        facts, frames, first = _checked(longer, target, tools.runner)
-    counts = {"frames": frames, "frames_encoded": frames, "frames_copied": 0}
+        facts, frames = _checked(longer, target, tools.runner)
     warnings = [*plan.warnings, *_savings(plan)]
-    values = _values(plan, plan.start, facts) | {"actual_start": round(plan.start + first, 6)}
-    return Cut(target, facts, values | counts, warnings)
+    if plan.has_side_tracks:
+        warnings += _dressed(shown, source, target, tools)
+        facts, frames = _checked(shown, target, tools.runner)
+    counts = {"frames": frames, "frames_encoded": frames, "frames_copied": 0}
+    return Cut(target, facts, _values(plan, shown.start, facts) | counts, warnings)
+
+
+def _dressed(plan: ClipPlan, source: Path, target: Path, tools: CutTools) -> list[str]:
+    """Give a clip of FFmpeg's the subtitles and chapters of its source; returns warnings."""
+    made = target.with_stem("dressed")
+    asked: dict[str, Any] = {"source": str(source), "clip": str(target), "target": str(made)}
+    asked |= {"container": plan.container, "start": plan.start, "end": plan.end}
+    asked |= {"subtitles": [track.index for track in plan.subtitles]}
+    found = run_program(tools.runner, "dress", asked, tools.limits(plan))
+    made.replace(target)
+    return list(found["warnings"])
+
+
+def _pictures_of(plan: ClipPlan, source: Path, runner: ToolRunner) -> Pictures | None:
+    """What the range shows, found before FFmpeg's command is written; None: sound alone.
+
+    Raises RangeOutsideMedia when there is neither.
+    """
+    assert plan.facts.video is not None
+    asked: dict[str, Any] = {"source": str(source), "video": plan.facts.video.index}
+    asked |= {"start": plan.start, "end": plan.end}
+    asked |= {"sounds": [track.index for track in plan.sounds]}
+    found = run_program(runner, "look", asked, runner.limits(CHECK_SECONDS))
+    return None if "none" in found else Pictures(**found)
 
 
 def make_thumbnail(path: Path, at_seconds: float, facts: MediaFacts, runner: ToolRunner) -> Path:
@@ -201,13 +223,7 @@ def _checked(plan: ClipPlan, target: Path, runner: ToolRunner) -> Checked:
         raise RangeOutsideMedia("no frame lies in this range")
     if not found["begins_with_key"]:
         raise ToolFailed("the clip does not begin with a keyframe")
-    return Checked(facts, frames, float(found["first_seconds"]))
-
-
-def _start_of_copy(plan: ClipPlan, source: Path, clip: Path, runner: ToolRunner) -> float:
-    """Where a copy really begins: FFmpeg seeks as it likes, and may go back further than needed."""
-    asked = {"source": str(source), "clip": str(clip), "at": max(0.0, plan.start)}
-    return float(run_program(runner, "keyframe", asked, runner.limits(CHECK_SECONDS))["seconds"])
+    return Checked(facts, frames)
 
 
 def _values(plan: ClipPlan, actual_start: float, facts: MediaFacts) -> dict[str, Any]:

@@ -3,8 +3,7 @@
 Pure: values in, argument lists out, output lines in, values or errors out. `worker.process` runs
 the commands, and `worker.clip` has decided what is to be made. What a caller needs:
 
-- `encode_argv(plan, source, target)` makes a clip frame-exact with everything encoded,
-  `copy_argv(plan, source, target)` from the keyframe at or before its start with nothing encoded,
+- `encode_argv(plan, source, target)` makes a clip of pictures that filters change, frame-exact,
   `thumbnail_argv(...)` makes one JPEG, and `remux_argv(...)` moves a file into another container.
 - `ProgressParser(plan.seconds, expected_frames(plan)).feed(line)`: `Progress` now and then.
 - `failure_of(finished, folder)`: the job error of a finished process, or None. FFmpeg succeeds
@@ -14,7 +13,7 @@ A frame belongs to a clip when `start <= t < end` with half a millisecond of gra
 the container's start time. Time stamps are kept, never resampled, unless `output.fps` asks.
 
 Everything encoded is 8-bit 4:2:0, because that is what every player shows: ten-bit pictures are
-dithered down, HDR (PQ, HLG) is tone-mapped to BT.709. `copy` and `smart` leave them untouched.
+dithered down, HDR (PQ, HLG) is tone-mapped to BT.709. Clips that PyAV makes keep both.
 Pictures are never enlarged by `contain`; `cover` and `pad` give exactly the asked size. Rotation is
 applied to the picture, pixels become square when it is resized. Interlaced H.264 stays interlaced
 unless the picture is resized or the container is webm or gif; then it is deinterlaced, one frame
@@ -22,7 +21,7 @@ for one frame. All sound tracks are kept where the
 container may have several, with language and title; places, chapters and subtitles are not.
 """
 
-from worker.ffmpeg.commands import copy_argv, encode_argv, thumbnail_argv
+from worker.ffmpeg.commands import encode_argv, thumbnail_argv
 from worker.ffmpeg.failures import failure_of
 from worker.ffmpeg.progress import Progress, ProgressParser
 from worker.ffmpeg.remux import remux_argv
@@ -30,7 +29,6 @@ from worker.ffmpeg.remux import remux_argv
 __all__ = [
     "Progress",
     "ProgressParser",
-    "copy_argv",
     "encode_argv",
     "failure_of",
     "remux_argv",

@@ -1,4 +1,4 @@
-"""The FFmpeg commands: argument lists for copying, encoding and one picture."""
+"""The FFmpeg commands: argument lists for encoding and one picture."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,14 +9,20 @@ import ffmpeg
 from tasks.errors import NoSuchStream
 from tasks.media import MediaFacts, VideoFacts
 from tasks.specs import Output
-from worker.clip.containers import is_sound_alone
 from worker.clip.gif import gif_output
 from worker.clip.picture_size import shape_of
-from worker.clip.plan import ClipPlan
+from worker.clip.plan import GRACE_SECONDS, STILL_SECONDS, ClipPlan, Pictures
 from worker.clip.seeking import is_untimed
 from worker.clip.strategy import Mode, Strategy, Tool
-from worker.ffmpeg.encoders import audio_options, muxer_options, track_options, video_options
-from worker.ffmpeg.filters import cut_picture, cut_sound, frame_rate, playable_colours, resized
+from worker.ffmpeg.encoders import audio_options, muxer_options, video_options
+from worker.ffmpeg.filters import (
+    at_rate,
+    cut_picture,
+    cut_sound,
+    frame_rate,
+    playable_colours,
+    resized,
+)
 from worker.ffmpeg.gif import paletted
 from worker.ffmpeg.options import base_argv, local, opened, seconds
 
@@ -38,28 +44,24 @@ def encode_argv(plan: ClipPlan, source: Path, target: Path) -> list[str]:
         streams.append(cut_sound(opened_source[str(track.index)], plan))
     if plan.sounds:
         options |= audio_options(plan)
+    if plan.pictures is not None and plan.output.fps is None and plan.container != "gif":
+        options |= _still_at_end(plan.pictures)
     return _command(streams, target, {**options, **muxer_options(plan.container)})
 
 
-def copy_argv(plan: ClipPlan, source: Path, target: Path) -> list[str]:
-    """The command that copies the streams from the key picture at or before the start.
+def _still_at_end(pictures: Pictures) -> dict[str, object]:
+    """The options that end the last picture with the range: it may last longer in the source.
 
-    For sources that `can_copy` allows. The clip's own zero is that key picture; in Matroska it may
-    be one key picture earlier than needed. Up to 0.2 s of pictures after the end are copied too.
-    Raises NoSuchStream when the source lacks a stream that the container is for.
+    MP4 keeps lengths in the order of decoding, so a still has to be decoded last, as a key picture.
     """
-    facts = plan.facts
-    seek = {} if plan.start <= 0 else {"ss": seconds(plan.start)}
-    options: dict[str, object] = {
-        "c": "copy",
-        "t": seconds(plan.end - max(0.0, plan.start)),
-        "avoid_negative_ts": "make_zero",  # else the frames before the start would be hidden
-        **muxer_options(plan.container),
-        **track_options(plan),
-    }
-    if facts.video and facts.video.codec == "hevc" and plan.container == "mp4":
-        options["tag:v"] = "hvc1"  # the only tag of HEVC that Apple's players accept
-    return _command(_copied(opened(source, facts, **seek), plan), target, options)
+    length = pictures.end - pictures.last
+    is_last = f"gte(PTS*TB,{pictures.last - GRACE_SECONDS:.6f})"
+    others = f"min(DURATION,max(1,{pictures.end:.6f}/TB-PTS))"
+    lengths = f"if({is_last},{length:.6f}/TB,{others})"
+    options: dict[str, object] = {"bsf:v": f"setts=pts=PTS:dts=DTS:duration='{lengths}'"}
+    if length > STILL_SECONDS:
+        options |= {"force_key_frames:v": f"{pictures.last:.6f}", "forced-idr:v": 1}
+    return options
 
 
 def thumbnail_argv(
@@ -85,7 +87,7 @@ def _picture(source: Any, plan: ClipPlan, video: VideoFacts) -> Any:
     deinterlaced = video.interlaced and _deinterlaces(plan)
     stream = cut_picture(source[str(video.index)], plan, video, deinterlaced=deinterlaced)
     if plan.output.fps is not None:
-        stream = stream.filter("fps", frame_rate(plan.output.fps), start_time=0)
+        stream = at_rate(stream, plan, plan.output.fps)
     stream = playable_colours(resized(stream, shape), video)
     return paletted(stream, plan, video) if plan.container == "gif" else stream
 
@@ -93,15 +95,6 @@ def _picture(source: Any, plan: ClipPlan, video: VideoFacts) -> Any:
 def _deinterlaces(plan: ClipPlan) -> bool:
     """Interlaced lines survive neither a new height nor a container of whole pictures only."""
     return plan.output.changes_picture or plan.container not in ("mp4", "mkv")
-
-
-def _copied(source: Any, plan: ClipPlan) -> list[Any]:
-    sounds = [source[str(track.index)] for track in plan.sounds]
-    if is_sound_alone(plan.container):
-        if not plan.sounds:
-            raise NoSuchStream("the source has no sound")
-        return sounds
-    return [source[str(_video_of(plan.facts).index)], *sounds]
 
 
 def _opened_before(plan: ClipPlan, source: Path) -> Any:

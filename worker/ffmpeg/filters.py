@@ -30,18 +30,28 @@ def frame_rate(fps: float) -> str:
 
 
 def cut_picture(stream: Any, plan: ClipPlan, video: VideoFacts, *, deinterlaced: bool) -> Any:
-    """Exactly the frames of the range, counted from its start.
+    """Exactly the frames of the range, counted from its start; the first may begin before it.
 
     The clock is made finer before: in a clock of 25 ticks a second the limits would be rounded to
     whole frames. Deinterlacing reads the neighbours and halves the clock, so it comes first.
     """
     rate = ticks_per_second(video.fps)
-    first, end = (ceil((plan.at(t) - GRACE_SECONDS) * rate) for t in (plan.start, plan.end))
+    first, end = (ceil((plan.at(t) - GRACE_SECONDS) * rate) for t in (plan.first, plan.end))
     if deinterlaced:
         stream = stream.filter("bwdif", mode="send_frame", deint="interlaced")
     stream = stream.filter("settb", f"1/{rate}")
     stream = stream.filter("trim", start_pts=first, end_pts=end)
     return stream.filter("setpts", f"max(PTS-{round(plan.at(plan.start) * rate)},0)")
+
+
+def at_rate(stream: Any, plan: ClipPlan, fps: float) -> Any:
+    """As many pictures a second from the clip's zero on; the last one stays to the end."""
+    stream = stream.filter("fps", frame_rate(fps), start_time=0)
+    if plan.pictures is None:
+        return stream
+    seconds = min(plan.seconds, plan.pictures.end)
+    stream = stream.filter("tpad", stop_mode="clone", stop_duration=f"{seconds:.6f}")
+    return stream.filter("trim", end_frame=max(1, round(seconds * fps)))
 
 
 def cut_sound(stream: Any, plan: ClipPlan) -> Any:

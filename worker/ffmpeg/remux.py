@@ -19,7 +19,7 @@ def remux_argv(source: Path, target: Path, facts: MediaFacts, container: str) ->
     kept += [track.index for track in facts.audio]
     file = opened(source, facts)
     streams = [file[str(index)] for index in kept]
-    if container == "mkv" and facts.subtitle_count:
+    if container == "mkv" and facts.subtitles:
         streams.append(file["s"])
     options: dict[str, object] = {"c": "copy", "f": CONTAINERS[container].muxer}
     if CONTAINERS[container].hides_lead_in:

@@ -31,7 +31,7 @@ def remuxed(
     if error is not None:
         raise error
     path.unlink()
-    if facts.subtitle_count and container != "mkv":
+    if facts.subtitles and container != "mkv":
         return target, (f"the subtitles were left out, since {container} was asked for",)
     return target, ()
 

@@ -70,21 +70,19 @@ def smart_terms(plan: ClipPlan) -> Terms:
 
 
 def copy_terms(plan: ClipPlan) -> Terms:
-    """FFmpeg's copy of packets, `copy_argv`."""
-    video = plan.facts.video
-    return {"copy": 1, "copy picture": _picture(video) if video else 0, **_lists(plan)}
+    """The PyAV program's copy of packets."""
+    return {**looking_terms(plan.facts), **_noted_frames(plan)}
 
 
 def looking_terms(facts: MediaFacts) -> Terms:
-    """The PyAV programs that read packets and decode hardly any: probe, check, keyframe."""
+    """The PyAV programs that read packets and decode hardly any: probe, look, check."""
     picture = _picture(facts.video) if facts.video else 0
     return {"program": 1, "program picture": picture, **_source_index(facts)}
 
 
 def thumbnail_terms(facts: MediaFacts, max_width: int) -> Terms:
     """One picture of a file, `thumbnail_argv`."""
-    if facts.video is None:
-        return {"copy": 1, **_source_index(facts)}
+    assert facts.video is not None
     small = _common_picture(shape_of(facts.video, Output(width=max_width)).size)
     terms = {"thumbnail": 1, **_decoding(facts.video, 1), **_converting(facts.video, small)}
     return terms | _source_index(facts)

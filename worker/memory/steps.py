@@ -29,11 +29,11 @@ def clip_steps(plan: ClipPlan) -> Mapping[str, Terms]:
     steps: dict[str, Terms] = {}
     if plan.strategy.tool is Tool.PYAV:
         steps["cut"] = _cut_terms(plan)
-    elif plan.strategy.mode is Mode.COPY:
-        steps |= {"ffmpeg": copy_terms(plan), "keyframe": looking_terms(plan.facts)}
-        steps["check"] = looking_terms(made)
     else:
-        steps |= {"ffmpeg": encode_terms(plan), "check": looking_terms(made)}
+        steps |= {"look": looking_terms(plan.facts), "ffmpeg": encode_terms(plan)}
+        steps["check"] = looking_terms(made)
+        if plan.has_side_tracks:
+            steps["dress"] = looking_terms(made)
     if plan.output.thumbnail and plan.keeps_picture:
         steps["thumbnail"] = thumbnail_terms(made, THUMBNAIL_WIDTH)
     return steps
@@ -42,6 +42,8 @@ def clip_steps(plan: ClipPlan) -> Mapping[str, Terms]:
 def _cut_terms(plan: ClipPlan) -> Terms:
     if not plan.keeps_picture:
         return sound_terms(plan)
+    if plan.strategy.mode is Mode.COPY:
+        return copy_terms(plan)
     return smart_terms(plan) if plan.copies_pictures else exact_terms(plan)
 
 
@@ -49,7 +51,7 @@ def _made(plan: ClipPlan) -> MediaFacts:
     """Facts of the clip itself: its pictures are the source's, unless FFmpeg encodes them anew."""
     facts, strategy = plan.facts, plan.strategy
     made = replace(facts, container=plan.container, duration_seconds=seconds_made(plan))
-    if facts.video is None or strategy.tool is Tool.PYAV or strategy.mode is Mode.COPY:
+    if facts.video is None or strategy.tool is Tool.PYAV:
         return made
     width, height = size_made(plan, facts.video)
     codec = {"webm": "vp9", "gif": "gif"}.get(plan.container, "h264")

@@ -1,7 +1,6 @@
 """Program: read a finished clip once, without decoding it, and report what it holds.
 
-Spec: {"source": path}. Result: {"facts": MediaFacts, "frames", "begins_with_key",
-"first_seconds"}; the last is when the first picture shows in the clip's own time, 0 without one.
+Spec: {"source": path}. Result: {"facts": MediaFacts, "frames", "begins_with_key"}.
 """
 
 from pathlib import Path
@@ -27,15 +26,9 @@ def main(spec: dict[str, Any]) -> dict[str, Any]:
 def _pictures_of(container: InputContainer) -> dict[str, Any]:
     video = main_video(container)
     if video is None:
-        return {"frames": 0, "begins_with_key": True, "first_seconds": 0.0}
-    packets = [(it.is_keyframe, it.pts) for it in container.demux(video) if it.size]
-    times = [pts for _, pts in packets if pts is not None]
-    assert video.time_base is not None
-    return {
-        "frames": len(packets),
-        "begins_with_key": bool(packets) and packets[0][0],
-        "first_seconds": float(min(times) * video.time_base) if times else 0.0,
-    }
+        return {"frames": 0, "begins_with_key": True}
+    keys = [packet.is_keyframe for packet in container.demux(video) if packet.size]
+    return {"frames": len(keys), "begins_with_key": keys[:1] == [True]}
 
 
 if __name__ == "__main__":

@@ -1,14 +1,19 @@
 """The clip's file: streams, packets moved to the clip's own time, the container's options."""
 
+from collections.abc import Mapping
 from fractions import Fraction
+from typing import Any
 
 import av
 from av.audio.stream import AudioStream
 from av.stream import Disposition, Stream
+from av.subtitles.stream import SubtitleStream
 from av.video.stream import VideoStream
 
 from worker.clip.containers import CONTAINERS
 from worker.pyav.packets import AnyPacket
+
+TEXT_TICK = Fraction(1, 1000)  # subtitles count milliseconds
 
 
 def _name(stream: Stream, source: Stream) -> None:
@@ -20,16 +25,14 @@ def _name(stream: Stream, source: Stream) -> None:
 
 
 class ClipWriter:
-    """Writes one clip; `origin` is the moment of the source that becomes the clip's zero.
-
-    `begins_late`: the first picture comes after zero.
+    """Writes one clip; `begins_late`: its first picture comes after its zero.
 
     A context manager. Packets that are written before `start` wait, because the streams' headers
     may depend on the first decoded picture.
     """
 
     def __init__(
-        self, path: str, container: str, origin: Fraction, *, begins_late: bool = False
+        self, path: str, container: str, muxer: str | None = None, *, begins_late: bool = False
     ) -> None:
         flags = "faststart"
         if begins_late:
@@ -38,8 +41,9 @@ class ClipWriter:
             flags += "+negative_cts_offsets"
         row = CONTAINERS[container]
         options = {"movflags": flags} if row.hides_lead_in else {}
-        self._file = av.open(f"file:{path}", "w", format=row.muxer, container_options=options)
-        self._origin = origin
+        self._file = av.open(
+            f"file:{path}", "w", format=muxer or row.muxer, container_options=options
+        )
         self._started = False
         self._waiting: list[AnyPacket] = []
         self.hides_lead_in = row.hides_lead_in
@@ -78,6 +82,25 @@ class ClipWriter:
         _name(stream, source)
         return stream
 
+    def subtitles(
+        self, codec: str, header: bytes | None, tags: Mapping[str, str], *, default: bool
+    ) -> Stream:
+        """A stream of texts with its own encoder, open already; `header` has ASS's styles."""
+        stream = self._file.add_stream(codec)
+        assert isinstance(stream, SubtitleStream)
+        context = stream.codec_context
+        context.subtitle_header = header
+        context.time_base = TEXT_TICK
+        context.open(strict=False)
+        for name, value in tags.items():
+            stream.metadata[name] = value
+        stream.disposition = Disposition.default if default else Disposition(0)
+        return stream
+
+    def set_chapters(self, chapters: list[Any]) -> None:
+        """The clip's chapters, in PyAV's form."""
+        self._file.set_chapters(chapters)
+
     def start(self) -> None:
         """Write the header; every stream has been added."""
         self._file.start_encoding()
@@ -85,10 +108,6 @@ class ClipWriter:
         for packet in self._waiting:
             self._file.mux_one(packet)
         self._waiting.clear()
-
-    def origin_ticks(self, time_base: Fraction) -> int:
-        """The clip's zero in a source stream's ticks."""
-        return round(self._origin / time_base)
 
     def write(self, packet: AnyPacket, stream: Stream) -> None:
         """Add a packet whose times are already the clip's."""

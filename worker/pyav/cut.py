@@ -7,31 +7,32 @@ encode takes several times the memory, which the worker has to reserve first.
 
 import errno
 import gc
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from fractions import Fraction
-from typing import Any
+from typing import Any, NamedTuple
 
 import av
 from av.audio.stream import AudioStream
 
-from tasks.errors import CorruptMedia, JobError, ToolFailed
+from tasks.errors import CorruptMedia, JobError, NoSuchStream, ToolFailed
 from worker.clip.containers import CONTAINERS, is_sound_alone
 from worker.clip.strategy import Mode, no_smart_cut
 from worker.pyav.clip_writer import ClipWriter
+from worker.pyav.copying import plan_copy
 from worker.pyav.full_encode import Encoded, WholeEncode, run_whole_encode
 from worker.pyav.index import BACK_SECONDS
-from worker.pyav.joining import CannotJoin, joining_of
-from worker.pyav.open_range import NoVideo, Source, open_range
-from worker.pyav.opening import open_source
+from worker.pyav.joining import CannotJoin, Joining, copying_of, joining_of
+from worker.pyav.open_range import NoVideo, Source, opened_range
 from worker.pyav.packets import has_true_times
 from worker.pyav.probe import facts_of_file, is_interlaced
 from worker.pyav.protocol import SHORTAGES, ProgressReporter, serve, write_line
 from worker.pyav.reading import PicturesMissing, window_of
 from worker.pyav.request import CutRequest
 from worker.pyav.result import CutResult, result_of
+from worker.pyav.side_tracks import write_side_tracks
 from worker.pyav.smart import SmartCut, Timing, run_smart_cut, timing_of
 from worker.pyav.smart_plan import SmartPlan, plan_smart
-from worker.pyav.sound import Sound, sound_of
+from worker.pyav.sound import Sound, SoundChanges, sound_of
 from worker.pyav.sound_only import cut_sound
 from worker.pyav.verify import Expected, fault_of
 
@@ -58,7 +59,12 @@ def cut(request: CutRequest) -> CutResult:
     """Make the clip by the cheapest exact strategy. Raises NeedsEncode, JobError, MemoryError;
     OSError where the file cannot be written."""
     try:
-        return _cut(request)
+        try:
+            return _cut(request)
+        except SoundChanges as reason:
+            if request.mode == Mode.COPY:
+                raise NoSuchStream(f"the source cannot be copied: {reason}") from reason
+            return _cut(replace(request, encodes_sound=True))
     except av.FFmpegError as error:
         if error.errno == errno.ENOMEM:
             raise MemoryError from error
@@ -73,13 +79,22 @@ def _cut(request: CutRequest) -> CutResult:
     try:
         if request.mode == Mode.ENCODE:
             return _encode(request)
+        if request.mode == Mode.COPY:
+            return _copy(request)
         return _smart(request)
-    except NoVideo:
-        return CutResult(**cut_sound(request))
+    except NoVideo as reason:
+        return CutResult(**cut_sound(request), warnings=reason.args)
     except CannotJoin as reason:
         raise NeedsEncode(str(reason), rejected=False) from reason
     except _Rejected as rejected:
         raise NeedsEncode(f"the smart cut was rejected: {rejected}", rejected=True) from rejected
+
+
+class Written(NamedTuple):
+    """How far each sound track of the file goes, in seconds of the clip, and warnings."""
+
+    sound_until: tuple[Fraction, ...]
+    warnings: tuple[str, ...]
 
 
 class _Rejected(Exception):
@@ -98,7 +113,7 @@ def _sounds(source: Source, request: CutRequest, writer: ClipWriter) -> dict[Aud
 
 def _writer(source: Source, request: CutRequest) -> ClipWriter:
     return ClipWriter(
-        request.target, request.container, source.origin, begins_late=source.begins_late
+        request.target, request.container, request.muxer, begins_late=source.begins_late
     )
 
 
@@ -106,23 +121,46 @@ def _progress(request: CutRequest) -> ProgressReporter:
     return ProgressReporter(float(request.end - request.start), write_line)
 
 
+def _copy(request: CutRequest) -> CutResult:
+    """The copy, checked. Raises NoSuchStream where it would not be right."""
+    with opened_range(request) as found:
+        source, plan = plan_copy(found)
+        timing = timing_of(plan, source)
+        joining = copying_of(source.video)
+        written = _write_pieces(source, request, plan, timing, joining)
+        result = result_of(
+            source,
+            request,
+            end=timing.end * source.window.time_base,
+            mode="copy",
+            reason=request.reason,
+            frames=(0, len(plan.copied)),
+            warnings=written.warnings,
+        )
+    # Its pictures are the source's, damaged or not.
+    expected = replace(_expected_pieces(source, plan, timing, written), joints=())
+    fault = fault_of(request.target, expected)
+    if fault is not None:
+        raise ToolFailed(f"the copy did not pass its check: {fault}")
+    return result
+
+
 def _smart(request: CutRequest) -> CutResult:
     """The smart cut, checked. Raises CannotJoin before and _Rejected after writing."""
-    with open_source(request.source) as container:
-        source = open_range(container, request)
+    with opened_range(request) as source:
         plan = _plan(source, request)
-        timing = _timing(source, plan)
+        timing = timing_of(plan, source)
         try:
-            until = _write_smart(source, request, plan, timing)
-        except (CannotJoin, JobError, MemoryError):
+            written = _write_pieces(source, request, plan, timing, joining_of(source.video))
+        except (CannotJoin, JobError, MemoryError, SoundChanges):
             raise
         except Exception as error:  # a full encode does without what failed here
             if isinstance(error, OSError) and error.errno in SHORTAGES:
                 raise  # but it needs the disk as well, and more memory and threads
             raise _Rejected(f"{type(error).__name__}: {error}") from error
-        result = _smart_result(source, request, plan, timing)
+        result = _smart_result(source, request, plan, timing, written.warnings)
     gc.collect()  # codecs are freed before the check opens its own
-    fault = fault_of(request.target, _expected_smart(source, plan, timing, until))
+    fault = fault_of(request.target, _expected_pieces(source, plan, timing, written))
     if fault is not None:
         raise _Rejected(fault)
     return result
@@ -148,61 +186,65 @@ def _plan(source: Source, request: CutRequest) -> SmartPlan:
     return plan
 
 
-def _timing(source: Source, plan: SmartPlan) -> Timing:
-    origin = round(source.origin / source.window.time_base)
-    return timing_of(plan, source.index, source.window, origin)
+def _side_tracks(source: Source, request: CutRequest, writer: ClipWriter) -> tuple[str, ...]:
+    end = source.window.zero + source.window.end
+    return tuple(
+        write_side_tracks(
+            source.container,
+            request.source,
+            request.subtitles,
+            source.origin,
+            end,
+            writer,
+            request.container,
+        )
+    )
 
 
-def _write_smart(
-    source: Source, request: CutRequest, plan: SmartPlan, timing: Timing
-) -> tuple[Fraction, ...]:
-    """Write the file; returns how far each sound track goes."""
-    joining = joining_of(source.video)
+def _write_pieces(
+    source: Source, request: CutRequest, plan: SmartPlan, timing: Timing, joining: Joining
+) -> Written:
+    """Write the file."""
     with _writer(source, request) as writer:
         smart = SmartCut(source.video, joining, plan, timing, writer, request)
         sounds = _sounds(source, request, writer)
+        warnings = _side_tracks(source, request, writer)
         writer.start()
-        run_smart_cut(
-            source.container,
-            source.video,
-            smart,
-            source.index,
-            sounds,
-            source.window,
-            _progress(request),
-        )
-    return tuple(sound.until for sound in sounds.values())
+        run_smart_cut(source, smart, sounds, _progress(request))
+    return Written(tuple(sound.until for sound in sounds.values()), warnings)
 
 
-def _expected_smart(
-    source: Source, plan: SmartPlan, timing: Timing, until: tuple[Fraction, ...]
-) -> Expected:
+def _expected_pieces(source: Source, plan: SmartPlan, timing: Timing, written: Written) -> Expected:
     base = source.window.time_base
     pieces = (len(plan.head), len(plan.copied), len(plan.tail))
     starts = (0, pieces[0], pieces[0] + pieces[1])
     return Expected(
         frames=len(plan.order),
-        first=(min(plan.order) - timing.origin) * base,
-        last=(max(plan.order) - timing.origin) * base,
-        sound_until=until,
+        first=min(timing.pts.values()) * base,
+        last=max(timing.pts.values()) * base,
+        sound_until=written.sound_until,
         joints=tuple(start for start, size in zip(starts, pieces, strict=True) if size),
     )
 
 
 def _smart_result(
-    source: Source, request: CutRequest, plan: SmartPlan, timing: Timing
+    source: Source,
+    request: CutRequest,
+    plan: SmartPlan,
+    timing: Timing,
+    warnings: tuple[str, ...],
 ) -> CutResult:
     encoded = len(plan.head) + len(plan.tail)
     return result_of(
         source,
         request,
-        first=min(plan.order),
         end=timing.end * source.window.time_base,
         mode="smart",
         reason="only the frames around the cut points are encoded"
         if encoded
         else "the cut points fall where frames can be copied as they are",
         frames=(encoded, len(plan.copied)),
+        warnings=warnings,
     )
 
 
@@ -213,36 +255,29 @@ def _encode(request: CutRequest) -> CutResult:
             return _encode_from(request, back, strict=True)
         except PicturesMissing:
             continue
-    # No position further back delivers these frames; the clip begins with the next one.
+    # No position further back delivers these pictures; the clip shows the others.
     return _encode_from(request, 0.0, strict=False)
 
 
 def _encode_from(request: CutRequest, back: float, *, strict: bool) -> CutResult:
-    with open_source(request.source) as container:
-        source = open_range(container, request, back)
+    with opened_range(request, back) as source:
         with _writer(source, request) as writer:
-            whole = WholeEncode(source.video, writer, request, source.window)
+            whole = WholeEncode(source, writer, request)
             sounds = _sounds(source, request, writer)
-            made = run_whole_encode(
-                container,
-                source.video,
-                whole,
-                source.index,
-                sounds,
-                source.window,
-                _progress(request),
-                strict=strict,
-            )
+            warnings = list(_side_tracks(source, request, writer))
+            made = run_whole_encode(source, whole, sounds, _progress(request), strict=strict)
         until = tuple(sound.until for sound in sounds.values())
-        end = made.end * source.window.time_base - source.origin
+        missing = len(source.wanted) - made.frames
+        if missing > 0:
+            warnings.append(f"{missing} pictures of the range cannot be decoded and were left out")
         result = result_of(
             source,
             request,
-            first=made.first,
-            end=end,
+            end=made.end * source.window.time_base,
             mode="encode",
             reason=request.reason,
             frames=(made.frames, 0),
+            warnings=tuple(warnings),
         )
         expected = _expected_whole(source, made, until)
     fault = fault_of(request.target, expected)
@@ -255,8 +290,8 @@ def _expected_whole(source: Source, made: Encoded, until: tuple[Fraction, ...]) 
     base = source.window.time_base
     return Expected(
         frames=made.frames,
-        first=made.first * base - source.origin,
-        last=made.last * base - source.origin,
+        first=made.first * base,
+        last=made.last * base,
         sound_until=until,
         joints=(0,),
     )

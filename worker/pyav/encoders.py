@@ -10,6 +10,7 @@ from av.video.stream import VideoStream
 from worker.pyav.packets import VideoPacket
 
 UNSPECIFIED_KIND = 0  # AV_PICTURE_TYPE_NONE: the encoder chooses, not the source's picture types
+INTRA_KIND = 1  # AV_PICTURE_TYPE_I
 DEFAULT_RATE = Fraction(25)
 
 
@@ -81,8 +82,10 @@ def configure(
     encoder.options = options
 
 
-def encode(encoder: VideoCodecContext, frame: VideoFrame | None) -> list[VideoPacket]:
+def encode(
+    encoder: VideoCodecContext, frame: VideoFrame | None, *, forces_key: bool = False
+) -> list[VideoPacket]:
     """The packets of the encoder for one more picture; None flushes it at the end."""
     if frame is not None:
-        frame.pict_type = UNSPECIFIED_KIND
+        frame.pict_type = INTRA_KIND if forces_key else UNSPECIFIED_KIND
     return encoder.encode(frame)

@@ -8,16 +8,16 @@ from itertools import chain
 from av import VideoFrame
 from av.audio.stream import AudioStream
 from av.codec import Codec
-from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from tasks.errors import CorruptMedia, NoSuchStream
 from worker.clip.containers import CONTAINERS
 from worker.clip.encoding import video_encoder_options
+from worker.pyav.bitstream.hdr import BrightnessNotes, side_data
 from worker.pyav.clip_writer import ClipWriter
 from worker.pyav.encoders import Picture, configure, encode, picture_of
-from worker.pyav.hdr import BrightnessNotes, side_data
 from worker.pyav.index import Index, PacketRecord, seek_before
+from worker.pyav.open_range import Source
 from worker.pyav.packets import VideoPacket, is_counted
 from worker.pyav.protocol import ProgressReporter
 from worker.pyav.reading import PicturesMissing, all_done, decode_leniently, sounding_packets
@@ -25,14 +25,14 @@ from worker.pyav.request import CutRequest
 from worker.pyav.shaping import Shaper
 from worker.pyav.smart_plan import decode_start
 from worker.pyav.sound import Sound
-from worker.pyav.window import LONGEST_FRAME_SECONDS, Window
+from worker.pyav.window import STILL_SECONDS, Window
 
 HDR_TRANSFER_NUMBERS = frozenset({16, 18})
 
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """The pictures that a full encode made, in ticks of the source."""
+    """The pictures that a full encode made, in ticks of the clip."""
 
     frames: int
     first: int
@@ -43,13 +43,10 @@ class Encoded:
 class WholeEncode:
     """One full encode in progress: takes the range's pictures in order, writes packets."""
 
-    def __init__(
-        self, stream: VideoStream, writer: ClipWriter, request: CutRequest, window: Window
-    ) -> None:
-        self._stream, self._writer, self._request = stream, writer, request
-        self._window = window
-        self._time_base = window.time_base
-        self._origin = writer.origin_ticks(window.time_base)
+    def __init__(self, source: Source, writer: ClipWriter, request: CutRequest) -> None:
+        self._source, self._writer, self._request = source, writer, request
+        self._stream = source.video
+        self._time_base = source.window.time_base
         encoder = CONTAINERS[request.container].video_encoder
         assert encoder is not None
         self._codec = encoder
@@ -64,16 +61,21 @@ class WholeEncode:
         assert frame.pts is not None
         if self._shaper is None:
             self._shaper = self._start(frame)
-        self.pts.append(frame.pts)
-        frame.duration = self._length(frame.pts, frame.duration or 0)
-        self._end = frame.pts + frame.duration
-        self._write(self._shaper.shaped(frame))
+        begin = self._source.placed(frame.pts)
+        is_last = frame.pts == self._source.wanted[-1]
+        own = self._source.last_length if is_last else self._bounded(begin, frame.duration or 0)
+        frame.duration = own
+        frame.pts = begin
+        self.pts.append(begin)
+        self._end = begin + frame.duration
+        # MP4 keeps lengths in the order of decoding: a still at the end has to be its last.
+        still = is_last and frame.duration * self._time_base > STILL_SECONDS
+        self._write(self._shaper.shaped(frame), forces_key=still)
 
-    def _length(self, pts: int, own: int) -> int:
-        """How long a picture is shown; a still that outlasts the range ends with the range."""
-        if own * self._time_base > LONGEST_FRAME_SECONDS:
-            own = min(own, self._window.end_ticks - pts)
-        return max(1, own)
+    def _bounded(self, begin: int, own: int) -> int:
+        """For how long a picture is shown, at most until the range ends."""
+        past = self._source.window.end_ticks - self._source.origin_ticks
+        return max(1, min(own, past - begin))
 
     def finish(self) -> Encoded:
         """Write the last packets. Raises CorruptMedia when there was no picture at all."""
@@ -82,11 +84,8 @@ class WholeEncode:
         self._write(None)
         return Encoded(len(self.pts), self.pts[0], self.pts[-1], self._end)
 
-    def _write(self, frame: VideoFrame | None) -> None:
-        for packet in encode(self._out.codec_context, frame):
-            if packet.pts is not None and packet.dts is not None:
-                packet.pts -= self._origin
-                packet.dts -= self._origin
+    def _write(self, frame: VideoFrame | None, *, forces_key: bool = False) -> None:
+        for packet in encode(self._out.codec_context, frame, forces_key=forces_key):
             self._writer.write(packet, self._out)
 
     def _start(self, frame: VideoFrame) -> Shaper:
@@ -107,7 +106,7 @@ class WholeEncode:
         )
         if self._codec == "libx264":
             messages = ":".join([options["x264-params"], *self.notes.messages])
-            return options | {"x264-params": messages}
+            return options | {"x264-params": messages, "forced-idr": "1"}
         return options | {"b": "0"}  # constant quality
 
     def _picture(self, frame: VideoFrame, codec: str) -> Picture:
@@ -186,22 +185,20 @@ def _times_of_showing(
 
 
 def run_whole_encode(
-    container: InputContainer,
-    video: VideoStream,
+    source: Source,
     whole: WholeEncode,
-    index: Index,
     sounds: dict[AudioStream, Sound],
-    window: Window,
     progress: ProgressReporter,
     *,
     strict: bool,
 ) -> Encoded:
     """Read the range once and encode all its pictures."""
-    seek_before(container, video, window, index.back_seconds)
-    packets = sounding_packets(container, video, sounds, window.zero + window.end)
+    video, index, window = source.video, source.index, source.window
+    seek_before(source.container, video, window, index.back_seconds)
+    packets = sounding_packets(source.container, video, sounds, window.zero + window.end)
     for frame in pictures_of_range(video, packets, index, window, whole.notes, strict=strict):
         whole.add(frame)
-        progress.at(float(window.time(whole.pts[-1]) - window.start))
+        progress.at(float(whole.pts[-1] * window.time_base))
     for _ in packets:
         if all_done(sounds.values()):
             break

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import NamedTuple, cast
 
 import av
@@ -15,23 +16,32 @@ from worker.pyav.window import Window
 # The first is not 0: audio for the first frame may lie before the keyframe in the file.
 BACK_SECONDS = (0.5, 3.0, 12.0, 60.0)
 ENOUGH_BACK_SECONDS = 12.0  # two keys within this time are enough where there is no entry
+# A seek by time to the beginning of these misses their first packet once their end was read.
+BYTE_STREAMS = frozenset({"mpegts", "mpeg", "mpegvideo", "m4v", "h264", "hevc"})
 REORDERED_PACKETS = 40  # a picture follows packets of later pictures by at most 16, fields twice
 
 
 class PacketRecord(NamedTuple):
-    """One video packet: when it is shown, whether it is a key packet, whether copying may begin."""
+    """One video packet: when it is shown, whether it is a key packet, whether copying may begin.
+
+    `duration` is what the container says, 0 where it says nothing.
+    """
 
     pts: int
     key: bool
     entry: bool
+    duration: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """Packets around a range in decode order, and the reason why they cannot be copied, if any."""
+    """Packets around a range in decode order, and the reason why they cannot be copied, if any.
+
+    `back_seconds` is how far before the start reading begins; None: with the file.
+    """
 
     records: list[PacketRecord]
-    back_seconds: float
+    back_seconds: float | None
     trouble: str | None
     ended: bool  # the file ended before the range did
 
@@ -40,13 +50,31 @@ class Index:
         first, past = window.first, window.past
         return sorted(record.pts for record in self.records if first <= record.pts < past)
 
+    def last_before(self, pts: int) -> int | None:
+        """The picture that is shown until this pts, if it is known."""
+        return max((record.pts for record in self.records if record.pts < pts), default=None)
+
+    def shown_until(self, pts: int) -> int:
+        """When the next picture replaces this one; the last picture lasts as the container says,
+        or as long as the one before it."""
+        later = min((record.pts for record in self.records if record.pts > pts), default=None)
+        if later is not None:
+            return later
+        own = next(record.duration for record in self.records if record.pts == pts)
+        before = self.last_before(pts)
+        return pts + (own or (1 if before is None else pts - before))
+
 
 @dataclass(frozen=True, slots=True)
 class Joints:
-    """How to read one codec's packets."""
+    """How to read one codec's packets.
+
+    `closed`: what follows an entry in the file is never shown before it.
+    """
 
     is_entry: Callable[[VideoPacket], bool]
     trouble: Callable[[VideoPacket], str | None]
+    closed: bool = True
 
 
 def read_index(
@@ -71,11 +99,19 @@ def read_index(
 
 
 def seek_before(
-    container: InputContainer, stream: VideoStream, window: Window, back_seconds: float
+    container: InputContainer, stream: VideoStream, window: Window, back_seconds: float | None
 ) -> None:
-    """Go to the packet from which the range is read, `back_seconds` before its start."""
-    target = window.start + window.zero
-    ticks = round((target - round(back_seconds * 1000) / 1000) / window.time_base)
+    """Go to the packet from which the range is read, `back_seconds` before its start.
+
+    None: stay, in a container that was just opened.
+    """
+    if back_seconds is None:
+        return
+    target = window.start - round(back_seconds * 1000) / Fraction(1000)
+    if target <= 0 and not BYTE_STREAMS.isdisjoint(container.format.name.split(",")):
+        container.seek(0, unsupported_byte_offset=True)
+        return
+    ticks = round((target + window.zero) / window.time_base)
     try:
         container.seek(int(ticks), stream=stream)
     except (PermissionError, av.FFmpegError):
@@ -83,7 +119,7 @@ def seek_before(
 
 
 def _rewind(container: InputContainer, stream: VideoStream) -> None:
-    """Go to the first packet: AVI refuses targets before it, streams miss their first keyframe."""
+    """Go to the first packet: AVI refuses targets before it."""
     try:
         container.seek((container.start_time or 0) - 10 * av.time_base)
     except (PermissionError, av.FFmpegError):
@@ -133,16 +169,18 @@ def _scan(
     past, later = window.past, 0
     for packet in video_packets(container, stream):
         pts = packet.pts
+        if trouble is not None and packet.is_keyframe and not any(it.key for it in records):
+            records, seen, trouble = [], set(), None  # what lies before the first key is no picture
         if pts is None or pts in seen or packet.is_discard:
             trouble = trouble or "its packets have no distinct timestamps"
             if pts is None:
                 continue
         entry = packet.is_keyframe and joints.is_entry(packet)
         trouble = trouble or joints.trouble(packet)
-        records.append(PacketRecord(pts, packet.is_keyframe, entry))
+        records.append(PacketRecord(pts, packet.is_keyframe, entry, packet.duration or 0))
         seen.add(pts)
         if pts >= past:
             later += 1
-            if entry or later > REORDERED_PACKETS:
+            if (entry and joints.closed) or later > REORDERED_PACKETS:
                 return Index(records, back, trouble, ended=False)
     return Index(records, back, trouble, ended=not later)

@@ -1,7 +1,7 @@
 """How each codec's encoded pieces and copied packets become one stream."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from av import VideoCodecContext
 from av.codec import Codec
@@ -9,7 +9,7 @@ from av.video.stream import VideoStream
 
 from worker.clip.encoding import QUALITIES
 from worker.clip.strategy import no_smart_cut
-from worker.pyav import h264
+from worker.pyav.bitstream import h264
 from worker.pyav.encoders import Picture, open_encoder
 from worker.pyav.index import Joints
 from worker.pyav.packets import VideoPacket
@@ -44,6 +44,17 @@ def joining_of(stream: VideoStream) -> Joining:
     if (reason := no_smart_cut(codec, interlaced=False)) is not None:
         raise CannotJoin(reason)
     return MAKERS[codec](stream)
+
+
+def copying_of(stream: VideoStream) -> Joining:
+    """How to copy from this stream with nothing encoded beside it; any codec can be."""
+    tag = "hvc1" if stream.codec_context.codec.canonical_name == "hevc" else None
+
+    def open_piece_encoder(*_: object) -> VideoCodecContext:
+        raise CannotJoin("a copy encodes nothing")
+
+    joints = replace(_key_joints(stream), closed=False)
+    return Joining(joints, open_piece_encoder, lambda _: None, None, None, False, tag=tag)
 
 
 def whole_joints() -> Joints:

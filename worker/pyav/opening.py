@@ -6,7 +6,7 @@ import av
 from av.container import InputContainer
 
 from tasks.errors import CorruptMedia, NotMedia, TooLarge
-from worker.clip.allowlists import DECODERS, FORMATS, SIGNATURES
+from worker.clip.allowlists import DECODERS, FORMATS, SIGNATURES, TEXT_DECODERS
 
 MAX_SIDE_PIXELS = 16_384
 MAX_FRAME_PIXELS = 100_000_000
@@ -23,7 +23,7 @@ def open_source(path: str) -> InputContainer:
     options = {
         "protocol_whitelist": "file",
         "format_whitelist": FORMATS,
-        "codec_whitelist": ",".join(sorted(DECODERS)),
+        "codec_whitelist": ",".join(sorted(DECODERS | TEXT_DECODERS)),
         "max_pixels": str(MAX_FRAME_PIXELS),
         "max_streams": str(MAX_STREAMS),
         "threads": "1",  # looking for stream facts needs no frame threads and their memory

@@ -14,15 +14,16 @@ import av
 from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.stream import Disposition, Stream
+from av.subtitles.stream import SubtitleStream
 from av.video.stream import VideoStream
 
 from tasks.errors import CorruptMedia, NoSuchStream, NotMedia
-from tasks.media import AudioFacts, ColourFacts, MediaFacts, VideoFacts
-from worker.clip.allowlists import DECODERS
+from tasks.media import AudioFacts, ColourFacts, MediaFacts, SubtitleFacts, VideoFacts
+from worker.clip.allowlists import DECODERS, TEXT_DECODERS
+from worker.pyav.bitstream.references import references_in
 from worker.pyav.opening import open_source, png_size, refuse_huge_pictures
 from worker.pyav.packets import packets_of
 from worker.pyav.protocol import serve
-from worker.pyav.references import references_in
 
 MAX_HEADER_BYTES = 100 * 2**20
 MAX_PACKETS_TO_FIRST = 500
@@ -95,7 +96,7 @@ def facts_of(container: InputContainer, size_bytes: int) -> MediaFacts:
         size_bytes=size_bytes,
         video=_video_facts(video) if video else None,
         audio=tuple(_audio_facts(stream) for stream in audio),
-        subtitle_count=sum(stream.type == "subtitle" for stream in container.streams),
+        subtitles=tuple(map(_subtitle_facts, container.streams.subtitles)),
         chapter_count=len(container.chapters()),
         undecodable=tuple(_undecodable(container)),
     )
@@ -211,6 +212,19 @@ def _audio_facts(stream: AudioStream) -> AudioFacts:
         channels=stream.codec_context.channels,
         language=None if stream.language == "und" else stream.language,
         index=stream.index,
+        title=stream.metadata.get("title"),
+        default=bool(stream.disposition & Disposition.default),
+    )
+
+
+def _subtitle_facts(stream: SubtitleStream) -> SubtitleFacts:
+    context = stream.codec_context
+    codec = context.codec.canonical_name if context is not None else "unknown"
+    return SubtitleFacts(
+        codec=codec,
+        index=stream.index,
+        is_text=context is not None and context.codec.name in TEXT_DECODERS,
+        language=None if stream.language == "und" else stream.language,
         title=stream.metadata.get("title"),
         default=bool(stream.disposition & Disposition.default),
     )

@@ -12,7 +12,7 @@ from av.error import InvalidDataError
 from av.packet import Packet
 from av.video.stream import VideoStream
 
-from worker.pyav.hdr import BrightnessNotes
+from worker.pyav.bitstream.hdr import BrightnessNotes
 from worker.pyav.packets import AnyPacket, AudioPacket, VideoPacket, packets_of
 from worker.pyav.sound import Sound
 from worker.pyav.window import Window

@@ -12,7 +12,7 @@ from worker.clip.plan import ClipPlan
 from worker.clip.strategy import Mode
 from worker.pyav.window import seconds
 
-MODES = frozenset({Mode.SMART, Mode.ENCODE})
+MODES = frozenset(Mode)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,9 @@ class CutRequest:
     reason: str = "encoding was asked for"  # why everything is to be encoded
     video: int | None = None  # index of the stream; None: the one that a player would show
     sounds: tuple[int, ...] | None = None  # indexes of the streams; None: all that can be played
+    subtitles: tuple[int, ...] = ()
+    encodes_sound: bool = False  # even where packets could be copied
+    muxer: str | None = None  # instead of the container's own
 
     def __post_init__(self) -> None:
         known = self.mode in MODES and self.output.quality in QUALITIES
@@ -46,6 +49,7 @@ class CutRequest:
         times = {"start": seconds(spec["start"]), "end": seconds(spec["end"])}
         sounds = spec.get("sounds")
         chosen = {"sounds": None if sounds is None else tuple(sounds)}
+        chosen["subtitles"] = tuple(spec.get("subtitles", ()))
         return cls(**{**spec, **times, **chosen, "output": Output(**spec.get("output", {}))})
 
 
@@ -64,4 +68,6 @@ def cut_spec(plan: ClipPlan, source: Path, target: Path) -> dict[str, Any]:
         "reason": plan.strategy.reason,
         "video": plan.facts.video.index if plan.facts.video else None,
         "sounds": [track.index for track in plan.sounds],
+        "subtitles": [track.index for track in plan.subtitles],
+        "muxer": plan.muxer,
     }

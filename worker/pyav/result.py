@@ -11,7 +11,10 @@ from worker.pyav.window import seconds
 
 @dataclass(frozen=True, slots=True)
 class CutResult:
-    """The clip that was made; times are the source's media time in seconds."""
+    """The clip that was made; times are the source's media time in seconds.
+
+    `actual_start` is the clip's zero.
+    """
 
     mode: str
     mode_reason: str
@@ -30,11 +33,11 @@ def result_of(
     source: Source,
     request: CutRequest,
     *,
-    first: int,
     end: Fraction,
     mode: str,
     reason: str,
     frames: tuple[int, int],
+    warnings: tuple[str, ...],
 ) -> CutResult:
     """The result; `end` is in the clip's time, `frames` are encoded and copied."""
     window = source.window
@@ -44,13 +47,13 @@ def result_of(
         mode_reason=reason,
         requested_start=float(request.start),
         requested_end=float(request.end),
-        actual_start=float(window.time(first)),
+        actual_start=float(source.origin - window.zero),
         actual_end=float(actual_end),
         duration_seconds=float(end),
         frames=sum(frames),
         frames_encoded=frames[0],
         frames_copied=frames[1],
-        warnings=_warnings(source, actual_end),
+        warnings=(*_warnings(source, actual_end), *warnings),
     )
 
 

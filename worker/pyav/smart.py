@@ -1,63 +1,54 @@
 """The smart cut: encode the pictures at the edges, copy everything between."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 from av import VideoCodecContext, VideoFrame
 from av.audio.stream import AudioStream
-from av.container import InputContainer
 from av.video.stream import VideoStream
 
+from worker.pyav.bitstream.hdr import BrightnessNotes
 from worker.pyav.clip_writer import ClipWriter
 from worker.pyav.encoders import encode, picture_of
-from worker.pyav.hdr import BrightnessNotes
-from worker.pyav.index import Index, seek_before
+from worker.pyav.index import seek_before
 from worker.pyav.joining import CannotJoin, Joining
+from worker.pyav.open_range import Source
 from worker.pyav.packets import VideoPacket
 from worker.pyav.protocol import ProgressReporter
 from worker.pyav.reading import PictureSource, all_done, packet_like, sounding_packets
 from worker.pyav.request import CutRequest
 from worker.pyav.smart_plan import SmartPlan
 from worker.pyav.sound import Sound
-from worker.pyav.window import LONGEST_FRAME_SECONDS, Window
 
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """When each packet of the clip is decoded and shown, in ticks of the clip."""
+    """When each packet of the clip is decoded and shown, in ticks of the clip, by source pts."""
 
-    origin: int
-    dts: dict[int, int]  # by source pts
+    pts: dict[int, int]
+    dts: dict[int, int]
     durations: dict[int, int]
 
     @property
     def end(self) -> int:
         """When the last picture ends."""
-        return max(self.dts) - self.origin + self.durations[max(self.dts)]
+        last = max(self.pts)
+        return self.pts[last] + self.durations[last]
 
 
-def timing_of(plan: SmartPlan, index: Index, window: Window, origin: int) -> Timing:
+def timing_of(plan: SmartPlan, source: Source) -> Timing:
     """Decode times that rise and never pass the time of showing.
 
     The source's own times are not used: some containers have none, and those of the pieces would
     not fit together.
     """
-    shown = sorted(plan.order)
-    shift = max(early - pts for early, pts in zip(shown, plan.order, strict=True))
-    dts = {pts: early - shift - origin for early, pts in zip(shown, plan.order, strict=True)}
-    following = [*shown[1:], _end_of_last(shown, index, window)]
-    durations = {pts: max(1, after - pts) for pts, after in zip(shown, following, strict=True)}
-    return Timing(origin, dts, durations)
-
-
-def _end_of_last(shown: list[int], index: Index, window: Window) -> int:
-    """The last frame keeps its own length, unless it is a still that outlasts the range."""
-    last = shown[-1]
-    later = min((r.pts for r in index.records if r.pts > last), default=None)
-    if later is None:
-        return last + (last - shown[-2] if len(shown) > 1 else 1)
-    if (later - last) * window.time_base <= LONGEST_FRAME_SECONDS:
-        return later
-    return max(last + 1, window.end_ticks)
+    own = sorted(plan.order)
+    pts = {it: source.placed(it) for it in own}
+    early = {after: pts[now] for now, after in zip(own, plan.order, strict=True)}
+    shift = max(early[it] - pts[it] for it in own)
+    dts = {it: early[it] - shift for it in own}
+    durations = {now: max(1, pts[after] - pts[now]) for now, after in pairwise(own)}
+    return Timing(pts, dts, durations | {own[-1]: source.last_length})
 
 
 class SmartCut:
@@ -157,29 +148,24 @@ class SmartCut:
     def _write(self, packet: VideoPacket, pts: int) -> None:
         timing = self._timing
         packet.time_base = self._time_base
-        packet.pts, packet.dts = pts - timing.origin, timing.dts[pts]
+        packet.pts, packet.dts = timing.pts[pts], timing.dts[pts]
         packet.duration = timing.durations[pts]
         self._writer.write(packet, self._out)
 
 
 def run_smart_cut(
-    container: InputContainer,
-    video: VideoStream,
-    cut: SmartCut,
-    index: Index,
-    sounds: dict[AudioStream, Sound],
-    window: Window,
-    progress: ProgressReporter,
+    source: Source, cut: SmartCut, sounds: dict[AudioStream, Sound], progress: ProgressReporter
 ) -> None:
     """Read the range once and write the clip's packets."""
+    index, window = source.index, source.window
     positions = {record.pts: position for position, record in enumerate(index.records)}
-    seconds_a_tick = float(window.time_base)
+    seconds_a_tick, start = float(window.time_base), window.start_ticks
     past = window.zero + window.end
-    seek_before(container, video, window, index.back_seconds)
-    for packet in sounding_packets(container, video, sounds, past):
+    seek_before(source.container, source.video, window, index.back_seconds)
+    for packet in sounding_packets(source.container, source.video, sounds, past):
         position = positions.get(packet.pts) if packet.pts is not None else None
         if position is not None:
-            progress.at((index.records[position].pts - window.first) * seconds_a_tick)
+            progress.at((index.records[position].pts - start) * seconds_a_tick)
             cut.feed(position, packet)
         if cut.complete and all_done(sounds.values()):
             break

@@ -4,7 +4,7 @@ from collections import deque
 from fractions import Fraction
 from typing import Protocol
 
-from av import AudioFrame
+from av import AudioFrame, AudioResampler
 from av.audio.stream import AudioStream
 from av.error import BlockingIOError as NothingYet
 from av.error import EOFError as NothingMore
@@ -13,6 +13,8 @@ from av.filter import Graph
 
 from worker.clip.containers import CONTAINERS
 from worker.clip.encoding import OTHER_RATE, SOUND_ENCODERS, kept_channels, sound_bit_rate
+from worker.clip.strategy import Mode
+from worker.pyav.bitstream.sound_form import sound_form
 from worker.pyav.clip_writer import ClipWriter
 from worker.pyav.packets import AudioPacket
 from worker.pyav.request import CutRequest
@@ -42,9 +44,14 @@ class Sound(Protocol):
         """Write the packets that are held back."""
 
 
+class SoundChanges(Exception):
+    """A track's packets change their form in the range, so that they cannot be copied."""
+
+
 def sound_of(source: AudioStream, request: CutRequest, window: Window, writer: ClipWriter) -> Sound:
     """How one track gets into the clip; `window` begins where the clip's zero lies."""
-    if is_copied(source, request.container):
+    copies = is_copied(source, request.container) and not request.encodes_sound
+    if request.mode == Mode.COPY or copies:
         return CopiedSound(source, window, writer)
     return EncodedSound(source, request, window, writer)
 
@@ -76,6 +83,10 @@ class CopiedSound:
         self._step = Fraction(1, rate)
         self._jitter = round(JITTER * rate)
         self._duration = round((context.frame_size or DEFAULT_PACKET_SAMPLES) / self._scale)
+        # Before a gap, MP4 says that a packet lasts until the next one.
+        self._longest = 2 * self._duration if context.frame_size else None
+        self._codec = context.codec.canonical_name
+        self._form: object = None
         self._next: int | None = None  # where the next packet should begin, in samples
 
     @property
@@ -88,18 +99,25 @@ class CopiedSound:
         begin = packet.pts
         if begin is None or self.done:
             return
-        before = begin + (packet.duration or self._duration) <= self._origin
+        before = begin + self._length(packet) <= self._origin
         if before or (self._earliest is not None and begin < self._earliest):
             self._before.append(packet)
         elif begin >= self._past:
             self.done = True
         else:
             for earlier in (*self._before, packet):
+                self._check_form(earlier)
                 self._write(earlier)
             self._before.clear()
 
     def finish(self) -> None:
         """Nothing is held back."""
+
+    def _check_form(self, packet: AudioPacket) -> None:
+        form = sound_form(self._codec, bytes(packet))
+        if packet.has_sidedata("new_extradata") or (self._form or form) != form:
+            raise SoundChanges("its sound changes its form in the range")
+        self._form = form
 
     def _write(self, packet: AudioPacket) -> None:
         assert packet.pts is not None
@@ -108,16 +126,27 @@ class CopiedSound:
             begin = self._next  # packets follow each other without the container's rounding
         if self._next is not None and begin < self._next:
             return  # the source's time jumps back; what was written stays
-        duration = self._samples(packet.duration or self._duration)
+        duration = self._samples(self._length(packet))
         self._next = begin + duration
         packet.time_base = self._step
         packet.pts = packet.dts = begin
         packet.duration = duration
         self._writer.write(packet, self._stream)
 
+    def _length(self, packet: AudioPacket) -> int:
+        own = packet.duration or self._duration
+        return self._duration if self._longest is not None and own > self._longest else own
+
     def _samples(self, ticks: int) -> int:
         scaled, bottom = ticks * self._scale.numerator, self._scale.denominator
         return (2 * scaled + bottom) // (2 * bottom)
+
+
+_Form = tuple[str, str, int]  # sample format, layout, rate
+
+
+def _form_of(frame: AudioFrame) -> _Form:
+    return frame.format.name, frame.layout.name, frame.sample_rate
 
 
 class EncodedSound:
@@ -141,6 +170,8 @@ class EncodedSound:
         bit_rate = sound_bit_rate(name, request.output.quality, channels)
         self._stream = writer.encoded_audio(name, self._rate, self._layout, bit_rate, source)
         self._graph: Graph | None = None
+        self._usual: _Form = ("", "", 0)
+        self._resamplers: dict[_Form, AudioResampler] = {}
 
     def feed(self, packet: AudioPacket) -> None:
         """Decode the packet if it is near the range."""
@@ -160,12 +191,23 @@ class EncodedSound:
         for frame in frames:
             if self._graph is None:
                 self._graph = self._filter(frame)
+                self._usual = _form_of(frame)
             try:
-                self._graph.push(frame)
+                for suited in self._suited(frame):
+                    self._graph.push(suited)
             except NothingMore:  # the filter has received the whole range
                 self.done = True
                 return
             self._encode_ready()
+
+    def _suited(self, frame: AudioFrame) -> list[AudioFrame]:
+        """The sound in the form of the first frame, whatever form the track has later."""
+        form = _form_of(frame)
+        if form == self._usual:
+            return [frame]
+        if form not in self._resamplers:
+            self._resamplers[form] = AudioResampler(*self._usual)
+        return self._resamplers[form].resample(frame)
 
     def finish(self) -> None:
         """Decode, cut and encode to the end."""

@@ -7,11 +7,13 @@ import av
 from av.container import InputContainer
 
 from tasks.errors import NoSuchStream, RangeOutsideMedia, ToolFailed
+from worker.clip.strategy import Mode
 from worker.pyav.clip_writer import ClipWriter
 from worker.pyav.open_range import chosen_sounds
 from worker.pyav.opening import open_source
 from worker.pyav.reading import sounding_packets, window_of
 from worker.pyav.request import CutRequest
+from worker.pyav.side_tracks import write_side_tracks
 from worker.pyav.sound import Sound, is_copied, sound_of
 from worker.pyav.verify import Expected, fault_of
 
@@ -21,7 +23,7 @@ LEAD_IN_SECONDS = Fraction(1, 2)
 def cut_sound(request: CutRequest) -> dict[str, Any]:
     """Make the clip; returns the fields of a `CutResult`. Raises JobError."""
     with open_source(request.source) as container:
-        copied, sounds = _write(container, request)
+        all_copied, sounds = _write(container, request)
     until = tuple(sound.until for sound in sounds)
     if max(until) <= 0:
         raise RangeOutsideMedia("no sound lies in the range; it may be past the media's end")
@@ -30,8 +32,7 @@ def cut_sound(request: CutRequest) -> dict[str, Any]:
         raise ToolFailed(f"the clip did not pass its check: {fault}")
     end = min(request.end, request.start + max(until))
     return {
-        "mode": "smart" if copied else "encode",
-        "mode_reason": "sound alone is copied" if copied else "the container needs another codec",
+        **_mode(request, all_copied),
         "requested_start": float(request.start),
         "requested_end": float(request.end),
         "actual_start": float(request.start),
@@ -43,21 +44,32 @@ def cut_sound(request: CutRequest) -> dict[str, Any]:
     }
 
 
+def _mode(request: CutRequest, all_copied: bool) -> dict[str, str]:
+    if request.mode == Mode.COPY:
+        return {"mode": "copy", "mode_reason": request.reason}
+    if all_copied:
+        return {"mode": "smart", "mode_reason": "sound alone is copied"}
+    return {"mode": "encode", "mode_reason": "the container needs another codec"}
+
+
 def _write(container: InputContainer, request: CutRequest) -> tuple[bool, list[Sound]]:
     kept = chosen_sounds(container, request)
     if not kept:
         raise NoSuchStream("the file holds no sound")
     zero = Fraction(container.start_time or 0, av.time_base)
-    with ClipWriter(request.target, request.container, zero + request.start) as writer:
+    with ClipWriter(request.target, request.container) as writer:
         sounds = {}
         for stream in kept:
             assert stream.time_base is not None
             window = window_of(container, stream.time_base, request.start, request.end)
             sounds[stream] = sound_of(stream, request, window, writer)
+        end = zero + request.end
+        write_side_tracks(
+            container, request.source, (), zero + request.start, end, writer, request.container
+        )
         writer.start()
         _seek(container, zero + request.start - LEAD_IN_SECONDS)
-        past = zero + request.end
-        for _ in sounding_packets(container, None, sounds, past):
+        for _ in sounding_packets(container, None, sounds, end):
             pass
         for sound in sounds.values():
             sound.finish()

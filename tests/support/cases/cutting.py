@@ -16,13 +16,14 @@ from tasks.media import MediaFacts
 from tasks.specs import Output, Source
 from tests.support.cases.judging import (
     Range,
+    fault_of_length,
     faults_of_pictures,
     faults_of_sound,
     pictures,
     ranges,
     wanted,
 )
-from tests.support.cases.recipes import Case, Shown
+from tests.support.cases.recipes import FPS, SECONDS, Case, Shown
 from tests.support.clips import made_clip, runner_in
 from worker.clip.plan import plan_clip
 from worker.cutting import Cut
@@ -30,6 +31,7 @@ from worker.pyav.opening import open_source
 from worker.pyav.probe import facts_of
 
 RIGHT = "right"
+RESIZED = 240  # pixels wide: the bar code can still be read
 
 
 def probed(path: Path) -> MediaFacts:
@@ -84,22 +86,28 @@ def judged(
 
 
 def _one(case: Case, mode: str, asked: Range, media: Path, folder: Path) -> str:
+    output = {"width": RESIZED} if mode == "resized" else {}
     try:
-        clip = cut(case.file(media), mode, asked, folder)
+        clip = cut(case.file(media), "auto" if output else mode, asked, folder, **output)
     except JobError as error:
         return f"refused: {error.code}: {error.message}"
     if mode == "copy":
         return _judged_copy(case, asked, clip)
     want, got = wanted(case, asked), pictures(clip.path)
+    if not want:
+        return RIGHT if not got and clip.facts.audio and clip.warnings else "pictures from nowhere"
     faults = faults_of_pictures(want, got)
     if clip.values["frames"] != len(got):
         faults.append(f"the result says {clip.values['frames']} frames")
-    start = clip.values["actual_start"]
-    if abs(start - want[0].time) > 0.005 and want[0].time >= asked.start:
-        faults.append(f"actual_start {start:.3f} instead of {want[0].time:.3f}")
+    start, zero = clip.values["actual_start"], want[0].time - got[0].time
+    if abs(start - zero) > 0.005:
+        faults.append(f"actual_start {start:.3f} instead of {zero:.3f}")
+    end = max(case.shown[-1].time + 1 / FPS, SECONDS)
+    if case.timed_end and (fault := fault_of_length(clip.path, zero, min(asked.end, end))):
+        faults.append(fault)
     if case.sound:
         source = case.file(media)
-        faults += faults_of_sound(source, clip.path, want[0].time - got[0].time, asked.end)
+        faults += faults_of_sound(source, clip.path, zero, asked.end)
     return "; ".join(faults) or RIGHT
 
 
@@ -107,14 +115,15 @@ def _judged_copy(case: Case, asked: Range, clip: Cut) -> str:
     """A copy begins at a keyframe at or before the start, says where, and has all until the end."""
     got, start = pictures(clip.path), clip.values["actual_start"]
     if not got:
-        return "no pictures"
+        none_due = not any(it.time < asked.end for it in case.shown)
+        return RIGHT if none_due and clip.facts.audio and clip.warnings else "no pictures"
     by_number = {it.number: it.time for it in case.shown}
     first = by_number.get(got[0].number)
     if first is None:
         return f"the first picture is {got[0].number}"
-    if abs(first - start) > 0.005:
-        return f"actual_start {start:.3f} instead of {first:.3f}"
-    if first > asked.start + 0.001:
+    if abs(first - got[0].time - start) > 0.005:
+        return f"actual_start {start:.3f} instead of {first - got[0].time:.3f}"
+    if first > max(asked.start, case.shown[0].time) + 0.001:
         return f"begins at {first:.3f}, after the start"
     due = [it.number for it in case.shown if first <= it.time < asked.end - 0.0005]
     found = [it.number for it in got]

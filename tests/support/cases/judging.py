@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +14,8 @@ from tests.support.exactness import GRACE, SOUND_RATE, _best_shift, sound
 from tests.support.media import frame_number
 
 DISPLAY_GRACE = 0.1  # where no picture begins within this, the one on display comes first
-ONE_PICTURE = 0.045
+LONGEST = 0.15  # of one picture or packet of sound
+LOUDEST_SILENCE = 40
 SOUND_SHIFT_MS = 25.0
 
 
@@ -57,11 +59,35 @@ def wanted(case: Case, asked: Range) -> list[Shown]:
 def pictures(clip: Path) -> list[Shown]:
     """What a clip shows, counted from its own start."""
     with av.open(str(clip)) as container:
+        if not container.streams.video:
+            return []
         moving = [it for it in container.streams.video if it.frames != 1] or container.streams.video
         zero = (container.start_time or 0) / av.time_base
         stream = moving[0]
         stream.codec_context.thread_count = 1
         return [Shown(frame_number(it), (it.time or 0.0) - zero) for it in container.decode(stream)]
+
+
+def fault_of_length(clip: Path, start: float, end: float) -> str | None:
+    """Whether each track ends where the range does, give or take one picture.
+
+    `start` is the clip's zero, `end` at most the media's.
+    """
+    due = end - start
+    with av.open(str(clip)) as container:
+        length = (container.duration or 0) / av.time_base
+        if abs(length - due) > LONGEST:
+            return f"it lasts {length:.2f} s instead of {due:.2f}"
+        for stream in container.streams:
+            ends = [
+                float((it.pts + (it.duration or 0)) * it.time_base)
+                for it in container.demux(stream)
+                if it.pts is not None and it.size
+            ]
+            container.seek(0)
+            if stream.type == "audio" and max(ends) > due + LONGEST:
+                return f"the sound lasts {max(ends):.2f} s instead of {due:.2f}"
+    return None
 
 
 def faults_of_pictures(want: list[Shown], got: list[Shown]) -> list[str]:
@@ -81,6 +107,10 @@ def _brief(numbers: list[int]) -> str:
     return f"{numbers[:3]}…{numbers[-3:]}" if len(numbers) > 8 else str(numbers)
 
 
+def _is_silent(sound: Sequence[int]) -> bool:
+    return max(map(abs, sound), default=0) < LOUDEST_SILENCE
+
+
 def _default_track(path: Path) -> int:
     with av.open(str(path)) as container:
         tracks = container.streams.audio
@@ -96,11 +126,17 @@ def faults_of_sound(source: Path, clip: Path, source_time_at_zero: float, end: f
     if own is None:
         return ["no sound"]
     offset = round(source_time_at_zero * SOUND_RATE)
+    with av.open(str(source)) as container:
+        end = min(end, (container.duration or 0) / av.time_base)
     due = min(round(end * SOUND_RATE), len(whole)) - offset
-    if len(own) < due - SOUND_RATE // 10:
+    rest = whole[offset + len(own) + SOUND_RATE // 20 : offset + due]
+    if len(own) < due - SOUND_RATE // 10 and not _is_silent(rest):
         return [f"{len(own) / SOUND_RATE:.2f} s of sound instead of {due / SOUND_RATE:.2f}"]
     worst = 0.0
     for at in range(SOUND_RATE // 25, min(due, len(own)) - SOUND_RATE // 4, SOUND_RATE):
+        around = whole[max(0, offset + at - SOUND_RATE // 25) : offset + at + SOUND_RATE // 3]
+        if _is_silent(around) and _is_silent(own[at : at + SOUND_RATE // 4]):
+            continue
         shift, correlation = _best_shift(whole, own, offset, at)
         if correlation < 0.6:
             return [f"the sound at {at / SOUND_RATE:.2f} s is another ({correlation:.2f})"]

@@ -55,7 +55,8 @@ class Case:
     keyframe: float = 4.0
     shown: list[Shown] = field(default_factory=regular)
     sound: bool = True
-    modes: tuple[str, ...] = ("auto", "encode", "copy")
+    timed_end: bool = True  # whether the source ends with the base, at ten seconds
+    modes: tuple[str, ...] = ("auto", "encode", "copy")  # "resized" is auto with another width
 
     def file(self, folder: Path) -> Path:
         """The source, made once in a folder that a test run shares."""
@@ -155,6 +156,54 @@ def with_subtitles(base: Path, target: Path) -> None:
         ffmpeg("-i", str(base), "-i", str(text), *options.split(), str(target))
 
 
+def with_other_sound_packets(
+    of: str, packet: Callable[[bytes, int], bytes], kind: str, low: float = 0, high: float = 99
+) -> Callable[[Path, Path], None]:
+    """A file with the bytes of its packets of one kind, between two times, replaced."""
+
+    def make(base: Path, target: Path) -> None:
+        with TemporaryDirectory() as name:
+            good = Path(name) / f"good{target.suffix}"
+            ffmpeg("-i", str(base), *of.split(), str(good))
+            with av.open(str(good)) as source, av.open(str(target), "w") as out:
+                streams = {it.index: out.add_stream_from_template(it) for it in source.streams}
+                for number, old in enumerate(source.demux()):
+                    if old.dts is None:
+                        continue
+                    new = old
+                    if old.stream.type == kind and low <= float(old.pts * old.time_base) < high:
+                        new = av.Packet(packet(bytes(old), number))
+                        new.pts, new.dts, new.time_base = old.pts, old.dts, old.time_base
+                        new.duration, new.is_keyframe = old.duration, old.is_keyframe
+                    new.stream = streams[old.stream_index]
+                    out.mux_one(new)
+
+    return make
+
+
+def overwritten(data: bytes, number: int) -> bytes:
+    """All bytes but the first few, replaced."""
+    return data[:8] + bytes((number * 31 + place) % 251 for place in range(len(data) - 8))
+
+
+def partly_overwritten(data: bytes, number: int) -> bytes:
+    """The second half, replaced."""
+    half = len(data) // 2
+    return data[:half] + bytes((number * 31 + place) % 251 for place in range(len(data) - half))
+
+
+def unknown_sound(base: Path, target: Path) -> None:
+    """Two sounds, of which the second is said to be of a codec that nobody here knows."""
+    first = target.name.startswith("case-apac_first")
+    tags = "-disposition:a:0 default -disposition:a:1 0"
+    tracks = f"-map 0:v -map 0:a -map 0:a {tags} {X264} {GOP} {AAC}"
+    ffmpeg("-i", str(base), *tracks.split(), str(target))
+    data = target.read_bytes()
+    places = [at for at in range(len(data)) if data.startswith(b"mp4a", at)]
+    at = places[0 if first else -1]
+    target.write_bytes(data[:at] + b"apac" + data[at + 4 :])
+
+
 STILL = "select='not(between(t,1.01,3.19)+between(t,3.51,6.09))'"
 
 
@@ -165,7 +214,8 @@ def still_pictures() -> list[Shown]:
 
 
 def _cases() -> Iterator[Case]:
-    yield simple("plain.mp4", f"{X264} {GOP} -bf 2 {AAC}")
+    every = ("auto", "encode", "copy", "resized")
+    yield simple("plain.mp4", f"{X264} {GOP} -bf 2 {AAC}", modes=every)
     yield simple("vp8.webm", "-c:v libvpx -deadline realtime -g 100 -c:a libopus -live 1")
     yield simple("prores.mov", "-c:v prores_ks -profile:v 3 -c:a pcm_s24le -timecode 01:00:00:00")
     yield simple(
@@ -219,16 +269,54 @@ def _cases() -> Iterator[Case]:
     yield Case("cover_first.mkv", cover_first)
     yield Case("two_tracks.mkv", two_tracks)
     yield Case("wide_interleave.mkv", wide_interleave)
-    yield Case("late_video.mkv", late_video, keyframe=5.3, shown=regular(offset=1.3))
+    yield Case("late_video.mkv", late_video, keyframe=5.3, shown=regular(offset=1.3), modes=every)
     yield Case("subtitles.mkv", with_subtitles)
     yield simple("baseline.mp4", f"{X264} {GOP} -profile:v baseline {AAC}")
     slides = [Shown(0, 0.0)]
-    yield simple("slides.mp4", f"-vf select=eq(n\\,0) -fps_mode vfr {X264} {AAC}", shown=slides)
+    one = f"-vf select=eq(n\\,0) -fps_mode vfr {X264} {AAC}"
+    yield simple("slides.mp4", one, shown=slides, modes=every)
     yield simple(
         "still.mp4",
         f"-vf {STILL} -fps_mode vfr {X264} {GOP} {AAC}",
         shown=still_pictures(),
         keyframe=6.12,
+        modes=every,
+    )
+    yield simple("audio4.mp4", f"-af atrim=end=4 {X264} {GOP} {AAC}", sound=False)
+    yield Case(
+        "broken_ac3.mp4",
+        with_other_sound_packets(f"{X264} {GOP} -c:a ac3", overwritten, "audio"),
+        sound=False,
+    )
+    yield Case(
+        "damaged_middle.mp4",
+        with_other_sound_packets(f"{X264} {GOP} {AAC}", partly_overwritten, "video", 3.5, 5.0),
+    )
+    yield Case("apac_second.mov", unknown_sound)
+    yield Case("apac_first.mov", unknown_sound)
+    jump = "'if(gte(T,5),PTS+2/TB,PTS)'"
+    jumping = f"-vf setpts={jump} -af asetpts={jump} -fps_mode vfr {X264} {GOP} {AAC}"
+    gap = [Shown(it.number, it.time + (2.0 if it.time >= 5 else 0.0)) for it in regular()]
+    yield simple("gap.ts", jumping, shown=gap)
+    yield simple("gap.mp4", jumping, shown=gap)
+    halves = f"{X264} {GOP} -bf 2"
+    yield Case(
+        "aac_change.ts",
+        in_two_parts(f"{halves} {AAC}", f"{halves} -c:a aac -ac 1 -ar 44100", "-c copy"),
+        modes=("auto", "encode"),
+    )
+    yield Case(
+        "ac3_change.ts",
+        in_two_parts(f"{halves} -c:a ac3 -ac 2", f"{halves} -c:a ac3 -ac 6", "-c copy"),
+        modes=("auto", "encode"),
+    )
+    yield simple("mjpeg.avi", "-c:v mjpeg -q:v 3 -c:a pcm_s16le")
+    closed = "keyint=50:open-gop=0:log-level=none"
+    yield simple("hevc_closed.ts", f"{X265} -x265-params {closed} {AAC}")
+    yield simple("vp9.webm", "-c:v libvpx-vp9 -deadline realtime -cpu-used 8 -g 50 -c:a libopus")
+    slow = [Shown(5 * n, n / 5) for n in range(50)]
+    yield simple(
+        "slow.mp4", f"-vf select=not(mod(n\\,5)) -r 5 {X264} -g 10 {AAC}", shown=slow, modes=every
     )
     yield simple("fragmented.mp4", f"{X264} {GOP} -bf 2 {AAC} -movflags frag_keyframe+empty_moov")
     yield simple("plain.ts", f"{X264} {GOP} -bf 2 {AAC}", modes=("auto", "encode"))

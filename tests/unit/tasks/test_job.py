@@ -154,7 +154,8 @@ def test_a_client_sees_what_the_contract_names() -> None:
 def test_a_spec_says_only_what_was_asked() -> None:
     assert SPECS[2].to_dict()["source"] == {"job_id": "x"}
     assert SPECS[2].to_dict()["output"] == {
-        "fit": "contain", "quality": "standard", "audio": "keep", "thumbnail": False,
+        "fit": "contain", "quality": "standard", "audio": "keep", "subtitles": "keep",
+        "thumbnail": False,
     }  # fmt: skip
 
 

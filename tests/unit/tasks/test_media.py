@@ -2,7 +2,7 @@
 
 import json
 
-from tasks.media import AudioFacts, ColourFacts, MediaFacts, VideoFacts
+from tasks.media import AudioFacts, ColourFacts, MediaFacts, SubtitleFacts, VideoFacts
 
 
 def test_facts_written_as_json_are_read_back_equal():
@@ -24,7 +24,7 @@ def test_facts_written_as_json_are_read_back_equal():
             colour=ColourFacts("bt2020", "smpte2084", "bt2020nc", "tv"),
         ),
         audio=(AudioFacts("aac", 48000, 2, "eng"), AudioFacts("opus", 48000, 6)),
-        subtitle_count=1,
+        subtitles=(SubtitleFacts("subrip", 3, is_text=True, language="eng"),),
         chapter_count=3,
     )
     assert MediaFacts.from_dict(json.loads(json.dumps(facts.to_dict()))) == facts

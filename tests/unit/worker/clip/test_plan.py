@@ -7,10 +7,10 @@ import pytest
 
 from tasks.errors import NoSuchStream, RangeOutsideMedia
 from tasks.kinds import ClipSpec
-from tasks.media import AudioFacts
+from tasks.media import AudioFacts, SubtitleFacts
 from tasks.specs import Output, Source
 from tests.unit.worker.clip.values import FACTS, plan, video
-from worker.clip.plan import expected_frames, lost_frames, plan_clip, with_longer_preroll
+from worker.clip.plan import Pictures, expected_frames, plan_clip, with_longer_preroll
 from worker.clip.seeking import needs_exact_decoder
 from worker.clip.strategy import Mode, Tool, can_copy
 
@@ -68,12 +68,46 @@ def test_what_nobody_can_decode_is_named_and_is_no_silent_clip_of_sound() -> Non
     assert not alone.keeps_picture
 
 
+TEXTS = (
+    SubtitleFacts("subrip", 2, is_text=True, language="eng"),
+    SubtitleFacts("dvb_subtitle", 3, is_text=False, language="deu"),
+)
+
+
 @pytest.mark.parametrize("mode", ["auto", "encode", "copy"])
-def test_subtitles_that_are_lost_are_mentioned_in_every_mode(mode: str) -> None:
-    spec = ClipSpec(SOURCE, 1.0, 2.0, mode)
-    assert plan_clip(spec, FACTS).warnings == ()
-    lost = plan_clip(spec, replace(FACTS, subtitle_count=2))
-    assert lost.warnings == ("subtitles are not kept in clips",)
+def test_texts_are_kept_and_pictures_of_texts_are_named_in_every_mode(mode: str) -> None:
+    made = plan_clip(ClipSpec(SOURCE, 1.0, 2.0, mode), replace(FACTS, subtitles=TEXTS))
+    assert [track.index for track in made.subtitles] == [2]
+    assert made.warnings == ("the dvb_subtitle subtitles (deu) are pictures and were left out",)
+
+
+def test_dropped_subtitles_are_not_missed() -> None:
+    spec = ClipSpec(SOURCE, 1.0, 2.0, output=Output(subtitles="drop"))
+    made = plan_clip(spec, replace(FACTS, subtitles=TEXTS))
+    assert (made.subtitles, made.warnings) == ((), ())
+
+
+@pytest.mark.parametrize(
+    ("asked", "container", "kept"),
+    [
+        (0, "mp4", [1]),
+        (1, "mp4", [2]),
+        ("deu", "mp4", [2]),
+        ("ENG", "mp3", [1]),
+        ("all", "mkv", [1, 2]),
+        ("all", "m4a", [2]),
+    ],
+)
+def test_a_sound_is_chosen_by_number_or_language(
+    asked: int | str, container: str, kept: list[int]
+) -> None:
+    assert sounds_of(container, audio_track=asked) == (kept, [])
+
+
+@pytest.mark.parametrize("asked", [2, "fra"])
+def test_a_sound_that_is_not_there_is_refused_with_what_is_there(asked: int | str) -> None:
+    with pytest.raises(NoSuchStream, match=r"it has 0 \(eng\), 1 \(deu\)"):
+        sounds_of("mp4", audio_track=asked)
 
 
 def test_a_copy_leaves_out_the_sounds_that_do_not_fit_and_says_so() -> None:
@@ -87,27 +121,26 @@ def test_sound_alone_never_needs_the_exact_decoder() -> None:
     assert not needs_exact_decoder(replace(FACTS, container="mpegts", video=None))
 
 
-def test_a_clip_that_misses_frames_is_noticed() -> None:
-    clip = plan(start=10, end=15)
-
-    assert expected_frames(clip) == 150
-    assert not lost_frames(clip, 150)
-    assert not lost_frames(clip, 149)
-    assert lost_frames(clip, 140)
+SHOWN = Pictures(count=150, first=10.0, zero=10.0, last=4.967, end=5.0)
 
 
-def test_a_clip_is_expected_to_end_where_its_source_does() -> None:
-    assert expected_frames(plan(start=58, end=100)) == 60
+def test_as_many_frames_are_expected_as_were_found_in_the_range() -> None:
+    assert expected_frames(plan().showing(SHOWN)) == 150
 
 
 def test_an_asked_rate_decides_how_many_frames_are_expected() -> None:
-    assert expected_frames(plan(fps=10)) == 50
+    assert expected_frames(plan(fps=10).showing(SHOWN)) == 50
 
 
 @pytest.mark.parametrize("container", ["gif", "m4a"])
 def test_no_frames_are_expected_where_none_can_be_counted(container: str) -> None:
-    assert expected_frames(plan(container)) is None
-    assert not lost_frames(plan(container), 0)
+    assert expected_frames(plan(container).showing(SHOWN)) is None
+    assert expected_frames(plan()) is None
+
+
+def test_a_picture_on_display_is_decoded_from_where_it_began() -> None:
+    still = plan(start=10, end=15).showing(replace(SHOWN, first=4.0))
+    assert (still.first, still.start, still.seek_seconds) == (4.0, 10.0, 3.5)
 
 
 def test_a_longer_preroll_is_tried_once() -> None:
@@ -140,10 +173,6 @@ def test_only_what_a_container_holds_is_copied_into_it(
     assert can_copy(facts, container) is copies
 
 
-def test_nothing_is_copied_from_where_a_seek_misses_the_key_picture() -> None:
-    assert not can_copy(replace(FACTS, container="mpegts"), "mp4")
-
-
 def spec(start: float, end: float, mode: str = "auto", **output: object) -> ClipSpec:
     """A clip as a client asks for it."""
     return ClipSpec(Source(url="https://a.example/v"), start, end, mode, Output(**output))  # type: ignore[arg-type]
@@ -157,7 +186,8 @@ def test_an_end_past_the_end_is_moved_whatever_makes_the_clip(mode: str) -> None
 
 
 def test_the_client_is_told_of_a_moved_end_once() -> None:
-    by_ffmpeg, by_pyav = (plan_clip(spec(50, 3600, mode), FACTS) for mode in ("encode", "auto"))
+    by_ffmpeg = plan_clip(spec(50, 3600, width=320), FACTS)
+    by_pyav = plan_clip(spec(50, 3600), FACTS)
 
     assert by_ffmpeg.warnings == ("the end was moved to the end of the media, 60.000 s",)
     assert by_pyav.warnings == ()  # the program looks where the media ends, and says so

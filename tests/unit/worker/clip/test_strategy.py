@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from tasks.errors import NoSuchStream
@@ -75,8 +77,8 @@ def test_what_can_never_be_joined_is_encoded_at_once(source: MediaFacts, reason:
 
 def test_a_copy_takes_the_container_that_its_codecs_fit_into() -> None:
     vp8 = facts("vp8", "matroska,webm", "vorbis")
-    assert decided(spec("copy"), facts("h264")) == (Tool.FFMPEG, Mode.COPY, "mp4")
-    assert decided(spec("copy"), vp8) == (Tool.FFMPEG, Mode.COPY, "mkv")
+    assert decided(spec("copy"), facts("h264")) == (Tool.PYAV, Mode.COPY, "mp4")
+    assert decided(spec("copy"), vp8) == (Tool.PYAV, Mode.COPY, "mkv")
 
 
 def test_a_copy_into_a_container_that_does_not_take_the_codec_is_refused() -> None:
@@ -84,10 +86,17 @@ def test_a_copy_into_a_container_that_does_not_take_the_codec_is_refused() -> No
         plan_clip(spec("copy", container="webm"), facts("h264"))
 
 
-def test_a_source_without_an_index_is_not_copied() -> None:
-    for container in (None, "mkv"):
-        with pytest.raises(NoSuchStream, match="no index to copy by"):
-            plan_clip(spec("copy", container=container), facts(container="mpegts"))
+def test_a_source_that_does_not_say_when_its_pictures_show_is_not_copied() -> None:
+    known = facts(container="avi")
+    assert known.video is not None
+    unknown = replace(known, video=replace(known.video, reorders=True))
+    with pytest.raises(NoSuchStream, match="does not say when its pictures show"):
+        plan_clip(spec("copy", container="mkv"), unknown)
+
+
+def test_a_copy_that_matroska_has_no_name_for_is_moved_there_by_ffmpeg() -> None:
+    assert plan_clip(spec("copy"), facts("dvvideo", "avi", "pcm_s16le")).muxer == "nut"
+    assert plan_clip(spec("copy"), facts("vp8", "matroska,webm", "vorbis")).muxer is None
 
 
 def test_sound_alone_gives_a_clip_of_sound() -> None:

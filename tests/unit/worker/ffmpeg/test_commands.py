@@ -8,9 +8,8 @@ import pytest
 from tasks.errors import NoSuchStream
 from tasks.media import AudioFacts
 from tests.unit.worker.clip.values import FACTS, after, plan, video
-from worker.clip.plan import ClipPlan
-from worker.clip.strategy import Mode
-from worker.ffmpeg import copy_argv, encode_argv, thumbnail_argv
+from worker.clip.plan import ClipPlan, Pictures
+from worker.ffmpeg import encode_argv, remux_argv, thumbnail_argv
 
 SOURCE, TARGET = Path("/job/source"), Path("/job/clip")
 
@@ -60,23 +59,16 @@ def test_every_command_opens_only_the_probed_format_and_asks_nothing(container: 
 
 
 @pytest.mark.parametrize(
-    ("container", "muxer"),
-    [("mp4", "mp4"), ("mkv", "matroska"), ("webm", "webm"), ("m4a", "ipod"), ("mp3", "mp3")],
+    ("container", "muxer"), [("mp4", "mp4"), ("mkv", "matroska"), ("webm", "webm"), ("gif", "gif")]
 )
 def test_the_container_is_named_and_not_guessed_from_the_file(container: str, muxer: str) -> None:
-    facts = FACTS
-    if container in ("mp3", "webm"):
-        facts = replace(
-            FACTS, audio=(AudioFacts("mp3" if container == "mp3" else "opus", 48000, 2),)
-        )
-    argv = copy_argv(plan(container, facts, mode=Mode.COPY), SOURCE, TARGET)
-    assert after(argv, "-f") == muxer
+    assert after(encode(plan(container)), "-f") == muxer
 
 
 def test_a_file_name_is_never_an_option_or_a_protocol() -> None:
     odd = Path("-rtmp:") / "http:x.mp4"
 
-    argv = copy_argv(plan(mode=Mode.COPY), odd, Path("-y"))
+    argv = encode_argv(plan(), odd, Path("-y"))
 
     assert after(argv, "-i").startswith("file:/")
     assert argv[-1].startswith("file:/")
@@ -85,11 +77,6 @@ def test_a_file_name_is_never_an_option_or_a_protocol() -> None:
 def test_a_video_clip_of_sound_alone_is_refused() -> None:
     with pytest.raises(NoSuchStream, match="no video"):
         encode(plan("mp4", replace(FACTS, video=None)))
-
-
-def test_a_sound_clip_of_a_silent_video_is_refused() -> None:
-    with pytest.raises(NoSuchStream, match="no sound"):
-        copy_argv(plan("mp3", replace(FACTS, audio=()), mode=Mode.COPY), SOURCE, TARGET)
 
 
 def test_dropped_sound_is_not_mapped() -> None:
@@ -111,12 +98,12 @@ def test_streams_are_taken_by_their_index_with_their_names() -> None:
         AudioFacts("aac", 48000, 2, "eng", 4, default=True),
     )
     facts = replace(FACTS, video=video(index=1), audio=tracks)
-    for argv in (encode(plan(facts=facts)), copy_argv(plan(facts=facts), SOURCE, TARGET)):
-        assert after(argv, "-metadata:s:a:0") == "language=deu"
-        assert after(argv, "-metadata:s:1") == "title=Mikro"
-        assert after(argv, "-disposition:a:0") == "0"
-        assert after(argv, "-disposition:a:1") == "default"
-    filters = after(encode(plan(facts=facts)), "-filter_complex")
+    argv = encode(plan(facts=facts))
+    assert after(argv, "-metadata:s:a:0") == "language=deu"
+    assert after(argv, "-metadata:s:1") == "title=Mikro"
+    assert after(argv, "-disposition:a:0") == "0"
+    assert after(argv, "-disposition:a:1") == "default"
+    filters = after(argv, "-filter_complex")
     assert all(f"[0:{index}]" in filters for index in (1, 3, 4))
 
 
@@ -178,12 +165,20 @@ def test_a_rate_close_to_a_television_rate_is_that_rate() -> None:
     assert "fps=25/1" in after(encode(plan(fps=25)), "-filter_complex")
 
 
-def test_a_copied_hevc_stream_gets_the_name_that_apple_knows() -> None:
+def test_a_moved_hevc_stream_gets_the_name_that_apple_knows() -> None:
     hevc = replace(FACTS, video=video(codec="hevc"))
 
-    argv = copy_argv(plan(facts=hevc, mode=Mode.COPY), SOURCE, TARGET)
+    assert after(remux_argv(SOURCE, TARGET, hevc, "mp4"), "-tag:v") == "hvc1"
 
-    assert after(argv, "-tag:v") == "hvc1"
+
+@pytest.mark.parametrize(("end", "keyed"), [(5.0, False), (6.5, True)])
+def test_the_last_picture_ends_with_the_range_and_a_still_is_decoded_last(
+    end: float, keyed: bool
+) -> None:
+    argv = encode(plan().showing(Pictures(150, 10.0, 10.0, last=4.967, end=end)))
+
+    assert f"{end - 4.967:.6f}/TB" in after(argv, "-bsf:v")
+    assert ("-force_key_frames:v" in argv) is keyed
 
 
 def test_a_thumbnail_is_one_small_jpeg() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from worker.pyav import h264
+from worker.pyav.bitstream import h264
 
 SPS = bytes.fromhex("67640015acd94141fb011000000300100000030320f162d960")
 PPS = bytes.fromhex("68ebe3cb22c0")

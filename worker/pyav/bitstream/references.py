@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from worker.pyav import h264
+from worker.pyav.bitstream import h264
 
 HEVC_SPS = 33
 _HEVC_ARRAYS = 22  # where hvcC counts its arrays of units

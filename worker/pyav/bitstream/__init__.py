@@ -1,0 +1,1 @@
+"""What packets and side data say about pictures, read without decoding."""
