@@ -99,6 +99,22 @@ class ClipSpec(Spec):
         return {**super().to_dict(), "output": output}
 
 
+@dataclass(frozen=True)
+class Verification:
+    """What was found when the finished clip was compared with its source.
+
+    `worst_psnr` is of the encoded pictures that were compared, in dB of luma, 320 pixels wide;
+    None where all were the source's own. `source_errors` counts damaged pictures of the source.
+    """
+
+    frames_expected: int
+    frames_found: int
+    frames_compared: int
+    worst_psnr: float | None = None
+    audio_offset_ms: float | None = None
+    source_errors: int = 0
+
+
 @dataclass(frozen=True, kw_only=True)
 class ClipResult(Result):
     """How a clip was cut, why so, and what it holds. Times count as in `ClipSpec`."""
@@ -112,6 +128,16 @@ class ClipResult(Result):
     frames: int
     frames_encoded: int
     frames_copied: int
+    verification: Verification
+
+    def to_dict(self) -> dict[str, Any]:
+        """Ready for JSON."""
+        return {**super().to_dict(), "verification": {**vars(self.verification)}}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """The result that `to_dict` wrote."""
+        return super().from_dict({**values, "verification": Verification(**values["verification"])})
 
 
 @dataclass(frozen=True)

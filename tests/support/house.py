@@ -14,7 +14,7 @@ from tasks.dispatch.broker import Broker, make_celery
 from tasks.dispatch.dependents import Dependents
 from tasks.dispatch.planning import Planner
 from tasks.job import Failure, Job, JobState
-from tasks.kinds import ClipResult, DownloadResult
+from tasks.kinds import ClipResult, DownloadResult, Verification
 from tasks.result import Result
 from tasks.specs import Spec
 from tasks.storage import open_storage
@@ -24,6 +24,7 @@ NO = Failure("unavailable", "removed")
 CUT = ClipResult(
     mode="copy", mode_reason="", requested_start=0.0, requested_end=1.0, actual_start=0.0,
     actual_end=1.0, frames=1, frames_encoded=0, frames_copied=1,
+    verification=Verification(1, 1, 1),
 )  # fmt: skip
 RESULTS: dict[str, Result] = {"extract": Result(), "download": DownloadResult(), "clip": CUT}
 

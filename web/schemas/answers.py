@@ -51,8 +51,21 @@ class ArtifactSchema(Schema):
     url = fields.String(metadata={"description": "A path on this API."})
 
 
+class VerificationSchema(Schema):
+    """What was found when the finished clip was compared with its source."""
+
+    frames_expected = fields.Integer()
+    frames_found = fields.Integer()
+    frames_compared = fields.Integer()
+    worst_psnr = fields.Float(
+        allow_none=True, metadata={"description": "Of encoded pictures, in dB."}
+    )
+    audio_offset_ms = fields.Float(allow_none=True)
+    source_errors = fields.Integer(metadata={"description": "Damaged pictures of the source."})
+
+
 class ResultSchema(Schema):
-    """What a job made. Only clips have `mode` to `frames_copied`, other kinds the fields after."""
+    """What a job made. Only clips have `mode` to `verification`, other kinds the fields after."""
 
     artifacts = fields.List(fields.Nested(ArtifactSchema))
     warnings = fields.List(fields.String())
@@ -66,6 +79,7 @@ class ResultSchema(Schema):
     frames = fields.Integer()
     frames_encoded = fields.Integer()
     frames_copied = fields.Integer()
+    verification = fields.Nested(VerificationSchema)
     source = fields.Dict(metadata={"description": "Of a download: title, uploader, …"})
     deduplicated = fields.Boolean(metadata={"description": "Of a download."})
     info = fields.Dict(metadata={"description": "Of an extract: what the page says."})

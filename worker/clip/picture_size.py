@@ -41,6 +41,15 @@ def shape_of(video: VideoFacts, output: Output) -> Shape:
     return _padded(turned, aspect, box)
 
 
+def shape_of_whole(video: VideoFacts | None) -> str | None:
+    """The shape of the stored picture as a player shows it, such as 16:9."""
+    if video is None:
+        return None
+    width, _, height = video.sample_aspect_ratio.partition(":")
+    shape = Fraction(video.width * int(width), video.height * max(1, int(height)))
+    return f"{shape.numerator}:{shape.denominator}" if shape else None
+
+
 def _turned(video: VideoFacts) -> tuple[Size, Fraction]:
     """The stored size and the shape of a pixel after rotation."""
     width, _, height = video.sample_aspect_ratio.partition(":")

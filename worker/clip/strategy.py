@@ -10,7 +10,7 @@ from tasks.errors import NoSuchStream
 from tasks.media import MediaFacts
 from worker.clip import containers
 from worker.clip.containers import CONTAINERS, is_sound_alone, takes_streams
-from worker.clip.seeking import is_untimed
+from worker.clip.seeking import is_untimed, needs_exact_decoder
 
 if TYPE_CHECKING:  # the PyAV programs import this file, and the imports of a spec take 3 MiB
     from tasks.kinds import ClipSpec
@@ -74,8 +74,7 @@ def choose_strategy(spec: ClipSpec, facts: MediaFacts, container: str) -> Strate
         return Strategy(Tool.FFMPEG, Mode.ENCODE, reason)
     if spec.mode != "encode":
         return _smart_or_encode(facts)
-    # WebM has neither fields nor rotation: filters take them out.
-    tool = Tool.FFMPEG if container == "webm" else Tool.PYAV
+    tool = Tool.PYAV if needs_exact_decoder(facts) else Tool.FFMPEG
     return Strategy(tool, Mode.ENCODE, "encoding was asked for")
 
 

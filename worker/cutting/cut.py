@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tasks.errors import NoSuchStream, RangeOutsideMedia, ToolFailed
+from tasks.kinds import Verification
 from tasks.media import MediaFacts
 from worker import ffmpeg
 from worker.clip import size_limit
-from worker.clip.picture_size import THUMBNAIL_WIDTH
+from worker.clip.picture_size import THUMBNAIL_WIDTH, shape_of_whole
 from worker.clip.plan import ClipPlan, Pictures, expected_frames, with_longer_preroll
 from worker.clip.strategy import Mode, Tool
 from worker.process.limits import Limits
@@ -92,9 +93,14 @@ def _by_pyav(plan: ClipPlan, source: Path, target: Path, tools: CutTools) -> Cut
     warnings = [*plan.warnings, *found.pop("warnings")]
     if found["mode"] == Mode.ENCODE:
         warnings += _savings(plan)
-    found.pop("duration_seconds")
     facts = MediaFacts.from_dict(found.pop("facts"))
-    return Cut(target, facts, found, warnings)
+    return Cut(target, facts, _values_of(found), warnings)
+
+
+def _values_of(found: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a clip's result, from the program's answer."""
+    found.pop("duration_seconds")
+    return found | {"verification": Verification(**found["verification"])}
 
 
 def _by_intermediate(plan: ClipPlan, source: Path, target: Path, tools: CutTools) -> Cut:
@@ -102,13 +108,14 @@ def _by_intermediate(plan: ClipPlan, source: Path, target: Path, tools: CutTools
     made = target.with_suffix(f".{plan.muxer}")
     found = _run_pyav(plan, source, made, tools)
     facts = MediaFacts.from_dict(found.pop("facts"))
-    _run_ffmpeg(ffmpeg.remux_argv(made, target, facts, plan.container), plan, tools)
+    argv = ffmpeg.remux_argv(made, target, facts, plan.container, shape_of_whole(plan.facts.video))
+    _run_ffmpeg(argv, plan, tools)
     made.unlink()
     facts, frames = _checked(plan, target, tools.runner)
     if frames != found["frames"]:
         raise ToolFailed(f"{plan.container} has {frames} of the clip's {found['frames']} pictures")
-    found.pop("duration_seconds")
-    return Cut(target, facts, found, [*plan.warnings, *found.pop("warnings")])
+    warnings = [*plan.warnings, *found.pop("warnings")]
+    return Cut(target, facts, _values_of(found), warnings)
 
 
 def _run_pyav(plan: ClipPlan, source: Path, target: Path, tools: CutTools) -> dict[str, Any]:
@@ -148,7 +155,8 @@ def _by_encoding(plan: ClipPlan, source: Path, target: Path, tools: CutTools) ->
     if plan.has_side_tracks:
         warnings += _dressed(shown, source, target, tools)
         facts, frames = _checked(shown, target, tools.runner)
-    counts = {"frames": frames, "frames_encoded": frames, "frames_copied": 0}
+    counts: dict[str, Any] = {"frames": frames, "frames_encoded": frames, "frames_copied": 0}
+    counts["verification"] = Verification(expected_frames(shown) or frames, frames, 0)
     return Cut(target, facts, _values(plan, shown.start, facts) | counts, warnings)
 
 

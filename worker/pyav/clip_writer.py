@@ -11,6 +11,7 @@ from av.subtitles.stream import SubtitleStream
 from av.video.stream import VideoStream
 
 from worker.clip.containers import CONTAINERS
+from worker.pyav.compare.record import Record
 from worker.pyav.packets import AnyPacket
 
 TEXT_TICK = Fraction(1, 1000)  # subtitles count milliseconds
@@ -25,14 +26,22 @@ def _name(stream: Stream, source: Stream) -> None:
 
 
 class ClipWriter:
-    """Writes one clip; `begins_late`: its first picture comes after its zero.
+    """Writes one clip, and notes in `record` what it writes.
+
+    `begins_late`: its first picture comes after its zero.
 
     A context manager. Packets that are written before `start` wait, because the streams' headers
     may depend on the first decoded picture.
     """
 
     def __init__(
-        self, path: str, container: str, muxer: str | None = None, *, begins_late: bool = False
+        self,
+        path: str,
+        container: str,
+        muxer: str | None = None,
+        record: Record | None = None,
+        *,
+        begins_late: bool = False,
     ) -> None:
         flags = "faststart"
         if begins_late:
@@ -45,6 +54,7 @@ class ClipWriter:
             f"file:{path}", "w", format=muxer or row.muxer, container_options=options
         )
         self._started = False
+        self.record = record or Record()
         self._waiting: list[AnyPacket] = []
         self.hides_lead_in = row.hides_lead_in
 
@@ -62,6 +72,9 @@ class ClipWriter:
         stream = self._file.add_stream_from_template(source, opaque=True)
         if tag is not None and self.hides_lead_in:
             stream.codec_context.codec_tag = tag
+        if isinstance(source, VideoStream) and source.sample_aspect_ratio:
+            # The container's word counts, where the pictures themselves say something else.
+            stream.codec_context.sample_aspect_ratio = source.sample_aspect_ratio  # type: ignore[attr-defined]
         if extradata is not None:
             stream.codec_context.extradata = extradata
         _name(stream, source)
@@ -112,6 +125,8 @@ class ClipWriter:
     def write(self, packet: AnyPacket, stream: Stream) -> None:
         """Add a packet whose times are already the clip's."""
         packet.stream = stream
+        if stream.type != "subtitle":
+            self.record.note(packet, stream)
         if self._started:
             self._file.mux_one(packet)
         else:

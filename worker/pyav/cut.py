@@ -18,13 +18,14 @@ from tasks.errors import CorruptMedia, JobError, NoSuchStream, ToolFailed
 from worker.clip.containers import CONTAINERS, is_sound_alone
 from worker.clip.strategy import Mode, no_smart_cut
 from worker.pyav.clip_writer import ClipWriter
+from worker.pyav.compare.record import Record, evenly
 from worker.pyav.copying import plan_copy
 from worker.pyav.full_encode import Encoded, WholeEncode, run_whole_encode
 from worker.pyav.index import BACK_SECONDS
 from worker.pyav.joining import CannotJoin, Joining, copying_of, joining_of
 from worker.pyav.open_range import NoVideo, Source, opened_range
 from worker.pyav.packets import has_true_times
-from worker.pyav.probe import facts_of_file, is_interlaced
+from worker.pyav.probe import is_interlaced
 from worker.pyav.protocol import SHORTAGES, ProgressReporter, serve, write_line
 from worker.pyav.reading import PicturesMissing, window_of
 from worker.pyav.request import CutRequest
@@ -34,7 +35,9 @@ from worker.pyav.smart import SmartCut, Timing, run_smart_cut, timing_of
 from worker.pyav.smart_plan import SmartPlan, plan_smart
 from worker.pyav.sound import Sound, SoundChanges, sound_of
 from worker.pyav.sound_only import cut_sound
-from worker.pyav.verify import Expected, fault_of
+from worker.pyav.verify import PICTURES_OF_A_PIECE, Expected, Fault, verify
+
+KEYS_SAMPLED = 4  # of the copied pictures; others would have to be decoded from one of these on
 
 
 def main(spec: dict[str, Any]) -> dict[str, Any]:
@@ -43,7 +46,7 @@ def main(spec: dict[str, Any]) -> dict[str, Any]:
         result = asdict(cut(CutRequest.from_spec(spec)))
     except NeedsEncode as needs:
         return {"needs_encode": needs.reason, "rejected": needs.rejected}
-    return {**result, "facts": facts_of_file(spec["target"]).to_dict()}
+    return result
 
 
 class NeedsEncode(Exception):
@@ -75,7 +78,7 @@ def cut(request: CutRequest) -> CutResult:
 
 def _cut(request: CutRequest) -> CutResult:
     if is_sound_alone(request.container):
-        return CutResult(**cut_sound(request))
+        return cut_sound(request)
     try:
         if request.mode == Mode.ENCODE:
             return _encode(request)
@@ -83,7 +86,7 @@ def _cut(request: CutRequest) -> CutResult:
             return _copy(request)
         return _smart(request)
     except NoVideo as reason:
-        return CutResult(**cut_sound(request), warnings=reason.args)
+        return cut_sound(request, reason.args)
     except CannotJoin as reason:
         raise NeedsEncode(str(reason), rejected=False) from reason
     except _Rejected as rejected:
@@ -111,9 +114,9 @@ def _sounds(source: Source, request: CutRequest, writer: ClipWriter) -> dict[Aud
     return sounds
 
 
-def _writer(source: Source, request: CutRequest) -> ClipWriter:
+def _writer(source: Source, request: CutRequest, record: Record) -> ClipWriter:
     return ClipWriter(
-        request.target, request.container, request.muxer, begins_late=source.begins_late
+        request.target, request.container, request.muxer, record, begins_late=source.begins_late
     )
 
 
@@ -126,8 +129,9 @@ def _copy(request: CutRequest) -> CutResult:
     with opened_range(request) as found:
         source, plan = plan_copy(found)
         timing = timing_of(plan, source)
+        record = Record()
         joining = copying_of(source.video)
-        written = _write_pieces(source, request, plan, timing, joining)
+        written = _write_pieces(source, request, plan, timing, joining, record)
         result = result_of(
             source,
             request,
@@ -137,12 +141,8 @@ def _copy(request: CutRequest) -> CutResult:
             frames=(0, len(plan.copied)),
             warnings=written.warnings,
         )
-    # Its pictures are the source's, damaged or not.
-    expected = replace(_expected_pieces(source, plan, timing, written), joints=())
-    fault = fault_of(request.target, expected)
-    if fault is not None:
-        raise ToolFailed(f"the copy did not pass its check: {fault}")
-    return result
+        expected = _expected_pieces(source, request, plan, timing, written)
+    return _verified(request, result, record, expected)
 
 
 def _smart(request: CutRequest) -> CutResult:
@@ -150,8 +150,10 @@ def _smart(request: CutRequest) -> CutResult:
     with opened_range(request) as source:
         plan = _plan(source, request)
         timing = timing_of(plan, source)
+        record = Record(chosen=_chosen(plan))
         try:
-            written = _write_pieces(source, request, plan, timing, joining_of(source.video))
+            joining = joining_of(source.video)
+            written = _write_pieces(source, request, plan, timing, joining, record)
         except (CannotJoin, JobError, MemoryError, SoundChanges):
             raise
         except Exception as error:  # a full encode does without what failed here
@@ -159,11 +161,23 @@ def _smart(request: CutRequest) -> CutResult:
                 raise  # but it needs the disk as well, and more memory and threads
             raise _Rejected(f"{type(error).__name__}: {error}") from error
         result = _smart_result(source, request, plan, timing, written.warnings)
+        expected = _expected_pieces(source, request, plan, timing, written)
     gc.collect()  # codecs are freed before the check opens its own
-    fault = fault_of(request.target, _expected_pieces(source, plan, timing, written))
-    if fault is not None:
-        raise _Rejected(fault)
-    return result
+    try:
+        return _verified(request, result, record, expected)
+    except ToolFailed as fault:
+        raise _Rejected(fault.message) from fault
+
+
+def _verified(
+    request: CutRequest, result: CutResult, record: Record, expected: Expected
+) -> CutResult:
+    """The result with what was compared. Raises ToolFailed for a clip that is not right."""
+    try:
+        found = verify(request.target, record, expected)
+    except Fault as fault:
+        raise ToolFailed(f"the clip did not pass its check: {fault}") from fault
+    return result.verified(expected.frames, found)
 
 
 def _plan(source: Source, request: CutRequest) -> SmartPlan:
@@ -202,10 +216,15 @@ def _side_tracks(source: Source, request: CutRequest, writer: ClipWriter) -> tup
 
 
 def _write_pieces(
-    source: Source, request: CutRequest, plan: SmartPlan, timing: Timing, joining: Joining
+    source: Source,
+    request: CutRequest,
+    plan: SmartPlan,
+    timing: Timing,
+    joining: Joining,
+    record: Record,
 ) -> Written:
     """Write the file."""
-    with _writer(source, request) as writer:
+    with _writer(source, request, record) as writer:
         smart = SmartCut(source.video, joining, plan, timing, writer, request)
         sounds = _sounds(source, request, writer)
         warnings = _side_tracks(source, request, writer)
@@ -214,17 +233,31 @@ def _write_pieces(
     return Written(tuple(sound.until for sound in sounds.values()), warnings)
 
 
-def _expected_pieces(source: Source, plan: SmartPlan, timing: Timing, written: Written) -> Expected:
+def _expected_pieces(
+    source: Source, request: CutRequest, plan: SmartPlan, timing: Timing, written: Written
+) -> Expected:
     base = source.window.time_base
-    pieces = (len(plan.head), len(plan.copied), len(plan.tail))
-    starts = (0, pieces[0], pieces[0] + pieces[1])
+    pieces = plan.pieces
+    keys = {record.pts for record in source.index.records if record.key}
+    copied = [at for at, pts in enumerate(plan.copied, pieces[1].start) if pts in keys]
+    sampled = [copied[place] for place in evenly(len(copied), KEYS_SAMPLED)] if copied else []
+    runs = {(piece.start, min(piece.start + PICTURES_OF_A_PIECE, piece.stop)) for piece in pieces}
+    single = {(at, at + 1) for at in sampled if not any(a <= at < b for a, b in runs)}
     return Expected(
         frames=len(plan.order),
         first=min(timing.pts.values()) * base,
         last=max(timing.pts.values()) * base,
         sound_until=written.sound_until,
-        joints=tuple(start for start, size in zip(starts, pieces, strict=True) if size),
+        runs=tuple(sorted(run for run in runs | single if run[0] < run[1])),
+        copied=pieces[1],
+        look=request.look,
     )
+
+
+def _chosen(plan: SmartPlan) -> set[int]:
+    """The places of the encoded pictures that are compared: the first of each piece."""
+    head, _, tail = plan.pieces
+    return {place for piece in (head, tail) for place in piece[:PICTURES_OF_A_PIECE]}
 
 
 def _smart_result(
@@ -261,7 +294,8 @@ def _encode(request: CutRequest) -> CutResult:
 
 def _encode_from(request: CutRequest, back: float, *, strict: bool) -> CutResult:
     with opened_range(request, back) as source:
-        with _writer(source, request) as writer:
+        record = Record(chosen=evenly(len(source.wanted)))
+        with _writer(source, request, record) as writer:
             whole = WholeEncode(source, writer, request)
             sounds = _sounds(source, request, writer)
             warnings = list(_side_tracks(source, request, writer))
@@ -279,21 +313,22 @@ def _encode_from(request: CutRequest, back: float, *, strict: bool) -> CutResult
             frames=(made.frames, 0),
             warnings=tuple(warnings),
         )
-        expected = _expected_whole(source, made, until)
-    fault = fault_of(request.target, expected)
-    if fault is not None:
-        raise ToolFailed(f"the encoded clip did not pass its check: {fault}")
-    return result
+        expected = _expected_whole(source, request, made, until)
+    gc.collect()  # codecs are freed before the check opens its own
+    return _verified(request, result, record, expected)
 
 
-def _expected_whole(source: Source, made: Encoded, until: tuple[Fraction, ...]) -> Expected:
+def _expected_whole(
+    source: Source, request: CutRequest, made: Encoded, until: tuple[Fraction, ...]
+) -> Expected:
     base = source.window.time_base
     return Expected(
         frames=made.frames,
         first=made.first * base,
         last=made.last * base,
         sound_until=until,
-        joints=(0,),
+        runs=((0, made.frames),),
+        look=request.look,
     )
 
 

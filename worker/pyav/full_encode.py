@@ -15,6 +15,7 @@ from worker.clip.containers import CONTAINERS
 from worker.clip.encoding import video_encoder_options
 from worker.pyav.bitstream.hdr import BrightnessNotes, side_data
 from worker.pyav.clip_writer import ClipWriter
+from worker.pyav.compare.record import Record
 from worker.pyav.encoders import Picture, configure, encode, picture_of
 from worker.pyav.index import Index, PacketRecord, seek_before
 from worker.pyav.open_range import Source
@@ -53,6 +54,7 @@ class WholeEncode:
         self._out = writer.encoded_video(self._codec)
         self._shaper: Shaper | None = None
         self.notes = BrightnessNotes()
+        self.record = writer.record
         self.pts: list[int] = []
         self._end = 0
 
@@ -61,6 +63,7 @@ class WholeEncode:
         assert frame.pts is not None
         if self._shaper is None:
             self._shaper = self._start(frame)
+        self.record.see(len(self.pts), frame)
         begin = self._source.placed(frame.pts)
         is_last = frame.pts == self._source.wanted[-1]
         own = self._source.last_length if is_last else self._bounded(begin, frame.duration or 0)
@@ -138,6 +141,7 @@ def pictures_of_range(
     index: Index,
     window: Window,
     notes: BrightnessNotes,
+    record: Record,
     *,
     strict: bool,
 ) -> Iterator[VideoFrame]:
@@ -153,7 +157,7 @@ def pictures_of_range(
     for packet in chain(packets, [None]):
         if packet is not None and packet.pts in skipped:
             continue
-        for frame in decode_leniently(stream, packet):
+        for frame in decode_leniently(stream, packet, record):
             notes.see(frame)
             frame.pts = next(times, frame.pts)
             if frame.pts is None or frame.pts < first or (last is not None and frame.pts <= last):
@@ -196,7 +200,10 @@ def run_whole_encode(
     video, index, window = source.video, source.index, source.window
     seek_before(source.container, video, window, index.back_seconds)
     packets = sounding_packets(source.container, video, sounds, window.zero + window.end)
-    for frame in pictures_of_range(video, packets, index, window, whole.notes, strict=strict):
+    pictures = pictures_of_range(
+        video, packets, index, window, whole.notes, whole.record, strict=strict
+    )
+    for frame in pictures:
         whole.add(frame)
         progress.at(float(whole.pts[-1] * window.time_base))
     for _ in packets:

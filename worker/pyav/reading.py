@@ -13,6 +13,7 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 from worker.pyav.bitstream.hdr import BrightnessNotes
+from worker.pyav.compare.record import Record
 from worker.pyav.packets import AnyPacket, AudioPacket, VideoPacket, packets_of
 from worker.pyav.sound import Sound
 from worker.pyav.window import Window
@@ -117,11 +118,14 @@ class PictureSource:
         return kept
 
 
-def decode_leniently(stream: VideoStream, packet: VideoPacket | None) -> list[VideoFrame]:
-    """Decode as players do: a damaged packet is left out."""
+def decode_leniently(
+    stream: VideoStream, packet: VideoPacket | None, record: Record
+) -> list[VideoFrame]:
+    """Decode as players do: a damaged packet is left out, and counted."""
     try:
         return stream.codec_context.decode(packet)
     except InvalidDataError:
+        record.errors += 1
         return []
 
 

@@ -6,6 +6,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, Self
 
+from tasks.media import VideoFacts
 from tasks.specs import Output
 from worker.clip.encoding import QUALITIES
 from worker.clip.plan import ClipPlan
@@ -37,6 +38,7 @@ class CutRequest:
     subtitles: tuple[int, ...] = ()
     encodes_sound: bool = False  # even where packets could be copied
     muxer: str | None = None  # instead of the container's own
+    look: VideoFacts | None = None  # what the source's pictures look like
 
     def __post_init__(self) -> None:
         known = self.mode in MODES and self.output.quality in QUALITIES
@@ -48,8 +50,10 @@ class CutRequest:
         """The request of a JSON spec."""
         times = {"start": seconds(spec["start"]), "end": seconds(spec["end"])}
         sounds = spec.get("sounds")
-        chosen = {"sounds": None if sounds is None else tuple(sounds)}
+        chosen: dict[str, Any] = {"sounds": None if sounds is None else tuple(sounds)}
         chosen["subtitles"] = tuple(spec.get("subtitles", ()))
+        look = spec.get("look")
+        chosen["look"] = VideoFacts.from_dict(look) if look else None
         return cls(**{**spec, **times, **chosen, "output": Output(**spec.get("output", {}))})
 
 
@@ -70,4 +74,6 @@ def cut_spec(plan: ClipPlan, source: Path, target: Path) -> dict[str, Any]:
         "sounds": [track.index for track in plan.sounds],
         "subtitles": [track.index for track in plan.subtitles],
         "muxer": plan.muxer,
+        # An intermediate file does not carry all of it.
+        "look": asdict(plan.facts.video) if plan.facts.video and not plan.muxer else None,
     }

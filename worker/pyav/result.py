@@ -1,11 +1,13 @@
 """The answer of the cut program."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
+from typing import Any, Self
 
 from worker.clip.plan import CLAMP_TOLERANCE_SECONDS
 from worker.pyav.open_range import Source
 from worker.pyav.request import CutRequest
+from worker.pyav.verify import Verified
 from worker.pyav.window import seconds
 
 
@@ -27,6 +29,24 @@ class CutResult:
     frames_encoded: int
     frames_copied: int
     warnings: tuple[str, ...] = ()
+    verification: dict[str, Any] | None = None
+    facts: dict[str, Any] | None = None  # of the finished file
+
+    def verified(self, expected: int, found: Verified) -> Self:
+        """The same, with what its check compared."""
+        warnings = self.warnings
+        if found.source_errors:
+            pictures = "picture" if found.source_errors == 1 else "pictures"
+            warnings += (f"the source is damaged: {found.source_errors} {pictures} of the range",)
+        verification = {
+            "frames_expected": expected,
+            "frames_found": self.frames,
+            "frames_compared": found.frames_compared,
+            "worst_psnr": found.worst_psnr,
+            "audio_offset_ms": found.audio_offset_ms,
+            "source_errors": found.source_errors,
+        }
+        return replace(self, warnings=warnings, verification=verification, facts=found.facts)
 
 
 def result_of(

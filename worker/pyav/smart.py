@@ -28,6 +28,7 @@ class Timing:
     pts: dict[int, int]
     dts: dict[int, int]
     durations: dict[int, int]
+    places: dict[int, int]  # in the order of showing, from 0
 
     @property
     def end(self) -> int:
@@ -48,7 +49,8 @@ def timing_of(plan: SmartPlan, source: Source) -> Timing:
     shift = max(early[it] - pts[it] for it in own)
     dts = {it: early[it] - shift for it in own}
     durations = {now: max(1, pts[after] - pts[now]) for now, after in pairwise(own)}
-    return Timing(pts, dts, durations | {own[-1]: source.last_length})
+    places = {it: place for place, it in enumerate(own)}
+    return Timing(pts, dts, durations | {own[-1]: source.last_length}, places)
 
 
 class SmartCut:
@@ -120,6 +122,8 @@ class SmartCut:
                 self._encoder = self._open_encoder(self._notes.messages)
                 if self._joining.extradata(self._encoder.extradata) != self._extradata:
                     raise CannotJoin("its two edges need different parameter sets")
+            assert frame.pts is not None
+            self._writer.record.see(self._timing.places[frame.pts], frame)
             self._write_packets(frame)
 
     def _end_encoder(self) -> None:

@@ -18,6 +18,12 @@ class SmartPlan:
     tail_from: int  # where decoding for the tail begins
 
     @property
+    def pieces(self) -> tuple[range, range, range]:
+        """The positions of head, copied and tail among the clip's packets."""
+        head, copied = len(self.head), len(self.head) + len(self.copied)
+        return range(head), range(head, copied), range(copied, copied + len(self.tail))
+
+    @property
     def order(self) -> tuple[int, ...]:
         """Every pts in the order of the clip's packets."""
         return self.head + self.copied + self.tail

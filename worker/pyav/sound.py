@@ -16,6 +16,7 @@ from worker.clip.encoding import OTHER_RATE, SOUND_ENCODERS, kept_channels, soun
 from worker.clip.strategy import Mode
 from worker.pyav.bitstream.sound_form import sound_form
 from worker.pyav.clip_writer import ClipWriter
+from worker.pyav.compare.record import SoundSample
 from worker.pyav.packets import AudioPacket
 from worker.pyav.request import CutRequest
 from worker.pyav.window import Window
@@ -170,6 +171,10 @@ class EncodedSound:
         bit_rate = sound_bit_rate(name, request.output.quality, channels)
         self._stream = writer.encoded_audio(name, self._rate, self._layout, bit_rate, source)
         self._graph: Graph | None = None
+        middle = float(window.end - window.start) / 2
+        self._samples = writer.record.sounds[self._stream.index]
+        self._samples += [SoundSample(0.0), SoundSample(middle)]
+        self._origin = float(window.zero + window.start)
         self._usual: _Form = ("", "", 0)
         self._resamplers: dict[_Form, AudioResampler] = {}
 
@@ -189,6 +194,9 @@ class EncodedSound:
         except InvalidDataError:
             return  # a damaged packet is a gap, which the filter fills with silence
         for frame in frames:
+            for sample in self._samples:
+                if not sample.is_full:
+                    sample.add_from(frame, self._origin)
             if self._graph is None:
                 self._graph = self._filter(frame)
                 self._usual = _form_of(frame)
@@ -207,7 +215,13 @@ class EncodedSound:
             return [frame]
         if form not in self._resamplers:
             self._resamplers[form] = AudioResampler(*self._usual)
-        return self._resamplers[form].resample(frame)
+        suited = self._resamplers[form].resample(frame)
+        base = self._window.time_base
+        for other in suited:
+            if other.pts is not None and other.time_base is not None:
+                other.pts = round(other.pts * other.time_base / base)
+                other.time_base = base
+        return suited
 
     def finish(self) -> None:
         """Decode, cut and encode to the end."""

@@ -1,7 +1,6 @@
 """A clip of sound alone."""
 
 from fractions import Fraction
-from typing import Any
 
 import av
 from av.container import InputContainer
@@ -9,55 +8,66 @@ from av.container import InputContainer
 from tasks.errors import NoSuchStream, RangeOutsideMedia, ToolFailed
 from worker.clip.strategy import Mode
 from worker.pyav.clip_writer import ClipWriter
+from worker.pyav.compare.record import Record
 from worker.pyav.open_range import chosen_sounds
 from worker.pyav.opening import open_source
 from worker.pyav.reading import sounding_packets, window_of
 from worker.pyav.request import CutRequest
+from worker.pyav.result import CutResult
 from worker.pyav.side_tracks import write_side_tracks
 from worker.pyav.sound import Sound, is_copied, sound_of
-from worker.pyav.verify import Expected, fault_of
+from worker.pyav.verify import Expected, Fault, verify
 
+UNTIMED = frozenset({"mp3"})
 LEAD_IN_SECONDS = Fraction(1, 2)
 
 
-def cut_sound(request: CutRequest) -> dict[str, Any]:
-    """Make the clip; returns the fields of a `CutResult`. Raises JobError."""
+def cut_sound(request: CutRequest, warnings: tuple[str, ...] = ()) -> CutResult:
+    """Make the clip. Raises JobError."""
+    record = Record()
     with open_source(request.source) as container:
-        all_copied, sounds = _write(container, request)
+        all_copied, sounds = _write(container, request, record)
     until = tuple(sound.until for sound in sounds)
     if max(until) <= 0:
         raise RangeOutsideMedia("no sound lies in the range; it may be past the media's end")
-    fault = fault_of(request.target, Expected(0, Fraction(0), Fraction(0), until, ()))
-    if fault is not None:
-        raise ToolFailed(f"the clip did not pass its check: {fault}")
+    timed = request.container not in UNTIMED
+    expected = Expected(0, Fraction(0), Fraction(0), until, times_are_kept=timed)
+    try:
+        found = verify(request.target, record, expected)
+    except Fault as fault:
+        raise ToolFailed(f"the clip did not pass its check: {fault}") from fault
     end = min(request.end, request.start + max(until))
-    return {
-        **_mode(request, all_copied),
-        "requested_start": float(request.start),
-        "requested_end": float(request.end),
-        "actual_start": float(request.start),
-        "actual_end": float(end),
-        "duration_seconds": float(end - request.start),
-        "frames": 0,
-        "frames_encoded": 0,
-        "frames_copied": 0,
-    }
+    result = CutResult(
+        *_mode(request, all_copied),
+        requested_start=float(request.start),
+        requested_end=float(request.end),
+        actual_start=float(request.start),
+        actual_end=float(end),
+        duration_seconds=float(end - request.start),
+        frames=0,
+        frames_encoded=0,
+        frames_copied=0,
+        warnings=warnings,
+    )
+    return result.verified(0, found)
 
 
-def _mode(request: CutRequest, all_copied: bool) -> dict[str, str]:
+def _mode(request: CutRequest, all_copied: bool) -> tuple[str, str]:
     if request.mode == Mode.COPY:
-        return {"mode": "copy", "mode_reason": request.reason}
+        return "copy", request.reason
     if all_copied:
-        return {"mode": "smart", "mode_reason": "sound alone is copied"}
-    return {"mode": "encode", "mode_reason": "the container needs another codec"}
+        return "smart", "sound alone is copied"
+    return "encode", "the container needs another codec"
 
 
-def _write(container: InputContainer, request: CutRequest) -> tuple[bool, list[Sound]]:
+def _write(
+    container: InputContainer, request: CutRequest, record: Record
+) -> tuple[bool, list[Sound]]:
     kept = chosen_sounds(container, request)
     if not kept:
         raise NoSuchStream("the file holds no sound")
     zero = Fraction(container.start_time or 0, av.time_base)
-    with ClipWriter(request.target, request.container) as writer:
+    with ClipWriter(request.target, request.container, request.muxer, record) as writer:
         sounds = {}
         for stream in kept:
             assert stream.time_base is not None

@@ -1,120 +1,316 @@
-"""Checking a clip before it is published: the file holds what was planned."""
+"""The check of a finished clip: it holds what was put into it, and that is what the source has."""
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import cast
+from itertools import pairwise
+from pathlib import Path
+from typing import NamedTuple
 
 import av
+from av import VideoFrame
+from av.audio.stream import AudioStream
 from av.container import InputContainer
-from av.video.stream import VideoStream
+from av.error import InvalidDataError
 
+from tasks.media import VideoFacts
+from worker.pyav.compare.pictures import Run, compared, decoded_runs
+from worker.pyav.compare.record import Noted, Record, SoundSample, mark_of, sample_of
+from worker.pyav.compare.sounds import LEAST_LIKENESS, shift_of
 from worker.pyav.opening import open_source
-from worker.pyav.packets import VideoPacket
+from worker.pyav.probe import facts_of, main_video
 
-PICTURES_AT_A_JOINT = 3
 SOUND_TOLERANCE = Fraction(1, 20)
 TOLERANCE = Fraction(1, 500)  # containers that count milliseconds
+MOST_SHIFT_MS = 15  # of sound against pictures; players allow more
+SURE_LIKENESS = 0.8
+PICTURES_OF_A_PIECE = 4
+LONGEST_RUN = 250
+
+
+class Fault(Exception):
+    """Why the clip must not be published."""
 
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What the clip must hold; times in seconds of the clip."""
+    """What the clip must hold; times in seconds of the clip.
+
+    `runs` are the packets to decode, `copied` the positions of those that are the source's own.
+    `look` has the rotation, the shape of pixels and the colours that the pictures must have.
+    """
 
     frames: int
     first: Fraction
     last: Fraction
     sound_until: tuple[Fraction, ...]  # until when each track was written
-    joints: tuple[int, ...]  # positions of packets where a piece begins
+    runs: tuple[Run, ...] = ()
+    copied: range = range(0)
+    look: VideoFacts | None = None
+    times_are_kept: bool = True  # MP3 has none
 
 
-def fault_of(path: str, expected: Expected) -> str | None:
-    """Why the clip must not be published; None when it is right."""
-    with open_source(path) as container:
-        written = tuple(until for until in expected.sound_until if until > 0)
-        if len(container.streams.audio) < len(written):
-            return "a sound track is missing"
-        if not container.streams.video:
-            return None if expected.frames == 0 else "the video is missing"
-        found = _read(container, expected.joints)
-        return (
-            _fault_of_times(found, expected)
-            or _fault_of_sound(found, written)
-            or _fault_at_joints(container.streams.video[0], found.joints)
-        )
+class Verified(NamedTuple):
+    """What was compared, and what the source could not deliver."""
+
+    frames_compared: int
+    worst_psnr: float | None
+    audio_offset_ms: float | None
+    source_errors: int
+    facts: dict[str, object]
 
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    base: Fraction
-    times: list[int]
+    """The packets of each stream, in the order of decoding."""
+
+    video: int | None
     begins_with_key: bool
-    sound_ends: dict[int, Fraction]  # by stream
-    joints: list[list[VideoPacket]]
+    keys: list[int]
+    packets: dict[int, list[Noted]]
+    sound_ends: dict[int, Fraction]
+    base: Fraction  # of the pictures' times
 
 
-def _read(container: InputContainer, joints: tuple[int, ...]) -> _Found:
-    """Read all that the checks need, in one pass that keeps no more than a few packets."""
-    times: list[int] = []
-    keys: list[bool] = []
-    ends = {stream.index: -1 for stream in container.streams.audio}
-    samples: list[list[VideoPacket]] = [[] for _ in joints]
-    video = container.streams.video[0]
+def verify(path: str, record: Record, expected: Expected) -> Verified:
+    """Read the file at `path` anew. Raises Fault."""
+    with open_source(path) as container:
+        facts = facts_of(container, Path(path).stat().st_size)
+    with open_source(path) as container:
+        found = _read(container)
+    _check_packets(found, record, expected)
+    offset = _check_times(found, record, expected)
+    if expected.look is not None and facts.video is not None:
+        _check_look(facts.video, expected.look)
+    ratios, errors = _check_pictures(path, found, record, expected)
+    heard = _check_sounds(path, record, counts_from_start=not expected.times_are_kept)
+    return Verified(
+        frames_compared=len(ratios) + sum(_is_copied(run, expected) for run in expected.runs),
+        worst_psnr=min(ratios.values(), default=None),
+        audio_offset_ms=heard if heard is not None else offset,
+        source_errors=record.errors + errors,
+        facts=facts.to_dict(),
+    )
+
+
+def _read(container: InputContainer) -> _Found:
+    video = main_video(container)
+    kept = {it.index for it in (*container.streams.video, *container.streams.audio)}
+    packets: dict[int, list[Noted]] = {index: [] for index in kept}
+    ends = {stream.index: Fraction(-1) for stream in container.streams.audio}
+    codecs = {
+        it.index: it.codec_context.codec.canonical_name
+        for it in container.streams
+        if it.index in kept
+    }
+    keys: list[int] = []
     for packet in container.demux():
-        if packet.pts is None or not packet.size:
+        if packet.pts is None or not packet.size or packet.stream_index not in kept:
             continue
-        if packet.stream_index == video.index:
-            for joint, sample in zip(joints, samples, strict=True):
-                if joint <= len(times) < joint + PICTURES_AT_A_JOINT:
-                    sample.append(cast("VideoPacket", packet))
-            times.append(packet.pts)
-            keys.append(packet.is_keyframe)
-        elif packet.stream_index in ends:
-            ends[packet.stream_index] = packet.pts + (packet.duration or 0)
-    assert video.time_base is not None
-    bases = {stream.index: stream.time_base or Fraction(1) for stream in container.streams}
-    sound_ends = {index: end * bases[index] for index, end in ends.items()}
-    return _Found(video.time_base, times, bool(keys) and keys[0], sound_ends, samples)
+        of_stream = packets[packet.stream_index]
+        if video is not None and packet.stream_index == video.index and packet.is_keyframe:
+            keys.append(len(of_stream))
+        if packet.stream_index in ends:
+            end = (packet.pts + (packet.duration or 0)) * packet.time_base
+            ends[packet.stream_index] = Fraction(end)
+        mark = mark_of(packet, codecs[packet.stream_index])
+        of_stream.append(Noted(float(packet.pts * packet.time_base), mark))
+    index = None if video is None else video.index
+    base = video.time_base if video is not None and video.time_base else Fraction(1)
+    return _Found(index, keys[:1] == [0], keys, packets, ends, base)
 
 
-def _fault_of_times(found: _Found, expected: Expected) -> str | None:
-    count = len(found.times)
+def _check_packets(found: _Found, record: Record, expected: Expected) -> None:
+    """Whether each stream has the packets that were written, each with its content."""
+    if found.video is None and expected.frames:
+        raise Fault("the video is missing")
+    for index, written in record.packets.items():
+        read = found.packets.get(index)
+        if read is None:
+            raise Fault("a track is missing")
+        if index in record.untimed:
+            continue
+        if len(read) != len(written):
+            what = "frames" if index == found.video else "packets of sound"
+            raise Fault(f"{len(read)} {what} were written instead of {len(written)}")
+        if sorted(it.mark for it in read) != sorted(it.mark for it in written):
+            raise Fault("packets are not those that were written")
+    count = len(found.packets[found.video]) if found.video is not None else 0
     if count != expected.frames:
-        return f"{count} frames were written instead of {expected.frames}"
-    if len(set(found.times)) != count:
-        return "frames share a timestamp"
-    if not found.begins_with_key:
-        return "it does not begin with a keyframe"
-    if abs(min(found.times) * found.base - expected.first) > TOLERANCE:
-        return "the first frame is at the wrong time"
-    if abs(max(found.times) * found.base - expected.last) > TOLERANCE:
-        return "the last frame is at the wrong time"
-    return None
+        raise Fault(f"{count} frames were written instead of {expected.frames}")
+    if found.video is not None and not found.begins_with_key:
+        raise Fault("it does not begin with a keyframe")
 
 
-def _fault_of_sound(found: _Found, written: tuple[Fraction, ...]) -> str | None:
+def _check_times(found: _Found, record: Record, expected: Expected) -> float | None:
+    """Whether packets are at their times; by how many ms the sound is off against the pictures.
+
+    A container may move all of a clip by a few milliseconds, never one track alone.
+    """
+    if not expected.times_are_kept:
+        return None
+    shifts = {}
+    for index, written in record.packets.items():
+        if index in record.untimed:
+            continue
+        read = sorted(found.packets[index])
+        if len({it.seconds for it in read}) != len(read):
+            raise Fault("packets of a track share a time")
+        moved = [got.seconds - put.seconds for got, put in zip(read, sorted(written), strict=True)]
+        if any(got.mark != put.mark for got, put in zip(read, sorted(written), strict=True)):
+            raise Fault("packets are in another order than they were written")
+        shifts[index] = sum(moved) / len(moved) if moved else 0.0
+        if any(abs(it - shifts[index]) > TOLERANCE for it in moved):
+            raise Fault("packets are not at their times")
+    _check_edges(found, expected, shifts)
+    sounds = [shift for index, shift in shifts.items() if index != found.video]
+    if found.video is None or not sounds:
+        return None
+    offset = max((shift - shifts[found.video] for shift in sounds), key=abs) * 1000
+    if abs(offset) > MOST_SHIFT_MS:
+        raise Fault(f"the sound is {offset:.0f} ms off")
+    return round(offset, 3)
+
+
+def _check_edges(found: _Found, expected: Expected, shifts: dict[int, float]) -> None:
+    if found.video is not None:
+        times = [it.seconds for it in found.packets[found.video]]
+        moved = shifts[found.video]
+        if abs(min(times) - moved - expected.first) > TOLERANCE:
+            raise Fault("the first frame is at the wrong time")
+        if abs(max(times) - moved - expected.last) > TOLERANCE:
+            raise Fault("the last frame is at the wrong time")
+    written = [until for until in expected.sound_until if until > 0]
     ends = [end for end in found.sound_ends.values() if end > 0]  # a silent range has no end
     if len(ends) < len(written):
-        return "a sound track is empty"
-    pairs = zip(ends, written, strict=False)
-    if any(end < until - SOUND_TOLERANCE for end, until in pairs):
-        return "the sound ends too early"
-    return None
+        raise Fault("a sound track is empty")
+    if any(end < until - SOUND_TOLERANCE for end, until in zip(ends, written, strict=False)):
+        raise Fault("the sound ends too early")
 
 
-def _fault_at_joints(video: VideoStream, samples: list[list[VideoPacket]]) -> str | None:
-    """Decode the first pictures of each piece, one piece after the other in one decoder.
+def _check_look(found: VideoFacts, wanted: VideoFacts) -> None:
+    """Whether a player turns, stretches and colours the pictures as it does the source's."""
+    if found.rotation != wanted.rotation:
+        raise Fault(f"the picture is turned by {found.rotation} instead of {wanted.rotation}")
+    if _ratio(found.sample_aspect_ratio) != _ratio(wanted.sample_aspect_ratio):
+        raise Fault("the pixels have another shape")
+    for name in ("primaries", "transfer", "matrix", "range"):
+        own, due = getattr(found.colour, name), getattr(wanted.colour, name)
+        if due is not None and own not in (due, None if name == "range" else due):
+            raise Fault(f"the colour's {name} is {own} instead of {due}")
 
-    Each piece begins with a keyframe that refers to nothing before it, so this decodes what a
-    player decodes at the joints, at the cost of a few pictures.
+
+def _ratio(text: str) -> Fraction:
+    width, _, height = text.partition(":")
+    return Fraction(int(width), int(height)) if int(width) and int(height) else Fraction(1)
+
+
+def _is_copied(run: Run, expected: Expected) -> bool:
+    return run[0] in expected.copied
+
+
+def _check_pictures(
+    path: str, found: _Found, record: Record, expected: Expected
+) -> tuple[dict[int, float], int]:
+    """PSNR of the pictures that were compared, and how many copied ones are damaged."""
+    if found.video is None:
+        return {}, 0
+    places = {it: n for n, it in enumerate(sorted(p.seconds for p in found.packets[found.video]))}
+    damaged = 0
+    samples: dict[int, VideoFrame] = {}
+
+    def see(frame: VideoFrame) -> None:
+        place = None if frame.pts is None else places.get(float(frame.pts * found.base))
+        if place is not None and place in record.pictures:
+            samples[place] = sample_of(frame)
+
+    for run, is_whole in _decoded(path, _fitting(expected.runs, found), see):
+        if not is_whole and not _is_copied(run, expected):
+            raise Fault("it does not decode at a joint")
+        damaged += not is_whole
+    ratios, other = compared(record.pictures, samples)
+    if other is not None:
+        raise Fault(f"picture {other} is not that of the source ({ratios[other]:.1f} dB)")
+    if damaged:
+        damaged = _count_damaged(path, expected)
+    return ratios, damaged
+
+
+def _fitting(runs: tuple[Run, ...], found: _Found) -> list[Run]:
+    """The runs, each from a key packet on: a whole encode has its keys where the encoder put them.
+
+    Of a long clip the first, the middle and the last of such groups are decoded.
     """
-    context = video.codec_context
-    context.thread_count = 1
-    context.options = {"err_detect": "explode"}
-    try:
-        frames = [frame for sample in samples for p in sample for frame in context.decode(p)]
-        frames += context.decode(None)
-    except av.FFmpegError:
-        return "it does not decode at a joint"
-    if any(frame.is_corrupt for frame in frames) or len(frames) < len(samples):
-        return "frames at a joint are damaged"
-    return None
+    count = len(found.packets[found.video]) if found.video is not None else 0
+    if runs != ((0, count),):
+        return list(runs)
+    bounds = [*found.keys, count]
+    groups = [(begin, min(end, begin + LONGEST_RUN)) for begin, end in pairwise(bounds)]
+    return sorted({groups[0], groups[len(groups) // 2], groups[-1]})
+
+
+def _decoded(
+    path: str, runs: list[Run], see: Callable[[VideoFrame], None]
+) -> Iterator[tuple[Run, bool]]:
+    with open_source(path) as container:
+        video = main_video(container)
+        if video is not None:
+            yield from decoded_runs(container, video, runs, see)
+
+
+def _count_damaged(path: str, expected: Expected) -> int:
+    """How many of the copied packets a decoder complains about."""
+    damaged = 0
+    with open_source(path) as container:
+        video = main_video(container)
+        assert video is not None
+        video.codec_context.options = {"err_detect": "explode"}
+        for position, packet in enumerate(it for it in container.demux(video) if it.size):
+            if position in expected.copied:
+                try:
+                    video.codec_context.decode(packet)
+                except InvalidDataError:
+                    damaged += 1
+    return damaged
+
+
+def _check_sounds(path: str, record: Record, *, counts_from_start: bool) -> float | None:
+    """By how many milliseconds encoded sound is off, where that can be told."""
+    worst: float | None = None
+    for index, samples in record.sounds.items():
+        if not record.packets.get(index):
+            continue  # the range has none of it
+        with open_source(path) as container:
+            stream = next((it for it in container.streams.audio if it.index == index), None)
+            if stream is None:
+                raise Fault("a sound track is missing")
+            whole = [it for it in samples if it.is_full and not it.is_broken]
+            zero = (container.start_time or 0) / av.time_base if counts_from_start else 0.0
+            heard = _heard(container, stream, whole, zero)
+        for sample, own in heard:
+            compared = shift_of(sample.samples, own.samples)
+            if compared is None:
+                continue
+            shift, likeness = compared
+            if likeness > SURE_LIKENESS and abs(shift) > MOST_SHIFT_MS:
+                raise Fault(f"the sound is {shift} ms off")
+            if likeness < LEAST_LIKENESS:
+                raise Fault("the sound is not that of the source")
+            worst = shift if worst is None else max(worst, shift, key=abs)
+    return worst
+
+
+def _heard(
+    container: InputContainer, stream: AudioStream, samples: list[SoundSample], zero: float
+) -> list[tuple[SoundSample, SoundSample]]:
+    """The clip's own sound at the time of each sample."""
+    pairs = [(it, SoundSample(it.begin)) for it in samples]
+    for frame in container.decode(stream):
+        if frame.time is None:
+            continue
+        for wanted, own in pairs:
+            if len(own.samples) < len(wanted.samples):
+                own.add_from(frame, zero)
+        if all(len(own.samples) >= len(wanted.samples) for wanted, own in pairs):
+            break
+    return pairs

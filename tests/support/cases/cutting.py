@@ -15,6 +15,7 @@ from tasks.kinds import ClipSpec
 from tasks.media import MediaFacts
 from tasks.specs import Output, Source
 from tests.support.cases.judging import (
+    SOUND_SHIFT_MS,
     Range,
     fault_of_length,
     faults_of_pictures,
@@ -23,7 +24,7 @@ from tests.support.cases.judging import (
     ranges,
     wanted,
 )
-from tests.support.cases.recipes import FPS, SECONDS, Case, Shown
+from tests.support.cases.recipes import FPS, SECONDS, Case, Shown, base_video
 from tests.support.clips import made_clip, runner_in
 from worker.clip.plan import plan_clip
 from worker.cutting import Cut
@@ -31,6 +32,7 @@ from worker.pyav.opening import open_source
 from worker.pyav.probe import facts_of
 
 RIGHT = "right"
+JOINED_SHIFT_MS = 70.0  # by which joining two parts moves the second one's sound
 RESIZED = 240  # pixels wide: the bar code can still be read
 
 
@@ -106,8 +108,10 @@ def _one(case: Case, mode: str, asked: Range, media: Path, folder: Path) -> str:
     if case.timed_end and (fault := fault_of_length(clip.path, zero, min(asked.end, end))):
         faults.append(fault)
     if case.sound:
-        source = case.file(media)
-        faults += faults_of_sound(source, clip.path, zero, asked.end)
+        source = base_video(media) if case.sound_is_base else case.file(media)
+        joint = SECONDS / 2 if case.sound_is_base else None
+        shift = JOINED_SHIFT_MS if case.sound_is_base else SOUND_SHIFT_MS
+        faults += faults_of_sound(source, clip.path, zero, asked.end, shift, joint)
     return "; ".join(faults) or RIGHT
 
 

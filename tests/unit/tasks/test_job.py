@@ -20,6 +20,7 @@ from tasks.kinds import (
     ExtractResult,
     ExtractSpec,
     Origin,
+    Verification,
 )
 from tasks.record import job_of, record_of
 from tasks.rendering import public_job, render_job, rfc3339
@@ -43,6 +44,7 @@ RESULTS: dict[str, Result] = {
     "clip": ClipResult(
         mode="smart", mode_reason="exact", requested_start=0.0, requested_end=1.0,
         actual_start=0.0, actual_end=1.0, frames=25, frames_encoded=5, frames_copied=20,
+        verification=Verification(25, 25, 5, 40.0, 0.5, 0),
         artifacts=(FILE,), peak_memory_bytes=9, estimated_memory_bytes=9, memory_ratio=1.0,
     ),
 }  # fmt: skip

@@ -18,6 +18,7 @@ from tasks.kinds import (
     ExtractResult,
     ExtractSpec,
     Origin,
+    Verification,
 )
 from tasks.media import AudioFacts, MediaFacts, VideoFacts
 from tasks.rendering import render_job
@@ -63,6 +64,7 @@ CUT = ClipResult(
     artifacts=(CLIP, PICTURE), warnings=("w",), mode="smart", mode_reason="exact",
     requested_start=1.0, requested_end=4.0, actual_start=1.0, actual_end=4.0,
     frames=75, frames_encoded=5, frames_copied=70,
+    verification=Verification(75, 75, 9, 44.5, 0.0, 0),
 )  # fmt: skip
 JOBS = {
     "extract": ended(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.kinds import ClipResult, DownloadResult
+from tasks.kinds import ClipResult, DownloadResult, Verification
 from tasks.metrics import observer
 from tasks.metrics.catalogue import FAMILIES
 from tasks.metrics.observer import JobObserver, UpkeepObserver
@@ -19,7 +19,7 @@ THUMBNAIL = ArtifactRef("b", "b.jpg", "thumbnail", "image/jpeg", 50, "0" * 64)
 CLIP = ClipResult(
     artifacts=(MAIN, THUMBNAIL), mode="smart", mode_reason="", requested_start=0.0,
     requested_end=2.5, actual_start=0.0, actual_end=2.5, frames=60, frames_encoded=10,
-    frames_copied=50,
+    frames_copied=50, verification=Verification(60, 60, 8),
 )  # fmt: skip
 # Counted by whoever serves requests, by a script of the store, or by nobody yet.
 COUNTED_ELSEWHERE = {
