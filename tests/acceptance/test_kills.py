@@ -21,6 +21,7 @@ from tests.support.system import System
 SITE = "https://127.0.0.1/media"  # allowed here, and never asked
 LARGE = Video(seconds=16.0, width=640, height=360, keyframe_seconds=8.0)
 CLIP = {"kind": "clip", "start": 1}
+OFTEN = 0.005  # seconds between looks, to meet a short moment
 STALL = 10_000  # milliseconds; longer than it takes to end a worker
 BYTES = 60_000_000  # takes long enough to read that one can step in between
 
@@ -120,7 +121,8 @@ def test_a_worker_killed_between_the_file_and_its_record_leaves_one_file(tmp_pat
     ):
         for number in range(2):
             job_id = submit(system, f"job{number}", bytes=BYTES)
-            assert eventually(lambda job_id=job_id: phase_of(system, job_id) == "storing", 30)
+            stores = lambda job_id=job_id: phase_of(system, job_id) == "storing"  # noqa: E731
+            assert eventually(stores, 30, seldom_seconds=OFTEN)
             client.client_pause(STALL, all=False)  # its last write cannot come through any more
             before = len(stored(system))
             assert eventually(
@@ -145,7 +147,8 @@ def test_a_worker_killed_anywhere_around_that_moment_leaves_one_file_for_each_jo
         for number in range(2):
             jobs = [submit(system, f"{number}-{n}", bytes=BYTES // 10) for n in range(6)]
             first = len(stored(system)) + random.randint(1, 5)
-            assert eventually(lambda first=first: len(stored(system)) >= first, 30)
+            begun = lambda first=first: len(stored(system)) >= first  # noqa: E731
+            assert eventually(begun, 30, OFTEN, seldom_seconds=OFTEN)
             kill_worker(system)
             system.start_worker()
             ended = [system.until(job_id) for job_id in jobs]

@@ -40,11 +40,12 @@ def test_one_frame_can_be_cut(system: System, download: dict[str, Any], mode: st
 
 
 @pytest.mark.parametrize("mode", ["auto", "encode"])
-def test_a_range_that_holds_no_frame_fails_and_says_so(
+def test_a_range_between_two_frames_shows_the_one_on_display(
     system: System, download: dict[str, Any], mode: str
 ) -> None:
     job = clip(system, download, 1.001, 1.011, mode=mode)
-    assert job["error"]["code"] == "range_outside_media"
+    assert job["result"]["frames"] == 1
+    assert job["result"]["actual_start"] == 1.001
 
 
 @pytest.mark.parametrize("mode", ["auto", "encode", "copy"])

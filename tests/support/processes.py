@@ -63,15 +63,21 @@ SELDOM_SECONDS = 0.1  # a check may be a request, and the tests beside this one 
 
 
 def eventually(
-    holds: Callable[[], object], within_seconds: float = 5.0, every_seconds: float = 0.01
+    holds: Callable[[], object],
+    within_seconds: float = 5.0,
+    every_seconds: float = 0.01,
+    seldom_seconds: float = SELDOM_SECONDS,
 ) -> bool:
-    """Whether the condition holds in time; at first it is checked often, later less often."""
+    """Whether the condition holds in time; at first it is checked often, later less often.
+
+    A test that has to meet a short moment checks it often all the time.
+    """
     until = time.monotonic() + within_seconds
     while not holds():
         if time.monotonic() > until:
             return False
         time.sleep(every_seconds)
-        every_seconds = min(1.2 * every_seconds, max(every_seconds, SELDOM_SECONDS))
+        every_seconds = min(1.2 * every_seconds, max(every_seconds, seldom_seconds))
     return True
 
 

@@ -65,8 +65,9 @@ def test_a_poll_is_one_read_of_the_store(client: httpx.Client, api: Api) -> None
         client.get(f"{JOBS}/{job_id}")
     after = commands_of(api)
     assert after.get("hmget", 0) - before.get("hmget", 0) == 20
+    # What the process counts for its metrics it writes now and then, and not for each poll.
     others = set(after) - {"hmget", "info", "ping"}
-    assert {name for name in others if after[name] != before.get(name, 0)} == set()
+    assert {name for name in others if after[name] - before.get(name, 0) >= 10} == set()
 
 
 def commands_of(api: Api) -> dict[str, int]:
