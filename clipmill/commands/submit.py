@@ -11,7 +11,15 @@ import click
 from clipmill.terminal.follow import finish_batch, finish_job
 from clipmill.terminal.session import Session, api_command, given
 
-OUTPUT_FIELDS = ("container", "width", "height", "fit", "fps", "quality", "audio", "thumbnail")
+OUTPUT_FIELDS = (
+    "container", "width", "height", "fit", "fps", "quality", "audio", "audio_track", "subtitles",
+    "thumbnail",
+)  # fmt: skip
+
+
+def _track(text: str) -> int | str:
+    """A sound track by its number or its language."""
+    return int(text) if text.isdecimal() else text
 
 
 @click.group()
@@ -72,6 +80,8 @@ def download(session: Session, source: str, **options: Any) -> None:
 @click.option("--fps", type=float)
 @click.option("--quality", type=click.Choice(["draft", "standard", "high"]))
 @click.option("--audio", type=click.Choice(["keep", "drop"]))
+@click.option("--audio-track", type=_track, help="A number from 0, a language, or all.")
+@click.option("--subtitles", type=click.Choice(["keep", "drop"]))
 @click.option("--thumbnail", is_flag=True, default=None, help="Make a thumbnail as well.")
 @common_options
 @api_command

@@ -12,7 +12,8 @@ from tasks.kinds import Verification
 from tasks.media import MediaFacts
 from worker import ffmpeg
 from worker.clip import size_limit
-from worker.clip.picture_size import THUMBNAIL_WIDTH, shape_of_whole
+from worker.clip.gif import gif_output
+from worker.clip.picture_size import THUMBNAIL_WIDTH, shape_of, shape_of_whole
 from worker.clip.plan import ClipPlan, Pictures, expected_frames, with_longer_preroll
 from worker.clip.strategy import Mode, Tool
 from worker.process.limits import Limits
@@ -42,10 +43,11 @@ class Cut:
 
 
 class Checked(NamedTuple):
-    """What a finished file holds: its facts, and how many pictures."""
+    """What a finished file holds: its facts, how many pictures, and how many were compared."""
 
     facts: MediaFacts
     frames: int
+    compared: int
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,7 @@ def _by_intermediate(plan: ClipPlan, source: Path, target: Path, tools: CutTools
     argv = ffmpeg.remux_argv(made, target, facts, plan.container, shape_of_whole(plan.facts.video))
     _run_ffmpeg(argv, plan, tools)
     made.unlink()
-    facts, frames = _checked(plan, target, tools.runner)
+    facts, frames, _ = _checked(plan, target, tools.runner)
     if frames != found["frames"]:
         raise ToolFailed(f"{plan.container} has {frames} of the clip's {found['frames']} pictures")
     warnings = [*plan.warnings, *found.pop("warnings")]
@@ -145,18 +147,22 @@ def _by_encoding(plan: ClipPlan, source: Path, target: Path, tools: CutTools) ->
         return _by_pyav(plan.encode_whole(plan.strategy.reason), source, target, tools)
     shown = plan.showing(pictures)
     _run_ffmpeg(ffmpeg.encode_argv(shown, source, target), shown, tools)
-    facts, frames = _checked(shown, target, tools.runner)
+    facts, frames, compared = _checked(shown, target, tools.runner, source)
     longer = with_longer_preroll(shown)
     if longer is not None and frames < (expected_frames(shown) or 0):
         target.unlink()
         _run_ffmpeg(ffmpeg.encode_argv(longer, source, target), longer, tools)
-        facts, frames = _checked(longer, target, tools.runner)
+        facts, frames, compared = _checked(longer, target, tools.runner, source)
     warnings = [*plan.warnings, *_savings(plan)]
     if plan.has_side_tracks:
         warnings += _dressed(shown, source, target, tools)
-        facts, frames = _checked(shown, target, tools.runner)
+        facts, frames, _ = _checked(shown, target, tools.runner)
+    expected = expected_frames(shown) or frames
+    if frames < expected:
+        missing = expected - frames
+        warnings.append(f"{missing} pictures of the range cannot be decoded and were left out")
     counts: dict[str, Any] = {"frames": frames, "frames_encoded": frames, "frames_copied": 0}
-    counts["verification"] = Verification(expected_frames(shown) or frames, frames, 0)
+    counts["verification"] = Verification(expected, frames, compared)
     return Cut(target, facts, _values(plan, shown.start, facts) | counts, warnings)
 
 
@@ -213,8 +219,11 @@ def _run_ffmpeg(argv: list[str], plan: ClipPlan, tools: CutTools) -> None:
         raise error
 
 
-def _checked(plan: ClipPlan, target: Path, runner: ToolRunner) -> Checked:
-    """What the finished file holds. Raises ToolFailed when no player could play it.
+def _checked(
+    plan: ClipPlan, target: Path, runner: ToolRunner, source: Path | None = None
+) -> Checked:
+    """What the finished file holds. Raises ToolFailed when no player could play it, or when it
+    shows other pictures than its source.
 
     An exit status of 0 is no proof: FFmpeg reports 0 also when it has written no frame, and its
     file may then be a container without a stream.
@@ -222,7 +231,8 @@ def _checked(plan: ClipPlan, target: Path, runner: ToolRunner) -> Checked:
     if not target.is_file() or not target.stat().st_size:
         raise ToolFailed("the clip came out empty")
     try:
-        found = run_program(runner, "check", {"source": str(target)}, runner.limits(CHECK_SECONDS))
+        asked = {"source": str(target), "original": _original(plan, source) if source else None}
+        found = run_program(runner, "check", asked, runner.limits(CHECK_SECONDS))
     except NoSuchStream as error:
         raise RangeOutsideMedia("nothing of the source lies in this range") from error
     facts = MediaFacts.from_dict(found["facts"])
@@ -231,7 +241,24 @@ def _checked(plan: ClipPlan, target: Path, runner: ToolRunner) -> Checked:
         raise RangeOutsideMedia("no frame lies in this range")
     if not found["begins_with_key"]:
         raise ToolFailed("the clip does not begin with a keyframe")
-    return Checked(facts, frames)
+    return Checked(facts, frames, int(found["compared"]))
+
+
+def _original(plan: ClipPlan, source: Path) -> dict[str, Any]:
+    """What the clip was made of, for its check."""
+    video = plan.facts.video
+    assert video is not None
+    output = gif_output(plan, video).output if plan.container == "gif" else plan.output
+    shape = shape_of(video, output)
+    return {
+        "path": str(source),
+        "video": video.index,
+        "zero": plan.start,
+        "rotation": video.rotation,
+        "crop": shape.crop,
+        "inner": shape.scale if shape.pad else None,
+        "every": output.fps is None,
+    }
 
 
 def _values(plan: ClipPlan, actual_start: float, facts: MediaFacts) -> dict[str, Any]:

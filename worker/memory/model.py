@@ -80,6 +80,15 @@ def looking_terms(facts: MediaFacts) -> Terms:
     return {"program": 1, "program picture": picture, **_source_index(facts)}
 
 
+def checking_terms(plan: ClipPlan, made: MediaFacts) -> Terms:
+    """The check of FFmpeg's encode, which decodes a few pictures of the clip and of its source."""
+    source, clip = plan.facts.video, made.video
+    assert source is not None
+    assert clip is not None
+    larger = max((source, clip), key=_picture)
+    return {"program": 1, **_decoding(larger, 1), **_source_index(plan.facts)}
+
+
 def thumbnail_terms(facts: MediaFacts, max_width: int) -> Terms:
     """One picture of a file, `thumbnail_argv`."""
     assert facts.video is not None

@@ -11,6 +11,7 @@ from worker.clip.plan import ClipPlan
 from worker.clip.strategy import Mode, Tool
 from worker.memory.model import (
     Terms,
+    checking_terms,
     copy_terms,
     encode_terms,
     exact_terms,
@@ -31,7 +32,7 @@ def clip_steps(plan: ClipPlan) -> Mapping[str, Terms]:
         steps["cut"] = _cut_terms(plan)
     else:
         steps |= {"look": looking_terms(plan.facts), "ffmpeg": encode_terms(plan)}
-        steps["check"] = looking_terms(made)
+        steps["check"] = checking_terms(plan, made)
         if plan.has_side_tracks:
             steps["dress"] = looking_terms(made)
     if plan.output.thumbnail and plan.keeps_picture:

@@ -1,34 +1,115 @@
-"""Program: read a finished clip once, without decoding it, and report what it holds.
+"""Program: check a clip that FFmpeg's command made, and report what it holds.
 
-Spec: {"source": path}. Result: {"facts": MediaFacts, "frames", "begins_with_key"}.
+Spec: {"source": path of the clip, "original": see `Original`, or None}. Result: {"facts":
+MediaFacts, "frames", "begins_with_key", "compared": how many pictures were compared}.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from av import VideoFrame
 from av.container import InputContainer
 
+from tasks.errors import JobError, ToolFailed
+from worker.clip.strategy import Mode
+from worker.pyav.bitstream.hdr import BrightnessNotes
+from worker.pyav.compare.record import Record
+from worker.pyav.compare.shapes import TURNS, cropped, likeness
+from worker.pyav.full_encode import pictures_of_range
+from worker.pyav.index import seek_before, video_packets
+from worker.pyav.open_range import opened_range
 from worker.pyav.opening import open_source
 from worker.pyav.probe import facts_of, main_video
 from worker.pyav.protocol import serve
+from worker.pyav.request import CutRequest
+from worker.pyav.window import seconds
+
+LEAST_LIKENESS = 0.6
+MOMENT = seconds(0.001)
+
+
+@dataclass(frozen=True)
+class Original:
+    """What the clip was made of: the source's path, its stream of pictures, and how they changed.
+
+    `zero` is the source's time at the clip's zero, in seconds. `crop` is the part of the turned
+    source that the clip shows, `inner` the part of the clip that shows it. `every` tells that each
+    picture of the clip begins when one of the source does, so that any can be compared.
+    """
+
+    path: str
+    video: int
+    zero: float
+    rotation: int
+    crop: tuple[int, int] | None
+    inner: tuple[int, int] | None
+    every: bool
 
 
 def main(spec: dict[str, Any]) -> dict[str, Any]:
-    """Check `spec["source"]`."""
+    """Check `spec["source"]`. Raises ToolFailed where it shows another picture than the source."""
     path = str(Path(spec["source"]).absolute())
     with open_source(path) as container:
         facts = facts_of(container, Path(path).stat().st_size).to_dict()
     with open_source(path) as container:  # anew: `facts_of` may have read the first packets
-        pictures = _pictures_of(container)
-    return {"facts": facts, **pictures}
+        keys, times = _pictures_of(container)
+    original = Original(**spec["original"]) if spec.get("original") else None
+    compared = 0 if original is None or not times else _compare(path, times, original)
+    found = {"frames": len(keys), "begins_with_key": keys[:1] == [True] or not keys}
+    return {"facts": facts, "compared": compared, **found}
 
 
-def _pictures_of(container: InputContainer) -> dict[str, Any]:
+def _pictures_of(container: InputContainer) -> tuple[list[bool], list[float]]:
+    """Which packets are keys, and when pictures are shown, as a player counts."""
     video = main_video(container)
     if video is None:
-        return {"frames": 0, "begins_with_key": True}
-    keys = [packet.is_keyframe for packet in container.demux(video) if packet.size]
-    return {"frames": len(keys), "begins_with_key": keys[:1] == [True]}
+        return [], []
+    zero = (container.start_time or 0) / 1_000_000
+    packets = [packet for packet in container.demux(video) if packet.size]
+    shown = [float(it.pts * it.time_base) - zero for it in packets if it.pts is not None]
+    return [packet.is_keyframe for packet in packets], sorted(shown)
+
+
+def _compare(path: str, times: list[float], original: Original) -> int:
+    """How many pictures were compared: the first, and one in the middle and the last."""
+    last = len(times) - 1
+    compared = 0
+    for place in sorted({0, last // 2, last}) if original.every else [0]:
+        own = _picture_at(path, None, times[place])
+        due = _picture_at(original.path, original.video, original.zero + times[place])
+        if own is None or due is None:
+            continue
+        turned = (*TURNS.get(original.rotation, ()), *cropped(original.crop))
+        like = likeness(own, due, (cropped(original.inner), turned))
+        if like is not None and like < LEAST_LIKENESS:
+            raise ToolFailed(
+                f"the clip did not pass its check: picture {place} is not that of the source"
+            )
+        compared += 1
+    return compared
+
+
+def _picture_at(path: str, video: int | None, moment: float) -> VideoFrame | None:
+    """The picture that a player shows at a time; None where none can be decoded."""
+    start = seconds(max(0.0, moment))
+    request = CutRequest(path, "", start, start + MOMENT, Mode.ENCODE, video=video, sounds=())
+    try:
+        with opened_range(request) as source:
+            seek_before(source.container, source.video, source.window, source.index.back_seconds)
+            packets = video_packets(source.container, source.video)
+            pictures = pictures_of_range(
+                source.video,
+                packets,
+                source.index,
+                source.window,
+                BrightnessNotes(),
+                Record(),
+                strict=False,
+            )
+            return next(pictures, None)
+    except JobError:
+        return None
 
 
 if __name__ == "__main__":

@@ -41,7 +41,7 @@ from worker.memory.model import encode_terms, thumbnail_terms
 from worker.memory.table import shipped_table
 from worker.process.run import Finished, Limits, ProcessEnd, Stop, run_process
 from worker.process.tools import ToolRunner
-from worker.pyav import look
+from worker.pyav import check, look
 from worker.pyav.opening import open_source
 from worker.pyav.probe import facts_of
 
@@ -413,6 +413,22 @@ def test_a_range_between_two_frames_shows_the_one_that_is_on_display(
     clip = made_clip(plan_clip(spec, probed(video)), video, runner_in(tmp_path))
 
     assert len(frame_numbers(clip.path)) == 1
+
+
+def test_a_clip_that_shows_other_pictures_than_its_source_is_refused(
+    video: Path, tmp_path: Path
+) -> None:
+    clip = planned(video, tmp_path, 1, 2, width=240)
+    made(clip)
+    original = {
+        "path": str(video), "video": 0, "zero": 1.0, "rotation": 0, "crop": None, "inner": None,
+        "every": True,
+    }  # fmt: skip
+
+    assert check.main({"source": str(clip.target), "original": original})["compared"] == 3
+    for wrong in ({"zero": 1.4}, {"rotation": 180}):
+        with pytest.raises(ToolFailed, match="is not that of the source"):
+            check.main({"source": str(clip.target), "original": {**original, **wrong}})
 
 
 class Idle(ToolRunner):
