@@ -416,8 +416,9 @@ def test_a_range_between_two_frames_shows_the_one_that_is_on_display(
 
 
 def test_a_clip_that_shows_other_pictures_than_its_source_is_refused(
-    video: Path, tmp_path: Path
+    video: Path, source_named: Callable[[str], Path], tmp_path: Path
 ) -> None:
+    other = source_named("closed gop")
     clip = planned(video, tmp_path, 1, 2, width=240)
     made(clip)
     original = {
@@ -426,7 +427,7 @@ def test_a_clip_that_shows_other_pictures_than_its_source_is_refused(
     }  # fmt: skip
 
     assert check.main({"source": str(clip.target), "original": original})["compared"] == 3
-    for wrong in ({"zero": 1.4}, {"rotation": 180}):
+    for wrong in ({"path": str(other)}, {"rotation": 180}):
         with pytest.raises(ToolFailed, match="is not that of the source"):
             check.main({"source": str(clip.target), "original": {**original, **wrong}})
 
