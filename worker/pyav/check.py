@@ -25,7 +25,7 @@ from worker.pyav.protocol import serve
 from worker.pyav.request import CutRequest
 from worker.pyav.window import seconds
 
-LEAST_LIKENESS = 0.6
+LEAST_LIKENESS = 0.9
 MOMENT = seconds(0.001)
 
 
