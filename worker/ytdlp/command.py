@@ -36,6 +36,9 @@ _POST_PROCESSORS = (
     "Merger", "VideoRemuxer", "ExtractAudio", "FixupM3u8", "FixupM4a", "FixupDuplicateMoov",
     "FixupStretched", "FixupTimestamp", "FixupDuration",
 )  # fmt: skip
+# The first pieces of a stream may have no sound: FFmpeg looks five seconds far, and takes what it
+# has found by then for all. Bounded in bytes, since it keeps what it looked at.
+_LOOK_FAR = "-analyzeduration 15M -probesize 20M"
 
 
 def extract_argv(url: str, playlist_items: int) -> list[str]:
@@ -109,13 +112,14 @@ def _base_argv() -> list[str]:
         *(
             option
             for name in _POST_PROCESSORS
-            for option in ("--postprocessor-args", f"{name}+ffmpeg_i:{_ffmpeg_input_options()}")
+            for option in ("--postprocessor-args", f"{name}+ffmpeg_i:{_ffmpeg_input_options(name)}")
         ),
     ]
 
 
-def _ffmpeg_input_options() -> str:
-    return f"-protocol_whitelist file -format_whitelist {FORMATS}"
+def _ffmpeg_input_options(post_processor: str) -> str:
+    options = f"-protocol_whitelist file -format_whitelist {FORMATS}"
+    return f"{options} {_LOOK_FAR}" if post_processor == "FixupM3u8" else options
 
 
 def _js_runtime() -> list[str]:

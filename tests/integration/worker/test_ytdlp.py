@@ -96,6 +96,23 @@ def hls(media_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_hls(tmp_path_factory.mktemp("hls"), media_folder).parent
 
 
+@pytest.fixture
+def restarting_hls(media_folder: Path, tmp_path: Path) -> Path:
+    """Three pieces, each with a clock of its own; the first, of seven seconds, has no sound."""
+    long = cached_video(media_folder, Video(seconds=10))
+    folder = tmp_path / "restarting"
+    folder.mkdir()
+    lines = ["#EXTM3U", "#EXT-X-TARGETDURATION:7"]
+    for number, (start, length, kept) in enumerate(((0, 7, ["-an"]), (7, 1, []), (8, 2, []))):
+        name = f"{number}.ts"
+        cut = ["-ss", str(start), "-t", str(length), "-i", str(long), "-c:v", "libx264"]
+        ffmpeg(*cut, *kept, "-output_ts_offset", str(50 * (2 - number)), str(folder / name))
+        lines += ["#EXT-X-DISCONTINUITY"] * (number > 0) + [f"#EXTINF:{length},", name]
+    playlist = folder / "index.m3u8"
+    playlist.write_text("\n".join([*lines, "#EXT-X-ENDLIST", ""]))
+    return folder
+
+
 @pytest.fixture(scope="session")
 def dash(media_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_dash(tmp_path_factory.mktemp("dash"), media_folder).parent
@@ -172,6 +189,31 @@ def test_hls_becomes_one_plain_file(origin: Origin, fetcher: Fetcher, hls: Path)
     assert frame_numbers(got.path) == list(range(75))
     assert height(got.path) == LADDER[0].height
     assert got.info["duration_seconds"] == 3
+
+
+def test_hls_whose_clock_begins_anew_keeps_its_order_and_its_late_sound(
+    origin: Origin, fetcher: Fetcher, restarting_hls: Path
+) -> None:
+    origin.serve(restarting_hls, "/r/")
+    got = fetcher.download(origin.url("/r/index.m3u8"))
+    assert frame_numbers(got.path) == list(range(250))
+    piece = restarting_hls / "1.ts"  # the second, of which the first sound and picture are told
+    own, whole = _begin_of_sound(piece) - _shown(piece)[0], _begin_of_sound(got.path)
+    assert whole - _shown(got.path)[175] == pytest.approx(own, abs=0.03)
+
+
+def _begin_of_sound(path: Path) -> float:
+    with av.open(str(path)) as container:
+        (sound,) = container.streams.audio
+        first = next(it for it in container.demux(sound) if it.size)
+        return float(first.pts * first.time_base)
+
+
+def _shown(path: Path) -> list[float]:
+    """When each picture is shown."""
+    with av.open(str(path)) as container:
+        packets = container.demux(container.streams.video[0])
+        return sorted(float(it.pts * it.time_base) for it in packets if it.size)
 
 
 def test_hls_of_mp4_pieces_becomes_one_plain_file(
