@@ -15,7 +15,7 @@ from worker.attempt.attempt import Attempt
 from worker.attempt.outcome import Outcome, ProducedFile
 from worker.kinds.file_names import file_name, suffix_of
 from worker.kinds.handler import Handler
-from worker.kinds.remuxing import remuxed
+from worker.kinds.remuxing import best_joined, remuxed
 from worker.memory.capacity import Capacity
 from worker.memory.estimate import estimate_site
 from worker.memory.need import ResourceNeed
@@ -44,9 +44,10 @@ class DownloadHandler(Handler[DownloadSpec]):
         facts = attempt.probe(found.path)
         _check_duration(facts, attempt.settings.max_duration_seconds)
         path = found.path.rename(found.path.with_suffix(suffix_of(facts, found.path.suffix)))
-        if spec.quality == "audio" or spec.container in (None, path.suffix.lstrip(".")):
+        container = spec.container or (best_joined(facts) if found.joined else None)
+        if spec.quality == "audio" or container in (None, path.suffix.lstrip(".")):
             return outcome(path, facts, found)
-        path, warnings = remuxed(path, facts, str(spec.container), attempt.tools)
+        path, warnings = remuxed(path, facts, str(container), attempt.tools)
         found = replace(found, warnings=(*found.warnings, *warnings))
         return outcome(path, attempt.probe(path), found)
 

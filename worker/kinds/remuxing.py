@@ -15,6 +15,17 @@ SILENCE_SECONDS = 120.0  # the index of a large file is written at its end, with
 SPARE_BYTES = 16 * 1024 * 1024  # for the new container's own tables
 
 
+JOINED = ("mp4", "webm")  # else Matroska, which takes everything
+
+
+def best_joined(facts: MediaFacts) -> str | None:
+    """The container that two joined streams belong into, where yt-dlp chose a more general one.
+
+    It chooses by the site's words for codecs, and knows few: HEVC with AAC became Matroska.
+    """
+    return next((name for name in JOINED if misfit(name, facts) is None), None)
+
+
 def remuxed(
     path: Path, facts: MediaFacts, container: str, tools: ToolRunner
 ) -> tuple[Path, tuple[str, ...]]:

@@ -47,12 +47,14 @@ _TOO_LARGE = "the source is larger than allowed"
 class Download:
     """A finished file in the job's folder, and what is known about its source.
 
-    The source declares the container, which may be wrong: probe the file.
+    The source declares the container, which may be wrong: probe the file. `joined`: it was made of
+    two streams of the site.
     """
 
     path: Path
     info: dict[str, Any]
     warnings: tuple[str, ...] = ()
+    joined: bool = False
 
 
 def extract(
@@ -111,7 +113,8 @@ def download(
     if not results:
         raise Unavailable("there is nothing to download at this address")
     path = _claim_result(results[0], folder, max_bytes)
-    return Download(path, to_info(results[0]), _warnings(results[0], quality))
+    joined = "+" in str(results[0].get("format_id"))  # a site's own id may have one: no harm
+    return Download(path, to_info(results[0]), _warnings(results[0], quality), joined)
 
 
 def _download_limits(

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import av
 import pytest
 
 from tasks.errors import NoSuchStream
-from tasks.media import MediaFacts
+from tasks.media import AudioFacts, MediaFacts
 from tests.support.clips import runner_in
 from tests.support.media import Video, cached_video, ffmpeg, frame_numbers
-from worker.kinds.remuxing import remuxed
+from tests.unit.worker.clip.values import FACTS
+from tests.unit.worker.clip.values import video as picture
+from worker.kinds.remuxing import best_joined, remuxed
 from worker.pyav.opening import open_source
 from worker.pyav.probe import facts_of
 
@@ -49,6 +52,24 @@ def test_every_stream_that_fits_is_moved_and_what_does_not_is_named(
     assert frame_numbers(moved) == pictures
     assert languages(moved) == tracks == ["eng", "deu"]
     assert warnings == ("the subtitles were left out, since mp4 was asked for",)
+
+
+@pytest.mark.parametrize(
+    ("video", "audio", "container"),
+    [
+        ("hevc", "aac", "mp4"),
+        ("vp9", "aac", "mp4"),
+        ("h264", "opus", "mp4"),
+        ("vp8", "vorbis", "webm"),
+        ("av1", "vorbis", "webm"),
+        ("vp8", "aac", None),
+    ],
+)
+def test_joined_streams_belong_into_the_first_container_that_takes_both(
+    video: str, audio: str, container: str | None
+) -> None:
+    facts = replace(FACTS, video=picture(codec=video), audio=(AudioFacts(audio, 48000, 2),))
+    assert best_joined(facts) == container
 
 
 def test_matroska_takes_the_subtitles_too(rich: Path, tmp_path: Path) -> None:

@@ -189,6 +189,7 @@ def test_hls_becomes_one_plain_file(origin: Origin, fetcher: Fetcher, hls: Path)
     assert frame_numbers(got.path) == list(range(75))
     assert height(got.path) == LADDER[0].height
     assert got.info["duration_seconds"] == 3
+    assert not got.joined
 
 
 def test_hls_whose_clock_begins_anew_keeps_its_order_and_its_late_sound(
@@ -236,6 +237,7 @@ def test_dash_joins_pictures_and_sound(origin: Origin, fetcher: Fetcher, dash: P
     assert frame_numbers(got.path) == list(range(75))
     assert fetcher.progress[-1][0] == 1.0
     assert [path.name for path in fetcher.folder.glob("media*")] == ["media.mp4"]
+    assert got.joined
 
 
 def test_the_formats_of_dash_are_told_apart(origin: Origin, fetcher: Fetcher, dash: Path) -> None:
