@@ -1,8 +1,8 @@
-"""Program: cut one frame-exact clip, copying what can be copied.
+"""Program: cut one clip: a copy, or exact, copying what can be copied.
 
-Spec: the fields of `CutRequest`. Result: `CutResult` as a dict, and the clip's `facts`; or, where
-everything must be encoded and was not asked to be, {"needs_encode": reason, "rejected": bool}: an
-encode takes several times the memory, which the worker has to reserve first.
+Spec: the fields of `CutRequest`. Result: `CutResult` as a dict; or, where everything must be
+encoded and was not asked to be, {"needs_encode": reason, "rejected": bool}: an encode takes several
+times the memory, which the worker has to reserve first.
 """
 
 import errno
