@@ -31,7 +31,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from config.timings import PRODUCTION, Timings
 from tasks.errors import NetworkError, ToolFailed, job_error_codes
-from tasks.kinds import ClipSpec, DownloadSpec, ExtractResult, ExtractSpec
+from tasks.kinds import ClipSpec, DownloadSpec, ExtractResult, ExtractSpec, Verification
 from tasks.media import MediaFacts, VideoFacts
 from tasks.specs import Spec
 from tasks.store import Store
@@ -61,6 +61,7 @@ TOOL += "while time.monotonic()<e: time.sleep(0.05)\n"
 CUT = {
     "mode": "copy", "mode_reason": "asked for", "requested_start": 0.0, "requested_end": 1.0,
     "actual_start": 0.0, "actual_end": 1.0, "frames": 1, "frames_encoded": 0, "frames_copied": 1,
+    "verification": Verification(1, 1, 1),
 }  # fmt: skip
 LENGTH_SECONDS = 3600.0  # longer than any clip that a test asks for
 PICTURE = VideoFacts("h264", None, 64, 36, "yuv420p", 8, 25.0)

@@ -91,11 +91,14 @@ def _compare(path: str, times: list[float], original: Original) -> int:
 
 
 def _picture_at(path: str, video: int | None, moment: float) -> VideoFrame | None:
-    """The picture that a player shows at a time; None where none can be decoded."""
+    """The picture that a player shows at a time; None where none can be decoded without an error:
+    what is shown instead differs from one decoder to the next."""
     start = seconds(max(0.0, moment))
     request = CutRequest(path, "", start, start + MOMENT, Mode.ENCODE, video=video, sounds=())
+    record = Record()
     try:
         with opened_range(request) as source:
+            source.video.codec_context.options = {"err_detect": "explode"}
             seek_before(source.container, source.video, source.window, source.index.back_seconds)
             packets = video_packets(source.container, source.video)
             pictures = pictures_of_range(
@@ -104,10 +107,11 @@ def _picture_at(path: str, video: int | None, moment: float) -> VideoFrame | Non
                 source.index,
                 source.window,
                 BrightnessNotes(),
-                Record(),
+                record,
                 strict=False,
             )
-            return next(pictures, None)
+            found = next(pictures, None)
+            return None if record.errors else found
     except JobError:
         return None
 
