@@ -16,7 +16,7 @@ _IN_MATROSKA = (
     "aac ac3 eac3 dts truehd mlp alac flac mp1 mp2 mp3 opus vorbis tta wavpack "
     "pcm_s16le pcm_s16be pcm_s24le pcm_s24be pcm_s32le pcm_s32be pcm_u8 pcm_f32le pcm_f64le"
 )
-INTERMEDIATE_MUXER = "nut"  # takes every codec
+_NOT_IN_NUT = "dnxhd qtrle"  # of the codecs that are decoded here
 
 
 @dataclass(frozen=True)
@@ -137,12 +137,14 @@ def misfit(container: str, facts: MediaFacts) -> str | None:
     return next((f"{track.codec} sound" for track in facts.audio if track.codec not in audio), None)
 
 
-def needs_intermediate(container: str, facts: MediaFacts) -> bool:
-    """Whether a copy has to be written as `INTERMEDIATE_MUXER`, and then moved by FFmpeg."""
+def intermediate_of(container: str, facts: MediaFacts) -> str | None:
+    """The muxer by which a copy has to be written before FFmpeg moves it; None where none is."""
     codecs = {track.codec for track in facts.audio}
     if facts.video is not None:
         codecs.add(facts.video.codec)
-    return container == OF_ANY_CODEC and not codecs <= _codecs(_IN_MATROSKA)
+    if container != OF_ANY_CODEC or codecs <= _codecs(_IN_MATROSKA):
+        return None
+    return "nut" if codecs.isdisjoint(_codecs(_NOT_IN_NUT)) else "mov"
 
 
 def is_sound_alone(container: str) -> bool:

@@ -10,9 +10,8 @@ from tasks.media import AudioFacts, MediaFacts, SubtitleFacts
 from tasks.specs import Output
 from worker.clip.containers import (
     CONTAINERS,
-    INTERMEDIATE_MUXER,
+    intermediate_of,
     is_sound_alone,
-    needs_intermediate,
 )
 from worker.clip.seeking import LONG_PREROLL_SECONDS, preroll_of
 from worker.clip.strategy import (
@@ -120,8 +119,9 @@ class ClipPlan:
     @property
     def muxer(self) -> str | None:
         """What PyAV writes instead of the container, for FFmpeg to move; None: the container."""
-        copied = self.strategy.mode is Mode.COPY and needs_intermediate(self.container, self.facts)
-        return INTERMEDIATE_MUXER if copied else None
+        if self.strategy.mode is not Mode.COPY:
+            return None
+        return intermediate_of(self.container, self.facts)
 
     @property
     def has_side_tracks(self) -> bool:

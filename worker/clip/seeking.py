@@ -38,5 +38,10 @@ def is_untimed(facts: MediaFacts) -> bool:
     return facts.video is not None and facts.video.reorders and _is_one_of(UNTIMED, facts)
 
 
+def is_in_order(facts: MediaFacts) -> bool:
+    """Whether pictures have no times of their own, but show in the order in which they are read."""
+    return facts.video is not None and not facts.video.reorders and _is_one_of(UNTIMED, facts)
+
+
 def _is_one_of(names: frozenset[str], facts: MediaFacts) -> bool:
     return not names.isdisjoint(facts.container.split(","))

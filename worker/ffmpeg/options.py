@@ -8,6 +8,7 @@ import imageio_ffmpeg
 
 from tasks.media import MediaFacts
 from worker.clip.allowlists import DECODERS
+from worker.clip.seeking import is_in_order
 
 MAX_PIXELS = 100_000_000  # as in the probe; a stream may still change its size later
 PROGRESS_PERIOD_SECONDS = 0.5
@@ -35,8 +36,11 @@ def base_argv() -> list[str]:
 def opened(source: Path, facts: MediaFacts, **options: object) -> Any:
     """The source as an input of ffmpeg-python: the probed format, known decoders, local files.
 
-    A playlist is refused, whatever its name: its format is not the probed one.
+    A playlist is refused, whatever its name: its format is not the probed one. Where pictures are
+    in order, FFmpeg's guess of a delay is undone.
     """
+    if is_in_order(facts):
+        options["bsf:v"] = "setts=pts=DTS"
     return ffmpeg.input(
         local(source),
         protocol_whitelist="file",

@@ -171,7 +171,8 @@ def _hevc(stream: VideoStream) -> Joining:
         except ValueError:
             return False
 
-    joints = Joints(is_entry, lambda packet: _changed_extradata(packet, declared))
+    # Pictures that follow a CRA may be shown before it.
+    joints = Joints(is_entry, lambda packet: _changed_extradata(packet, declared), closed=False)
     return Joining(joints, open_piece_encoder, lambda _: None, None, None, False, tag="hvc1")
 
 

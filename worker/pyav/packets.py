@@ -19,8 +19,9 @@ else:
 
 def packets_of(container: InputContainer, streams: Sequence[Stream]) -> Iterator[AnyPacket]:
     """The streams' packets from here to the end of the file, without the empty last ones."""
-    late = {it.index: _lateness(it) for it in streams if isinstance(it, VideoStream)}
-    counted = {it.index for it in streams if isinstance(it, VideoStream) and is_counted(it)}
+    videos = [it for it in streams if isinstance(it, VideoStream)]
+    late = {it.index: _lateness(it) for it in videos}
+    counted = {it.index for it in videos if is_counted(it) or _is_in_order(it)}
     try:
         for packet in container.demux(list(streams)):
             if packet.size:
@@ -46,6 +47,11 @@ def is_counted(stream: VideoStream) -> bool:
     """
     codec = stream.codec_context.codec.canonical_name
     return not has_true_times(stream) and codec in ("h264", "hevc")
+
+
+def _is_in_order(stream: VideoStream) -> bool:
+    """Whether pictures show when they are decoded: FFmpeg guesses a delay where AVI has none."""
+    return stream.container.format.name == "avi" and stream.codec_context.reorder_depth == 0
 
 
 def _lateness(stream: VideoStream) -> int:

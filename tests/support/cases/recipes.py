@@ -234,6 +234,7 @@ def _cases() -> Iterator[Case]:
     yield simple("program.mpg", "-c:v mpeg2video -q:v 3 -bf 2 -g 50 -c:a mp2")
     yield simple("h264_b.avi", f"{X264} {GOP} -bf 2 -c:a libmp3lame")
     yield simple("h264_pyramid.avi", f"{X264} {GOP} -bf 5 -c:a libmp3lame")
+    yield simple("h264_in_order.avi", f"{X264} {GOP} -bf 0 -c:a libmp3lame", modes=every)
     yield simple("mpeg4_b.avi", "-c:v mpeg4 -q:v 3 -bf 2 -g 50 -c:a libmp3lame")
     yield simple(
         "lossless444.mkv", f"-c:v libx264 -preset ultrafast -qp 0 {GOP} -pix_fmt yuv444p -c:a flac"
@@ -241,6 +242,8 @@ def _cases() -> Iterator[Case]:
     yield simple("lossless420.mp4", f"-c:v libx264 -preset veryfast -qp 0 {GOP} {AAC}")
     yield simple("hevc_cra.mp4", f"{X265} -x265-params {CRA} {AAC}", keyframe=4.8)
     yield simple("hevc_cra.mkv", f"{X265} -x265-params {CRA} {AAC}", keyframe=4.8)
+    often = CRA.replace("=60", "=50")
+    yield simple("hevc_cra_often.mkv", f"{X265} -x265-params {often} {AAC}")
     tags = "colorprim=bt2020:transfer=smpte2084:colormatrix=bt2020nc:hdr10=1:max-cll=1000,400"
     yield simple(
         "hdr10_hevc.mp4",

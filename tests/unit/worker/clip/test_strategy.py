@@ -96,6 +96,7 @@ def test_a_source_that_does_not_say_when_its_pictures_show_is_not_copied() -> No
 
 def test_a_copy_that_matroska_has_no_name_for_is_moved_there_by_ffmpeg() -> None:
     assert plan_clip(spec("copy"), facts("dvvideo", "avi", "pcm_s16le")).muxer == "nut"
+    assert plan_clip(spec("copy"), facts("dnxhd", sound="pcm_s16le")).muxer == "mov"
     assert plan_clip(spec("copy"), facts("vp8", "matroska,webm", "vorbis")).muxer is None
 
 
