@@ -46,11 +46,16 @@ def cut_picture(stream: Any, plan: ClipPlan, video: VideoFacts, *, deinterlaced:
 
 def at_rate(stream: Any, plan: ClipPlan, fps: float) -> Any:
     """As many pictures a second from the clip's zero on; the last one stays to the end."""
-    stream = stream.filter("fps", frame_rate(fps), start_time=0)
-    if plan.pictures is None:
-        return stream
-    seconds = min(plan.seconds, plan.pictures.end)
-    stream = stream.filter("tpad", stop_mode="clone", stop_duration=f"{seconds:.6f}")
+    pictures = plan.pictures
+    if pictures is None:
+        return stream.filter("fps", frame_rate(fps), start_time=0)
+    seconds = min(plan.seconds, pictures.end)
+    if pictures.count == 1:  # `fps` needs a second one to know how long the first is shown
+        stream = stream.filter("loop", loop=-1, size=1)
+        stream = stream.filter("setpts", f"N/({frame_rate(fps)})/TB").filter("fps", frame_rate(fps))
+    else:
+        stream = stream.filter("fps", frame_rate(fps), start_time=0)
+        stream = stream.filter("tpad", stop_mode="clone", stop_duration=f"{seconds:.6f}")
     return stream.filter("trim", end_frame=max(1, round(seconds * fps)))
 
 

@@ -300,6 +300,24 @@ def test_interlaced_pictures_are_whole_after_resizing(
     assert not found.interlaced
 
 
+@pytest.mark.parametrize(("container", "frames"), [("mp4", 50), ("gif", 25)])
+def test_a_picture_that_stays_becomes_as_many_as_the_rate_wants(
+    container: str, frames: int, tmp_path: Path
+) -> None:
+    """Half a minute of one slide, with music."""
+    source = tmp_path / "slide.mp4"
+    picture = ["-f", "lavfi", "-i", "testsrc2=s=320x180:r=1/30:d=30"]
+    sounds = ["-f", "lavfi", "-i", "anoisesrc=d=30"]
+    ffmpeg(*picture, *sounds, "-frames:v", "1", "-c:v", "libx264", str(source))
+    output = {"fps": frames / 5, "container": container}
+    spec = ClipSpec(Source(url="file"), 12.0, 17.0, "auto", Output(**output))
+
+    clip = made_clip(plan_clip(spec, probed(source)), source, runner_in(tmp_path))
+
+    assert len(decode(clip.path)) == frames
+    assert clip.facts.duration_seconds == pytest.approx(5.0, abs=0.05)
+
+
 @pytest.mark.parametrize("end", [1.0, 3.0])
 def test_a_gif_has_a_bounded_rate_and_whole_frames(end: float, video: Path, tmp_path: Path) -> None:
     clip = planned(video, tmp_path, 0, end, "gif", quality="draft", width=320)
