@@ -61,9 +61,12 @@ def decode(path: Path) -> list[Picture]:
         zero = Fraction(container.start_time or 0, av.time_base)
         frames = [frame for frame in container.decode(stream) if frame.pts is not None]
         # Pictures come out in the order of showing. AVI has no times for it, where that is another
-        # than the order of decoding, only a rate.
-        counted = container.format.name == "avi" and stream.codec_context.reorder_depth
-        times = list(range(len(frames))) if counted else sorted(frame.pts for frame in frames)
+        # than the order of decoding, only a rate. Where it is the same, FFmpeg's guess is late.
+        is_avi = container.format.name == "avi"
+        if is_avi and stream.codec_context.reorder_depth:
+            times = list(range(len(frames)))
+        else:
+            times = sorted((it.dts if is_avi else it.pts) or 0 for it in frames)
         return [
             Picture(pts * stream.time_base - zero, _digest(frame), frame)
             for pts, frame in zip(times, frames, strict=True)
