@@ -174,10 +174,10 @@ def plan_clip(spec: ClipSpec, facts: MediaFacts) -> ClipPlan:
         warnings = ()  # the PyAV program finds the real end of the media, and warns itself
     plan = ClipPlan(facts, spec.output, strategy, container, spec.start, end, spec.end)
     lost = lost_tracks(facts, container, spec.output, plan.sounds)
-    return replace(plan, warnings=(*warnings, *_lost_range(plan), *lost))
+    return replace(plan, warnings=(*warnings, *_mapped_range(plan), *lost))
 
 
-def _lost_range(plan: ClipPlan) -> list[str]:
+def _mapped_range(plan: ClipPlan) -> list[str]:
     video = plan.facts.video
     if video is None or plan.strategy.tool is not Tool.FFMPEG or not video.colour.hdr:
         return []

@@ -20,7 +20,7 @@ from worker.pyav.full_encode import pictures_of_range
 from worker.pyav.index import seek_before, video_packets
 from worker.pyav.open_range import opened_range
 from worker.pyav.opening import open_source
-from worker.pyav.probe import facts_of, main_video
+from worker.pyav.probe import facts_of_file, main_video
 from worker.pyav.protocol import serve
 from worker.pyav.request import CutRequest
 from worker.pyav.window import seconds
@@ -50,9 +50,8 @@ class Original:
 def main(spec: dict[str, Any]) -> dict[str, Any]:
     """Check `spec["source"]`. Raises ToolFailed where it shows another picture than the source."""
     path = str(Path(spec["source"]).absolute())
+    facts = facts_of_file(path).to_dict()
     with open_source(path) as container:
-        facts = facts_of(container, Path(path).stat().st_size).to_dict()
-    with open_source(path) as container:  # anew: `facts_of` may have read the first packets
         keys, times = _pictures_of(container)
     original = Original(**spec["original"]) if spec.get("original") else None
     compared = 0 if original is None or not times else _compare(path, times, original)

@@ -250,7 +250,7 @@ def _expected_pieces(
         sound_until=written.sound_until,
         runs=tuple(sorted(run for run in runs | single if run[0] < run[1])),
         copied=pieces[1],
-        look=request.look,
+        source_video=request.source_video,
     )
 
 
@@ -328,7 +328,7 @@ def _expected_whole(
         last=made.last * base,
         sound_until=until,
         runs=((0, made.frames),),
-        look=request.look,
+        source_video=request.source_video,
     )
 
 

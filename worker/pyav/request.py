@@ -38,7 +38,7 @@ class CutRequest:
     subtitles: tuple[int, ...] = ()
     encodes_sound: bool = False  # even where packets could be copied
     muxer: str | None = None  # instead of the container's own
-    look: VideoFacts | None = None  # what the source's pictures look like
+    source_video: VideoFacts | None = None  # what the source's pictures look like
 
     def __post_init__(self) -> None:
         known = self.mode in MODES and self.output.quality in QUALITIES
@@ -52,8 +52,8 @@ class CutRequest:
         sounds = spec.get("sounds")
         chosen: dict[str, Any] = {"sounds": None if sounds is None else tuple(sounds)}
         chosen["subtitles"] = tuple(spec.get("subtitles", ()))
-        look = spec.get("look")
-        chosen["look"] = VideoFacts.from_dict(look) if look else None
+        video = spec.get("source_video")
+        chosen["source_video"] = VideoFacts.from_dict(video) if video else None
         return cls(**{**spec, **times, **chosen, "output": Output(**spec.get("output", {}))})
 
 
@@ -75,5 +75,5 @@ def cut_spec(plan: ClipPlan, source: Path, target: Path) -> dict[str, Any]:
         "subtitles": [track.index for track in plan.subtitles],
         "muxer": plan.muxer,
         # An intermediate file does not carry all of it.
-        "look": asdict(plan.facts.video) if plan.facts.video and not plan.muxer else None,
+        "source_video": asdict(plan.facts.video) if plan.facts.video and not plan.muxer else None,
     }

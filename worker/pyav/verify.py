@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
-from pathlib import Path
 from typing import NamedTuple
 
 import av
@@ -18,7 +17,7 @@ from worker.pyav.compare.pictures import Run, compared, decoded_runs
 from worker.pyav.compare.record import Noted, Record, SoundSample, mark_of, sample_of
 from worker.pyav.compare.sounds import LEAST_LIKENESS, shift_of
 from worker.pyav.opening import open_source
-from worker.pyav.probe import facts_of, main_video
+from worker.pyav.probe import facts_of_file, main_video
 
 SOUND_TOLERANCE = Fraction(1, 20)
 TOLERANCE = Fraction(1, 500)  # containers that count milliseconds
@@ -37,7 +36,7 @@ class Expected:
     """What the clip must hold; times in seconds of the clip.
 
     `runs` are the packets to decode, `copied` the positions of those that are the source's own.
-    `look` has the rotation, the shape of pixels and the colours that the pictures must have.
+    `source_video` has the rotation, the shape of pixels and the colours that pictures must have.
     """
 
     frames: int
@@ -46,7 +45,7 @@ class Expected:
     sound_until: tuple[Fraction, ...]  # until when each track was written
     runs: tuple[Run, ...] = ()
     copied: range = range(0)
-    look: VideoFacts | None = None
+    source_video: VideoFacts | None = None
     times_are_kept: bool = True  # MP3 has none
 
 
@@ -74,14 +73,13 @@ class _Found:
 
 def verify(path: str, record: Record, expected: Expected) -> Verified:
     """Read the file at `path` anew. Raises Fault."""
-    with open_source(path) as container:
-        facts = facts_of(container, Path(path).stat().st_size)
+    facts = facts_of_file(path)
     with open_source(path) as container:
         found = _read(container)
     _check_packets(found, record, expected)
     offset = _check_times(found, record, expected)
-    if expected.look is not None and facts.video is not None:
-        _check_look(facts.video, expected.look)
+    if expected.source_video is not None and facts.video is not None:
+        _check_appearance(facts.video, expected.source_video)
     ratios, errors = _check_pictures(path, found, record, expected)
     heard = _check_sounds(path, record, counts_from_start=not expected.times_are_kept)
     return Verified(
@@ -188,7 +186,7 @@ def _check_edges(found: _Found, expected: Expected, shifts: dict[int, float]) ->
         raise Fault("the sound ends too early")
 
 
-def _check_look(found: VideoFacts, wanted: VideoFacts) -> None:
+def _check_appearance(found: VideoFacts, wanted: VideoFacts) -> None:
     """Whether a player turns, stretches and colours the pictures as it does the source's."""
     if found.rotation != wanted.rotation:
         raise Fault(f"the picture is turned by {found.rotation} instead of {wanted.rotation}")

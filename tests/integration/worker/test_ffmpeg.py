@@ -14,10 +14,9 @@ import pytest
 from config.values import MIB
 from tasks.errors import JobError, RangeOutsideMedia, ToolFailed
 from tasks.kinds import ClipSpec
-from tasks.media import MediaFacts
 from tasks.metrics.observer import JobObserver
 from tasks.specs import Output, Source
-from tests.support.clips import made_clip, runner_in
+from tests.support.clips import made_clip, probed, runner_in
 from tests.support.exactness import Verdict, decode, judge
 from tests.support.media import Video, cached_video, ffmpeg, frame_number, frame_numbers, noise
 from tests.support.sources import SOURCES, make_source
@@ -42,8 +41,6 @@ from worker.memory.table import shipped_table
 from worker.process.run import Finished, Limits, ProcessEnd, Stop, run_process
 from worker.process.tools import ToolRunner
 from worker.pyav import check, look
-from worker.pyav.opening import open_source
-from worker.pyav.probe import facts_of
 
 ONE_FRAME_MS = 41  # the judge counts the sound from the first frame, the clip from its start
 LEAST_PSNR = 36.0
@@ -62,11 +59,6 @@ def source_named(media_folder: Path) -> Callable[[str], Path]:
 def video(media_folder: Path) -> Path:
     """Three seconds with a bar code, 75 frames, a key picture each second."""
     return cached_video(media_folder)
-
-
-def probed(path: Path) -> MediaFacts:
-    with open_source(str(path)) as container:
-        return facts_of(container, path.stat().st_size)
 
 
 @dataclass(frozen=True)

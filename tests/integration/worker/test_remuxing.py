@@ -9,21 +9,14 @@ import av
 import pytest
 
 from tasks.errors import NoSuchStream
-from tasks.media import AudioFacts, MediaFacts
-from tests.support.clips import runner_in
+from tasks.media import AudioFacts
+from tests.support.clips import probed, runner_in
 from tests.support.media import Video, cached_video, ffmpeg, frame_numbers
 from tests.unit.worker.clip.values import FACTS
 from tests.unit.worker.clip.values import video as picture
 from worker.kinds.remuxing import best_joined, remuxed
-from worker.pyav.opening import open_source
-from worker.pyav.probe import facts_of
 
 SUBTITLES = "1\n00:00:00,500 --> 00:00:01,500\nHello\n"
-
-
-def probed(path: Path) -> MediaFacts:
-    with open_source(str(path)) as container:
-        return facts_of(container, path.stat().st_size)
 
 
 @pytest.fixture

@@ -27,14 +27,12 @@ from tasks.errors import (
     Unavailable,
     UnsupportedUrl,
 )
-from tasks.media import MediaFacts
+from tests.support.clips import probed
 from tests.support.media import Video, cached_video, ffmpeg, frame_numbers
 from tests.support.origin import Origin, answers
 from tests.support.origin.manifests import LADDER, make_dash, make_hls
 from worker.kinds.file_names import suffix_of
 from worker.process.run import Finished, Limits, ProcessEnd, Stop, Stopped, run_process
-from worker.pyav.opening import open_source
-from worker.pyav.probe import facts_of
 from worker.ytdlp import Download, download, extract
 
 MIB = 1024 * 1024
@@ -116,12 +114,6 @@ def restarting_hls(media_folder: Path, tmp_path: Path) -> Path:
 @pytest.fixture(scope="session")
 def dash(media_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_dash(tmp_path_factory.mktemp("dash"), media_folder).parent
-
-
-def probed(path: Path) -> MediaFacts:
-    """What the probe finds in a file."""
-    with open_source(str(path)) as container:
-        return facts_of(container, path.stat().st_size)
 
 
 def streams(path: Path) -> dict[str, str]:

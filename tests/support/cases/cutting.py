@@ -12,7 +12,6 @@ from av.video.stream import VideoStream
 
 from tasks.errors import JobError
 from tasks.kinds import ClipSpec
-from tasks.media import MediaFacts
 from tasks.specs import Output, Source
 from tests.support.cases.judging import (
     SOUND_SHIFT_MS,
@@ -25,21 +24,13 @@ from tests.support.cases.judging import (
     wanted,
 )
 from tests.support.cases.recipes import FPS, SECONDS, Case, Shown, base_video
-from tests.support.clips import made_clip, runner_in
+from tests.support.clips import made_clip, probed, runner_in
 from worker.clip.plan import plan_clip
 from worker.cutting import Cut
-from worker.pyav.opening import open_source
-from worker.pyav.probe import facts_of
 
 RIGHT = "right"
 JOINED_SHIFT_MS = 70.0  # by which joining two parts moves the second one's sound
 RESIZED = 240  # pixels wide: the bar code can still be read
-
-
-def probed(path: Path) -> MediaFacts:
-    """The facts of a source."""
-    with open_source(str(path)) as container:
-        return facts_of(container, path.stat().st_size)
 
 
 def cut(source: Path, mode: str, asked: Range, folder: Path, **output: object) -> Cut:

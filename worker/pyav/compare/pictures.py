@@ -18,10 +18,6 @@ _TIME_BASE = Fraction(1, 25)
 Run = tuple[int, int]  # positions of packets: from a key packet on, up to
 
 
-class Damaged(Exception):
-    """A picture cannot be decoded."""
-
-
 def decoded_runs(
     container: InputContainer,
     video: VideoStream,

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
-from math import sqrt
 
 from av import VideoFrame
 from av.filter import Graph
+
+from worker.pyav.compare.correlation import correlation, spread
 
 SIDE = 48  # pixels; what is left of a picture is enough to tell it from another
 LEAST_CONTRAST = 3.0
@@ -19,14 +20,7 @@ _TIME_BASE = Fraction(1, 25)
 def likeness(left: VideoFrame, right: VideoFrame, steps: tuple[Steps, Steps]) -> float | None:
     """How alike two pictures are after these filters, up to 1; None where there is no contrast."""
     one, other = (_small(it, own) for it, own in zip((left, right), steps, strict=True))
-    count = len(one)
-    one_mean, other_mean = sum(one) / count, sum(other) / count
-    one_rest, other_rest = [it - one_mean for it in one], [it - other_mean for it in other]
-    own, due = (sqrt(sum(it * it for it in rest) / count) for rest in (one_rest, other_rest))
-    if due < LEAST_CONTRAST:
-        return None
-    both = sum(a * b for a, b in zip(one_rest, other_rest, strict=True)) / count
-    return both / (own * due) if own else 0.0
+    return None if spread(other) < LEAST_CONTRAST else correlation(one, other)
 
 
 def cropped(size: tuple[int, int] | None) -> Steps:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence
-from math import sqrt
 
+from worker.pyav.compare.correlation import correlation
 from worker.pyav.compare.record import SOUND_RATE
 
 STEP = SOUND_RATE // 1000  # loudness is compared in steps of a millisecond
@@ -27,7 +26,7 @@ def shift_of(source: array[int], clip: array[int]) -> tuple[int, float] | None:
     if max(middle) < 2 * (sum(middle) / width):
         return None  # an even tone looks the same at every shift
     shifts = range(-MOST_SHIFT_MS, MOST_SHIFT_MS + 1)
-    found = {it: _likeness(middle, other[MOST_SHIFT_MS + it :][:width]) for it in shifts}
+    found = {it: correlation(middle, other[MOST_SHIFT_MS + it :][:width]) for it in shifts}
     best = max(found, key=lambda it: (found[it], -abs(it)))
     return best, found[best]
 
@@ -35,13 +34,3 @@ def shift_of(source: array[int], clip: array[int]) -> tuple[int, float] | None:
 def _loudness(samples: array[int]) -> list[float]:
     whole = len(samples) // STEP * STEP
     return [sum(map(abs, samples[at : at + STEP])) / STEP for at in range(0, whole, STEP)]
-
-
-def _likeness(left: Sequence[float], right: Sequence[float]) -> float:
-    """Pearson's correlation."""
-    count = len(left)
-    left_mean, right_mean = sum(left) / count, sum(right) / count
-    left_rest, right_rest = [it - left_mean for it in left], [it - right_mean for it in right]
-    both = sum(a * b for a, b in zip(left_rest, right_rest, strict=True))
-    scale = sqrt(sum(a * a for a in left_rest) * sum(b * b for b in right_rest))
-    return both / scale if scale else 0.0

@@ -16,12 +16,11 @@ from av.stream import Stream
 from tasks.errors import ToolFailed
 from tasks.kinds import ClipSpec
 from tasks.specs import Output, Source
+from tests.support.clips import probed
 from tests.support.media import ffmpeg
 from worker.clip.plan import plan_clip
 from worker.pyav import cut as program
 from worker.pyav import smart
-from worker.pyav.opening import open_source
-from worker.pyav.probe import facts_of
 from worker.pyav.request import CutRequest, cut_spec
 
 Named = Callable[[str], Path]
@@ -128,12 +127,9 @@ PLANTS: tuple[Plant, ...] = (
 
 
 def request_for(source: Path, folder: Path, mode: str) -> CutRequest:
-    with open_source(str(source)) as container:
-        facts = facts_of(container, source.stat().st_size)
     spec = ClipSpec(Source(url="http://x"), 0.73, 3.31, mode, Output())
-    return CutRequest.from_spec(
-        {**cut_spec(plan_clip(spec, facts), source, folder / "clip.mp4"), "mode": mode}
-    )
+    plan = plan_clip(spec, probed(source))
+    return CutRequest.from_spec({**cut_spec(plan, source, folder / "clip.mp4"), "mode": mode})
 
 
 @pytest.fixture
