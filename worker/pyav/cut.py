@@ -177,7 +177,7 @@ def _verified(
         found = verify(request.target, record, expected)
     except Fault as fault:
         raise ToolFailed(f"the clip did not pass its check: {fault}") from fault
-    return result.verified(expected.frames, found)
+    return result.verified(expected.due, found)
 
 
 def _plan(source: Source, request: CutRequest) -> SmartPlan:
@@ -245,6 +245,7 @@ def _expected_pieces(
     single = {(at, at + 1) for at in sampled if not any(a <= at < b for a, b in runs)}
     return Expected(
         frames=len(plan.order),
+        due=len(plan.order),
         first=min(timing.pts.values()) * base,
         last=max(timing.pts.values()) * base,
         sound_until=written.sound_until,
@@ -324,6 +325,7 @@ def _expected_whole(
     base = source.window.time_base
     return Expected(
         frames=made.frames,
+        due=len(source.wanted),
         first=made.first * base,
         last=made.last * base,
         sound_until=until,

@@ -10,6 +10,8 @@ from worker.pyav.request import CutRequest
 from worker.pyav.verify import Verified
 from worker.pyav.window import seconds
 
+USUAL_OVERLAPS = 3  # where broadcasts were joined
+
 
 @dataclass(frozen=True, slots=True)
 class CutResult:
@@ -38,6 +40,8 @@ class CutResult:
         if found.source_errors:
             pictures = "picture" if found.source_errors == 1 else "pictures"
             warnings += (f"the source is damaged: {found.source_errors} {pictures} of the range",)
+        if found.overlaps > USUAL_OVERLAPS:
+            warnings += (f"{found.overlaps} packets of sound overlap others and were left out",)
         verification = {
             "frames_expected": expected,
             "frames_found": self.frames,

@@ -126,6 +126,7 @@ class CopiedSound:
         if self._next is not None and abs(begin - self._next) <= self._jitter:
             begin = self._next  # packets follow each other without the container's rounding
         if self._next is not None and begin < self._next:
+            self._writer.record.overlaps += 1
             return  # the source's time jumps back; what was written stays
         duration = self._samples(self._length(packet))
         self._next = begin + duration

@@ -31,7 +31,7 @@ def cut_sound(request: CutRequest, warnings: tuple[str, ...] = ()) -> CutResult:
     if max(until) <= 0:
         raise RangeOutsideMedia("no sound lies in the range; it may be past the media's end")
     timed = request.container not in UNTIMED
-    expected = Expected(0, Fraction(0), Fraction(0), until, times_are_kept=timed)
+    expected = Expected(0, 0, Fraction(0), Fraction(0), until, times_are_kept=timed)
     try:
         found = verify(request.target, record, expected)
     except Fault as fault:

@@ -33,13 +33,15 @@ class Fault(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What the clip must hold; times in seconds of the clip.
+    """What the clip must hold; times in seconds of the clip. `due` are the pictures that the source
+    has in the range, `frames` those that could be written.
 
     `runs` are the packets to decode, `copied` the positions of those that are the source's own.
     `source_video` has the rotation, the shape of pixels and the colours that pictures must have.
     """
 
     frames: int
+    due: int
     first: Fraction
     last: Fraction
     sound_until: tuple[Fraction, ...]  # until when each track was written
@@ -56,6 +58,7 @@ class Verified(NamedTuple):
     worst_psnr: float | None
     audio_offset_ms: float | None
     source_errors: int
+    overlaps: int
     facts: dict[str, object]
 
 
@@ -87,6 +90,7 @@ def verify(path: str, record: Record, expected: Expected) -> Verified:
         worst_psnr=min(ratios.values(), default=None),
         audio_offset_ms=heard if heard is not None else offset,
         source_errors=record.errors + errors,
+        overlaps=record.overlaps,
         facts=facts.to_dict(),
     )
 

@@ -92,7 +92,8 @@ class Record:
     """Packets by stream, and pictures of the source by their place in the order of showing.
 
     `chosen` are the places of the pictures to keep. `untimed` are streams of which some packets
-    have no time, since their source had none. `errors` counts what could not be decoded.
+    have no time, since their source had none. `errors` counts what could not be decoded,
+    `overlaps` packets of sound that were left out, since another sounds at their time.
     """
 
     chosen: Collection[int] = ()
@@ -101,6 +102,7 @@ class Record:
     sounds: dict[int, list[SoundSample]] = field(default_factory=lambda: defaultdict(list))
     untimed: set[int] = field(default_factory=set)
     errors: int = 0
+    overlaps: int = 0
 
     def note(self, packet: AnyPacket, stream: Stream) -> None:
         """Note a packet at its time in the clip."""

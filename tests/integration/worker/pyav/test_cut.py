@@ -205,6 +205,17 @@ def test_stills_keep_their_time_and_do_not_outlast_the_range(
     assert times == pytest.approx([0.0, 1.3, 3.3, 5.3], abs=0.002)
 
 
+def test_sound_whose_packets_overlap_is_missed_aloud(tmp_path: Path, cut):
+    """A fragment for each sample, as FFmpeg writes it, gives two packets one time."""
+    source = tmp_path / "fragments.mp4"
+    pictures = ["-f", "lavfi", "-i", "testsrc2=s=320x180:r=25:d=4"]
+    sounds = ["-f", "lavfi", "-i", "anoisesrc=d=4"]
+    each = ["-movflags", "frag_every_frame+empty_moov+default_base_moof"]
+    ffmpeg(*pictures, *sounds, "-c:v", "libx264", "-g", "25", "-c:a", "aac", *each, str(source))
+    warnings = _values(cut(source, 1.0, 3.0))["warnings"]
+    assert any("packets of sound overlap others" in warning for warning in warnings)
+
+
 @pytest.mark.parametrize("change", ["-bf 0 -profile:v baseline", "-s 640x360"])
 def test_a_stream_that_changes_in_the_range_is_encoded(change: str, tmp_path: Path, cut):
     made = "-c:v libx264 -preset veryfast -g 25 -threads 1"
