@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from importlib import import_module
+from pathlib import Path
 
 import click
+
+from config.env_file import EnvFileError, take_settings_from
 
 # Each command and its module, imported only when the command runs: `up` runs as long as the stack,
 # and would keep the imports of all other commands in memory.
@@ -41,8 +44,13 @@ class Commands(click.Group):
 @click.command(
     cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
 )
+@click.option(
+    "--env-file", type=click.Path(path_type=Path, dir_okay=False),
+    help="Read settings from this file.  [default: ./.env, if it exists]",
+)  # fmt: skip
 @click.version_option(package_name="clipmill", prog_name="clipmill")
-def main() -> None:
+@click.pass_context
+def main(ctx: click.Context, env_file: Path | None) -> None:
     """Extract, download and clip video by a job queue of your own.
 
     `clipmill up` runs everything on this machine; `submit`, `watch`, `fetch`, `jobs` and `cancel`
@@ -50,3 +58,7 @@ def main() -> None:
 
     Exit status: 0 done, 1 a job failed or the command could not do its work, 2 wrong usage.
     """
+    try:
+        ctx.obj = take_settings_from(env_file)
+    except EnvFileError as error:
+        raise click.ClickException(str(error)) from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
+import sys
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
@@ -40,6 +41,11 @@ from config.values import (
 PREFIX = "CLIPMILL_"
 # With these the command line finds and uses an API. They are no settings of the server.
 CLIENT_NAMES = frozenset({PREFIX + "API_URL", PREFIX + "API_KEY"})
+# What Kubernetes puts into each container for a Service whose name begins with `clipmill`.
+_OF_A_SERVICE = re.compile(
+    rf"{PREFIX}(\w+_)?(SERVICE_(HOST|PORT(_\w+)?)|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)"
+)
+_PORT_OF_A_SERVICE = re.compile(rf"{PREFIX}(\w+_)?PORT=(tcp|udp|sctp)://.+")
 # The error message about a URL must not put the URL's password into the log.
 _CREDENTIALS = re.compile(r"//.*@")
 
@@ -98,6 +104,10 @@ class Settings:
     api_keys_file: Path | None = setting(
         "API_KEYS_FILE", "", parse_path, "hashed API keys, one a line; unset: no key, loopback only"
     )
+    trusted_proxies: tuple[Network, ...] = setting(
+        "TRUSTED_PROXIES", "", parse_networks,
+        "networks of proxies whose X-Forwarded-For names the client; unset: none is believed",
+    )  # fmt: skip
     insecure_no_auth: bool = setting(
         "INSECURE_NO_AUTH", "no", parse_flag, "answer without keys on any address (never do this)"
     )
@@ -159,7 +169,10 @@ class Settings:
     shutdown_grace_seconds: float = setting(
         "SHUTDOWN_GRACE", "20s", parse_duration, "time that running jobs have to end after SIGTERM"
     )
-    log_format: str = setting("LOG_FORMAT", "json", one_of("json", "text"), "form of a log line")
+    log_format: str = setting(
+        "LOG_FORMAT", "", one_of("json", "text"),
+        "form of a log line; unset: text on a terminal, else json",
+    )  # fmt: skip
     log_level: str = setting(
         "LOG_LEVEL", "info", one_of("debug", "info", "warning", "error"), "lowest level logged"
     )
@@ -194,10 +207,15 @@ def load_settings(
     """
     environ = os.environ if environ is None else environ
     known = {PREFIX + item.metadata["name"]: item for item in fields(Settings)}
+    environ = {
+        name: value
+        for name, value in environ.items()
+        if name.startswith(PREFIX) and not _injected(name, value)
+    }
     faults = [
         f"{name} is not a setting of Clipmill"
         for name in sorted(environ)
-        if name.startswith(PREFIX) and name not in known and name not in CLIENT_NAMES
+        if name not in known and name not in CLIENT_NAMES
     ]
     values: dict[str, Any] = {}
     for name, item in known.items():
@@ -215,6 +233,12 @@ def load_settings(
     return settings
 
 
+def _injected(name: str, value: str) -> bool:
+    """Whether Kubernetes set this for a Service: `tcp://10.0.0.1:8000` is no value of PORT."""
+    found = _OF_A_SERVICE.fullmatch(name) or _PORT_OF_A_SERVICE.fullmatch(f"{name}={value}")
+    return found is not None
+
+
 def _value(item: Field[Any], text: str) -> Any:
     text = text or item.metadata["default"]
     return item.metadata["parse"](text) if text else None
@@ -223,6 +247,12 @@ def _value(item: Field[Any], text: str) -> Any:
 def process_environment() -> dict[str, str]:
     """A copy of this process's environment, to build a child's from."""
     return dict(os.environ)
+
+
+def add_to_environment(values: Mapping[str, str]) -> None:
+    """Set what this process's environment does not have yet, for itself and its children."""
+    for name, value in values.items():
+        os.environ.setdefault(name, value)
 
 
 def _with_computed_defaults(values: dict[str, Any], kinds: tuple[str, ...]) -> dict[str, Any]:
@@ -234,8 +264,10 @@ def _with_computed_defaults(values: dict[str, Any], kinds: tuple[str, ...]) -> d
         "queues": kinds if kinds and values["queues"] == ALL else values["queues"],
         "broker_url": values["broker_url"] or values["redis_url"],
         "allowed_networks": values["allowed_networks"] or (),
+        "trusted_proxies": values["trusted_proxies"] or (),
         "storage_url": values["storage_url"] or (data_dir / "artifacts").as_uri(),
         "memory_budget_bytes": values["memory_budget_bytes"] or budget,
+        "log_format": values["log_format"] or ("text" if sys.stderr.isatty() else "json"),
         "max_transfers": values["max_transfers"] or default_transfers(memory_limit_bytes()),
         "worker_concurrency": values["worker_concurrency"] or max(4, 2 * cpu_count()),
     }

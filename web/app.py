@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
 from urllib.parse import quote
 
@@ -11,6 +12,7 @@ from flask import Flask, Response, g, request
 
 from config.logs import log_context
 from config.settings import Settings
+from config.values import Network
 from tasks.dispatch import Dispatcher
 from tasks.dispatch.broker import Broker, make_celery
 from tasks.storage import Storage, open_storage
@@ -19,6 +21,7 @@ from tasks.store.durability import check_durability
 from tasks.tracing.start import make_tracing
 from web.fast_poll import FastPolls
 from web.http.auth import Authenticator
+from web.http.client_address import client_address
 from web.http.headers import add_headers, request_id
 from web.http.openapi import make_api
 from web.http.problems import register_problems
@@ -97,7 +100,7 @@ def _assembled(settings: Settings, services: Services) -> Flask:
     observer.requests.keep_handing_over(services.closing)
     tracing = make_tracing(settings.otlp_endpoint, "clipmill-api")
     services.at_end.extend((observer.requests.try_to_hand_over, tracing.close))
-    _identify_requests(app)
+    _identify_requests(app, settings.trusted_proxies)
     observe_requests(app, observer)
     trace_requests(app, tracing)
     _authenticate_requests(app, services.authenticator)
@@ -121,7 +124,7 @@ def _assembled(settings: Settings, services: Services) -> Flask:
     return app
 
 
-def _identify_requests(app: Flask) -> None:
+def _identify_requests(app: Flask, trusted_proxies: Sequence[Network]) -> None:
     """Put a request id on every answer and on the request's log lines."""
 
     @app.before_request
@@ -139,6 +142,7 @@ def _identify_requests(app: Flask) -> None:
             else logging.INFO
         )
         values = {
+            "client": client_address(request.environ, trusted_proxies),
             "method": request.method,
             "path": quote(request.path[:200]),
             "status": response.status_code,

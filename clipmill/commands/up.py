@@ -24,11 +24,12 @@ log = logging.getLogger(__name__)
     "--ready-file", type=click.Path(path_type=Path, dir_okay=False),
     help="Write the API's base URL to this file once everything answers.",
 )  # fmt: skip
-def up(ready_file: Path | None) -> None:
+@click.pass_obj
+def up(env_file: Path | None, ready_file: Path | None) -> None:
     """Run the whole of Clipmill here: broker, API and worker. Ctrl-C stops it all.
 
-    Settings come from the environment (CLIPMILL_PORT, CLIPMILL_DATA_DIR, …). Without
-    CLIPMILL_REDIS_URL a Valkey server is started with its data in CLIPMILL_DATA_DIR.
+    Settings come from the environment (CLIPMILL_PORT, CLIPMILL_DATA_DIR, …) and from ./.env.
+    Without CLIPMILL_REDIS_URL a Valkey server is started with its data in CLIPMILL_DATA_DIR.
     """
     environ = process_environment()
     try:
@@ -37,6 +38,8 @@ def up(ready_file: Path | None) -> None:
         raise click.ClickException(f"the settings cannot be used:\n{error}") from error
     configure_logging(settings.log_format, settings.log_level)
     try:
+        if env_file:
+            _say(f"Settings from {env_file}; the environment comes before them.")
         with stop_signals_interrupt(), running_stack(settings, environ) as stack:
             _say(f"Clipmill is ready: {stack.url}   (Ctrl-C stops it)")
             if ready_file:

@@ -20,6 +20,20 @@ PUBLIC_PATHS = frozenset(
      f"{API_BASE}/system/health", f"{API_BASE}/openapi.json"}
 )  # fmt: skip
 PUBLIC_FOLDERS = ("/docs/",)
+_OLD_PROTOCOL = ("HTTP/1", "HTTP/1.0")  # the former is how Granian writes it
+# What proxies add to a request.
+_PROXY_HEADERS = frozenset(
+    f"HTTP_{name}"
+    for name in (
+        "FORWARDED", "VIA", "X_FORWARDED", "X_FORWARDED_BY", "X_FORWARDED_FOR", "X_FORWARDED_HOST",
+        "X_FORWARDED_METHOD", "X_FORWARDED_PATH", "X_FORWARDED_PORT", "X_FORWARDED_PREFIX",
+        "X_FORWARDED_PROTO", "X_FORWARDED_SCHEME", "X_FORWARDED_SERVER", "X_FORWARDED_SSL",
+        "X_FORWARDED_URI", "X_ORIGINAL_FOR", "X_ORIGINAL_HOST", "X_ORIGINAL_URI", "X_REAL_IP",
+        "X_CLIENT_IP", "X_CLUSTER_CLIENT_IP", "X_ENVOY_EXTERNAL_ADDRESS", "X_AMZN_TRACE_ID",
+        "X_CLOUD_TRACE_CONTEXT", "CDN_LOOP", "CF_CONNECTING_IP", "CF_RAY", "FASTLY_CLIENT_IP",
+        "TRUE_CLIENT_IP",
+    )
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -55,7 +69,6 @@ class Authenticator:
             else None
         )
         self._local_only = self._keys is None and not settings.insecure_no_auth
-        self._public = PUBLIC_PATHS | ({"/metrics"} if is_loopback(settings.host) else set())
 
     def authenticate(self, environ: Mapping[str, Any]) -> Caller:
         """The caller of a request. Raises MissingCredentials or Forbidden."""
@@ -63,8 +76,7 @@ class Authenticator:
             _check_local(environ)
         if self._keys is None:
             return LOCAL_CALLER
-        path = environ.get("PATH_INFO", "")
-        if path in self._public or path.startswith(PUBLIC_FOLDERS):
+        if _is_public(environ):
             return NOBODY
         presented = _presented(environ)
         key = self._keys.find(presented) if presented else None
@@ -77,6 +89,11 @@ class Authenticator:
         return caller
 
 
+def _is_public(environ: Mapping[str, Any]) -> bool:
+    path = environ.get("PATH_INFO", "")
+    return path in PUBLIC_PATHS or path.startswith(PUBLIC_FOLDERS)
+
+
 def _presented(environ: Mapping[str, Any]) -> str | None:
     key = environ.get("HTTP_X_API_KEY")
     if key:
@@ -86,11 +103,14 @@ def _presented(environ: Mapping[str, Any]) -> str | None:
 
 
 def _check_local(environ: Mapping[str, Any]) -> None:
-    """Without keys, a web page must not be able to use the API through its visitor's browser.
+    """Without keys only programs of this machine are answered: no stranger, no page they visit.
 
-    A page whose name was made to point at 127.0.0.1 (DNS rebinding) still has its name in `Host`.
-    A page that posts a form across origins has its own origin in `Origin`.
+    Behind a proxy every stranger would look like this machine. A page whose name was made to point
+    at 127.0.0.1 (DNS rebinding) still has its name in `Host`. A page that posts a form across
+    origins has its own origin in `Origin`.
     """
+    if not _is_public(environ):
+        _check_direct(environ)
     host = environ.get("HTTP_HOST", "")
     if not _names_loopback(host):
         raise Forbidden("without API keys only loopback names (localhost, 127.0.0.1) are answered")
@@ -99,6 +119,22 @@ def _check_local(environ: Mapping[str, Any]) -> None:
         return
     if urlsplit(origin).netloc.lower() != host.lower():
         raise Forbidden("without API keys a page of another origin may change nothing")
+
+
+def _check_direct(environ: Mapping[str, Any]) -> None:
+    """Refuse what came through a proxy, or from another machine.
+
+    A proxy says so in a header, or it is nginx as it comes (before 1.29.7), which adds no header,
+    puts its own address into `Host`, and alone still speaks HTTP/1.0.
+    """
+    peer = environ.get("REMOTE_ADDR", "127.0.0.1")
+    old = environ.get("SERVER_PROTOCOL") in _OLD_PROTOCOL
+    if old or not _PROXY_HEADERS.isdisjoint(environ) or not is_loopback(peer):
+        raise Forbidden(
+            "without API keys nothing that comes through a proxy or from another machine is "
+            "answered: make keys with `clipmill keys new` and set CLIPMILL_API_KEYS_FILE"
+            + (" (HTTP/1.0 is taken for a proxy: use HTTP/1.1)" if old else "")
+        )
 
 
 def _names_loopback(host: str) -> bool:

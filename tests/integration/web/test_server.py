@@ -45,6 +45,18 @@ def test_a_port_that_is_taken_is_not_shared_in_silence(api: Api, tmp_path: Path)
     assert second.process.wait(10) == 1
 
 
+def test_t09_without_keys_what_a_plain_nginx_passes_on_is_refused(api: Api) -> None:
+    """As `proxy_pass` sends it with no other directive: HTTP/1.0, the API's own name, no trace."""
+    host, _, port = api.url.removeprefix("http://").partition(":")
+    request = f"GET {JOBS} HTTP/1.0\r\nHost: {host}:{port}\r\nConnection: close\r\n\r\n"
+    with socket.create_connection((host, int(port)), timeout=10) as connection:
+        connection.sendall(request.encode())
+        with connection.makefile("rb") as answer:
+            whole = answer.read()
+    assert whole.split(b"\r\n")[0].split()[1] == b"403"
+    assert b"clipmill keys new" in whole
+
+
 def test_a_faulty_setting_stops_the_start_and_is_named(tmp_path: Path) -> None:
     api = Api(tmp_path, "unix:///nowhere", log_level="loud")
     with pytest.raises(AssertionError, match="CLIPMILL_LOG_LEVEL"):

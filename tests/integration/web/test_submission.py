@@ -281,6 +281,9 @@ def test_a_blocked_source_in_a_batch_names_its_job(client: httpx.Client) -> None
 def test_a13_an_address_in_a_forwarded_header_opens_nothing(client: httpx.Client) -> None:
     for header in ("X-Forwarded-For", "X-Forwarded-Host", "Forwarded", "X-Real-IP"):
         assert client.get("/livez", headers={header: "evil.example"}).status_code == 200
+        answer = client.get("/api/v2/jobs", headers={header: "203.0.113.9"})
+        refused(answer, 403, "forbidden")
+        assert "clipmill keys new" in answer.json()["detail"]
     headers = {"Host": "evil.example", "X-Forwarded-Host": "localhost"}
     refused(client.get("/livez", headers=headers), 403, "forbidden")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import fields
 from ipaddress import ip_network
@@ -101,6 +102,31 @@ def test_a_misspelt_name_is_a_fault_and_others_names_are_not() -> None:
         "CLIPMILL_MEMORY_BUGDET is not a setting of Clipmill"
     ]
     load_settings({"CLIPMILL_API_URL": "http://x", "CLIPMILL_API_KEY": "k", "PATH": "/bin"})
+
+
+def test_what_kubernetes_says_of_a_service_of_our_name_is_no_setting() -> None:
+    injected = {
+        "CLIPMILL_PORT": "tcp://10.96.0.7:8000",
+        "CLIPMILL_SERVICE_HOST": "10.96.0.7",
+        "CLIPMILL_SERVICE_PORT": "8000",
+        "CLIPMILL_SERVICE_PORT_HTTP": "8000",
+        "CLIPMILL_PORT_8000_TCP": "tcp://10.96.0.7:8000",
+        "CLIPMILL_PORT_8000_TCP_PROTO": "tcp",
+        "CLIPMILL_PORT_8000_TCP_PORT": "8000",
+        "CLIPMILL_PORT_8000_TCP_ADDR": "10.96.0.7",
+        "CLIPMILL_API_PORT": "tcp://10.96.0.8:80",
+        "CLIPMILL_REDIS_SERVICE_HOST": "10.96.0.9",
+    }
+    assert load_settings(injected) == load_settings({})
+    assert faults_of(API_PORT="8000") == ["CLIPMILL_API_PORT is not a setting of Clipmill"]
+    assert "is not a port" in faults_of(PORT="http://10.96.0.7:8000")[0]
+
+
+def test_logs_are_text_on_a_terminal_and_json_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load_settings({}).log_format == "json"
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    assert load_settings({}).log_format == "text"
+    assert load_settings({PREFIX + "LOG_FORMAT": "json"}).log_format == "json"
 
 
 def test_no_password_reaches_the_message() -> None:

@@ -73,6 +73,25 @@ def test_without_keys_a_page_of_another_origin_changes_nothing(origin: str) -> N
     assert authenticator.authenticate(asking(method="POST", origin="http://127.0.0.1:8000"))
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("HTTP_FORWARDED", "for=203.0.113.9"), ("HTTP_X_FORWARDED_FOR", "203.0.113.9"),
+        ("HTTP_X_FORWARDED_PROTO", "https"), ("HTTP_VIA", "1.1 edge"),
+        ("HTTP_X_REAL_IP", "203.0.113.9"), ("REMOTE_ADDR", "203.0.113.9"),
+        ("SERVER_PROTOCOL", "HTTP/1.0"),
+    ],
+)  # fmt: skip
+def test_without_keys_a_proxy_is_refused_and_told_of_keys(
+    keyed: Settings, name: str, value: str
+) -> None:
+    through = asking() | {name: value}
+    with pytest.raises(Forbidden, match="clipmill keys new"):
+        Authenticator(load_settings({})).authenticate(through)
+    key = {"HTTP_X_API_KEY": "k-both", "HTTP_HOST": "clips.example.org"}
+    assert Authenticator(keyed).authenticate(through | key).name == "both"
+
+
 def test_when_told_to_answer_everyone_any_name_is_answered() -> None:
     authenticator = Authenticator(
         load_settings({"CLIPMILL_HOST": "0.0.0.0", "CLIPMILL_INSECURE_NO_AUTH": "yes"})
@@ -122,17 +141,15 @@ def test_reading_does_not_allow_submitting(keyed: Settings) -> None:
         "/api/v2/system/health",
         "/docs",
         "/docs/x.js",
-        "/metrics",
     ],
 )
-def test_probes_and_descriptions_need_no_key_on_loopback(keyed: Settings, path: str) -> None:
+def test_probes_and_descriptions_need_no_key(keyed: Settings, path: str) -> None:
     assert Authenticator(keyed).authenticate(asking(path))
 
 
-def test_metrics_need_a_key_where_others_can_reach_them(key_file: Path) -> None:
-    authenticator = Authenticator(
-        load_settings({"CLIPMILL_HOST": "0.0.0.0", "CLIPMILL_API_KEYS_FILE": str(key_file)})
-    )
+def test_metrics_need_a_key_as_soon_as_there_are_keys(keyed: Settings) -> None:
+    assert Authenticator(load_settings({})).authenticate(asking("/metrics"))
+    authenticator = Authenticator(keyed)
     assert authenticator.authenticate(asking("/metrics", x_api_key="k-read"))
     with pytest.raises(MissingCredentials):
         authenticator.authenticate(asking("/metrics"))

@@ -1,0 +1,39 @@
+"""Which address a request comes from, where trusted proxies stand before the API."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from config.values import Network
+
+
+def client_address(environ: Mapping[str, Any], trusted_proxies: Sequence[Network]) -> str:
+    """The peer's address; behind trusted proxies, the last that none of them has.
+
+    Each proxy adds its own peer at the end of X-Forwarded-For. What stands before the last
+    untrusted address was written by the client and is not believed.
+    """
+    address = str(environ.get("REMOTE_ADDR", ""))
+    named = str(environ.get("HTTP_X_FORWARDED_FOR", "")).split(",")
+    while named and _is_in(address, trusted_proxies):
+        before = named.pop().strip()
+        if not _is_address(before):
+            break
+        address = before
+    return address
+
+
+def _is_in(address: str, networks: Sequence[Network]) -> bool:
+    return _is_address(address) and any(
+        ipaddress.ip_address(address) in network for network in networks
+    )
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
