@@ -14,6 +14,7 @@ HDR = "transfer=smpte2084:colorprim=bt2020:colormatrix=bt2020nc"
 FIELDS = "-flags +ilme+ildct"
 STREAM = "-f mpegts"
 DEEP_CODECS = ("hevc", "av1", "vp9")
+COPIED_CODECS = ("hevc", "av1", "vp9", "mpeg4", "mpeg2video")  # beside H.264
 
 
 def sample(height: int = 1080, codec: str = "h264", **more: Any) -> Sample:
@@ -50,6 +51,7 @@ def quick_trials() -> list[Trial]:
         trial(sample(), container="gif", saving=1),
         trial(sample(), container="mp3"),
         *(trial(sample(height), "copy", thumbnail=True) for height in (*sizes, 2160)),
+        *(trial(sample(codec=codec), "copy") for codec in COPIED_CODECS),
         *_long(),
         *_smart(sizes),
         *_exact(),

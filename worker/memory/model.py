@@ -70,8 +70,10 @@ def smart_terms(plan: ClipPlan) -> Terms:
 
 
 def copy_terms(plan: ClipPlan) -> Terms:
-    """The PyAV program's copy of packets."""
-    return {**looking_terms(plan.facts), **_noted_frames(plan)}
+    """The PyAV program's copy of packets, of which it decodes some keyframes."""
+    video = plan.facts.video
+    assert video is not None
+    return {"program": 1, f"copy {video.codec}": _picture(video), **_noted_frames(plan)}
 
 
 def looking_terms(facts: MediaFacts) -> Terms:

@@ -17,6 +17,7 @@ from worker.memory.model import Terms
 SHIPPED = Path(__file__).with_name("table.json")
 FILE_NAME = "memory-table.json"  # in the data folder, written by `clipmill calibrate`
 HIGHEST_MIB = 10_000.0
+OF_CODECS = ("copy", "decode")  # the words before a codec in the names of terms
 
 
 class BadTable(Exception):
@@ -39,8 +40,9 @@ class Table:
 
     def _unit_mib(self, name: str) -> float:
         """The MiB of a term. A codec that was not measured is taken for the largest one."""
-        if name not in self.mib and name.startswith("decode "):
-            return max(mib for known, mib in self.mib.items() if known.startswith("decode "))
+        kind, _, codec = name.partition(" ")
+        if name not in self.mib and kind in OF_CODECS and codec:
+            return max(mib for known, mib in self.mib.items() if known.startswith(f"{kind} "))
         return self.mib[name]
 
     @cached_property

@@ -4,18 +4,18 @@ Spec: {"source": path of the clip, "original": see `Original`, or None}. Result:
 MediaFacts, "frames", "begins_with_key", "compared": how many pictures were compared}.
 """
 
+import gc
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from av import VideoFrame
 from av.container import InputContainer
 
 from tasks.errors import JobError, ToolFailed
 from worker.clip.strategy import Mode
 from worker.pyav.bitstream.hdr import BrightnessNotes
 from worker.pyav.compare.record import Record
-from worker.pyav.compare.shapes import TURNS, cropped, likeness
+from worker.pyav.compare.shapes import TURNS, Steps, cropped, likeness, small_picture
 from worker.pyav.full_encode import pictures_of_range
 from worker.pyav.index import seek_before, video_packets
 from worker.pyav.open_range import opened_range
@@ -73,14 +73,15 @@ def _pictures_of(container: InputContainer) -> tuple[list[bool], list[float]]:
 def _compare(path: str, times: list[float], original: Original) -> int:
     """How many pictures were compared: the first, and one in the middle and the last."""
     last = len(times) - 1
+    turned = (*TURNS.get(original.rotation, ()), *cropped(original.crop))
     compared = 0
     for place in sorted({0, last // 2, last}) if original.every else [0]:
-        own = _picture_at(path, None, times[place])
-        due = _picture_at(original.path, original.video, original.zero + times[place])
+        own = _picture_at(path, None, times[place], cropped(original.inner))
+        moment = original.zero + times[place]
+        due = own and _picture_at(original.path, original.video, moment, turned)
         if own is None or due is None:
             continue
-        turned = (*TURNS.get(original.rotation, ()), *cropped(original.crop))
-        like = likeness(own, due, (cropped(original.inner), turned))
+        like = likeness(own, due)
         if like is not None and like < LEAST_LIKENESS:
             raise ToolFailed(
                 f"the clip did not pass its check: picture {place} is not that of the source"
@@ -89,9 +90,10 @@ def _compare(path: str, times: list[float], original: Original) -> int:
     return compared
 
 
-def _picture_at(path: str, video: int | None, moment: float) -> VideoFrame | None:
-    """The picture that a player shows at a time; None where none can be decoded without an error:
-    what is shown instead differs from one decoder to the next."""
+def _picture_at(path: str, video: int | None, moment: float, steps: Steps) -> bytes | None:
+    """The picture that a player shows at a time, made small; None where none can be decoded without
+    an error: what is shown instead differs from one decoder to the next."""
+    gc.collect()  # the decoder of the picture before is free by now
     start = seconds(max(0.0, moment))
     request = CutRequest(path, "", start, start + MOMENT, Mode.ENCODE, video=video, sounds=())
     record = Record()
@@ -110,7 +112,7 @@ def _picture_at(path: str, video: int | None, moment: float) -> VideoFrame | Non
                 strict=False,
             )
             found = next(pictures, None)
-            return None if record.errors else found
+            return None if record.errors or found is None else small_picture(found, steps)
     except JobError:
         return None
 

@@ -124,8 +124,20 @@ def _progress(request: CutRequest) -> ProgressReporter:
     return ProgressReporter(float(request.end - request.start), write_line)
 
 
+class Made(NamedTuple):
+    """A clip that is written and not yet checked."""
+
+    result: CutResult
+    record: Record
+    expected: Expected
+
+
 def _copy(request: CutRequest) -> CutResult:
     """The copy, checked. Raises NoSuchStream where it would not be right."""
+    return _verified(request, _made_copy(request))
+
+
+def _made_copy(request: CutRequest) -> Made:
     with opened_range(request) as found:
         source, plan = plan_copy(found)
         timing = timing_of(plan, source)
@@ -141,12 +153,19 @@ def _copy(request: CutRequest) -> CutResult:
             frames=(0, len(plan.copied)),
             warnings=written.warnings,
         )
-        expected = _expected_pieces(source, request, plan, timing, written)
-    return _verified(request, result, record, expected)
+        return Made(result, record, _expected_pieces(source, request, plan, timing, written))
 
 
 def _smart(request: CutRequest) -> CutResult:
     """The smart cut, checked. Raises CannotJoin before and _Rejected after writing."""
+    made = _made_smart(request)
+    try:
+        return _verified(request, made)
+    except ToolFailed as fault:
+        raise _Rejected(fault.message) from fault
+
+
+def _made_smart(request: CutRequest) -> Made:
     with opened_range(request) as source:
         plan = _plan(source, request)
         timing = timing_of(plan, source)
@@ -161,23 +180,17 @@ def _smart(request: CutRequest) -> CutResult:
                 raise  # but it needs the disk as well, and more memory and threads
             raise _Rejected(f"{type(error).__name__}: {error}") from error
         result = _smart_result(source, request, plan, timing, written.warnings)
-        expected = _expected_pieces(source, request, plan, timing, written)
-    gc.collect()  # codecs are freed before the check opens its own
-    try:
-        return _verified(request, result, record, expected)
-    except ToolFailed as fault:
-        raise _Rejected(fault.message) from fault
+        return Made(result, record, _expected_pieces(source, request, plan, timing, written))
 
 
-def _verified(
-    request: CutRequest, result: CutResult, record: Record, expected: Expected
-) -> CutResult:
+def _verified(request: CutRequest, made: Made) -> CutResult:
     """The result with what was compared. Raises ToolFailed for a clip that is not right."""
+    gc.collect()  # what wrote the clip is free by now: the check opens codecs of its own
     try:
-        found = verify(request.target, record, expected)
+        found = verify(request.target, made.record, made.expected)
     except Fault as fault:
         raise ToolFailed(f"the clip did not pass its check: {fault}") from fault
-    return result.verified(expected.due, found)
+    return made.result.verified(made.expected.due, found)
 
 
 def _plan(source: Source, request: CutRequest) -> SmartPlan:
@@ -284,16 +297,20 @@ def _smart_result(
 
 def _encode(request: CutRequest) -> CutResult:
     """The exact full encode; each time frames are missing, again from further back."""
+    return _verified(request, _made_whole(request))
+
+
+def _made_whole(request: CutRequest) -> Made:
     for back in (0.0, *BACK_SECONDS[1:]):
         try:
-            return _encode_from(request, back, strict=True)
+            return _made_from(request, back, strict=True)
         except PicturesMissing:
             continue
     # No position further back delivers these pictures; the clip shows the others.
-    return _encode_from(request, 0.0, strict=False)
+    return _made_from(request, 0.0, strict=False)
 
 
-def _encode_from(request: CutRequest, back: float, *, strict: bool) -> CutResult:
+def _made_from(request: CutRequest, back: float, *, strict: bool) -> Made:
     with opened_range(request, back) as source:
         record = Record(chosen=evenly(len(source.wanted)))
         with _writer(source, request, record) as writer:
@@ -314,9 +331,7 @@ def _encode_from(request: CutRequest, back: float, *, strict: bool) -> CutResult
             frames=(made.frames, 0),
             warnings=tuple(warnings),
         )
-        expected = _expected_whole(source, request, made, until)
-    gc.collect()  # codecs are freed before the check opens its own
-    return _verified(request, result, record, expected)
+        return Made(result, record, _expected_whole(source, request, made, until))
 
 
 def _expected_whole(

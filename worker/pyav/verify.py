@@ -1,9 +1,11 @@
 """The check of a finished clip: it holds what was put into it, and that is what the source has."""
 
+from array import array
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
+from operator import sub
 from typing import NamedTuple
 
 import av
@@ -14,7 +16,7 @@ from av.error import InvalidDataError
 
 from tasks.media import VideoFacts
 from worker.pyav.compare.pictures import Run, compared, decoded_runs
-from worker.pyav.compare.record import Noted, Record, SoundSample, mark_of, sample_of
+from worker.pyav.compare.record import Notes, Record, SoundSample, mark_of, sample_of
 from worker.pyav.compare.sounds import LEAST_LIKENESS, shift_of
 from worker.pyav.opening import open_source
 from worker.pyav.probe import facts_of_file, main_video
@@ -69,7 +71,7 @@ class _Found:
     video: int | None
     begins_with_key: bool
     keys: list[int]
-    packets: dict[int, list[Noted]]
+    packets: dict[int, Notes]
     sound_ends: dict[int, Fraction]
     base: Fraction  # of the pictures' times
 
@@ -98,7 +100,7 @@ def verify(path: str, record: Record, expected: Expected) -> Verified:
 def _read(container: InputContainer) -> _Found:
     video = main_video(container)
     kept = {it.index for it in (*container.streams.video, *container.streams.audio)}
-    packets: dict[int, list[Noted]] = {index: [] for index in kept}
+    packets = {index: Notes() for index in kept}
     ends = {stream.index: Fraction(-1) for stream in container.streams.audio}
     codecs = {
         it.index: it.codec_context.codec.canonical_name
@@ -116,7 +118,7 @@ def _read(container: InputContainer) -> _Found:
             end = (packet.pts + (packet.duration or 0)) * packet.time_base
             ends[packet.stream_index] = Fraction(end)
         mark = mark_of(packet, codecs[packet.stream_index])
-        of_stream.append(Noted(float(packet.pts * packet.time_base), mark))
+        of_stream.add(float(packet.pts * packet.time_base), mark)
     index = None if video is None else video.index
     base = video.time_base if video is not None and video.time_base else Fraction(1)
     return _Found(index, keys[:1] == [0], keys, packets, ends, base)
@@ -135,7 +137,7 @@ def _check_packets(found: _Found, record: Record, expected: Expected) -> None:
         if len(read) != len(written):
             what = "frames" if index == found.video else "packets of sound"
             raise Fault(f"{len(read)} {what} were written instead of {len(written)}")
-        if sorted(it.mark for it in read) != sorted(it.mark for it in written):
+        if sum(read.marks) != sum(written.marks):  # in whatever order
             raise Fault("packets are not those that were written")
     count = len(found.packets[found.video]) if found.video is not None else 0
     if count != expected.frames:
@@ -155,15 +157,7 @@ def _check_times(found: _Found, record: Record, expected: Expected) -> float | N
     for index, written in record.packets.items():
         if index in record.untimed:
             continue
-        read = sorted(found.packets[index])
-        if len({it.seconds for it in read}) != len(read):
-            raise Fault("packets of a track share a time")
-        moved = [got.seconds - put.seconds for got, put in zip(read, sorted(written), strict=True)]
-        if any(got.mark != put.mark for got, put in zip(read, sorted(written), strict=True)):
-            raise Fault("packets are in another order than they were written")
-        shifts[index] = sum(moved) / len(moved) if moved else 0.0
-        if any(abs(it - shifts[index]) > TOLERANCE for it in moved):
-            raise Fault("packets are not at their times")
+        shifts[index] = _shift_of(found.packets[index].in_order(), written.in_order())
     _check_edges(found, expected, shifts)
     sounds = [shift for index, shift in shifts.items() if index != found.video]
     if found.video is None or not sounds:
@@ -174,9 +168,22 @@ def _check_times(found: _Found, record: Record, expected: Expected) -> float | N
     return round(offset, 3)
 
 
+def _shift_of(read: Notes, written: Notes) -> float:
+    """By how many seconds all packets of a track are later than they were written."""
+    if any(before == after for before, after in pairwise(read.seconds)):
+        raise Fault("packets of a track share a time")
+    if read.marks != written.marks:
+        raise Fault("packets are in another order than they were written")
+    moved = array("d", map(sub, read.seconds, written.seconds))
+    shift = sum(moved) / len(moved) if moved else 0.0
+    if moved and max(max(moved) - shift, shift - min(moved)) > TOLERANCE:
+        raise Fault("packets are not at their times")
+    return shift
+
+
 def _check_edges(found: _Found, expected: Expected, shifts: dict[int, float]) -> None:
     if found.video is not None:
-        times = [it.seconds for it in found.packets[found.video]]
+        times = found.packets[found.video].seconds
         moved = shifts[found.video]
         if abs(min(times) - moved - expected.first) > TOLERANCE:
             raise Fault("the first frame is at the wrong time")
@@ -217,13 +224,14 @@ def _check_pictures(
     """PSNR of the pictures that were compared, and how many copied ones are damaged."""
     if found.video is None:
         return {}, 0
-    places = {it: n for n, it in enumerate(sorted(p.seconds for p in found.packets[found.video]))}
+    times = found.packets[found.video].in_order().seconds
+    places = {times[place]: place for place in record.pictures if place < len(times)}
     damaged = 0
     samples: dict[int, VideoFrame] = {}
 
     def see(frame: VideoFrame) -> None:
         place = None if frame.pts is None else places.get(float(frame.pts * found.base))
-        if place is not None and place in record.pictures:
+        if place is not None:
             samples[place] = sample_of(frame)
 
     for run, is_whole in _decoded(path, _fitting(expected.runs, found), see):

@@ -6,7 +6,8 @@ from array import array
 from collections import defaultdict
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
 from av import AudioFrame, AudioResampler, VideoFrame
@@ -30,11 +31,32 @@ LEAST_GAP_SECONDS = 0.005
 _SCALER = VideoReformatter()
 
 
-class Noted(NamedTuple):
-    """One packet: its time in seconds, and a mark by which it is known again."""
+class Notes:
+    """The packets of a stream: the time of each in seconds, and a mark by which it is known again.
 
-    seconds: float
-    mark: int
+    An hour of media has a quarter of a million packets, so they are kept as plain numbers.
+    """
+
+    def __init__(self) -> None:
+        self.seconds: array[float] = array("d")
+        self.marks: array[int] = array("I")
+
+    def __len__(self) -> int:
+        return len(self.seconds)
+
+    def add(self, seconds: float, mark: int) -> None:
+        """Note one more packet."""
+        self.seconds.append(seconds)
+        self.marks.append(mark)
+
+    def in_order(self) -> Notes:
+        """The same packets in the order of their times."""
+        seconds, marks, ordered = self.seconds, self.marks, Notes()
+        if all(before <= after for before, after in pairwise(seconds)):
+            return self
+        for place in sorted(range(len(self)), key=lambda place: (seconds[place], marks[place])):
+            ordered.add(seconds[place], marks[place])
+        return ordered
 
 
 def mark_of(packet: AnyPacket, codec: str) -> int:
@@ -97,7 +119,7 @@ class Record:
     """
 
     chosen: Collection[int] = ()
-    packets: dict[int, list[Noted]] = field(default_factory=lambda: defaultdict(list))
+    packets: dict[int, Notes] = field(default_factory=lambda: defaultdict(Notes))
     pictures: dict[int, VideoFrame] = field(default_factory=dict)
     sounds: dict[int, list[SoundSample]] = field(default_factory=lambda: defaultdict(list))
     untimed: set[int] = field(default_factory=set)
@@ -111,7 +133,7 @@ class Record:
             return
         seconds = float(packet.pts * packet.time_base)
         mark = mark_of(packet, stream.codec_context.codec.canonical_name)
-        self.packets[stream.index].append(Noted(seconds, mark))
+        self.packets[stream.index].add(seconds, mark)
 
     def see(self, place: int, frame: VideoFrame) -> None:
         """Keep a picture of the source, if it is one of the chosen."""

@@ -17,10 +17,9 @@ Steps = Sequence[str]
 _TIME_BASE = Fraction(1, 25)
 
 
-def likeness(left: VideoFrame, right: VideoFrame, steps: tuple[Steps, Steps]) -> float | None:
-    """How alike two pictures are after these filters, up to 1; None where there is no contrast."""
-    one, other = (_small(it, own) for it, own in zip((left, right), steps, strict=True))
-    return None if spread(other) < LEAST_CONTRAST else correlation(one, other)
+def likeness(own: bytes, due: bytes) -> float | None:
+    """How alike two small pictures are, up to 1; None where there is no contrast."""
+    return None if spread(due) < LEAST_CONTRAST else correlation(own, due)
 
 
 def cropped(size: tuple[int, int] | None) -> Steps:
@@ -28,7 +27,8 @@ def cropped(size: tuple[int, int] | None) -> Steps:
     return () if size is None else (f"crop={size[0]}:{size[1]}",)
 
 
-def _small(frame: VideoFrame, steps: Steps) -> bytes:
+def small_picture(frame: VideoFrame, steps: Steps) -> bytes:
+    """The rows of the grey picture of SIDE by SIDE pixels that these filters make."""
     graph = Graph()
     graph.threads = 1
     node = graph.add_buffer(

@@ -155,7 +155,7 @@ def test_gifs(quality: str, seconds: float, peaks: tuple[int, ...]) -> None:
 
 @pytest.mark.parametrize(
     ("height", "copied", "pictured"),
-    [(360, 35, 41), (720, 36, 47), (1080, 38, 62), (2160, 53, 149)],
+    [(360, 42, 41), (720, 47, 47), (1080, 57, 62), (2160, 109, 149)],
 )
 def test_copying_and_thumbnails(height: int, copied: int, pictured: int) -> None:
     assert_close(copy_terms(plan("mp4", source(height))), copied)
