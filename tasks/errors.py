@@ -9,7 +9,7 @@ ClipmillError
 │   ├── StorageFull* · StorageUnavailable*
 │   └── SourceFailed · WorkerLost* · InternalError
 ├── RequestError          a request cannot be granted; becomes a problem document in `web`
-│   ├── NotFound · InvalidRequest · IdempotencyKeyReused
+│   ├── NotFound · InvalidRequest · IdempotencyKeyReused · Unreadable
 │   ├── JobAlreadyFinal · JobNotRetryable · JobNotFinal
 │   ├── ArtifactExpired
 │   └── StoreUnavailable · QueueFull
@@ -209,6 +209,12 @@ class JobNotFinal(RequestError):
 
 class ArtifactExpired(RequestError):
     code = "artifact_expired"
+
+
+class Unreadable(RequestError):
+    """A newer version of Clipmill wrote the record, and this one cannot read it."""
+
+    code = "newer_version"
 
 
 class IdempotencyKeyReused(RequestError):

@@ -103,6 +103,7 @@ class Job:
     finished_at: float | None = None
     result: Result | None = None
     error: Failure | None = None
+    unknown: dict[str, Any] = field(default_factory=dict)  # what a newer version wrote: kept
 
     @property
     def kind(self) -> str:

@@ -12,7 +12,7 @@ from hashlib import sha256
 from typing import Any, ClassVar, Self
 from urllib.parse import urldefrag
 
-from tasks.result import Result
+from tasks.result import Result, known
 from tasks.specs import Output, Spec
 
 
@@ -75,7 +75,7 @@ class DownloadResult(Result):
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """The result that `to_dict` wrote."""
-        return super().from_dict({**values, "source": Origin(**values["source"])})
+        return super().from_dict({**values, "source": known(Origin, values["source"])})
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,8 @@ class ClipResult(Result):
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """The result that `to_dict` wrote."""
-        return super().from_dict({**values, "verification": Verification(**values["verification"])})
+        verification = known(Verification, values["verification"])
+        return super().from_dict({**values, "verification": verification})
 
 
 @dataclass(frozen=True)

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Self
+from dataclasses import dataclass, fields, replace
+from typing import Any, Self, TypeVar
 
 from tasks.artifact import StoredArtifact
 from tasks.media import MediaFacts
+
+Value = TypeVar("Value")
+
+
+def known(type_: type[Value], values: Mapping[str, Any]) -> Value:
+    """A value of a dataclass from those of its fields that this version knows."""
+    own = {item.name for item in fields(type_)}  # type: ignore[arg-type]  # a dataclass
+    return type_(**{name: value for name, value in values.items() if name in own})
 
 
 @dataclass(frozen=True)
@@ -82,5 +90,6 @@ class Result:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """The result that `to_dict` wrote."""
-        artifacts = tuple(ArtifactRef(**ref) for ref in values["artifacts"])
-        return cls(**{**values, "artifacts": artifacts, "warnings": tuple(values["warnings"])})
+        artifacts = tuple(known(ArtifactRef, ref) for ref in values["artifacts"])
+        warnings = tuple(values["warnings"])
+        return known(cls, {**values, "artifacts": artifacts, "warnings": warnings})

@@ -6,6 +6,7 @@ from typing import Self
 
 from tasks.metrics.observer import tally_of_move
 from tasks.store.artifacts import Artifacts
+from tasks.store.aside import Aside
 from tasks.store.batches import BatchRecords
 from tasks.store.changes import Changes
 from tasks.store.connection import REQUEST_SECONDS, Connection, connect
@@ -68,7 +69,8 @@ class Store:
         self.jobs = JobRecords(connection, writer)
         self.submit = Submissions(connection, writer).write
         self.batches = BatchRecords(connection)
-        self.leases = Leases(connection, self.server)
+        self.aside = Aside(connection)
+        self.leases = Leases(connection, self.server, self.aside)
         self.dependents = Dependents(connection)
         self.equal_work = EqualWork(connection, self.jobs)
         self.artifacts = Artifacts(connection)

@@ -8,7 +8,7 @@ from typing import Any
 from tasks.errors import NotFound
 from tasks.ids import is_id
 from tasks.job import Job, JobState
-from tasks.record import job_of
+from tasks.record import readable
 from tasks.store.connection import StorePart, translated
 from tasks.store.keys import key
 from tasks.store.values import Batch, Snapshot
@@ -55,9 +55,10 @@ class BatchRecords(StorePart):
         ]
 
     def jobs(self, batch_id: str) -> list[Job]:
-        """The batch's records, in the order in which they were submitted."""
+        """The batch's records that this version can read, in the order of their submission."""
         rows = self._of_each(batch_id, "record")
-        return [job_of(json.loads(row[0])) for _, row in rows]
+        found = (readable(row[0]) for _, row in rows)
+        return [job for job in found if job is not None]
 
     def _of_each(self, batch_id: str, *names: str) -> list[tuple[str, list[Any]]]:
         """The id and these fields of each job that was not deleted."""

@@ -39,11 +39,12 @@ class Counters(StorePart):
                 pipeline.zcard(key("queued", kind))
                 pipeline.zrange(key("queued", kind), 0, 0, withscores=True)
                 pipeline.scard(key("running", kind))
+                pipeline.zcard(key("aside", kind))
             pipeline.hmget(TOTALS, "artifact_bytes", "housekeeper_round_at")
             pipeline.time()
             *rows, (artifact_bytes, round_at), clock = pipeline.execute()
         now = time.time()
-        depth, oldest, running = rows[0::3], rows[1::3], rows[2::3]
+        depth, oldest, running, aside = (rows[at::4] for at in range(4))
         return Gauges(
             queue_depth=dict(zip(KINDS, depth, strict=True)),
             queue_oldest_seconds={
@@ -51,6 +52,7 @@ class Counters(StorePart):
                 for kind, first in zip(KINDS, oldest, strict=True)
             },
             jobs_running=dict(zip(KINDS, running, strict=True)),
+            jobs_set_aside=sum(aside),
             artifact_bytes=int(float(artifact_bytes or 0)),
             housekeeper_age_seconds=_seconds(clock) - float(round_at) if round_at else math.inf,
         )

@@ -10,7 +10,7 @@ from tasks.artifact import StoredArtifact
 from tasks.errors import Conflict, JobNotFinal, LeaseLost, NotFound
 from tasks.ids import is_id
 from tasks.job import Job, JobState
-from tasks.record import job_of
+from tasks.record import job_of, readable
 from tasks.store.connection import Connection, StorePart, translated
 from tasks.store.keys import key
 from tasks.store.moves import (
@@ -117,7 +117,7 @@ class JobRecords(StorePart):
         raise NotFound("there is no such job")
 
     def get_with_revision(self, job_id: str, owner: str | None = None) -> tuple[Job, int]:
-        """The record, and its revision for `replace`. Raises NotFound."""
+        """The record, and its revision for `replace`. Raises NotFound or Unreadable."""
         if is_id(job_id):
             with translated():
                 got = self._redis.hmget(key("job", job_id), "record", "revision")
@@ -132,15 +132,15 @@ class JobRecords(StorePart):
         return self.get_with_revision(job_id, owner)[0]
 
     def found(self, job_ids: Collection[str]) -> dict[str, Job]:
-        """The records of the jobs that exist, by id."""
+        """The records of the jobs that exist and that this version can read, by id."""
         ids = [job_id for job_id in job_ids if is_id(job_id)]
         with translated():
             pipeline = self._redis.pipeline(transaction=False)
             for job_id in ids:
                 pipeline.hget(key("job", job_id), "record")
             records = pipeline.execute()
-        jobs = [job_of(json.loads(record)) for record in records if record is not None]
-        return {job.id: job for job in jobs}
+        jobs = [readable(record) for record in records if record is not None]
+        return {job.id: job for job in jobs if job is not None}
 
     def timeline(self, job_id: str, owner: str | None = None) -> list[dict[str, Any]]:
         """What happened to a job, in order; `at` in seconds since 1970. Raises NotFound."""

@@ -11,6 +11,7 @@ turns:KIND              zset    owners with ready jobs, by the turns they have h
 turns:KIND:OWNER        zset    fairness groups with ready jobs, by the turns they have had
 oldest:KIND:OWNER       zset    fairness groups, by how long their next job has waited
 timeline:ID             list    what happened to the job, in order (JSON)
+aside:KIND              zset    jobs that this version cannot read, by when they were set aside
 delayed                 zset    jobs that wait for a time, by that time
 leases                  zset    jobs that a worker holds, by the end of the lease
 dependents:ID           set     jobs, not final, that depend on the job

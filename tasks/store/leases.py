@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+import logging
 import secrets
 from collections.abc import Sequence
 from typing import Literal, cast
 
 from config.timings import PRODUCTION
+from tasks.errors import Unreadable
 from tasks.record import job_of
+from tasks.store.aside import Aside
 from tasks.store.connection import Connection, StorePart, translated
 from tasks.store.keys import DELAYED, LEASES, key
 from tasks.store.server import Server
 from tasks.store.values import Lease
+
+log = logging.getLogger(__name__)
 
 Renewal = Literal["held", "cancel", "lost"]
 
@@ -20,15 +25,27 @@ Renewal = Literal["held", "cancel", "lost"]
 class Leases(StorePart):
     """Which worker holds a job until when, by the store's clock: those of machines may differ."""
 
-    def __init__(self, connection: Connection, server: Server) -> None:
+    def __init__(self, connection: Connection, server: Server, aside: Aside) -> None:
         super().__init__(connection)
         self._server = server
+        self._aside = aside
 
     def take(self, kind: str, lease_seconds: float = PRODUCTION.lease_seconds) -> Lease | None:
-        """The next ready job of a kind under a new lease; None when no job is ready."""
-        token = secrets.token_hex(8)
-        answer = self._run("take", [], kind, token, lease_seconds)
-        return None if answer is None else Lease(job_of(json.loads(answer[0])), token)
+        """The next ready job of a kind under a new lease; None when no job is ready.
+
+        A job that this version cannot read is set aside, for a worker that can.
+        """
+        while True:
+            token = secrets.token_hex(8)
+            answer = self._run("take", [], kind, token, lease_seconds)
+            if answer is None:
+                return self._aside.lease(kind, lease_seconds)
+            record = json.loads(answer[0])
+            try:
+                return Lease(job_of(record), token)
+            except Unreadable as error:
+                log.error("a job was set aside: %s", error, extra={"values": {"job": record["id"]}})
+                self._aside.put(record["id"], token)
 
     def renew(
         self, leases: Sequence[Lease], lease_seconds: float = PRODUCTION.lease_seconds
@@ -49,7 +66,8 @@ class Leases(StorePart):
         return self._due(DELAYED, limit)
 
     def ready_count(self, kind: str) -> int:
-        """How many jobs of a kind a worker could take now."""
+        """How many jobs of a kind a worker could take now, perhaps one of a newer version."""
+        aside = self._aside.count(kind)
         with translated():
             owners = [item.decode() for item in self._redis.zrange(key("turns", kind), 0, -1)]
             pipeline = self._redis.pipeline(transaction=False)
@@ -58,7 +76,7 @@ class Leases(StorePart):
             for owner, batches in zip(owners, pipeline.execute(), strict=True):
                 for batch in batches:
                     pipeline.zcard(key("ready", kind, owner, batch.decode()))
-            return sum(pipeline.execute())
+            return aside + int(sum(pipeline.execute()))
 
     def _due(self, name: str, limit: int) -> list[str]:
         latest = self._server.now()

@@ -26,6 +26,8 @@ SCRIPTS: Mapping[str, tuple[str, ...]] = {
     "create": _WRITE,
     "change": _WRITE,
     "take": ("turns", "take"),
+    "set_aside": ("set_aside",),
+    "lease_aside": ("lease_aside",),
     "renew": ("renew",),
     "request_cancel": ("request_cancel",),
     "delete": ("pointers", "delete"),

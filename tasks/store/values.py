@@ -95,4 +95,5 @@ class Gauges:
     queue_oldest_seconds: dict[str, float]
     jobs_running: dict[str, int]
     artifact_bytes: int
+    jobs_set_aside: int
     housekeeper_age_seconds: float  # since the last round; infinite before the first

@@ -142,11 +142,12 @@ class Records:
             assert job.attempt <= job.max_attempts
             assert (stage == "final") == job.state.final
             if job.state is JobState.RUNNING:
-                assert stage == "leased"
+                assert stage in {"leased", "aside"}
             if stage == "ready":
                 group = job.batch_id or job.fairness_group or "-"
                 ready[f"ready:{job.kind}:{job.owner}:{group}"].add(job.id)
-            if stage not in {"leased", "ready"}:
+            assert (stage == "aside") == (job.id in self.members(f"aside:{job.kind}"))
+            if stage not in {"leased", "ready", "aside"}:
                 assert stage == stage_of(job)
         for queue in every_key(self._client):
             if queue.startswith("clipmill:ready:"):

@@ -26,6 +26,7 @@ from tasks.errors import (
     RequestError,
     StorageUnavailable,
     StoreUnavailable,
+    Unreadable,
 )
 from web.http.errors import (
     Forbidden,
@@ -54,6 +55,7 @@ PROBLEMS: Mapping[type[ClipmillError], tuple[HTTPStatus, str]] = {
     JobAlreadyFinal: (HTTPStatus.CONFLICT, "The job is already final"),
     JobNotRetryable: (HTTPStatus.CONFLICT, "The job cannot be retried"),
     JobNotFinal: (HTTPStatus.CONFLICT, "The job is not final"),
+    Unreadable: (HTTPStatus.CONFLICT, "A newer version of Clipmill wrote the job"),
     ArtifactExpired: (HTTPStatus.GONE, "The artifact is no longer kept"),
     UnsupportedMediaType: (HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "The body must be JSON"),
     InvalidRequest: (HTTPStatus.UNPROCESSABLE_ENTITY, "The request cannot be accepted"),

@@ -149,6 +149,7 @@ def _of_queue(gauges: Gauges) -> Iterator[Metric]:
         yield _gauge(name, text, "kind", values)
     alone = (
         ("artifact_bytes", "Size of all artifacts.", gauges.artifact_bytes),
+        ("jobs_set_aside", "Jobs that only a newer version can read.", gauges.jobs_set_aside),
         (
             "housekeeper_age_seconds", "Since a housekeeper's last round.",
             gauges.housekeeper_age_seconds,

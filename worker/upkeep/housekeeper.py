@@ -15,7 +15,14 @@ from functools import partial
 from config.timings import PRODUCTION, Timings
 from tasks.dispatch.broker import Broker
 from tasks.dispatch.dependents import Dependents
-from tasks.errors import CancelRequested, Conflict, NotFound, StoreUnavailable, WorkerLost
+from tasks.errors import (
+    CancelRequested,
+    Conflict,
+    NotFound,
+    StoreUnavailable,
+    Unreadable,
+    WorkerLost,
+)
 from tasks.job import Failure, Job, JobState, WaitReason
 from tasks.kinds import KINDS
 from tasks.metrics.counters import Tally
@@ -82,6 +89,7 @@ class Housekeeper(PeriodicThread):
         expired = self._store.leases.expired()
         if self._leases_count():  # checked afterwards: the clock may jump before any line of this
             self._each(expired, self._recover)
+            self._each(self._store.aside.lost(), self._recover)
         self._each(self._store.leases.due_retries(), self._promote)
         self._each(self._store.dependents.to_release(), self._release)
         self._each(self._store.dependents.unneeded_downloads(), self._stop_unneeded)
@@ -116,6 +124,9 @@ class Housekeeper(PeriodicThread):
                 look_after(job_id)
             except StoreUnavailable:
                 raise
+            except Unreadable as error:
+                log.error("a job was set aside: %s", error, extra={"values": {"job": job_id}})
+                self._store.aside.put(job_id)
             except Exception:
                 log.exception("a job could not be repaired", extra={"values": {"job": job_id}})
 

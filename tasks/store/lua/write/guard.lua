@@ -5,7 +5,8 @@ local function lost(new, old, at)
   if not old.state then return true end
   if new.expect_token then return old.token ~= new.expect_token end
   if old.revision ~= new.expect_revision then return true end
-  return new.lease_expired and (old.stage ~= 'leased' or old.lease_until > at)
+  if not new.lease_expired then return false end
+  return old.stage ~= 'aside' and (old.stage ~= 'leased' or old.lease_until > at)
 end
 
 local function lacks_artifact(new)

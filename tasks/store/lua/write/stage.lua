@@ -1,4 +1,4 @@
--- A job is in exactly one stage: ready, delayed, waiting, leased or final.
+-- A job is in exactly one stage: ready, delayed, waiting, leased, aside or final.
 
 -- The jobs that this job shall wait for may have ended already.
 local function look_at_sources(new)
@@ -17,7 +17,8 @@ end
 local function leave_stage(new, old)
   if old.stage == 'ready' then redis.call('ZREM', key('ready', new.kind, new.owner, new.fairness_group), new.id)
   elseif old.stage == 'delayed' then redis.call('ZREM', key('delayed'), new.id)
-  elseif old.stage == 'leased' then redis.call('ZREM', key('leases'), new.id) end
+  elseif old.stage == 'leased' then redis.call('ZREM', key('leases'), new.id)
+  elseif old.stage == 'aside' then redis.call('ZREM', key('aside', new.kind), new.id) end
 end
 
 local function enter_stage(new)
