@@ -22,6 +22,16 @@ LEAST_TRANSFERS = 32
 MOST_TRANSFERS = 400
 
 
+# The records of jobs in the embedded server.
+USUAL_STORE_BYTES = 256 * MIB
+LEAST_STORE_BYTES = 16 * MIB
+
+
+def default_store_bytes(limit_bytes: int) -> int:
+    """The usual memory of the store, or an eighth of the limit if that is less."""
+    return max(LEAST_STORE_BYTES, min(USUAL_STORE_BYTES, limit_bytes // 8))
+
+
 def default_transfers(limit_bytes: int) -> int:
     """How many transfers there may be at once: together they take a twentieth of the limit."""
     return min(max(limit_bytes // 20 // TRANSFER_BYTES, LEAST_TRANSFERS), MOST_TRANSFERS)

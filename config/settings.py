@@ -14,9 +14,11 @@ from typing import Any
 from config.machine import cpu_count, memory_limit_bytes
 from config.memory import (
     LEAST_BUDGET_BYTES,
+    LEAST_STORE_BYTES,
     STACK_BYTES,
     WORKER_BYTES,
     default_budget_bytes,
+    default_store_bytes,
     default_transfers,
     too_little,
 )
@@ -75,6 +77,12 @@ class Settings:
         parse_redis_url,
         "Redis 7+ or Valkey; unset: an embedded server in DATA_DIR",
     )
+    store_memory_bytes: int | None = setting(
+        "STORE_MEMORY", "", above_zero(parse_size),
+        "memory for the records of jobs; from three quarters of it on the oldest finished jobs are "
+        "forgotten; unset: an eighth of the memory limit, at most 256MiB; "
+        "with REDIS_URL the server's own limit",
+    )  # fmt: skip
     broker_url: str | None = setting(
         "BROKER_URL", "", parse_redis_url,
         "server of the Celery messages, which may lose them; unset: the server of REDIS_URL",
@@ -191,6 +199,11 @@ class Settings:
         """The memory that is kept free for what runs beside the media tools."""
         return _beside_tools_bytes(self.redis_url)
 
+    @property
+    def embedded_store_bytes(self) -> int:
+        """What the embedded server may hold."""
+        return self.store_memory_bytes or default_store_bytes(memory_limit_bytes())
+
     def require_budget(self) -> None:
         """For a process that runs media tools. Raises SettingsError for a budget too small."""
         if self.memory_budget_bytes < LEAST_BUDGET_BYTES:
@@ -292,6 +305,8 @@ def _contradictions(settings: Settings, *, budget_is_set: bool) -> list[str]:
             f"{PREFIX}HOST={settings.host!r} is not a loopback address: set {PREFIX}API_KEYS_FILE, "
             f"or {PREFIX}INSECURE_NO_AUTH=yes to answer every client"
         )
+    if 0 < (settings.store_memory_bytes or 0) < LEAST_STORE_BYTES:
+        faults.append(f"{PREFIX}STORE_MEMORY is below 16MiB, which holds too few jobs")
     # A default that is too small matters only to a process that runs tools: `require_budget`.
     if budget_is_set and settings.memory_budget_bytes < LEAST_BUDGET_BYTES:
         faults.append(f"{PREFIX}MEMORY_BUDGET is below 64MiB, which no media tool fits in")

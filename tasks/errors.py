@@ -12,7 +12,7 @@ ClipmillError
 │   ├── NotFound · InvalidRequest · IdempotencyKeyReused · Unreadable
 │   ├── JobAlreadyFinal · JobNotRetryable · JobNotFinal
 │   ├── ArtifactExpired
-│   └── StoreUnavailable · QueueFull
+│   └── StoreUnavailable · StoreFull · QueueFull
 └── WriteRefused          the store has written nothing: the records are not as expected
     ├── Conflict: SourceGone · LeaseLost
     ├── CancelRequested · ArtifactGone
@@ -229,6 +229,12 @@ class StoreUnavailable(RequestError):
     """The record store does not answer."""
 
     code = "store_unavailable"
+
+
+class StoreFull(StoreUnavailable):
+    """The record store has no room for more jobs."""
+
+    code = "store_full"
 
 
 class WriteRefused(ClipmillError):

@@ -67,7 +67,7 @@ def create_app(
         raise StoreNotSet(
             "CLIPMILL_REDIS_URL is not set: `clipmill up` starts an embedded server and sets it"
         )
-    store = store or Store.for_requests(settings.redis_url)
+    store = store or Store.for_requests(settings.redis_url, settings.store_memory_bytes)
     check_durability(store.server, settings.redis_policy)
     storage = storage or open_storage(settings.storage_url)
     broker = Broker(make_celery(settings.broker_url))

@@ -139,7 +139,7 @@ def _services(settings: Settings, broker: Broker, timings: Timings, storage: Sto
     assert settings.redis_url is not None  # `main` checks it at its start
     worker_id = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
     work_folder = clean_work_folder(settings.data_dir / "work", worker_id, timings)
-    store = Store.at(settings.redis_url)
+    store = Store.at(settings.redis_url, settings.store_memory_bytes)
     check_durability(store.server, settings.redis_policy)
     return Services(
         settings,

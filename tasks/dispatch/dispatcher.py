@@ -34,7 +34,7 @@ class Dispatcher:
     def submit(
         self, request: JobRequest, owner: str, idempotency_key: str | None = None
     ) -> Snapshot:
-        """Accept one job. Raises InvalidRequest, QueueFull or StoreUnavailable.
+        """Accept one job. Raises InvalidRequest, QueueFull, StoreFull or StoreUnavailable.
 
         When the key was used before: raises Replayed with the id of that job if the request is
         the same, else IdempotencyKeyReused.
@@ -169,6 +169,7 @@ class Dispatcher:
         self._retry_all([snapshot.id for snapshot in jobs if snapshot.state is JobState.FAILED])
 
     def _check_room(self, count: int) -> None:
-        """Refuse before the planning what the store would refuse after it. Raises QueueFull."""
+        """Refuse before planning what would be refused after it. Raises QueueFull or StoreFull."""
+        self._store.room.check()
         if self._store.counters.queued_total() + count > self._max_queued:
             raise QueueFull("too many jobs wait already, try again later")

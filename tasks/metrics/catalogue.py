@@ -92,6 +92,10 @@ FAMILIES: Mapping[str, Family] = {
         "Jobs that the housekeeper recovered: an expired lease, or a lost message.",
         {"reason": ("lease", "message")},
     ),
+    "jobs_forgotten_total": Family(
+        "Finished jobs whose records were removed: after their time, or for the store's memory.",
+        {"reason": ("ttl", "memory")},
+    ),
     "artifacts_expired_total": Family(
         "Artifacts that expired: unused for too long, or to free storage.",
         {"reason": ("ttl", "limit")},

@@ -103,6 +103,10 @@ class UpkeepObserver(Observer):
         """An artifact expired: `ttl`, unused for too long, or `limit`, to free storage."""
         self._count("artifacts_expired_total", reason=reason)
 
+    def jobs_forgotten(self, reason: str, count: int) -> None:
+        """Finished jobs were forgotten: `ttl`, after their time, or `memory`, before it."""
+        self._count("jobs_forgotten_total", count, reason=reason)
+
     def unreferenced_removed(self, count: int) -> None:
         """Files without a record were removed from storage."""
         self._count("stray_files_total", count)

@@ -20,6 +20,7 @@ from tasks.store.moves import NO_NEW_SOURCES, Extras, NewSources
 from tasks.store.peaks import PeakFactors
 from tasks.store.queries import Queries
 from tasks.store.retry_for import RetryFor
+from tasks.store.room import Room
 from tasks.store.server import Server
 from tasks.store.sites import Sites
 from tasks.store.submissions import NewBatch, Submissions
@@ -61,8 +62,15 @@ class Store:
     adds to the counters, which are written with the change.
     """
 
-    def __init__(self, connection: Connection, tally_of_move: TallyOfMove = tally_of_move) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        tally_of_move: TallyOfMove = tally_of_move,
+        *,
+        memory_bytes: int | None = None,
+    ) -> None:
         self.connection = connection
+        self.room = Room(connection, memory_bytes)
         self.server = Server(connection)
         self.idempotency = IdempotencyKeys(connection)
         writer = Writer(connection, tally_of_move)
@@ -81,14 +89,15 @@ class Store:
         self.peaks = PeakFactors(connection)
 
     @classmethod
-    def at(cls, url: str) -> Self:
-        """The store at a URL, as a worker uses it."""
-        return cls(Connection(connect(url)))
+    def at(cls, url: str, memory_bytes: int | None = None) -> Self:
+        """The store at a URL, as a worker uses it; `memory_bytes` is what it may hold."""
+        return cls(Connection(connect(url)), memory_bytes=memory_bytes)
 
     @classmethod
-    def for_requests(cls, url: str) -> Self:
+    def for_requests(cls, url: str, memory_bytes: int | None = None) -> Self:
         """The store at a URL for requests, which need a response soon also from a silent store."""
-        return cls(Connection(connect(url, REQUEST_SECONDS, requests=True)))
+        connection = Connection(connect(url, REQUEST_SECONDS, requests=True))
+        return cls(connection, memory_bytes=memory_bytes)
 
     def close(self) -> None:
         """Close all connections."""

@@ -18,7 +18,7 @@ from redis.backoff import NoBackoff
 from redis.commands.core import Script
 from redis.retry import Retry
 
-from tasks.errors import StoreUnavailable
+from tasks.errors import StoreFull, StoreUnavailable
 from tasks.store.keys import PREFIX
 from tasks.store.scripts import SCRIPTS, source_of
 
@@ -86,9 +86,13 @@ def connect(
 
 @contextmanager
 def translated(server: str = "the record store") -> Iterator[None]:
-    """Turn every failure of Redis into StoreUnavailable."""
+    """Turn every failure of Redis into StoreUnavailable; into StoreFull for want of memory."""
     try:
         yield
+    except redis.OutOfMemoryError as error:
+        raise StoreFull(
+            f"{server} is full: try again later, delete finished jobs, or give it more memory"
+        ) from error
     except (redis.RedisError, OSError) as error:  # OSError: no file descriptor is left
         raise StoreUnavailable(f"{server} does not answer") from error
 

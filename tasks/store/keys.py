@@ -31,6 +31,7 @@ workers                 zset    worker ids by their last report
 counters  totals        hash    numbers for /metrics
 peaks                   hash    by shape of work: the factor from the model's estimate to the peak
 lock:NAME               string  the holder of a lock, expires
+trial                   string  written to see whether the server takes a write, expires
 changes                 channel ids of the jobs and batches that change
 """
 

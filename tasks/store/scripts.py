@@ -40,10 +40,11 @@ SCRIPTS: Mapping[str, tuple[str, ...]] = {
     "use": ("use",),
     "report": ("report",),
     "kept_house": ("kept_house",),
+    "try_to_write": ("try_to_write",),
 }
-# When the store's memory is full, only the script that adds jobs is refused: recorded jobs must be
-# able to end, which frees memory.
-_REFUSED_WHEN_FULL = {"create"}
+# When the store's memory is full, only what adds jobs is refused: recorded jobs must be able to
+# end, which frees memory.
+_REFUSED_WHEN_FULL = {"create", "try_to_write"}
 _ALLOWED_WHEN_FULL = "#!lua flags=allow-oom\n"  # the server reads flags in the first line only
 
 

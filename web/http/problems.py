@@ -25,6 +25,7 @@ from tasks.errors import (
     QueueFull,
     RequestError,
     StorageUnavailable,
+    StoreFull,
     StoreUnavailable,
     Unreadable,
 )
@@ -66,6 +67,7 @@ PROBLEMS: Mapping[type[ClipmillError], tuple[HTTPStatus, str]] = {
     StorageUnavailable: (HTTPStatus.SERVICE_UNAVAILABLE, "Artifacts cannot be read now"),
     QueueFull: (HTTPStatus.SERVICE_UNAVAILABLE, "The queue is full"),
     StoreUnavailable: (HTTPStatus.SERVICE_UNAVAILABLE, "The record store does not answer"),
+    StoreFull: (HTTPStatus.SERVICE_UNAVAILABLE, "The record store is full"),
     TooManyWaiting: (HTTPStatus.SERVICE_UNAVAILABLE, "Too many requests wait already"),
     TooManyTransfers: (HTTPStatus.SERVICE_UNAVAILABLE, "Too many files are being sent already"),
 }
@@ -75,6 +77,7 @@ RETRY_AFTER_SECONDS: Mapping[type[ClipmillError], int] = {
     StorageUnavailable: 10,
     QueueFull: 10,
     StoreUnavailable: 2,
+    StoreFull: 30,
     TooManyWaiting: 5,
     TooManyTransfers: 5,
 }

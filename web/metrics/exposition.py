@@ -27,6 +27,7 @@ from tasks.metrics.bottleneck import Limit, bottleneck_of
 from tasks.metrics.catalogue import FAMILIES, Family
 from tasks.metrics.report import WorkerReport
 from tasks.store import Gauges, Store
+from tasks.store.room import StoreMemory
 from web.metrics.families import Distribution, families
 from web.metrics.requests import METRIC as REQUEST_METRIC
 from web.metrics.requests import RequestMetrics
@@ -97,6 +98,7 @@ class StoreCollector(Collector):
             self._requests.hand_over()
             counters, gauges = self._store.counters.read(), self._store.counters.gauges()
             workers, silent = self._store.workers.roll_call()
+            memory = self._store.room.memory()
         except StoreUnavailable:
             up.add_metric((), 0)
             yield up
@@ -107,6 +109,7 @@ class StoreCollector(Collector):
         yield up
         yield from _counted(counters)
         yield from _of_queue(gauges)
+        yield from _of_store(memory)
         yield from _of_workers(workers, silent)
         yield _of_limits(workers, sum(gauges.queue_depth.values()))
 
@@ -158,6 +161,14 @@ def _of_queue(gauges: Gauges) -> Iterator[Metric]:
     )  # fmt: skip
     for name, text, value in alone:
         yield GaugeMetricFamily(PREFIX + name, text, value=value)
+
+
+def _of_store(memory: StoreMemory) -> Iterator[Metric]:
+    text = "Memory that the record store uses."
+    yield GaugeMetricFamily(f"{PREFIX}store_memory_bytes", text, value=memory.used_bytes)
+    if memory.limit_bytes is not None:
+        text = "Memory that the record store may use."
+        yield GaugeMetricFamily(f"{PREFIX}store_memory_limit_bytes", text, value=memory.limit_bytes)
 
 
 def _of_workers(workers: Sequence[WorkerReport], silent: Iterable[str]) -> Iterator[Metric]:

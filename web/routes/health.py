@@ -10,7 +10,7 @@ from typing import Any
 from flask import Response
 
 from config.api import API_BASE
-from tasks.errors import StorageFull, StorageUnavailable, StoreUnavailable
+from tasks.errors import StorageFull, StorageUnavailable, StoreFull, StoreUnavailable
 from tasks.metrics.report import WorkerReport
 from web.http.openapi import Blueprint
 from web.http.responses import json_answer, json_bytes
@@ -40,7 +40,7 @@ def live() -> Response:
 def ready() -> Response:
     """Tell whether a submission would be accepted: the store and the storage answer."""
     services = current_services()
-    parts = {"redis": _redis(services), "storage": _storage(services)}
+    parts = {"redis": _writable(services), "storage": _storage(services)}
     good = all(part["status"] != UNHEALTHY for part in parts.values())
     return _answer({"status": "ready" if good else "not ready", "services": parts}, good)
 
@@ -71,7 +71,7 @@ def _answer(body: Mapping[str, Any], good: bool) -> Response:
 def _services(services: Services) -> dict[str, Service]:
     redis = _redis(services)
     workers: Sequence[WorkerReport] = []
-    if redis["status"] == HEALTHY:
+    if redis["status"] != UNHEALTHY:
         try:
             workers = services.store.workers.present()
         except StoreUnavailable:
@@ -87,7 +87,20 @@ def _services(services: Services) -> dict[str, Service]:
 
 def _redis(services: Services) -> Service:
     try:
+        services.store.room.check()
         services.store.server.ping()
+    except StoreFull as error:
+        return {"status": DEGRADED, "reason": error.message}
+    except StoreUnavailable:
+        return {"status": UNHEALTHY}
+    return {"status": HEALTHY}
+
+
+def _writable(services: Services) -> Service:
+    try:
+        services.store.room.try_to_write()
+    except StoreFull as error:
+        return {"status": UNHEALTHY, "reason": error.message}
     except StoreUnavailable:
         return {"status": UNHEALTHY}
     return {"status": HEALTHY}

@@ -10,11 +10,13 @@ from tasks.errors import JobNotFinal, NotFound
 from tasks.metrics.observer import UpkeepObserver
 from tasks.storage import Storage
 from tasks.store import Store
+from tasks.store.room import FORGET_ABOVE, FORGET_DOWN_TO
 
 log = logging.getLogger(__name__)
 
 _AT_ONCE = 100
 _PAGES = 10
+_LONGEST_SECONDS = 5.0  # of one round: lost jobs wait for the same thread
 
 
 class Retention:
@@ -47,6 +49,7 @@ class Retention:
             self.expire()
             self.make_room()
             self.forget()
+            self.make_room_in_store()
         if now >= self._next_sweep:
             self._next_sweep = now + self._timings.sweep_seconds
             self.sweep(self._timings.sweep_grace_seconds)
@@ -54,8 +57,12 @@ class Retention:
     def expire(self) -> None:
         """Expire artifacts that were not used within their time."""
         since = self._store.server.now() - self._ttl_seconds
-        for artifact_id in self._store.artifacts.by_use(since, limit=_AT_ONCE):
-            self._expire(artifact_id, since, "ttl")
+        pinned = 0
+        for _ in range(_PAGES):
+            found = self._store.artifacts.by_use(since, offset=pinned, limit=_AT_ONCE)
+            pinned += sum(not self._expire(artifact_id, since, "ttl") for artifact_id in found)
+            if len(found) < _AT_ONCE:
+                return
 
     def make_room(self) -> None:
         """Evict the longest unused artifacts until the rest fits the limit; never one in use."""
@@ -74,11 +81,37 @@ class Retention:
         ended_before = self._store.server.now() - self._job_ttl_seconds
         kept = 0
         for _ in range(_PAGES):
-            found = self._store.queries.final_before(ended_before, offset=kept, limit=_AT_ONCE)
-            left = [job_id for job_id in found if not self._forgotten(job_id)]
-            kept += len(left)
-            if not left:
-                return  # else the page had jobs that cannot be deleted yet; look at the next page
+            found, left = self._forget_page(ended_before, kept, "ttl")
+            kept += left
+            if found < _AT_ONCE:
+                return
+
+    def make_room_in_store(self) -> None:
+        """Forget the jobs that ended first, before their time, while the store fills up."""
+        if not self._store.room.memory().is_above(FORGET_ABOVE):
+            return
+        until = time.monotonic() + _LONGEST_SECONDS
+        now, kept, forgotten = self._store.server.now(), 0, 0
+        while (memory := self._store.room.memory()).is_above(FORGET_DOWN_TO):
+            found, left = self._forget_page(now, kept, "memory")
+            kept, forgotten = kept + left, forgotten + found - left
+            if not found or time.monotonic() > until:
+                break
+        log.warning(
+            "finished jobs were forgotten early: the record store fills up",
+            extra={"values": {"count": forgotten, "store": str(memory)}},
+        )
+
+    def _forget_page(self, ended_before: float, kept: int, reason: str) -> tuple[int, int]:
+        """How many finished jobs were found behind the first `kept`, and how many of them stay."""
+        found = self._store.queries.final_before(ended_before, offset=kept, limit=_AT_ONCE)
+        # Sources of open jobs stay: the next page lies behind them.
+        left = sum(not self._forgotten(job_id) for job_id in found)
+        if len(found) > left:
+            observer = UpkeepObserver()
+            observer.jobs_forgotten(reason, len(found) - left)
+            self._store.counters.add(observer.tally)
+        return len(found), left
 
     def _forgotten(self, job_id: str) -> bool:
         try:

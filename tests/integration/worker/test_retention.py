@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import pytest
 
 from config.timings import PRODUCTION
 from tasks.dispatch import JobRequest
-from tasks.errors import ArtifactExpired, NotFound
+from tasks.errors import ArtifactExpired, NotFound, StoreFull
 from tasks.job import JobState
 from tasks.kinds import ClipSpec
 from tasks.specs import Source
@@ -112,6 +113,72 @@ def test_sources_that_are_still_in_use_keep_nobody_behind_them_from_being_forgot
     assert not known(engine, behind)
     assert all(known(engine, source) for source in sources)
     assert engine.store.queries.final_before(engine.store.server.now(), limit=1000) == sources
+
+
+def test_every_old_job_is_forgotten_and_not_only_a_page_of_them(engine: Engine) -> None:
+    ids = [engine.submit(f"{URL}/{number}") for number in range(250)]
+    for job_id in ids:
+        engine.dispatcher.cancel(job_id, "ann")
+    engine.store.connection.redis.zadd("clipmill:final", dict.fromkeys(ids, 0))
+    an_hour(engine).forget()
+    assert engine.store.queries.final_before(engine.store.server.now(), limit=1000) == []
+    assert engine.store.counters.read()["jobs_forgotten_total{reason=ttl}"] == 250
+
+
+def test_every_unused_artifact_expires_and_not_only_a_page_of_them(engine: Engine) -> None:
+    found = [download(engine, f"old{number}")[1] for number in range(102)]
+    for artifact_id in found:
+        used_ago(engine, artifact_id, 8 * DAY)
+    engine.retention.expire()
+    assert engine.files() == []
+
+
+def test_while_the_store_fills_up_the_jobs_that_ended_first_are_forgotten_before_their_time(
+    engine: Engine,
+) -> None:
+    source, _ = download(engine, "source")
+    engine.dispatcher.submit(JobRequest(ClipSpec(Source(job_id=source), 0.0, 1.0)), "ann")
+    ended = [engine.submit(f"{URL}/{number}") for number in range(120)]
+    for job_id in ended:
+        engine.dispatcher.cancel(job_id, "ann")
+    waiting = engine.submit(f"{URL}/waiting")
+    retention = limited_to(engine, 10**9)
+    retention.make_room_in_store()
+    assert all(known(engine, job_id) for job_id in (source, waiting, *ended))
+
+    used = engine.store.room.memory().used_bytes
+    with store_memory(engine, int(used / 0.76)):
+        retention.make_room_in_store()
+
+    gone = [job_id for job_id in ended if not known(engine, job_id)]
+    assert gone
+    assert gone == ended[: len(gone)]
+    assert all(known(engine, job_id) for job_id in (source, waiting))
+    assert engine.store.counters.read()["jobs_forgotten_total{reason=memory}"] == len(gone)
+
+
+def test_a_store_that_is_nearly_full_takes_no_job_and_says_why(engine: Engine) -> None:
+    waiting = engine.submit()
+    with store_memory(engine, int(engine.store.room.memory().used_bytes / 0.92)):
+        with pytest.raises(StoreFull, match="CLIPMILL_STORE_MEMORY"):
+            engine.submit(f"{URL}/other")
+        with pytest.raises(StoreFull):
+            engine.store.room.try_to_write()
+        assert engine.run_all() == 1  # what was accepted still runs
+    assert engine.store.jobs.get(waiting).state is JobState.SUCCEEDED
+    engine.submit(f"{URL}/other")
+
+
+@contextmanager
+def store_memory(engine: Engine, limit_bytes: int) -> Iterator[None]:
+    """A server that may hold so much; a request sees it half a second later."""
+    try:
+        engine.store.connection.redis.config_set("maxmemory", limit_bytes)
+        time.sleep(0.6)
+        yield
+    finally:
+        engine.store.connection.redis.config_set("maxmemory", 0)
+        time.sleep(0.6)
 
 
 def known(engine: Engine, job_id: str) -> bool:
