@@ -47,6 +47,8 @@ class WaitReason(StrEnum):
     MEMORY = "memory"  # free memory in the worker's budget
     CONCURRENCY = "concurrency"  # a free slot of a worker
     RETRY = "retry"  # the back-off after a failure
+    DISK = "disk"  # free space on a worker's disk, or the storage of artifacts
+    SITE = "site"  # the end of the pause that a site asked for
 
 
 class IllegalMove(Exception):

@@ -25,7 +25,7 @@ flight:HASH             string  the leader of equal work: the later jobs follow 
 cache:HASH              string  the job whose artifacts are the result of this work
 idempotency:HASH        string  what was accepted under a client's key: digest and id, expires
 answer:ID               string  the first response under a client's key, compressed, expires
-site:HOST               hash    the circuit breaker of a site that throttled us, expires
+site:OWNER:HOST         hash    the circuit breaker of a site that throttled us, expires
 worker:ID               string  a worker's last report, expires
 workers                 zset    worker ids by their last report
 counters  totals        hash    numbers for /metrics

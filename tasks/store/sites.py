@@ -8,18 +8,23 @@ from tasks.store.keys import key
 
 
 class Sites(StorePart):
-    """A circuit breaker for each host: a refusal pauses it, then one job tries it for all."""
+    """A circuit breaker for each host: a refusal pauses it, then one job tries it for all.
 
-    def pause(self, host: str, timings: Timings = PRODUCTION) -> float:
-        """Seconds until a job may send requests to this host; 0 for now."""
-        return float(self._run("site", [key("site", host)], "ask", timings.site_probe_seconds))
+    Each owner has breakers of its own: a host may answer one of them through a redirect to another
+    site that throttles, and that must not keep the others from it.
+    """
 
-    def refused(self, host: str, timings: Timings = PRODUCTION) -> None:
+    def pause(self, owner: str, host: str, timings: Timings = PRODUCTION) -> float:
+        """Seconds until a job of this owner may send requests to this host; 0 for now."""
+        breaker = key("site", owner, host)
+        return float(self._run("site", [breaker], "ask", timings.site_probe_seconds))
+
+    def refused(self, owner: str, host: str, timings: Timings = PRODUCTION) -> None:
         """The host throttled a job: all workers pause, each time for twice as long."""
         args = ("refused", timings.first_site_pause_seconds, timings.longest_site_pause_seconds)
-        self._run("site", [key("site", host)], *args)
+        self._run("site", [key("site", owner, host)], *args)
 
-    def served(self, host: str) -> None:
+    def served(self, owner: str, host: str) -> None:
         """The host served a job: forget its refusals."""
         with translated():
-            self._redis.delete(key("site", host))
+            self._redis.delete(key("site", owner, host))

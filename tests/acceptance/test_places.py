@@ -157,7 +157,7 @@ def test_a_folder_of_another_user_holds_jobs_up_until_it_is_ours(tmp_path: Path)
         reason = not_ready.json()["services"]["storage"]["reason"]
         assert reason == "artifacts cannot be stored: Permission denied"
         job_id = submit(system, "one")
-        system.until(job_id, lambda job: job["wait_reason"] == "retry")
+        system.until(job_id, lambda job: job["wait_reason"] == "disk")
         os.chown(artifacts, 0, 0)
         assert system.client.get("/readyz").status_code == 200
         assert system.until(job_id)["state"] == "succeeded"

@@ -63,7 +63,7 @@ def test_a_full_disk_of_artifacts_is_told_and_nothing_starts_until_it_has_room(
     assert evidence["disk_free_bytes"] == told["storage"]
     url = origin.add("/video.mp4", answers.file(cached_video(media_folder, SHORT)))
     job_id = system.submit(kind="download", source={"url": url})["id"]
-    job = system.until(job_id, lambda job: job["wait_reason"] == "retry" or job["error"])
+    job = system.until(job_id, lambda job: job["wait_reason"] == "disk" or job["error"])
     assert (job["state"], job["attempt"]) == ("queued", 0), job
 
     ballast.unlink()

@@ -10,6 +10,7 @@ import shutil
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Self
 
 from config.timings import PRODUCTION, Timings
@@ -26,8 +27,17 @@ class NoRoomOnDisk(Exception):
     """A job that starts now would take the last free space."""
 
 
+@dataclass(frozen=True, eq=False)
+class _Running:
+    """A job that works on the disk."""
+
+    workspace: str
+    need_bytes: int
+    stop: Stop
+
+
 class Disk(PeriodicThread):
-    """Admits jobs while enough space stays free, and stops the youngest when it does not."""
+    """Admits jobs while enough space stays free, and stops the one that grew when it does not."""
 
     def __init__(
         self,
@@ -35,13 +45,15 @@ class Disk(PeriodicThread):
         storage_bytes: Callable[[], int | None],
         least_bytes: int,
         timings: Timings = PRODUCTION,
+        used_bytes: Callable[[str], int] = lambda name: 0,
     ) -> None:
         super().__init__("disk watch", timings.disk_look_seconds)
         self.work_bytes = work_bytes
         self._storage_bytes = storage_bytes
         self._least_bytes = least_bytes
         self._promised = 0
-        self._running: list[Stop] = []
+        self._used_bytes = used_bytes
+        self._running: list[_Running] = []
         self._lock = threading.Lock()
 
     @classmethod
@@ -58,6 +70,7 @@ class Disk(PeriodicThread):
             storage.free_bytes,
             least_bytes,
             timings,
+            work_folder.used_bytes,
         )
 
     def storage_bytes(self) -> int | None:
@@ -68,8 +81,8 @@ class Disk(PeriodicThread):
             return 0
 
     @contextmanager
-    def room(self, need_bytes: int, stop: Stop) -> Iterator[None]:
-        """Reserve disk space for the block.
+    def room(self, need_bytes: int, stop: Stop, workspace: str = "") -> Iterator[None]:
+        """Reserve disk space for the block, for the files of a workspace.
 
         Raises NoRoomOnDisk, or StorageUnavailable while no result could be stored. `stop` is
         requested with ProcessEnd.DISK when the disk runs full all the same.
@@ -82,16 +95,19 @@ class Disk(PeriodicThread):
             if self._least_bytes and self._left() < need_bytes:
                 raise NoRoomOnDisk
             self._promised += need_bytes
-            self._running.append(stop)
+            running = _Running(workspace, need_bytes, stop)
+            self._running.append(running)
         try:
             yield
         finally:
             with self._lock:
                 self._promised -= need_bytes
-                self._running.remove(stop)
+                self._running.remove(running)
 
     def round(self) -> None:
-        """Stop the job that began last when half of the space that should stay free is used.
+        """Stop the job that grew most when half of the space that should stay free is used.
+
+        Of jobs that all keep to what they reserved, the one that began last is stopped.
 
         The storage's disk is not watched: it fills only when a job ends, and the file may still
         fit.
@@ -99,10 +115,14 @@ class Disk(PeriodicThread):
         with self._lock:
             if self.work_bytes() >= self._least_bytes // 2:
                 return
-            going = [stop for stop in self._running if stop.reason is None]
-            if going:
-                log.warning("the disk runs full: one job has to stop")
-                going[-1].request(ProcessEnd.DISK)
+            going = [it for it in reversed(self._running) if it.stop.reason is None]
+        if not going:
+            return
+        # Not under the lock: a workspace may have many files.
+        largest = max(going, key=lambda it: max(0, self._used_bytes(it.workspace) - it.need_bytes))
+        values = {"workspace": largest.workspace}
+        log.warning("the disk runs full: one job has to stop", extra={"values": values})
+        largest.stop.request(ProcessEnd.DISK)
 
     def _left(self) -> int:
         return self.work_bytes() - self._promised - self._least_bytes

@@ -6,7 +6,15 @@ import logging
 from dataclasses import dataclass
 
 from config.timings import PRODUCTION, Timings
-from tasks.errors import ArtifactGone, CancelRequested, JobError, LeaseLost, SourceFailed
+from tasks.errors import (
+    ArtifactGone,
+    CancelRequested,
+    JobError,
+    LeaseLost,
+    SourceFailed,
+    StorageFull,
+    StorageUnavailable,
+)
 from tasks.job import Job, JobState, WaitReason
 from worker.engine.budget import NoRoomYet
 from worker.engine.preconditions import Postpone
@@ -104,7 +112,9 @@ def after_failure(error: JobError, job: Job, timings: Timings = PRODUCTION) -> E
     """Whether a failed job is retried, and when."""
     if job.state is JobState.QUEUED and error.retryable:
         # The attempt has not begun, so none is counted: the job waits for what is away now.
-        return Postponed(timings.disk_pause_seconds, error.code)
+        away = isinstance(error, StorageFull | StorageUnavailable)
+        reason = WaitReason.DISK if away else WaitReason.RETRY
+        return Postponed(timings.disk_pause_seconds, error.code, reason)
     delay = delay_before_retry(error, job.attempt, job.max_attempts, timings)
     return Failed(error) if delay is None else Retried(error, delay)
 

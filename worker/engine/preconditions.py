@@ -20,6 +20,7 @@ from tasks.kinds import KINDS
 from tasks.store import Store
 from worker.attempt.lease import LeasedJob
 from worker.engine.disk import Disk, NoRoomOnDisk
+from worker.engine.workspace import workspace_name
 from worker.kinds import HANDLERS
 
 # How many sites a report names.
@@ -59,24 +60,27 @@ class Preconditions:
         """
         host = host_of(leased.job)
         try:
-            with self._disk.room(HANDLERS[leased.job.kind].disk_bytes, leased.stop):
-                self._ask_for_site(host)
-                yield partial(self._ask_again, host, time.monotonic())
+            need_bytes, token = HANDLERS[leased.job.kind].disk_bytes, leased.lease.token
+            with self._disk.room(need_bytes, leased.stop, workspace_name(leased.job.id, token)):
+                self._ask_for_site(leased.job.owner, host)
+                yield partial(self._ask_again, leased.job.owner, host, time.monotonic())
         except NoRoomOnDisk:
-            raise Postpone(self._timings.disk_pause_seconds, "storage_full") from None
+            pause = self._timings.disk_pause_seconds
+            raise Postpone(pause, "storage_full", WaitReason.DISK) from None
 
-    def _ask_again(self, host: str | None, asked_at: float) -> None:
+    def _ask_again(self, owner: str, host: str | None, asked_at: float) -> None:
         # The one job that may try a site after a pause stays so for that long: a check within it
         # would make the job wait for itself.
         if time.monotonic() - asked_at > self._timings.site_probe_seconds:
-            self._ask_for_site(host)
+            self._ask_for_site(owner, host)
 
-    def _ask_for_site(self, host: str | None) -> None:
-        pause = self._store.sites.pause(host, self._timings) if host else 0.0
+    def _ask_for_site(self, owner: str, host: str | None) -> None:
+        pause = self._store.sites.pause(owner, host, self._timings) if host else 0.0
         if pause:
             self._throttled.note(host or "", pause + self._timings.site_probe_seconds)
             # Jobs that waited together must not come back together.
-            raise Postpone(pause + random.uniform(0.0, 3.0), "site_throttled")  # noqa: S311
+            seconds = pause + random.uniform(0.0, 3.0)  # noqa: S311
+            raise Postpone(seconds, "site_throttled", WaitReason.SITE)
 
     def failed(self, job: Job, error: JobError) -> None:
         """Report that an attempt has failed."""
@@ -84,14 +88,14 @@ class Preconditions:
         if host and isinstance(error, SiteThrottled):
             times = self._timings
             self._throttled.note(host, times.first_site_pause_seconds + times.site_probe_seconds)
-            self._store.sites.refused(host, times)
+            self._store.sites.refused(job.owner, host, times)
 
     def succeeded(self, job: Job) -> None:
         """Report that a job has succeeded."""
         host = host_of(job)
         if host:
             self._throttled.forget(host)
-            self._store.sites.served(host)
+            self._store.sites.served(job.owner, host)
 
 
 def host_of(job: Job) -> str | None:

@@ -38,7 +38,7 @@ class WorkFolder:
         Raises StorageFull or StorageUnavailable when no folder can be made, which is not the job's
         fault.
         """
-        folder = self.path / f"{job_id}-{token}"
+        folder = self.path / workspace_name(job_id, token)
         try:
             folder.mkdir(mode=0o700)
         except OSError as error:
@@ -51,10 +51,26 @@ class WorkFolder:
         finally:
             remove_in_the_end(partial(_remove, folder), self._removal_retry_seconds)
 
+    def used_bytes(self, name: str) -> int:
+        """What the files of a workspace take on the disk; 0 without such a workspace."""
+        return sum(map(_file_bytes, (self.path / name).rglob("*")))
+
     def close(self) -> None:
         """Remove the folder and release its lock."""
         shutil.rmtree(self.path, onerror=_log_leftover)
         os.close(self._descriptor)
+
+
+def workspace_name(job_id: str, token: str) -> str:
+    """The name of an attempt's folder."""
+    return f"{job_id}-{token}"
+
+
+def _file_bytes(path: Path) -> int:
+    try:
+        return path.lstat().st_blocks * 512
+    except FileNotFoundError:  # removed since it was listed
+        return 0
 
 
 def remove_leftovers(root: Path) -> int:

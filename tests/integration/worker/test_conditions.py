@@ -28,7 +28,7 @@ def make_due(engine: Engine) -> None:
 
 def let_the_pause_pass(engine: Engine) -> None:
     """The site may be tried again."""
-    engine.store.connection.redis.hset("clipmill:site:busy.example", "until", 0)
+    engine.store.connection.redis.hset("clipmill:site:ann:busy.example", "until", 0)
 
 
 def test_after_a_refusal_nobody_asks_that_site_and_no_attempt_is_counted(engine: Engine) -> None:
@@ -41,7 +41,7 @@ def test_after_a_refusal_nobody_asks_that_site_and_no_attempt_is_counted(engine:
     assert engine.attempts == [jobs[0], other]
     assert engine.store.jobs.get(other).state is JobState.SUCCEEDED
     waiting = [engine.store.jobs.get(job_id) for job_id in jobs]
-    assert {job.wait_reason for job in waiting} == {WaitReason.RETRY}
+    assert [job.wait_reason for job in waiting] == [WaitReason.RETRY] + 19 * [WaitReason.SITE]
     assert [job.attempt for job in waiting] == [1] + [0] * 19
     assert engine.store.jobs.timeline(jobs[5])[-1]["why"] == "site_throttled"
 
@@ -55,7 +55,7 @@ def test_after_the_pause_one_job_tries_and_opens_the_way_for_the_others(engine: 
     asked: list[float] = []
 
     def probe(work: Work) -> None:
-        asked.append(engine.store.sites.pause("busy.example"))
+        asked.append(engine.store.sites.pause("ann", "busy.example"))
 
     engine.work = probe
     make_due(engine)
@@ -68,14 +68,14 @@ def test_after_the_pause_one_job_tries_and_opens_the_way_for_the_others(engine: 
 def test_each_refusal_in_a_row_doubles_the_pause(engine: Engine) -> None:
     pauses = []
     for _ in range(3):
-        engine.store.sites.refused("busy.example")
-        engine.store.sites.refused("busy.example")  # beside the first: it does not count
-        pauses.append(engine.store.sites.pause("busy.example"))
+        engine.store.sites.refused("ann", "busy.example")
+        engine.store.sites.refused("ann", "busy.example")  # beside the first: it does not count
+        pauses.append(engine.store.sites.pause("ann", "busy.example"))
         let_the_pause_pass(engine)
-        assert engine.store.sites.pause("busy.example") == 0
+        assert engine.store.sites.pause("ann", "busy.example") == 0
     assert pauses == pytest.approx([30.0, 60.0, 120.0], abs=5.0)
-    engine.store.sites.served("busy.example")
-    assert engine.store.sites.pause("busy.example") == 0
+    engine.store.sites.served("ann", "busy.example")
+    assert engine.store.sites.pause("ann", "busy.example") == 0
 
 
 def test_while_the_disk_is_nearly_full_nothing_starts_and_nothing_fails(engine: Engine) -> None:
@@ -84,6 +84,7 @@ def test_while_the_disk_is_nearly_full_nothing_starts_and_nothing_fails(engine: 
     engine.run_all("download")
     job = engine.store.jobs.get(job_id)
     assert (job.state, job.attempt, engine.attempts) == (JobState.QUEUED, 0, [])
+    assert job.wait_reason is WaitReason.DISK
     assert engine.store.jobs.timeline(job_id)[-1]["why"] == "storage_full"
     engine.free_bytes = 10**12
     make_due(engine)

@@ -32,7 +32,7 @@ def asked_again(engine: Engine) -> str:
 def assert_waits(engine: Engine, job_id: str, attempt: int = 0) -> None:
     job = engine.store.jobs.get(job_id)
     assert (job.state, job.attempt) == (JobState.QUEUED, attempt)
-    assert job.wait_reason is WaitReason.RETRY
+    assert job.wait_reason is WaitReason.DISK
     assert job.not_before is not None
     assert engine.store.server.now() < job.not_before < engine.store.server.now() + 60
     assert engine.store.jobs.timeline(job_id)[-1]["why"] == "storage_unavailable"

@@ -208,10 +208,10 @@ def test_a_site_that_was_closed_during_the_wait_is_not_asked(engine: Engine) -> 
     with engine.budget.reserve(300 * MIB, wait=Wait(0)):
         thread = in_thread(lambda: engine.runner.run_next("extract"))
         assert eventually(lambda: engine.store.jobs.get(job_id).wait_reason is WaitReason.MEMORY)
-        engine.store.sites.refused("media.example")
+        engine.store.sites.refused("ann", "media.example")
     thread.join(SECONDS)
     job = engine.store.jobs.get(job_id)
-    assert (job.wait_reason, job.attempt, engine.attempts) == (WaitReason.RETRY, 0, [])
+    assert (job.wait_reason, job.attempt, engine.attempts) == (WaitReason.SITE, 0, [])
 
 
 def test_a_job_that_only_a_larger_worker_can_hold_waits_for_it(engine: Engine) -> None:

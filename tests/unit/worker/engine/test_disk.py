@@ -1,4 +1,4 @@
-"""The disk: promises count at once, and the youngest job stops when it runs full all the same."""
+"""The disk: promises count at once; the job that grew stops when it runs full all the same."""
 
 from __future__ import annotations
 
@@ -18,7 +18,13 @@ class Room:
     def __init__(self, free_bytes: int, least_bytes: int) -> None:
         self.free_bytes = free_bytes
         self.storage_free_bytes = 10**12
-        self.disk = Disk(lambda: self.free_bytes, lambda: self.storage_free_bytes, least_bytes)
+        self.used: dict[str, int] = {}
+        self.disk = Disk(
+            lambda: self.free_bytes,
+            lambda: self.storage_free_bytes,
+            least_bytes,
+            used_bytes=lambda name: self.used.get(name, 0),
+        )
 
 
 def test_jobs_share_what_is_free_above_the_least() -> None:
@@ -42,7 +48,16 @@ def test_a_job_that_fails_gives_its_promise_back() -> None:
         pass
 
 
-def test_the_youngest_stops_first_and_one_at_a_time() -> None:
+def test_the_job_that_grew_stops_and_not_the_youngest() -> None:
+    room = Room(free_bytes=1000, least_bytes=100)
+    grown, young = Stop(), Stop()
+    with room.disk.room(100, grown, "grown"), room.disk.room(500, young, "young"):
+        room.free_bytes, room.used = 49, {"grown": 300, "young": 400}
+        room.disk.round()
+        assert (grown.reason, young.reason) == (ProcessEnd.DISK, None)
+
+
+def test_of_jobs_within_their_promise_the_youngest_stops_first_and_one_at_a_time() -> None:
     room = Room(free_bytes=1000, least_bytes=100)
     old, young = Stop(), Stop()
     with room.disk.room(1, old), room.disk.room(1, young):
