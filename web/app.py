@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -44,6 +45,8 @@ from web.routes import (
 from web.schemas.documents import describe_requests
 
 log = logging.getLogger(__name__)
+
+_KEY_LOOK_SECONDS = 0.5
 
 
 class StoreNotSet(Exception):
@@ -98,6 +101,7 @@ def _assembled(settings: Settings, services: Services) -> Flask:
     app.extensions[EXTENSION] = services
     observer = Metrics(services.store)
     observer.requests.keep_handing_over(services.closing)
+    _watch_keys(services)
     tracing = make_tracing(settings.otlp_endpoint, "clipmill-api")
     services.at_end.extend((observer.requests.try_to_hand_over, tracing.close))
     _identify_requests(app, settings.trusted_proxies)
@@ -122,6 +126,18 @@ def _assembled(settings: Settings, services: Services) -> Flask:
         api.register_blueprint(group.blueprint)
     app.wsgi_app = FastPolls(app.wsgi_app, services, observer)  # type: ignore[method-assign]  # as Flask's documentation has it
     return app
+
+
+def _watch_keys(services: Services) -> None:
+    """Wake the streams soon after the key file changes: those of a revoked key end."""
+
+    def watch() -> None:
+        while not services.closing.wait(_KEY_LOOK_SECONDS):
+            if services.authenticator.keys_changed():
+                services.changes.wake_all()
+
+    if services.settings.auth_required:
+        threading.Thread(target=watch, name="keys", daemon=True).start()
 
 
 def _identify_requests(app: Flask, trusted_proxies: Sequence[Network]) -> None:

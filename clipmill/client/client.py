@@ -18,7 +18,7 @@ from typing import Any, Self, TypeVar
 
 from clipmill.client.answers import Artifact, Batch, Job
 from clipmill.client.connection import Connection
-from clipmill.client.errors import JobNotSucceeded, StillRunning, Unreachable
+from clipmill.client.errors import ApiProblem, JobNotSucceeded, StillRunning, Unreachable
 from clipmill.client.events import Event, read_events
 from clipmill.client.transfer import OnBytes, fetch, local_name
 from config.api import API_BASE
@@ -26,6 +26,7 @@ from config.api import API_BASE
 DEFAULT_URL = "http://127.0.0.1:8000"
 LONGEST_HANG_SECONDS = 60.0  # the longest wait of one request that the API allows
 SILENCE_SECONDS = 45.0  # of an event stream, which has a comment line every 10 s
+_DELETED = {"title": "The job was deleted", "status": 404, "code": "not_found"}
 PAUSE_SECONDS = 0.2  # between two polls or connections when the API answers at once
 
 Answer = TypeVar("Answer", Job, Batch)
@@ -118,11 +119,16 @@ class Client:
         return _wait(lambda hang: self.batch(batch_id, hang_seconds=hang), timeout_seconds)
 
     def events(self, job_id: str) -> Iterator[Job]:
-        """The job at each change, until it is final; continues after a broken connection."""
+        """The job at each change, until it is final; continues after a broken connection.
+
+        Raises ApiProblem when the job is deleted meanwhile.
+        """
         last_id, tries_left = "", self._max_tries
         while True:
             try:
                 for event in self._stream(f"/jobs/{job_id}/events", last_id):
+                    if event.name == "deleted":
+                        raise ApiProblem(404, _DELETED)
                     last_id, tries_left = event.id or last_id, self._max_tries
                     job = Job.read(event.data)
                     yield job

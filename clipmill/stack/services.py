@@ -53,7 +53,7 @@ def running_stack(
     files in `log_folder`, or to our own output. `leftovers` are folders that are removed with the
     stack, even when this process is killed. Raises StackError when the stack does not start.
     """
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    settings.data_dir.mkdir(mode=0o750, parents=True, exist_ok=True)
     url_file = settings.data_dir / "api.url"
     environ = {name: value for name, value in environ.items() if name not in CLIENT_NAMES}
     environ[BUDGET] = environ.get(BUDGET, "").strip() or str(stack_budget_bytes())

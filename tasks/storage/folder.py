@@ -29,6 +29,10 @@ _NOT_NOW = {errno.EROFS, errno.EIO, errno.ESTALE, errno.EACCES, errno.EPERM}
 _ABSENT = {errno.ENOENT, errno.ENOTDIR}
 
 
+# Other users of the machine read nothing; a program of our group (a backup, a web server) may.
+_FOLDER_MODE, _FILE_MODE = 0o750, 0o640
+
+
 class FolderStorage:
     """A storage in a local folder."""
 
@@ -39,7 +43,7 @@ class FolderStorage:
     def at(cls, url: str) -> FolderStorage:
         """The storage at a `file:///…` URL; makes its folder if that is missing."""
         root = Path(unquote(urlsplit(url).path))
-        root.mkdir(parents=True, exist_ok=True)
+        root.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
         return cls(root)
 
     def key_for(self, artifact_id: str, suffix: str) -> str:
@@ -53,10 +57,11 @@ class FolderStorage:
         partial = target.with_suffix(".part")
         with self._disk_that("be written"):
             try:
-                target.parent.mkdir(exist_ok=True)
+                target.parent.mkdir(mode=_FOLDER_MODE, exist_ok=True)
                 with source.open("rb") as file:
                     digest = file_digest(file, "sha256").hexdigest()
                 _move(source, partial)
+                partial.chmod(_FILE_MODE)
                 partial.replace(target)
                 _sync_folder(target.parent)
             except OSError:

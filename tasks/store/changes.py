@@ -80,7 +80,7 @@ class Changes:
     def stop(self) -> None:
         """Stop listening and wake all watchers."""
         self._stopping.set()
-        self._wake_all()
+        self.wake_all()
         self._thread.join(timeout=5)
         self._client.close()
 
@@ -118,14 +118,15 @@ class Changes:
                 elif message is not None and message["type"] == "subscribe":
                     # The subscription begins now, or anew: the client library renews a lost
                     # subscription by itself. Changes before this were missed, so all watchers wake.
-                    self._wake_all()
+                    self.wake_all()
 
     def _wake(self, topic: str) -> None:
         with self._lock:
             for watcher in (*self._watchers.get(topic, ()), *self._watchers.get(EVERYTHING, ())):
                 watcher.notify(topic)
 
-    def _wake_all(self) -> None:
+    def wake_all(self) -> None:
+        """Wake every watcher: something changed that concerns all."""
         with self._lock:
             for watchers in self._watchers.values():
                 for watcher in watchers:

@@ -61,12 +61,13 @@ class KeyFile:
         self._lock = threading.Lock()
         self._seen = self._version()
         self._keys = parse_keys(path.read_text())
+        self._last_told = self._keys
 
     def find(self, presented: str) -> Key | None:
         """The key that was presented, if it exists. Compares every key, each in constant time."""
         digest = sha256(presented.encode(errors="surrogateescape")).digest()
         found = None
-        for key in self._current():
+        for key in self.present():
             if hmac.compare_digest(key.digest, digest):
                 found = key
         return found
@@ -75,7 +76,13 @@ class KeyFile:
         stat = self._path.stat()
         return stat.st_mtime_ns, stat.st_size, stat.st_ino
 
-    def _current(self) -> tuple[Key, ...]:
+    def changed(self) -> bool:
+        """Whether the keys are others than at the last call."""
+        before, self._last_told = self._last_told, self.present()
+        return before is not self._last_told
+
+    def present(self) -> tuple[Key, ...]:
+        """The keys that count now."""
         with self._lock:
             try:
                 version = self._version()

@@ -42,6 +42,7 @@ class Caller:
 
     name: str
     scopes: frozenset[str]
+    digest: bytes = b""  # of the key that was shown
 
     @property
     def owner(self) -> str | None:
@@ -82,11 +83,22 @@ class Authenticator:
         key = self._keys.find(presented) if presented else None
         if key is None:
             raise MissingCredentials("send a valid key as `X-API-Key` or `Authorization: Bearer`")
-        caller = Caller(key.name, key.scopes)
+        caller = Caller(key.name, key.scopes, key.digest)
         scope = "read" if environ["REQUEST_METHOD"] in SAFE_METHODS else "submit"
         if not caller.may(scope):
             raise Forbidden(f"this key does not have the scope `{scope}`")
         return caller
+
+    def admits(self, caller: Caller) -> bool:
+        """Whether the caller's key is still what it was: for an answer that lasts."""
+        if self._keys is None or caller is NOBODY:
+            return True
+        known = (key for key in self._keys.present() if key.digest == caller.digest)
+        return any(key.scopes >= caller.scopes for key in known)
+
+    def keys_changed(self) -> bool:
+        """Whether the key file was changed since the last call."""
+        return self._keys is not None and self._keys.changed()
 
 
 def _is_public(environ: Mapping[str, Any]) -> bool:

@@ -22,6 +22,7 @@ MEDIA_TYPE = "text/event-stream"
 EVERYTHING = "*"
 # Proxies drop a silent connection, and only a write detects that a client has disconnected.
 HEARTBEAT_SECONDS = 10.0
+Admitted = Callable[[], bool]
 # Changes that come faster are sent together.
 MIN_INTERVAL_SECONDS = 0.05
 # How soon a browser reconnects when the connection breaks.
@@ -73,8 +74,8 @@ def event_stream(topic: str, read: Callable[[], Event]) -> Response:
     if first.last and first.id == last_seen:
         # Only this answer keeps a browser from reconnecting for ever.
         return Response(status=204)
-    services = current_services()
-    return _streamed(services, lambda: _follow(services, topic, read, last_seen))
+    services, admitted = current_services(), _admitted()
+    return _streamed(services, lambda: _follow(services, topic, read, last_seen, admitted))
 
 
 @blueprint.route("/events")
@@ -86,10 +87,16 @@ def every_event() -> Response:
     The stream begins with the next change. `event: resync` means that changes may have been missed:
     list the jobs again.
     """
-    services, owner = current_services(), caller().owner
+    services, owner, admitted = current_services(), caller().owner, _admitted()
     services.store.server.ping()
     resuming = "Last-Event-ID" in request.headers
-    return _streamed(services, lambda: _follow_all(services, owner, resuming))
+    return _streamed(services, lambda: _follow_all(services, owner, resuming, admitted))
+
+
+def _admitted() -> Admitted:
+    """Whether the key that began the stream still counts: asked before each event."""
+    services, sender = current_services(), caller()
+    return lambda: not services.closing.is_set() and services.authenticator.admits(sender)
 
 
 def _streamed(services: Services, begin: Callable[[], Iterator[bytes]]) -> Response:
@@ -103,12 +110,16 @@ def _streamed(services: Services, begin: Callable[[], Iterator[bytes]]) -> Respo
 
 
 def _follow(
-    services: Services, topic: str, read: Callable[[], Event], seen: str | None
+    services: Services,
+    topic: str,
+    read: Callable[[], Event],
+    seen: str | None,
+    admitted: Admitted,
 ) -> Iterator[bytes]:
     heartbeat = _Heartbeat()
     with services.changes.watch(topic) as watcher:
         yield _PREAMBLE
-        while not services.closing.is_set():
+        while admitted():
             began = time.monotonic()
             event = _read_now(read)
             took = time.monotonic() - began
@@ -135,16 +146,20 @@ def _read_now(read: Callable[[], Event]) -> Event | None:
         return Event("deleted", "deleted", b"{}", last=True)
 
 
-def _follow_all(services: Services, owner: str | None, resuming: bool) -> Iterator[bytes]:
+def _follow_all(
+    services: Services, owner: str | None, resuming: bool, admitted: Admitted
+) -> Iterator[bytes]:
     missed = Event("resync", "resync", b"{}").encode()
     heartbeat = _Heartbeat()
     with services.changes.watch(EVERYTHING) as watcher:
         yield _PREAMBLE
         if resuming:
             yield missed
-        while not services.closing.is_set():
+        while admitted():
             if watcher.wait(heartbeat.seconds_left()):
                 time.sleep(MIN_INTERVAL_SECONDS)
+                if not admitted():
+                    return
                 changed = watcher.changed()
                 if EVERYTHING in changed:
                     yield heartbeat.sent(missed)

@@ -13,6 +13,8 @@ from tasks.errors import UnsupportedUrl
 from worker.clip.allowlists import FORMATS
 from worker.ytdlp.info import FORMAT_FIELDS, ITEM_FIELDS, LIST_FIELDS
 
+# The URL, which may be signed: every user of the machine may read the arguments of a process.
+URL_FILE = "url"
 ITEMS_FILE = "items.jsonl"  # one line an item: a video, or an entry of a list
 LIST_FILE = "list.jsonl"  # one line: the list itself
 RESULT_FILE = "result.jsonl"  # one line: the finished file
@@ -41,8 +43,8 @@ _POST_PROCESSORS = (
 _LOOK_FAR = "-analyzeduration 15M -probesize 20M"
 
 
-def extract_argv(url: str, playlist_items: int) -> list[str]:
-    """The command that writes the metadata of a URL to files, and downloads nothing."""
+def extract_argv(playlist_items: int) -> list[str]:
+    """The command that writes the metadata of the URL to files, and downloads nothing."""
     return [
         *_base_argv(),
         "--simulate",
@@ -53,12 +55,11 @@ def extract_argv(url: str, playlist_items: int) -> list[str]:
         *("--playlist-items", f":{playlist_items}" if playlist_items else "0"),
         *_note("video", _item_template(), ITEMS_FILE),
         *_note("playlist", f"%(.{{{','.join(LIST_FIELDS)}}})j", LIST_FILE),
-        *("--", checked(url)),
+        *("--batch-file", URL_FILE),
     ]
 
 
 def download_argv(
-    url: str,
     quality: str,
     container: str | None,
     max_bytes: int,
@@ -80,7 +81,7 @@ def download_argv(
         *_note("after_move", _item_template("filepath", "playlist_count"), RESULT_FILE),
         *("--progress-delta", "0.5"),
         *("--progress-template", f"download:{PROGRESS}{_progress_template()}"),
-        *("--", checked(url)),
+        *("--batch-file", URL_FILE),
     ]
 
 

@@ -24,6 +24,8 @@ from worker.ytdlp.command import (
     ITEMS_FILE,
     LIST_FILE,
     RESULT_FILE,
+    URL_FILE,
+    checked,
     download_argv,
     extract_argv,
 )
@@ -69,7 +71,8 @@ def extract(
 
     Raises a JobError, or Stopped.
     """
-    argv = extract_argv(url, playlist_items)
+    argv = extract_argv(playlist_items)
+    _write_url(url, folder)
     allowed = replace(
         limits,
         silence_seconds=limits.silence_seconds or SILENCE_SECONDS,
@@ -105,7 +108,8 @@ def download(
     `on_progress` receives the part done (0 to 1, never falling), bytes a second and seconds left,
     each None while unknown. Raises a JobError, or Stopped.
     """
-    argv = download_argv(url, quality, container, max_bytes, max_duration_seconds)
+    argv = download_argv(quality, container, max_bytes, max_duration_seconds)
+    _write_url(url, folder)
     allowed = _download_limits(limits, quality, max_bytes, max_duration_seconds)
     finished = run(argv, allowed, OutputReader(on_progress))
     _raise_unless_done(finished, url, folder, max_bytes)
@@ -115,6 +119,10 @@ def download(
     path = _claim_result(results[0], folder, max_bytes)
     joined = "+" in str(results[0].get("format_id"))  # a site's own id may have one: no harm
     return Download(path, to_info(results[0]), _warnings(results[0], quality), joined)
+
+
+def _write_url(url: str, folder: Path) -> None:
+    (folder / URL_FILE).write_text(f"{checked(url)}\n", encoding="utf-8")
 
 
 def _download_limits(

@@ -122,6 +122,14 @@ def test_a_list_is_read_page_by_page(origin: Origin) -> None:
     assert all("state=any" in target for target in targets)
 
 
+def test_events_of_a_job_that_is_deleted_meanwhile_end_with_the_reason(origin: Origin) -> None:
+    gone = b"event: deleted\nid: deleted\ndata: {}\n\n"
+    origin.add(JOB + "/events", answers.content(gone, "text/event-stream"))
+    with Client(origin.url("")) as client, pytest.raises(ApiProblem) as caught:
+        list(client.events("j1"))
+    assert (caught.value.status, caught.value.code) == (404, "not_found")
+
+
 def test_events_go_on_behind_the_last_one_when_the_line_breaks(origin: Origin) -> None:
     def event(number: int, state: str) -> bytes:
         return f"id: {number}\nevent: job\ndata: {json.dumps(job_document(state))}\n\n".encode()

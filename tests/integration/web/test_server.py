@@ -252,6 +252,31 @@ def keyed(tmp_path: Path, valkey: ValkeyServer) -> Iterator[Api]:
         yield api
 
 
+@pytest.mark.parametrize("what", ["one job", "every job"])
+def test_t14_the_stream_of_a_revoked_key_ends_within_a_second(keyed: Api, what: str) -> None:
+    file = keyed.folder / "keys"
+    with keyed.client(headers={"X-API-Key": "key-of-ann"}) as ann, keyed.client() as other:
+        job_id = submitted(ann)
+        path = "/api/v2/events" if what == "every job" else f"{JOBS}/{job_id}/events"
+        with (
+            following(ann, path) as events,
+            following(other, "/api/v2/events", headers={"X-API-Key": "key-of-boss"}) as of_boss,
+        ):
+            lines = file.read_text().splitlines(keepends=True)
+            part = file.with_suffix(".new")
+            part.write_text("".join(line for line in lines if not line.startswith("ann:")))
+            part.replace(file)
+            began = time.monotonic()
+            seen = [event["id"] for event in events]  # until the stream ends
+            assert time.monotonic() - began < 1.5
+            assert seen in ([], [f"{job_id}.1"])
+            refused(ann.get(f"{JOBS}/{job_id}"), 401, "missing_credentials")
+            boss = {"X-API-Key": "key-of-boss"}
+            assert other.post(f"{JOBS}/{job_id}/cancel", headers=boss).status_code == 202
+            states = (event["data"].get("state") for event in of_boss)
+            assert next(state for state in states if state == "cancelled")
+
+
 def test_a11_a_key_sees_its_own_jobs_and_no_others(keyed: Api) -> None:
     ann, bob, eve, boss, nobody = (
         keyed.client(headers={"X-API-Key": f"key-of-{name}"})

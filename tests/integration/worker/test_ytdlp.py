@@ -6,6 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ from tasks.errors import (
 )
 from tests.support.clips import probed
 from tests.support.media import Video, cached_video, ffmpeg, frame_numbers
-from tests.support.origin import Origin, answers
+from tests.support.origin import Exchange, Origin, answers
 from tests.support.origin.manifests import LADDER, make_dash, make_hls
 from worker.kinds.file_names import suffix_of
 from worker.process.run import Finished, Limits, ProcessEnd, Stop, Stopped, run_process
@@ -140,6 +141,23 @@ def test_a_direct_file_arrives_whole(origin: Origin, fetcher: Fetcher, video: Pa
     fractions = [fraction for fraction, _, _ in fetcher.progress if fraction is not None]
     assert fractions == sorted(fractions)
     assert fractions[-1] == 1.0
+
+
+def test_a_signed_address_is_in_no_processs_arguments(
+    origin: Origin, fetcher: Fetcher, video: Path
+) -> None:
+    seen: list[str] = []
+
+    def answer(exchange: Exchange) -> None:
+        for process in psutil.process_iter():
+            with suppress(psutil.Error):
+                seen.extend(word for word in process.cmdline() if "SIGNATURE" in word)
+        answers.file(video)(exchange)
+
+    url = origin.add("/video.mp4", answer) + "?token=SIGNATURE#t=1"
+    assert fetcher.download(url).path.read_bytes() == video.read_bytes()
+    assert origin.log()[0].target.endswith("?token=SIGNATURE")
+    assert seen == []
 
 
 def test_a_page_with_a_video_is_read_for_its_title(
@@ -615,7 +633,8 @@ def test_a_hostile_title_is_only_text(
     got = fetcher.download(origin.add("/watch", answers.page(title, "/v.mp4")))
     json.dumps(got.info, ensure_ascii=False, allow_nan=False).encode()
     assert got.info["title"] == expected
-    assert {path.name for path in fetcher.folder.iterdir()} == {"media.mp4", "result.jsonl"}
+    left = {path.name for path in fetcher.folder.iterdir()}
+    assert left == {"media.mp4", "result.jsonl", "url"}
 
 
 @pytest.mark.parametrize(

@@ -51,23 +51,21 @@ FORBIDDEN = ("exec", "netrc", "aria2c", "write-link", "plugin-dirs=", "enable-fi
 
 
 def download_command(quality: str = "best", container: str | None = None) -> list[str]:
-    return download_argv(URL, quality, container, 1_000, 60.5)
+    return download_argv(quality, container, 1_000, 60.5)
 
 
-@pytest.mark.parametrize(
-    "argv", [extract_argv(URL, 0), extract_argv(URL, 5), download_command()], ids=str
-)
-def test_every_command_reads_no_settings_and_ends_with_the_url(argv: list[str]) -> None:
+@pytest.mark.parametrize("argv", [extract_argv(0), extract_argv(5), download_command()], ids=str)
+def test_every_command_reads_no_settings_and_takes_the_url_from_a_file(argv: list[str]) -> None:
     assert argv[:4] == [sys.executable, "-I", "-m", "yt_dlp"]
     assert {"--ignore-config", "--no-plugin-dirs", "--no-remote-components"} <= set(argv)
-    assert argv[-2:] == ["--", URL]
+    assert argv[-2:] == ["--batch-file", "url"]
     options = [word for word in argv[:-1] if word.startswith("--")]
     assert not [word for word in options if any(name in word for name in FORBIDDEN)]
 
 
 def test_a_list_is_asked_for_no_more_items_than_wanted() -> None:
-    assert _after("--playlist-items", extract_argv(URL, 7)) == ":7"
-    assert _after("--playlist-items", extract_argv(URL, 0)) == "0"
+    assert _after("--playlist-items", extract_argv(7)) == ":7"
+    assert _after("--playlist-items", extract_argv(0)) == "0"
     assert _after("--playlist-items", download_command()) == "1"
 
 
@@ -100,7 +98,7 @@ def test_known_extensions_are_all_safe_for_yt_dlp() -> None:
 
 def test_a_limit_on_the_duration_is_a_whole_number_that_is_not_too_small() -> None:
     assert _after("--match-filters", download_command()).endswith("duration<=?61")
-    long = download_argv(URL, "best", "mp4", 1_000, 1e6)
+    long = download_argv("best", "mp4", 1_000, 1e6)
     assert _after("--match-filters", long).endswith("duration<=?1000000")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import signal
+import stat
 import subprocess
 import sys
 import threading
@@ -68,6 +69,15 @@ resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]),) * 2)
 FolderStorage(Path(sys.argv[2])).put(Path(sys.argv[3]), sys.argv[4], "mp4")
 """
+
+
+def test_strangers_on_the_machine_may_not_read_files(folder: Path, tmp_path: Path) -> None:
+    put = source(tmp_path)
+    put.chmod(0o666)
+    stored = FolderStorage(folder).put(put, new_id(), "mp4")
+    path = folder / stored.key
+    modes = [stat.S_IMODE(it.stat().st_mode) for it in (path, path.parent, folder)]
+    assert modes == [0o640, 0o750, 0o750]
 
 
 def test_in_the_middle_of_a_put_nothing_is_under_the_files_name(

@@ -81,9 +81,7 @@ def test_a_failure_that_stays_ends_the_job() -> None:
 
 def test_what_is_away_before_the_attempt_is_waited_for() -> None:
     full = ending_of(StorageFull("no room"), QUEUED)
-    assert full == Postponed(
-        PRODUCTION.disk_pause_seconds, StorageFull.code, WaitReason.DISK
-    )
+    assert full == Postponed(PRODUCTION.disk_pause_seconds, StorageFull.code, WaitReason.DISK)
 
 
 @pytest.mark.parametrize("error", [MemoryError(), SystemExit(3), ValueError("a secret")])
