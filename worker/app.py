@@ -57,9 +57,8 @@ def _consume(worker: Worker, celery: Celery) -> int:
 
     def on_ready(sender: Any, **_: object) -> None:
         # After Celery's own handlers, which would not requeue running jobs.
-        on_signal = drain(
-            worker.draining, settings.shutdown_grace_seconds, worker.heartbeat.stop_all
-        )
+        beating, grace = worker.heartbeat, settings.shutdown_grace_seconds
+        on_signal = drain(worker.draining, grace, beating.stop_waiting, beating.stop_all)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
             signal.signal(number, on_signal)
         try:

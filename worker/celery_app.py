@@ -68,18 +68,22 @@ def register_task(
 
 
 def drain(
-    draining: threading.Event, grace_seconds: float, stop_all: Callable[[ProcessEnd], None]
+    draining: threading.Event,
+    grace_seconds: float,
+    stop_waiting: Callable[[ProcessEnd], None],
+    stop_all: Callable[[ProcessEnd], None],
 ) -> Callable[[int, FrameType | None], None]:
-    """The signal handler: claim no more, let jobs end within the grace, requeue the others."""
+    """The signal handler: begin no more, let jobs end within the grace, requeue the others."""
 
     def on_signal(signum: int, frame: FrameType | None) -> None:
         hurry = draining.is_set()
         draining.set()
         grace = 0.0 if hurry else grace_seconds
         celery_state.should_stop = 0
-        timer = threading.Timer(grace, stop_all, [ProcessEnd.SHUTDOWN])
-        timer.daemon = True
-        timer.start()
+        for seconds, stop in ((0.0, stop_waiting), (grace, stop_all)):
+            timer = threading.Timer(seconds, stop, [ProcessEnd.SHUTDOWN])
+            timer.daemon = True
+            timer.start()
 
     return on_signal
 

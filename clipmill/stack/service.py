@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -55,18 +56,33 @@ class Running:
         if self.child is None and time.monotonic() >= self._due_at:
             self.start()
 
+    def ask_to_stop(self) -> None:
+        """Ask the process to stop, and do not wait for it."""
+        if self.child is not None:
+            self.child.ask_to_stop()
+
     def stop(self) -> None:
         """Ask the process to stop, wait as long as it may take, then end what is left."""
         if self.child is None:
             return
         self.child.ask_to_stop()
-        if not self.child.wait(self.service.stop_seconds):
+        if not self._stops():
             log.warning(
                 "%s did not stop within %g s: killed",
                 self.service.name,
                 self.service.stop_seconds,
             )
         self.end()
+
+    def _stops(self) -> bool:
+        """Whether the process ends in its time; each second it is said what is waited for."""
+        assert self.child is not None
+        whole = self.service.stop_seconds
+        for second in range(math.ceil(whole)):
+            if self.child.wait(min(1.0, whole - second)):
+                return True
+            log.info("waiting for the %s: %d s of %g s", self.service.name, second + 1, whole)
+        return self.child.has_ended()
 
     def end(self) -> int | None:
         """End the process with its whole group at once; its exit status, None without a process."""

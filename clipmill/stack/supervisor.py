@@ -33,7 +33,7 @@ class Supervisor:
     """A context manager: inside the block all services are ready, after it none is left.
 
     `services` start in the given order and stop in `stop_order` (names), which is not simply the
-    reverse: the API, which takes requests, stops first, the broker last.
+    reverse: API and worker are asked to stop together, the broker last.
     """
 
     def __init__(
@@ -86,9 +86,12 @@ class Supervisor:
         self._stopping.set()
         try:
             self._end_watch()
-            for name in self._stop_order:
-                if name in self._running:
-                    self._running[name].stop()
+            order = [self._running[name] for name in self._stop_order if name in self._running]
+            # All but the last, which the others need: none begins new work while another stops.
+            for running in order[:-1]:
+                running.ask_to_stop()
+            for running in order:
+                running.stop()
         finally:
             self._end_watch()
             for running in self._running.values():

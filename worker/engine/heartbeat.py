@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from config.timings import PRODUCTION, Timings
 from tasks.errors import CancelRequested, LeaseLost
-from tasks.job import Job
+from tasks.job import Job, JobState
 from tasks.store import Lease, Store
 from worker.attempt.lease import LeasedJob
 from worker.engine.periodic import PeriodicThread
@@ -25,7 +25,7 @@ class Heartbeat(PeriodicThread):
         self._timings = timings
         self._leased: set[LeasedJob] = set()
         self._lock = threading.Lock()
-        self._stop_reason: ProcessEnd | None = None
+        self._new_stop_reason: ProcessEnd | None = None  # for jobs that are taken from now on
         self.last_success = time.monotonic()
 
     @contextmanager
@@ -34,8 +34,8 @@ class Heartbeat(PeriodicThread):
         leased = LeasedJob(self._store, lease, self._timings)
         with self._lock:
             self._leased.add(leased)
-            if self._stop_reason is not None:
-                leased.stop.request(self._stop_reason)
+            if self._new_stop_reason is not None:
+                leased.stop.request(self._new_stop_reason)
         try:
             yield leased
         finally:
@@ -53,10 +53,18 @@ class Heartbeat(PeriodicThread):
         with self._lock:
             return [leased.job for leased in self._leased]
 
+    def stop_waiting(self, reason: ProcessEnd) -> None:
+        """Stop every job that is held and has not begun, and each that is still to be taken."""
+        with self._lock:
+            self._new_stop_reason = reason
+            for leased in self._leased:
+                if leased.job.state is JobState.QUEUED:
+                    leased.stop.request(reason)
+
     def stop_all(self, reason: ProcessEnd) -> None:
         """Stop every job that this worker holds, and each that it is still to claim."""
         with self._lock:
-            self._stop_reason = reason
+            self._new_stop_reason = reason
             for leased in self._leased:
                 leased.stop.request(reason)
 

@@ -119,8 +119,8 @@ class Recorder:
         return after_failure(ending.error, leased.job, self._timings)
 
     def _retry(self, leased: LeasedJob, ending: Retried) -> None:
-        values = {"code": ending.error.code, "delay": ending.seconds}
-        log.info("will be retried", extra={"values": values})
+        values = {"code": ending.error.code, "delay": round(ending.seconds, 1)}
+        log.info("will be retried: %s", ending.error.message, extra={"values": values})
         not_before = self._store.server.now() + ending.seconds
         later = leased.job.requeued(time.time(), not_before=not_before)
         leased.release(later, _retry_extras(leased.job, ending.error))
@@ -132,7 +132,10 @@ class Recorder:
     def release_dependents(self, job: Job) -> None:
         """Release the dependents of a job that has ended."""
         values = {"state": job.state, "code": job.error.code if job.error else None}
-        log.info("ended", extra={"values": values})
+        if job.error is not None:
+            log.warning("failed: %s", job.error.message, extra={"values": values})
+        else:
+            log.info("ended", extra={"values": values})
         self._dependents.release(job)
 
 

@@ -15,12 +15,12 @@ import pytest
 from config.timings import Timings
 from tasks.job import Job, JobState, WaitReason
 from tasks.metrics.report import WorkerReport
-from tests.support.engine import MIB, Engine, Work, in_thread
+from tests.support.engine import MIB, URL, Engine, Work, in_thread
 from tests.support.processes import eventually
 from tests.support.valkey import ValkeyServer
 from worker.engine.budget import BYPASSES, MOST_BYPASSES, Wait
 from worker.memory.need import ResourceNeed
-from worker.process.limits import ProcessEnd
+from worker.process.limits import ProcessEnd, Stopped
 
 SECONDS = 20.0
 
@@ -285,3 +285,35 @@ def test_who_waits_for_more_goes_back_when_its_time_is_over(engine: Engine) -> N
         engine.runner.run_next("extract")
     job = engine.store.jobs.get(job_id)
     assert (job.state, job.attempt, job.memory_floor_bytes) == (JobState.QUEUED, 0, 400 * MIB)
+
+
+def test_a_drain_sends_back_at_once_what_has_not_begun_and_lets_the_rest_end(
+    engine: Engine,
+) -> None:
+    running, waiting = engine.submit(f"{URL}/1"), engine.submit(f"{URL}/2")
+    leases = [engine.store.leases.take("extract") for _ in (running, waiting)]
+    assert leases[0] is not None
+    assert leases[1] is not None
+    with (
+        engine.heartbeat.holding(leases[0]) as first,
+        engine.heartbeat.holding(leases[1]) as second,
+    ):
+        first.change(lambda job: job.started(time.time()))
+        engine.heartbeat.stop_waiting(ProcessEnd.SHUTDOWN)
+        assert (first.stop.reason, second.stop.reason) == (None, ProcessEnd.SHUTDOWN)
+        engine.heartbeat.stop_all(ProcessEnd.SHUTDOWN)
+        assert first.stop.reason is ProcessEnd.SHUTDOWN
+
+
+def test_a_job_that_is_taken_during_a_drain_is_given_back_with_its_attempt(engine: Engine) -> None:
+    job_id = engine.submit()
+    engine.heartbeat.stop_waiting(ProcessEnd.SHUTDOWN)
+
+    def work(work: Work) -> None:
+        if work.leased.stop.reason is not None:
+            raise Stopped(work.leased.stop.reason)  # as every tool does
+
+    engine.work = work
+    engine.runner.run_next("extract")
+    job = engine.store.jobs.get(job_id)
+    assert (job.state, job.attempt) == (JobState.QUEUED, 0)

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
 from clipmill.stack import services
-from clipmill.stack.service import LONGEST_PAUSE_SECONDS, pause_seconds
+from clipmill.stack.service import LONGEST_PAUSE_SECONDS, Running, Service, pause_seconds
 from clipmill.stack.supervisor import StackError
 from clipmill.stack.valkey import fits_a_socket
 from config.memory import STACK_BYTES
@@ -44,3 +45,45 @@ def test_a_machine_too_small_for_any_tool_is_told_before_anything_starts(
     assert list(tmp_path.iterdir()) == []
     monkeypatch.setattr(services, "memory_limit_bytes", lambda: STACK_BYTES + 64 * MIB)
     assert services.stack_budget_bytes() == 64 * MIB
+
+
+class SlowChild:
+    """Ends some looks after it was asked."""
+
+    pid = 1
+
+    def __init__(self, looks: int) -> None:
+        self.looks = looks
+
+    def ask_to_stop(self) -> None: ...
+
+    def wait(self, seconds: float) -> bool:
+        self.looks -= 1
+        return self.looks <= 0
+
+    def has_ended(self) -> bool:
+        return self.looks <= 0
+
+    def end(self) -> int:
+        return 0
+
+
+def test_what_a_stop_waits_for_is_said_each_second(caplog: pytest.LogCaptureFixture) -> None:
+    running = Running(Service("worker", Mock(), Mock(), 25.0), Mock())
+    running.child = SlowChild(3)  # type: ignore[assignment]
+    with caplog.at_level("INFO"):
+        running.stop()
+    assert caplog.messages == [
+        "waiting for the worker: 1 s of 25 s",
+        "waiting for the worker: 2 s of 25 s",
+    ]
+
+
+def test_a_service_that_does_not_stop_in_its_time_is_killed_and_said(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    running = Running(Service("worker", Mock(), Mock(), 2.5), Mock())
+    running.child = SlowChild(100)  # type: ignore[assignment]
+    running.stop()
+    assert caplog.messages[-1] == "worker did not stop within 2.5 s: killed"
+    assert running.child is None
