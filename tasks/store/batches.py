@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import Any
 
 from tasks.errors import NotFound
@@ -12,6 +14,8 @@ from tasks.record import readable
 from tasks.store.connection import StorePart, translated
 from tasks.store.keys import key
 from tasks.store.values import Batch, Snapshot
+
+_PAGE = 100
 
 
 class BatchRecords(StorePart):
@@ -49,20 +53,26 @@ class BatchRecords(StorePart):
 
     def snapshots(self, batch_id: str) -> list[Snapshot]:
         """The public JSON of the batch's jobs, in the order in which they were submitted."""
-        return [
-            Snapshot(job_id, row[0], int(row[1]), JobState(row[2].decode()))
-            for job_id, row in self._of_each(batch_id, "doc", "revision", "state")
-        ]
+        return list(chain.from_iterable(self.pages(batch_id)))
+
+    def pages(self, batch_id: str) -> Iterator[list[Snapshot]]:
+        """The same, some jobs at a time."""
+        ids = self.job_ids(batch_id)
+        for begin in range(0, len(ids), _PAGE):
+            rows = self._of_each(ids[begin : begin + _PAGE], "doc", "revision", "state")
+            yield [
+                Snapshot(job_id, row[0], int(row[1]), JobState(row[2].decode()))
+                for job_id, row in rows
+            ]
 
     def jobs(self, batch_id: str) -> list[Job]:
         """The batch's records that this version can read, in the order of their submission."""
-        rows = self._of_each(batch_id, "record")
+        rows = self._of_each(self.job_ids(batch_id), "record")
         found = (readable(row[0]) for _, row in rows)
         return [job for job in found if job is not None]
 
-    def _of_each(self, batch_id: str, *names: str) -> list[tuple[str, list[Any]]]:
+    def _of_each(self, ids: Sequence[str], *names: str) -> list[tuple[str, list[Any]]]:
         """The id and these fields of each job that was not deleted."""
-        ids = self.job_ids(batch_id)
         with translated():
             pipeline = self._redis.pipeline(transaction=False)
             for job_id in ids:

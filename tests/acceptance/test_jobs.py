@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,24 @@ def test_an_extract_tells_what_a_page_holds(
     assert job["state"] == "succeeded", job["error"]
     assert job["result"]["info"]["title"] == "A title & more"
     assert job["result"]["info"]["formats"]
+
+
+def test_t08_long_metadata_are_a_file_and_the_record_stays_small(
+    system: System, origin: Origin, tmp_path: Path
+) -> None:
+    links = [origin.url(f"/{number}.mp4?{'x' * 2000}") for number in range(200)]
+    feed = origin.add("/feed", answers.rss("A feed", links))
+    spec = {"kind": "extract", "source": {"url": feed}, "playlist_items": 200}
+    job = system.until(system.submit(**spec)["id"])
+    assert job["state"] == "succeeded", job["error"]
+    info = job["result"]["info"]
+    assert 0 < len(info["entries"]) < 200
+    assert len(json.dumps(info)) <= 16 * 1024
+    assert f"entries: {len(info['entries'])} of 200" in job["result"]["warnings"][0]
+    whole = json.loads(fetched(system, job, tmp_path, role="metadata").read_bytes())
+    assert len(whole["entries"]) == 200
+    assert whole["entries"][: len(info["entries"])] == info["entries"]
+    assert job["result"]["artifacts"][0]["media_type"] == "application/json"
 
 
 def test_a_download_delivers_the_bytes_of_its_source(

@@ -64,7 +64,7 @@ def run(
     """A system that has run jobs of every kind and end, and the Prometheus that watched it."""
     folder = tmp_path_factory.mktemp("run")
     with (
-        System(folder / "system", workers=2) as system,
+        System(folder / "system", workers=2, store_memory="256MiB") as system,
         Prometheus(folder / "prometheus", system.url) as prometheus,
         Origin() as origin,
     ):

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
-from hashlib import blake2b
 from typing import Any
 
 from flask import Response, request
@@ -63,20 +62,23 @@ def json_answer(
     return Response(body, status, headers, content_type=JSON)
 
 
-def json_with_etag(body: bytes) -> Response:
-    """Ready JSON as 200, or 304 when the client has exactly these bytes already."""
-    etag = blake2b(body, digest_size=12).hexdigest()
-    settle_preconditions(etag)
-    response = json_answer(body)
-    response.set_etag(etag)
-    response.make_conditional(request)
-    return response
-
-
 def join_json(before: Mapping[str, Any], name: str, items: list[bytes], after: Any) -> bytes:
     """An object with a list of ready JSON texts in it, which are not parsed again."""
+    return b"".join(join_parts(before, name, [items], after))
+
+
+def join_parts(
+    before: Mapping[str, Any], name: str, pages: Iterable[list[bytes]], after: Any
+) -> Iterator[bytes]:
+    """The same in parts: the list comes in pages."""
     head = json_bytes(before)[:-1]
     tail = json_bytes(after)[1:]
     comma = b"," if len(head) > 1 else b""
     more = b"," if len(tail) > 1 else b""
-    return head + comma + json_bytes(name) + b":[" + b",".join(items) + b"]" + more + tail
+    yield head + comma + json_bytes(name) + b":["
+    first = True
+    for page in pages:
+        if page:
+            yield (b"" if first else b",") + b",".join(page)
+            first = False
+    yield b"]" + more + tail

@@ -7,15 +7,19 @@ open file, together about half a MB. The number of slots limits how much such cl
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 from typing import Any, Self
 
 from flask import Response, request
 
+from web.http.responses import JSON, settle_preconditions
 from web.http.services import Services
 
 # Up to five blocks are in memory for a client: with the reader, in the queue, in the server's own
 # buffer. Werkzeug's 8 KiB would cost a change of thread for each block.
 BLOCK_BYTES = 32 * 1024
+# A longer answer in JSON is sent while it is read: it must not be in memory as a whole.
+_AT_ONCE_BYTES = 512 * 1024
 
 
 def begin_transfer(services: Services, response: Response) -> Response:
@@ -35,6 +39,27 @@ def begin_transfer(services: Services, response: Response) -> Response:
     # Else Flask would wrap it in an iterator of its own.
     response.direct_passthrough = True
     return response
+
+
+def begin_long_answer(services: Services, parts: Iterator[bytes], etag: str) -> Response:
+    """JSON in parts as 200, or 304; sent as it is read where it is long.
+
+    An answer that breaks off in the middle, when the store does, has no end: no client takes it for
+    a whole one. Raises TooManyTransfers.
+    """
+    settle_preconditions(etag)
+    begun: list[bytes] = []
+    length = 0
+    while length < _AT_ONCE_BYTES and (part := next(parts, None)) is not None:
+        begun.append(part)
+        length += len(part)
+    is_long = length >= _AT_ONCE_BYTES
+    body: Any = chain(begun, parts) if is_long else b"".join(begun)
+    # Else Werkzeug would read all parts to find the length.
+    response = Response(body, content_type=JSON, direct_passthrough=is_long)
+    response.set_etag(etag)
+    response.make_conditional(request)
+    return begin_transfer(services, response) if is_long else response
 
 
 class _Transfer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 from flask import Response, request
@@ -15,8 +16,9 @@ from tasks.store import Batch, Snapshot
 from web.http.idempotency import PARAMETER, idempotency_key, keep, replayed
 from web.http.long_poll import wait_until
 from web.http.openapi import Blueprint
-from web.http.responses import join_json, json_answer, json_bytes, json_with_etag
+from web.http.responses import join_parts, json_answer, json_bytes
 from web.http.services import Services, caller, current_services
+from web.http.transfers import begin_long_answer
 from web.routes.archive import archive_answer
 from web.routes.events import MEDIA_TYPE, Event, event_stream
 from web.schemas.answers import BatchSchema
@@ -34,8 +36,13 @@ _BATCH_REQUEST = {
 
 def render_batch(services: Services, batch: Batch, view: str) -> bytes:
     """The public JSON of a batch; `view` selects how much of each job it contains."""
-    snapshots = [] if view == "none" else services.store.batches.snapshots(batch.id)
-    jobs = [item.body if view == "full" else _brief(item) for item in snapshots]
+    return b"".join(batch_parts(services, batch, view))
+
+
+def batch_parts(services: Services, batch: Batch, view: str) -> Iterator[bytes]:
+    """The same in parts: the jobs of a large batch may have many megabytes together."""
+    pages = () if view == "none" else services.store.batches.pages(batch.id)
+    jobs = ([_shown(item, view) for item in page] for page in pages)
     self_url = f"{API_BASE}/batches/{batch.id}"
     before = {
         "id": batch.id,
@@ -48,7 +55,11 @@ def render_batch(services: Services, batch: Batch, view: str) -> bytes:
     links = {"self": self_url} | {
         name: f"{self_url}/{name}" for name in ("events", "cancel", "archive")
     }
-    return join_json(before, "jobs", jobs, {"links": links})
+    return join_parts(before, "jobs", jobs, {"links": links})
+
+
+def _shown(snapshot: Snapshot, view: str) -> bytes:
+    return snapshot.body if view == "full" else _brief(snapshot)
 
 
 def _brief(snapshot: Snapshot) -> bytes:
@@ -96,7 +107,8 @@ def read(query: dict[str, Any], batch_id: str) -> Response:
         lambda seen: seen.final,
         query["wait"],
     )
-    return json_with_etag(render_batch(services, batch, query["jobs"]))
+    etag = f"{batch.id}.{batch.revision}.{query['jobs']}"
+    return begin_long_answer(services, batch_parts(services, batch, query["jobs"]), etag)
 
 
 @blueprint.route("/<batch_id>/cancel", methods=["POST"])

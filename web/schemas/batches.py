@@ -7,6 +7,7 @@ from typing import Any
 
 from marshmallow import ValidationError, fields, post_load, pre_load
 
+from config.values import MIB
 from tasks.dispatch import JobRequest
 from web.schemas.parts import StrictSchema
 from web.schemas.requests import JobRequestSchema
@@ -14,6 +15,8 @@ from web.schemas.requests import JobRequestSchema
 MOST_JOBS = 1000
 # The defaults are checked with every job. No job can have more than half of this.
 _LONGEST_DEFAULTS = 65_536
+# The defaults are repeated in every job: a short request must not become a huge batch.
+_LONGEST_MERGED = 8 * MIB
 
 
 class BatchRequestSchema(StrictSchema):
@@ -30,12 +33,16 @@ class BatchRequestSchema(StrictSchema):
         defaults = rest.pop("defaults", {})
         if not isinstance(defaults, dict):
             raise ValidationError("must be an object", "defaults")
-        if len(json.dumps(defaults, ensure_ascii=False)) > _LONGEST_DEFAULTS:
+        length = len(json.dumps(defaults, ensure_ascii=False).encode())
+        if length > _LONGEST_DEFAULTS:
             raise ValidationError(f"longer than {_LONGEST_DEFAULTS} characters", "defaults")
         jobs = data.get("jobs")
         if isinstance(jobs, list):
             if not 1 <= len(jobs) <= MOST_JOBS:
                 raise ValidationError(f"must hold 1 to {MOST_JOBS} jobs", "jobs")
+            if length * len(jobs) > _LONGEST_MERGED:
+                most = _LONGEST_MERGED // len(jobs)
+                raise ValidationError(f"longer than {most} bytes for {len(jobs)} jobs", "defaults")
             rest["jobs"] = [_merged(defaults, job) for job in jobs]
         return rest
 

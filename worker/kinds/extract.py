@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 from config.values import MIB
 from tasks.addresses import resolve_and_check
 from tasks.kinds import ExtractResult, ExtractSpec
 from tasks.media import MediaFacts
 from worker import ytdlp
 from worker.attempt.attempt import Attempt
-from worker.attempt.outcome import Outcome
+from worker.attempt.outcome import Outcome, ProducedFile
 from worker.kinds.handler import Handler
+from worker.kinds.long_info import LONGEST_BYTES, info_bytes, shortened
 from worker.memory.capacity import Capacity
 from worker.memory.estimate import estimate_site
 from worker.memory.need import ResourceNeed
 from worker.process.limits import Profile
 
 DEADLINE_SECONDS = 120.0
+METADATA_FILE = "metadata.json"
 LEAST_BYTES = 125 * MIB  # some sites need a JavaScript runtime
 
 
 class ExtractHandler(Handler[ExtractSpec]):
     """Asks yt-dlp for the metadata of a page."""
 
-    disk_bytes = 1 * MIB
+    disk_bytes = 16 * MIB
 
     def need(
         self, spec: ExtractSpec, source: MediaFacts | None, capacity: Capacity
@@ -44,7 +49,20 @@ class ExtractHandler(Handler[ExtractSpec]):
             run=tools.runner("yt-dlp"),
             limits=tools.limits(DEADLINE_SECONDS, profile=Profile.FETCH),
         )
+        return outcome(info, tools.folder)
+
+
+def outcome(info: dict[str, Any], folder: Path) -> Outcome:
+    """The metadata as the result; what is too long for a job's record becomes a file."""
+    whole = info_bytes(info)
+    if len(whole) <= LONGEST_BYTES:
         return Outcome(ExtractResult(info=info))
+    path = folder / METADATA_FILE
+    path.write_bytes(whole)
+    short, left_out = shortened(info)
+    warning = f"`info` is shortened ({'; '.join(left_out)}): the artifact {METADATA_FILE} has all"
+    result = ExtractResult(info=short, warnings=(warning,))
+    return Outcome(result, [ProducedFile(path, "metadata", METADATA_FILE)])
 
 
 HANDLER = ExtractHandler()

@@ -44,6 +44,35 @@ def test_twelve_clips_of_one_video_wait_for_one_download(client: httpx.Client) -
     assert client.get(JOBS, params={"batch_id": batch["id"]}).json()["jobs"] == batch["jobs"][::-1]
 
 
+def test_t07_fat_defaults_are_not_multiplied_by_a_thousand(client: httpx.Client) -> None:
+    metadata = {f"name{number}": "😀" * 500 for number in range(16)}
+    defaults = {"kind": "download", "source": {"url": URL}, "metadata": metadata}
+    answer = client.post(BATCHES, json={"defaults": defaults, "jobs": [{}] * 1000})
+    refused(answer, 422, "validation_failed")
+    (fault,) = answer.json()["errors"]
+    assert fault["pointer"] == "/defaults"
+    assert "for 1000 jobs" in fault["detail"]
+
+
+def test_a_large_batch_is_sent_in_parts_and_is_the_same(client: httpx.Client, api: Api) -> None:
+    metadata = {f"name{number}": "x" * 500 for number in range(8)}
+    jobs = [{"source": {"url": f"{URL}/{number}"}} for number in range(350)]
+    body = {"defaults": {"kind": "download", "metadata": metadata}, "jobs": jobs}
+    batch = client.post(BATCHES, json=body).json()
+    path = f"{BATCHES}/{batch['id']}"
+    answer = client.get(path)
+    assert answer.json() == batch
+    assert answer.headers.get("transfer-encoding") == "chunked", answer.headers
+    etag = answer.headers["etag"]
+    assert client.get(path, headers={"If-None-Match": etag}).status_code == 304
+    assert client.head(path).headers["etag"] == etag
+    client.post(f"{JOBS}/{batch['jobs'][7]['id']}/cancel")
+    changed = client.get(path, headers={"If-None-Match": etag})
+    assert changed.status_code == 200
+    assert changed.json()["counts"]["cancelled"] == 1
+    assert client.get(f"{path}?jobs=none").json()["jobs"] == []
+
+
 def test_a_batch_is_read_with_its_jobs_whole_brief_or_not_at_all(
     client: httpx.Client, hands: Hands
 ) -> None:
