@@ -141,6 +141,10 @@ class Settings:
     max_queued_jobs: int = setting(
         "MAX_QUEUED_JOBS", "20000", parse_positive_int, "jobs that may wait at once"
     )
+    max_queued_jobs_per_key: int = setting(
+        "MAX_QUEUED_JOBS_PER_KEY", "", parse_positive_int,
+        "jobs of one API key that may wait at once; unset: three quarters of MAX_QUEUED_JOBS",
+    )  # fmt: skip
     max_transfers: int = setting(
         "MAX_TRANSFERS", "", parse_positive_int,
         "artifacts and archives that the API sends at once; "
@@ -281,9 +285,19 @@ def _with_computed_defaults(values: dict[str, Any], kinds: tuple[str, ...]) -> d
         "storage_url": values["storage_url"] or (data_dir / "artifacts").as_uri(),
         "memory_budget_bytes": values["memory_budget_bytes"] or budget,
         "log_format": values["log_format"] or ("text" if sys.stderr.isatty() else "json"),
+        "max_queued_jobs_per_key": _most_queued_per_key(values),
         "max_transfers": values["max_transfers"] or default_transfers(memory_limit_bytes()),
         "worker_concurrency": values["worker_concurrency"] or max(4, 2 * cpu_count()),
     }
+
+
+def _most_queued_per_key(values: Mapping[str, Any]) -> int:
+    """What one key may queue. Without keys all clients are one owner, who may use the whole."""
+    most: int = values["max_queued_jobs"]
+    own: int | None = values["max_queued_jobs_per_key"]
+    if own:
+        return min(most, own)
+    return most if values["api_keys_file"] is None else max(1, most * 3 // 4)
 
 
 def _beside_tools_bytes(redis_url: str | None) -> int:

@@ -15,7 +15,7 @@ from tasks.dispatch.planning import JobRequest, Planner
 from tasks.errors import JobAlreadyFinal, JobNotRetryable, NotFound, QueueFull
 from tasks.job import Job, JobState
 from tasks.storage import Storage
-from tasks.store import IdempotencyKey, JobQuery, NewBatch, Snapshot, Store
+from tasks.store import IdempotencyKey, JobQuery, NewBatch, QueueLimits, Snapshot, Store
 from tasks.store.optimistic import until_unopposed
 
 
@@ -26,7 +26,7 @@ class Dispatcher:
         self._store = store
         self._broker = broker
         self._storage = storage
-        self._max_queued = settings.max_queued_jobs
+        self._limits = QueueLimits(settings.max_queued_jobs, settings.max_queued_jobs_per_key)
         self._checks = RequestChecks(store, settings.allowed_networks)
         self._planner = Planner(store, settings.reuse_downloads_seconds)
         self._dependents = Dependents(store, broker, self._planner)
@@ -41,7 +41,7 @@ class Dispatcher:
         """
         idempotency = self._idempotency(idempotency_key, owner, ["job", request.to_dict()])
         self._checks.check(request, owner)
-        self._check_room(1)
+        self._check_room(1, owner)
         job = self._planner.record(request, owner)
         self._accept([job], idempotency)
         return self._store.jobs.snapshot(job.id, owner)
@@ -53,7 +53,7 @@ class Dispatcher:
         asked = ["batch", *(request.to_dict() for request in requests)]
         idempotency = self._idempotency(idempotency_key, owner, asked)
         self._checks.check_all(requests, owner)
-        self._check_room(len(requests))
+        self._check_room(len(requests), owner)
         batch = NewBatch(self._planner.new_id(), owner, time.time())
         jobs = [self._planner.record(request, owner, batch.id) for request in requests]
         self._accept(jobs, idempotency, batch)
@@ -70,7 +70,7 @@ class Dispatcher:
                 plan.jobs,
                 plan.sources,
                 idempotency=idempotency,
-                most_queued=self._max_queued,
+                limits=self._limits,
                 batch=batch,
             )
             self._broker.wake_ready((*plan.sources.downloads, *plan.jobs), stages)
@@ -106,12 +106,12 @@ class Dispatcher:
             job, revision = self._store.jobs.get_with_revision(job_id, owner)
             if job.state not in {JobState.FAILED, JobState.CANCELLED}:
                 raise JobNotRetryable(f"the job is {job.state}, neither failed nor cancelled")
-            self._check_room(1)
+            self._check_room(1, job.owner)
             # A download that was made for a clip is the client's own from now on.
             plan = self._planner.plan([replace(job.retried(time.time()), internal=False)])
             (again,) = plan.jobs
             stages = self._store.jobs.replace(
-                job, again, revision, sources=plan.sources, most_queued=self._max_queued
+                job, again, revision, sources=plan.sources, limits=self._limits
             )
             self._dependents.wake(again, plan.sources, stages)
 
@@ -168,8 +168,10 @@ class Dispatcher:
         jobs = self._store.batches.snapshots(batch_id)
         self._retry_all([snapshot.id for snapshot in jobs if snapshot.state is JobState.FAILED])
 
-    def _check_room(self, count: int) -> None:
+    def _check_room(self, count: int, owner: str | None = None) -> None:
         """Refuse before planning what would be refused after it. Raises QueueFull or StoreFull."""
         self._store.room.check()
-        if self._store.counters.queued_total() + count > self._max_queued:
+        if self._store.counters.queued_total() + count > self._limits.total:
             raise QueueFull("too many jobs wait already, try again later")
+        if owner and self._store.counters.queued_of(owner) + count > self._limits.of_owner:
+            raise QueueFull("too many jobs of this key wait already, try again later")

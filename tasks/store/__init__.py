@@ -16,7 +16,7 @@ from tasks.store.equal_work import EqualWork
 from tasks.store.idempotency import IdempotencyKey, IdempotencyKeys
 from tasks.store.jobs import JobRecords
 from tasks.store.leases import Leases
-from tasks.store.moves import NO_NEW_SOURCES, Extras, NewSources
+from tasks.store.moves import NO_NEW_SOURCES, Extras, NewSources, QueueLimits
 from tasks.store.peaks import PeakFactors
 from tasks.store.queries import Queries
 from tasks.store.retry_for import RetryFor
@@ -49,6 +49,7 @@ __all__ = [
     "NewBatch",
     "NewSources",
     "Page",
+    "QueueLimits",
     "RetryFor",
     "Snapshot",
     "Store",

@@ -69,6 +69,11 @@ class Counters(StorePart):
                 pipeline.zcard(key("queued", kind))
             return sum(pipeline.execute())
 
+    def queued_of(self, owner: str) -> int:
+        """How many jobs of an owner are queued."""
+        with translated():
+            return int(self._redis.hget(key("queued_by_owner"), owner) or 0)
+
 
 def _seconds(clock: tuple[int, int]) -> float:
     """The result of TIME as seconds since 1970."""

@@ -18,6 +18,7 @@ from tasks.store.moves import (
     NOTHING_ELSE,
     Extras,
     NewSources,
+    QueueLimits,
     raise_refusal,
 )
 from tasks.store.retry_for import NO_RETRY, RetryFor
@@ -41,7 +42,7 @@ class JobRecords(StorePart):
         lease_expired: bool = False,
         extras: Extras = NOTHING_ELSE,
         sources: NewSources = NO_NEW_SOURCES,
-        most_queued: int | None = None,
+        limits: QueueLimits | None = None,
     ) -> list[str]:
         """Change a job that no worker holds, or whose lease has expired, and record new sources.
 
@@ -53,7 +54,7 @@ class JobRecords(StorePart):
             "expect_revision": revision,
             "lease_expired": lease_expired,
         }
-        beside = {} if most_queued is None else {"most_queued": most_queued}
+        beside = limits.to_dict() if limits else {}
         return self._write(job, change, sources, beside=beside)
 
     def _write(

@@ -19,6 +19,7 @@ to_release              set     final jobs whose dependents are still to be rele
 final                   zset    final jobs, by the time of their end
 unneeded                set     downloads, not final, made for clips, that no clip needs
 queued:KIND             zset    queued jobs, by when they entered the queue
+queued_by_owner         hash    how many jobs of each owner are queued
 running:KIND            set     running jobs
 index:…                 zset    ids in order of creation: all, owner, kind, state, batch, external
 flight:HASH             string  the leader of equal work: the later jobs follow it

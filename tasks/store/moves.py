@@ -44,6 +44,18 @@ class NewSources:
 NO_NEW_SOURCES = NewSources()
 
 
+@dataclass(frozen=True)
+class QueueLimits:
+    """How many jobs may be queued, in all and of one owner."""
+
+    total: int
+    of_owner: int
+
+    def to_dict(self) -> dict[str, int]:
+        """For the script that writes jobs."""
+        return {"most_queued": self.total, "most_queued_of_owner": self.of_owner}
+
+
 def external_index(external_id: str) -> str:
     """The name under which an external id is indexed: short and free of odd characters."""
     return sha256(external_id.encode()).hexdigest()[:32]
@@ -139,6 +151,7 @@ def raise_refusal(answer: list[bytes], *, lost: type[Conflict]) -> list[str]:
         return stages
     raise {
         "full": QueueFull("too many jobs wait already, try again later"),
+        "full for owner": QueueFull("too many jobs of this key wait already, try again later"),
         "conflict": lost("the job has changed"),
         "no source": SourceGone("the job that delivers the source is gone"),
         "cancelled": CancelRequested("the client asked to stop this job"),

@@ -11,7 +11,7 @@ from tasks.errors import Conflict
 from tasks.job import Job
 from tasks.store.connection import Connection, StorePart
 from tasks.store.idempotency import IdempotencyKey
-from tasks.store.moves import NO_NEW_SOURCES, NewSources, raise_refusal
+from tasks.store.moves import NO_NEW_SOURCES, NewSources, QueueLimits, raise_refusal
 from tasks.store.writing import Writer
 
 
@@ -42,20 +42,20 @@ class Submissions(StorePart):
         sources: NewSources = NO_NEW_SOURCES,
         *,
         idempotency: IdempotencyKey | None = None,
-        most_queued: int | None = None,
+        limits: QueueLimits | None = None,
         batch: NewBatch | None = None,
     ) -> list[str]:
         """Record new jobs with the sources that are made for them.
 
         Returns the stage of each source and each job. A job waits for another job that does its
         work already. A new source that another job delivers already is not recorded: its stage is
-        empty, and the jobs that need it wait for that other job. Raises QueueFull when more than
-        `most_queued` jobs would be queued, SourceGone when a job that shall deliver a source was
+        empty, and the jobs that need it wait for that other job. Raises QueueFull when more jobs
+        than `limits` allow would be queued, SourceGone when a job that shall deliver a source was
         deleted, Replayed or IdempotencyKeyReused; then nothing is written.
         """
         id = batch.id if batch else jobs[-1].id
         beside = {
-            "most_queued": most_queued,
+            **(limits.to_dict() if limits else {}),
             "batch": batch and batch.holding(jobs),
             "idempotency": idempotency and idempotency.accepting(id),
         }

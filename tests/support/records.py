@@ -130,6 +130,9 @@ class Records:
             for state in (JobState.QUEUED, JobState.RUNNING):
                 inside = {id_ for id_ in of_kind if self.jobs[id_].state is state}
                 assert self.members(f"{state}:{kind}") == inside
+        queued = Counter(job.owner for job in self.jobs.values() if job.state is JobState.QUEUED)
+        told = self._client.hgetall("clipmill:queued_by_owner")
+        assert {owner.decode(): int(count) for owner, count in told.items()} == queued
         for owner in {job.owner for job in self.jobs.values()}:
             assert self.members(f"index:owner:{owner}") == self._ids(
                 lambda j, o=owner: j.owner == o

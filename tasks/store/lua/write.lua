@@ -1,5 +1,5 @@
 -- Create or change job records with all their indexes, counters and references: all of them or none.
--- ARGV: key prefix, submission (JSON: most_queued, batch, idempotency, each if it applies), then for
+-- ARGV: key prefix, submission (JSON: most_queued, most_queued_of_owner, batch, idempotency, each if it applies), then for
 -- each job, a source before the jobs that need it: change (JSON), record, public document, and, if the
 -- job may follow a leader, record and document with `change.placeholder` in place of the leader's id
 -- Answer: {"ok", stage of each...} | {"full"} | {"conflict"} | {"cancelled"} | {"gone"} | {"no source"}
@@ -31,7 +31,7 @@ if last.old.write == last.write or (last.create and last.old.state) then return 
 local accepted = accepted_before(submission.idempotency)
 if accepted then return {'accepted', accepted} end
 local writes = without_needless(planned)
-local why_not = refusal(writes, submission.most_queued, at)
+local why_not = refusal(writes, submission, at)
 if why_not then return {why_not} end
 put_submission(submission)
 for _, new in ipairs(writes) do write_one(new, at) end

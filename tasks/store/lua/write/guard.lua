@@ -40,7 +40,7 @@ local function refusal_of(new, made, at)
 end
 
 -- All jobs are written, or none. A retried job needs a free slot of the queue as a new job does.
-local function refusal(writes, most_queued, at)
+local function refusal(writes, submission, at)
   local made, more = {}, 0
   for _, new in ipairs(writes) do
     if new.create then made[new.id] = true end
@@ -50,6 +50,10 @@ local function refusal(writes, most_queued, at)
     local why_not = refusal_of(new, made, at)
     if why_not then return why_not end
   end
-  if most_queued and redis.call('ZCARD', key('index', 'state', 'queued')) + more > most_queued then return 'full' end
+  local most, most_of_owner = submission.most_queued, submission.most_queued_of_owner
+  if most and redis.call('ZCARD', key('index', 'state', 'queued')) + more > most then return 'full' end
+  local owner = writes[#writes].owner  -- of all of them
+  local queued = most_of_owner and tonumber(redis.call('HGET', key('queued_by_owner'), owner) or 0)
+  if most_of_owner and queued + more > most_of_owner then return 'full for owner' end
   return nil
 end

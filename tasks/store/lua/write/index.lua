@@ -14,6 +14,10 @@ local function change_indexes(new, old, at)
     if old.state then redis.call('ZREM', key('index', 'state', old.state), new.id) end
     redis.call('ZADD', key('index', 'state', new.state), 0, new.id)
   end
+  local more = (new.state == 'queued' and 1 or 0) - (old.state == 'queued' and 1 or 0)
+  if more ~= 0 and redis.call('HINCRBY', key('queued_by_owner'), new.owner, more) == 0 then
+    redis.call('HDEL', key('queued_by_owner'), new.owner)
+  end
   if not FINAL[new.state] then redis.call('ZREM', key('final'), new.id)
   elseif not FINAL[old.state] then redis.call('ZADD', key('final'), at, new.id) end
   if new.state == 'queued' then redis.call('ZADD', key('queued', new.kind), new.queued_at, new.id)

@@ -10,7 +10,7 @@ from tasks.artifact import StoredArtifact
 from tasks.errors import ArtifactGone, JobNotFinal, NotFound
 from tasks.job import Failure, Job, JobState, WaitReason
 from tasks.kinds import DownloadResult
-from tasks.store import Extras, IdempotencyKey, Lease, NewBatch, NewSources, Store
+from tasks.store import Extras, IdempotencyKey, Lease, NewBatch, NewSources, QueueLimits, Store
 from tests.support.records import (
     Records,
     at_once,
@@ -113,7 +113,7 @@ def test_a_submission_that_is_sent_again_after_a_lost_answer_changes_nothing(
         children,
         NewSources((source,)),
         idempotency=IdempotencyKey.of("ann", "mine", []),
-        most_queued=3,
+        limits=QueueLimits(3, 3),
         batch=NewBatch(batch_id, "ann", time.time()),
     )
     assert stages == ["leased", "waiting", "waiting"]
