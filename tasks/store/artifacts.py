@@ -10,6 +10,7 @@ from tasks.errors import ArtifactExpired, NotFound
 from tasks.ids import is_id
 from tasks.store.connection import StorePart, translated
 from tasks.store.keys import ARTIFACTS, TOTALS, key
+from tasks.store.packing import unpacked_text
 
 
 class Artifacts(StorePart):
@@ -21,7 +22,7 @@ class Artifacts(StorePart):
             with translated():
                 meta, expired = self._redis.hmget(key("artifact", artifact_id), "meta", "expired")
             if meta is not None:
-                artifact = StoredArtifact(**json.loads(meta))
+                artifact = StoredArtifact(**json.loads(unpacked_text(meta)))
                 if owner in (None, artifact.owner):
                     if expired:
                         raise ArtifactExpired("the file is no longer kept")
@@ -48,7 +49,7 @@ class Artifacts(StorePart):
     def expire(self, artifact_id: str, unused_since: float) -> StoredArtifact | None:
         """Expire an artifact; the caller deletes its file. None when it is in use or was used."""
         status, *meta = self._run("expire", [], artifact_id, unused_since)
-        return StoredArtifact(**json.loads(meta[0])) if status == b"ok" else None
+        return StoredArtifact(**json.loads(unpacked_text(meta[0]))) if status == b"ok" else None
 
     def lost(self, artifact_id: str) -> None:
         """Record that a file was removed or replaced from outside; equal work runs again."""

@@ -13,6 +13,7 @@ from tasks.job import Job, JobState
 from tasks.record import readable
 from tasks.store.connection import StorePart, translated
 from tasks.store.keys import key
+from tasks.store.packing import unpacked
 from tasks.store.values import Batch, Snapshot
 
 _PAGE = 100
@@ -61,14 +62,14 @@ class BatchRecords(StorePart):
         for begin in range(0, len(ids), _PAGE):
             rows = self._of_each(ids[begin : begin + _PAGE], "doc", "revision", "state")
             yield [
-                Snapshot(job_id, row[0], int(row[1]), JobState(row[2].decode()))
+                Snapshot(job_id, unpacked(row[0]), int(row[1]), JobState(row[2].decode()))
                 for job_id, row in rows
             ]
 
     def jobs(self, batch_id: str) -> list[Job]:
         """The batch's records that this version can read, in the order of their submission."""
         rows = self._of_each(self.job_ids(batch_id), "record")
-        found = (readable(row[0]) for _, row in rows)
+        found = (readable(unpacked(row[0])) for _, row in rows)
         return [job for job in found if job is not None]
 
     def _of_each(self, ids: Sequence[str], *names: str) -> list[tuple[str, list[Any]]]:

@@ -21,6 +21,7 @@ from tasks.store.moves import (
     QueueLimits,
     raise_refusal,
 )
+from tasks.store.packing import unpacked, unpacked_text
 from tasks.store.retry_for import NO_RETRY, RetryFor
 from tasks.store.values import Lease, Snapshot
 from tasks.store.writing import NOTHING_BESIDE, Writer
@@ -114,7 +115,8 @@ class JobRecords(StorePart):
             with translated():
                 got = self._redis.hmget(key("job", job_id), "doc", "revision", "state", "owner")
             if got[0] is not None and owner in (None, got[3].decode()):
-                return Snapshot(job_id, got[0], int(got[1]), JobState(got[2].decode()))
+                state = JobState(got[2].decode())
+                return Snapshot(job_id, unpacked(got[0]), int(got[1]), state)
         raise NotFound("there is no such job")
 
     def get_with_revision(self, job_id: str, owner: str | None = None) -> tuple[Job, int]:
@@ -123,7 +125,7 @@ class JobRecords(StorePart):
             with translated():
                 got = self._redis.hmget(key("job", job_id), "record", "revision")
             if got[0] is not None:
-                job = job_of(json.loads(got[0]))
+                job = job_of(json.loads(unpacked(got[0])))
                 if owner in (None, job.owner):
                     return job, int(got[1])
         raise NotFound("there is no such job")
@@ -140,7 +142,7 @@ class JobRecords(StorePart):
             for job_id in ids:
                 pipeline.hget(key("job", job_id), "record")
             records = pipeline.execute()
-        jobs = [readable(record) for record in records if record is not None]
+        jobs = [readable(unpacked(record)) for record in records if record is not None]
         return {job.id: job for job in jobs if job is not None}
 
     def timeline(self, job_id: str, owner: str | None = None) -> list[dict[str, Any]]:
@@ -163,4 +165,4 @@ class JobRecords(StorePart):
             raise JobNotFinal(
                 "other jobs still need this job's artifact: wait for them or cancel them"
             )
-        return [StoredArtifact(**json.loads(meta)) for meta in metas]
+        return [StoredArtifact(**json.loads(unpacked_text(meta))) for meta in metas]

@@ -12,6 +12,7 @@ from typing import Any
 from tasks.artifact import StoredArtifact
 from tasks.errors import ArtifactGone, CancelRequested, Conflict, QueueFull, SourceGone
 from tasks.job import Job, WaitReason
+from tasks.store.packing import packed_text
 
 # One step of priority is worth this much waiting: high priority goes first, low never starves.
 PRIORITY_SECONDS = 60.0
@@ -128,7 +129,7 @@ def change_of(
         "cache_key": extras.cache_key,
         "artifacts": [
             {"id": item.id, "size_bytes": item.size_bytes, "new": new,
-             "meta": json.dumps(item.to_dict())}
+             "meta": packed_text(json.dumps(item.to_dict()))}
             for item, new in extras.artifacts
         ],
     }  # fmt: skip

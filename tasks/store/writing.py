@@ -12,6 +12,7 @@ from tasks.record import record_of
 from tasks.rendering import render_job
 from tasks.store.connection import Connection, StorePart
 from tasks.store.moves import NOTHING_ELSE, Extras, NewSources, change_of
+from tasks.store.packing import packed
 from tasks.store.retry_for import NO_RETRY, RetryFor
 
 NOTHING_BESIDE: Mapping[str, Any] = {}
@@ -78,5 +79,8 @@ def _args_of(job: Job, change: dict[str, Any]) -> list[str | bytes]:
     return [json.dumps(change | {"placeholder": placeholder}), *_texts(job), *_texts(following)]
 
 
-def _texts(job: Job) -> tuple[str, bytes]:
-    return json.dumps(record_of(job)), render_job(job)
+def _texts(job: Job) -> tuple[str | bytes, bytes]:
+    record, document = json.dumps(record_of(job)), render_job(job)
+    if job.state.final:
+        return packed(record.encode()), packed(document)
+    return record, document

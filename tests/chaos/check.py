@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.store import Store
+from tasks.store.packing import unpacked
 from tests.chaos.causes import Hit, failure_faults
 from tests.chaos.effects import effect_faults
 from tests.chaos.load import FINAL, Promises
@@ -32,7 +33,7 @@ def faults_of(
         records = Records(client)
         disagreeing = _disagreeing(records, world)
         documents = {
-            job_id: json.loads(client.hget(f"clipmill:job:{job_id}", "doc"))
+            job_id: json.loads(unpacked(client.hget(f"clipmill:job:{job_id}", "doc")))
             for job_id in records.jobs
         }
         stories = {

@@ -52,4 +52,4 @@ class Handler(ABC, Generic[AnySpec]):
             return None
         asked = replace(job.spec, source=Source()).to_dict()
         text = json.dumps([job.owner, source.sha256, source.filename, asked], sort_keys=True)
-        return f"{job.kind}:{sha256(text.encode()).hexdigest()}"
+        return f"{job.kind}:{sha256(text.encode()).hexdigest()[:32]}"

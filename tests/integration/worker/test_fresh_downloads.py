@@ -11,6 +11,7 @@ import pytest
 from tasks.dispatch import JobRequest
 from tasks.kinds import ClipSpec, DownloadResult
 from tasks.specs import Source
+from tasks.store.packing import unpacked
 from tests.support.engine import URL, Engine
 from tests.support.records import source_id
 from tests.support.valkey import ValkeyServer
@@ -40,7 +41,7 @@ def deduplicated(engine: Engine, job_id: str) -> bool:
 def let_pass(engine: Engine, job_id: str, seconds: float) -> None:
     """The job has ended so much earlier; its file was used just now."""
     name = f"clipmill:job:{job_id}"
-    record = json.loads(engine.store.connection.redis.hget(name, "record"))
+    record = json.loads(unpacked(engine.store.connection.redis.hget(name, "record")))
     record["finished_at"] -= seconds
     engine.store.connection.redis.hset(name, "record", json.dumps(record))
 

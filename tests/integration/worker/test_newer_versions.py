@@ -12,6 +12,7 @@ import pytest
 from tasks.errors import Unreadable
 from tasks.job import JobState
 from tasks.record import readable
+from tasks.store.packing import unpacked
 from tests.support.engine import Engine
 from tests.support.records import at_once
 
@@ -26,11 +27,11 @@ def rewrite(engine: Engine) -> Iterator[Rewrite]:
     def change(job_id: str, **values: Any) -> None:
         name = f"clipmill:job:{job_id}"
         text = before.setdefault(name, client.hget(name, "record"))
-        client.hset(name, "record", json.dumps({**json.loads(text), **values}))
+        client.hset(name, "record", json.dumps({**json.loads(unpacked(text)), **values}))
 
     yield change
     for name, text in before.items():
-        if readable(client.hget(name, "record")) is None:
+        if readable(unpacked(client.hget(name, "record"))) is None:
             client.hset(name, "record", text)
 
 
@@ -47,7 +48,7 @@ def test_a_field_that_a_newer_version_added_is_kept_and_written_back(
     engine.store.jobs.release(held, held.job.cancelled(time.time()))
 
     record = engine.store.connection.redis.hget(f"clipmill:job:{job_id}", "record")
-    assert json.loads(record)["from_the_future"] == {"deep": [1, None]}
+    assert json.loads(unpacked(record))["from_the_future"] == {"deep": [1, None]}
     assert engine.store.jobs.get(job_id).state is JobState.CANCELLED
 
 

@@ -32,5 +32,9 @@ local function put_record(new, old, at)
     'owner', new.owner, 'priority', new.urgency, 'fairness_group', new.fairness_group,
     'depends_on', table.concat(new.depends_on, ' '), 'internal', new.internal and '1' or '', 'code', new.code or '',
     'lease_until', new.lease_until, 'external', new.external or '', 'batch', new.batch or '')
-  if FINAL[new.state] then redis.call('HDEL', new.job, 'cancel') end
+  if not FINAL[new.state] then return end
+  redis.call('HDEL', new.job, 'cancel', 'token', 'fairness_group', 'depends_on', 'lease_until', 'priority')
+  for _, name in ipairs({'internal', 'code', 'external', 'batch'}) do
+    if redis.call('HSTRLEN', new.job, name) == 0 then redis.call('HDEL', new.job, name) end
+  end
 end
