@@ -39,7 +39,8 @@ class Pictures:
 
     `first` and `zero` are times of the source: when the first picture begins, which may be before
     the range, and the moment that becomes the clip's zero. `last` and `end` are times of the clip:
-    when the last picture begins and ends. All in seconds.
+    when the last picture begins and ends. All in seconds. `trouble` is what in the packets keeps
+    FFmpeg's command from finding its way, None for most sources.
     """
 
     count: int
@@ -47,6 +48,7 @@ class Pictures:
     zero: float
     last: float
     end: float
+    trouble: str | None = None
 
 
 @dataclass(frozen=True)
@@ -128,6 +130,11 @@ class ClipPlan:
         """Whether the clip may get subtitles or chapters."""
         chapters = CONTAINERS[self.container].chapters and self.facts.chapter_count
         return bool(self.subtitles or chapters)
+
+    @property
+    def needs_filters(self) -> bool:
+        """Whether only FFmpeg's command can make the pictures."""
+        return self.output.changes_picture or self.container == "gif"
 
     @property
     def copies_pictures(self) -> bool:

@@ -155,7 +155,7 @@ def pictures_of_range(
     times = _times_of_showing(stream, index.records, start)
     first, past, last = window.first, window.past, None
     for packet in chain(packets, [None]):
-        if packet is not None and packet.pts in skipped:
+        if packet is not None and packet.pts in skipped and not packet.is_discard:
             continue
         for frame in decode_leniently(stream, packet, record):
             notes.see(frame)

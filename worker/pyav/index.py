@@ -166,14 +166,16 @@ def _scan(
     records: list[PacketRecord] = []
     seen: set[int] = set()
     trouble: str | None = None
+    has_key = False  # perhaps one that is not shown itself
     past, later = window.past, 0
     for packet in video_packets(container, stream):
         pts = packet.pts
-        if trouble is not None and packet.is_keyframe and not any(it.key for it in records):
+        if trouble is not None and packet.is_keyframe and not has_key:
             records, seen, trouble = [], set(), None  # what lies before the first key is no picture
+        has_key = has_key or packet.is_keyframe
         if pts is None or pts in seen or packet.is_discard:
             trouble = trouble or "its packets have no distinct timestamps"
-            if pts is None:
+            if pts is None or packet.is_discard:  # an edit list shows nothing of it
                 continue
         entry = packet.is_keyframe and joints.is_entry(packet)
         trouble = trouble or joints.trouble(packet)

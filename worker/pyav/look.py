@@ -30,6 +30,7 @@ def _pictures(source: Source) -> dict[str, Any]:
         "first": float(window.time(source.wanted[0])),
         "zero": float(zero),
         "last": float(last * window.time_base),
+        "trouble": source.index.trouble,
         "end": float((last + source.last_length) * window.time_base),
     }
 

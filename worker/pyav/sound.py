@@ -1,6 +1,7 @@
 """A clip's sound: each track in one piece, copied where the container takes it, else encoded."""
 
 from collections import deque
+from contextlib import suppress
 from fractions import Fraction
 from typing import Protocol
 
@@ -88,6 +89,8 @@ class CopiedSound:
         self._longest = 2 * self._duration if context.frame_size else None
         self._codec = context.codec.canonical_name
         self._form: object = None
+        # Readers leave out a track whose packets all begin before the clip: it gets one more.
+        self._is_heard = False
         self._next: int | None = None  # where the next packet should begin, in samples
 
     @property
@@ -103,7 +106,7 @@ class CopiedSound:
         before = begin + self._length(packet) <= self._origin
         if before or (self._earliest is not None and begin < self._earliest):
             self._before.append(packet)
-        elif begin >= self._past:
+        elif begin >= self._past and (self._is_heard or self._next is None):
             self.done = True
         else:
             for earlier in (*self._before, packet):
@@ -128,6 +131,7 @@ class CopiedSound:
         if self._next is not None and begin < self._next:
             self._writer.record.overlaps += 1
             return  # the source's time jumps back; what was written stays
+        self._is_heard = self._is_heard or begin >= 0
         duration = self._samples(self._length(packet))
         self._next = begin + duration
         packet.time_base = self._step
@@ -228,7 +232,7 @@ class EncodedSound:
         """Decode, cut and encode to the end."""
         self._decode(None)
         if self._graph is not None:
-            if not self.done:
+            with suppress(NothingMore):  # the filter may have ended with the range
                 self._graph.push(None)
             self._encode_ready()
         self._write(self._stream.codec_context.encode(None))

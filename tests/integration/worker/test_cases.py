@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.cases.cutting import RIGHT, judged
-from tests.support.cases.recipes import CASES
+from tests.support.cases.table import CASES
 
 USUAL = {
     "auto": ("on a keyframe", "around it", "the end"),
@@ -27,6 +27,9 @@ REFUSED = {
     ("mpeg4_b.avi", "copy"): "refused: no_such_stream",
     # Each picture of a GIF is drawn over the one before.
     ("gif.gif", "copy"): "refused: no_such_stream",
+    # Segments of an edit list begin inside of groups of pictures; one header cannot name two sets.
+    ("edits_many.mp4", "copy"): "refused: no_such_stream",
+    ("concat_entries.mp4", "copy"): "refused: no_such_stream",
 }
 PAIRS = [(case.name, mode) for case in CASES.values() for mode in case.modes]
 
@@ -41,4 +44,6 @@ def test_every_cut_of_a_case_is_right_or_refused_with_its_reason(
     if reason is None:
         assert [(asked.name, what) for asked, what in found if what != RIGHT] == []
     else:
-        assert all(what.startswith(reason) for _, what in found)
+        refused = [what.startswith(reason) for _, what in found]
+        assert any(refused)
+        assert all(it or what == RIGHT for it, (_, what) in zip(refused, found, strict=True))

@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory, gettempdir
 
 from tests.support.cases.cutting import judged
-from tests.support.cases.recipes import CASES
+from tests.support.cases.table import CASES
 
 FOLDER = Path(gettempdir()) / "clipmill-cases"
 

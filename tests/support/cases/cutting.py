@@ -45,7 +45,7 @@ def timed(case: Case, source: Path) -> list[Shown]:
     """The pictures of a source, at the times that its container gives them; AVI's are counted."""
     with av.open(str(source)) as container:
         video = next(it for it in container.streams.video if not _is_other(it))
-        packets = [it for it in container.demux(video) if it.size]
+        packets = [it for it in container.demux(video) if it.size and not it.is_discard]
         avi = container.format.name == "avi"
         ticks = sorted(it.dts if avi else it.pts for it in packets)
         zero = 0 if avi else (container.start_time or 0) / av.time_base

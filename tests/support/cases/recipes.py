@@ -1,12 +1,11 @@
 """How the sources are made from one base: ten seconds of numbered pictures, and noise.
 
-`CASES` is the table. A case says which of the base's pictures its source shows, and when, so that
-what is right does not depend on anybody's decoder.
+`tests.support.cases.table` has all. A case says which of the base's pictures its source shows, and
+when, so that what is right does not depend on anybody's decoder.
 """
 
 from __future__ import annotations
 
-import json
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -214,7 +213,7 @@ def still_pictures() -> list[Shown]:
     return [it for it in regular() if not any(low <= it.time <= high for low, high in gaps)]
 
 
-def _cases() -> Iterator[Case]:
+def cases() -> Iterator[Case]:
     every = ("auto", "encode", "copy", "resized")
     yield simple("plain.mp4", f"{X264} {GOP} -bf 2 {AAC}", modes=every)
     yield simple("vp8.webm", "-c:v libvpx -deadline realtime -g 100 -c:a libopus -live 1")
@@ -331,9 +330,6 @@ def _cases() -> Iterator[Case]:
     yield simple("plain.flv", f"{X264} {GOP} -bf 2 {AAC}")
 
 
-CASES = {case.name: case for case in _cases()}
-
-
 def tracks(path: Path) -> dict[str, list[dict[str, str]]]:
     """The tags of the tracks of a file, by kind."""
     with av.open(str(path)) as container:
@@ -348,7 +344,3 @@ def messages(path: Path) -> str:
     command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "warning", "-nostdin", "-i", str(path)]
     command += ["-map", "0", "-f", "null", "-"]
     return subprocess.run(command, capture_output=True, timeout=60).stderr.decode(errors="replace")
-
-
-if __name__ == "__main__":
-    print(json.dumps(list(CASES)))
