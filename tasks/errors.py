@@ -9,7 +9,7 @@ ClipmillError
 │   ├── StorageFull* · StorageUnavailable*
 │   └── SourceFailed · WorkerLost* · InternalError
 ├── RequestError          a request cannot be granted; becomes a problem document in `web`
-│   ├── NotFound · InvalidRequest · IdempotencyKeyReused · Unreadable
+│   ├── NotFound · InvalidRequest · NotBuilt · IdempotencyKeyReused · Unreadable
 │   ├── JobAlreadyFinal · JobNotRetryable · JobNotFinal
 │   ├── ArtifactExpired
 │   └── StoreUnavailable · StoreFull · QueueFull
@@ -189,6 +189,15 @@ class InvalidRequest(RequestError):
         """The same faults for the whole request, in which `pointer` names the faulty item."""
         faults = tuple(Fault(pointer + fault.pointer, fault.detail) for fault in self.faults)
         return InvalidRequest(self.message, faults, self.code)
+
+
+class NotBuilt(InvalidRequest):
+    """The contract has the field, and this version does not do what it asks for."""
+
+    code = "not_implemented"
+
+    def __init__(self, message: str, faults: tuple[Fault, ...] = ()) -> None:
+        super().__init__(message, faults, self.code)
 
 
 class NotFound(RequestError):

@@ -95,7 +95,6 @@ class Job:
     fingerprint: str | None = None  # equal for jobs that would do the same work
     external_id: str | None = None
     metadata: dict[str, str] = field(default_factory=dict)
-    webhook: dict[str, Any] | None = None
     trace: str | None = None  # the parent of its spans (traceparent); None without tracing
     not_before: float | None = None
     memory_floor_bytes: int = 0  # the least that the next attempt reserves; learned from the last

@@ -80,11 +80,14 @@ class DownloadResult(Result):
 
 @dataclass(frozen=True)
 class ClipSpec(Spec):
-    """Keep the range from `start` to `end`, in seconds of the time that a player shows."""
+    """Keep the range from `start` to `end`, in seconds of the time that a player shows.
+
+    An `end` of None is the end of the media.
+    """
 
     kind: ClassVar[str] = "clip"
     start: float
-    end: float
+    end: float | None
     mode: str = "auto"
     output: Output = field(default_factory=Output)
 

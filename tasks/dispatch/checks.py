@@ -15,7 +15,7 @@ from tasks.store import Store
 
 
 class RequestChecks:
-    """Checks sources and webhooks; records nothing."""
+    """Checks sources; records nothing."""
 
     def __init__(self, store: Store, allowed: Sequence[Network]) -> None:
         self._store = store
@@ -23,10 +23,9 @@ class RequestChecks:
 
     def check_all(self, requests: Sequence[JobRequest], owner: str) -> None:
         """`check` for a batch, each source once; the pointer of a fault names its job."""
-        seen: set[tuple[str, Source, str | None]] = set()
+        seen: set[tuple[str, Source]] = set()
         for index, request in enumerate(requests):
-            webhook = request.webhook["url"] if request.webhook else None
-            what = (request.spec.kind, request.spec.source, webhook)
+            what = (request.spec.kind, request.spec.source)
             if what in seen:
                 continue
             try:
@@ -36,16 +35,12 @@ class RequestChecks:
             seen.add(what)
 
     def check(self, request: JobRequest, owner: str) -> None:
-        """Raises InvalidRequest when the source or the webhook cannot be used."""
+        """Raises InvalidRequest when the source cannot be used."""
         source = request.spec.source
-        if source.upload_id is not None:
-            raise _fault("/source/upload_id", "there is no such upload")
         if source.job_id is not None:
             self._check_source_job(request.spec, source.job_id, owner)
         if source.url is not None:
             self._check_url(source.url, "/source/url")
-        if request.webhook is not None:
-            self._check_url(request.webhook["url"], "/webhook/url")
 
     def _check_url(self, url: str, pointer: str) -> None:
         try:

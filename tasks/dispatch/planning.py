@@ -27,7 +27,6 @@ class JobRequest:
     priority: int = 5
     external_id: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
-    webhook: dict[str, Any] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The whole request, ready for JSON."""
@@ -90,7 +89,6 @@ class Planner:
             batch_id=batch_id,
             external_id=request.external_id,
             metadata=dict(request.metadata),
-            webhook=request.webhook,
             trace=current_trace.get(),
             fingerprint=spec.fingerprint(owner),
         )

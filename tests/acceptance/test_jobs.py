@@ -75,6 +75,18 @@ def test_a_download_delivers_the_bytes_of_its_source(
     assert job["progress"] == 1.0
 
 
+@pytest.mark.parametrize("mode", ["encode", "auto"])
+def test_a_clip_without_an_end_goes_to_the_end_of_the_media(
+    system: System, source: str, tmp_path: Path, mode: str
+) -> None:
+    asked = {"kind": "clip", "source": {"url": source}, "start": "0:07", "mode": mode}
+    job = system.until(system.submit(**asked)["id"])
+    assert job["state"] == "succeeded", job["error"]
+    assert frame_numbers(fetched(system, job, tmp_path)) == list(range(175, 250))
+    assert (job["spec"]["end"], job["result"]["requested_end"]) == (None, 10.0)
+    assert job["result"]["warnings"] == []
+
+
 @pytest.mark.parametrize("mode", ["encode", "auto", "smart"])
 def test_a_clip_holds_exactly_the_frames_of_its_range(
     system: System, source: str, tmp_path: Path, mode: str

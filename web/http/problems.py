@@ -21,6 +21,7 @@ from tasks.errors import (
     JobError,
     JobNotFinal,
     JobNotRetryable,
+    NotBuilt,
     NotFound,
     QueueFull,
     RequestError,
@@ -59,6 +60,7 @@ PROBLEMS: Mapping[type[ClipmillError], tuple[HTTPStatus, str]] = {
     Unreadable: (HTTPStatus.CONFLICT, "A newer version of Clipmill wrote the job"),
     ArtifactExpired: (HTTPStatus.GONE, "The artifact is no longer kept"),
     UnsupportedMediaType: (HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "The body must be JSON"),
+    NotBuilt: (HTTPStatus.NOT_IMPLEMENTED, "This is not built yet"),
     InvalidRequest: (HTTPStatus.UNPROCESSABLE_ENTITY, "The request cannot be accepted"),
     IdempotencyKeyReused: (HTTPStatus.UNPROCESSABLE_ENTITY, "The key named another request"),
     # An error that would fail the job is known before the job is accepted: a blocked address.

@@ -10,7 +10,7 @@ from marshmallow import ValidationError, fields, post_load, pre_load
 from config.values import MIB
 from tasks.dispatch import JobRequest
 from web.schemas.parts import StrictSchema
-from web.schemas.requests import JobRequestSchema
+from web.schemas.requests import JobRequestSchema, refuse_unbuilt
 
 MOST_JOBS = 1000
 # The defaults are checked with every job. No job can have more than half of this.
@@ -44,6 +44,9 @@ class BatchRequestSchema(StrictSchema):
                 most = _LONGEST_MERGED // len(jobs)
                 raise ValidationError(f"longer than {most} bytes for {len(jobs)} jobs", "defaults")
             rest["jobs"] = [_merged(defaults, job) for job in jobs]
+            for place, job in enumerate(rest["jobs"]):
+                if isinstance(job, dict):
+                    refuse_unbuilt(job, f"/jobs/{place}")
         return rest
 
     @post_load

@@ -14,7 +14,8 @@ from marshmallow import ValidationError, fields, validate
 MAX_MEDIA_SECONDS = 3_600_000
 MOST_TRACKS = 64  # as many streams as a file may have
 _LANGUAGE = re.compile(r"[A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8}){0,3}", re.ASCII)
-_CLOCK = re.compile(r"(\d{1,3}):([0-5]\d):([0-5]\d(?:\.\d{1,9})?)", re.ASCII)
+_CLOCK = re.compile(r"(?:(\d{1,3}):([0-5]?\d)|(\d{1,4})):([0-5]\d(?:\.\d{1,9})?)", re.ASCII)
+_SECONDS = re.compile(r"(\d{1,7}(?:\.\d{1,9})?) ?s?", re.ASCII)
 
 
 class StrictString(fields.String):
@@ -81,12 +82,16 @@ class TrackChoice(fields.Field[int | str]):
 
 
 class MediaTime(fields.Field[float]):
-    """A time in media, in seconds to the microsecond: a number, or `HH:MM:SS.mmm`."""
+    """A time in media to the microsecond: seconds (`90`, `"90s"`), or `1:05`, `HH:MM:SS.mmm`."""
 
     def __init__(self, description: str, **kwargs: Any) -> None:
         spellings = [
             {"type": "number", "minimum": 0, "maximum": MAX_MEDIA_SECONDS},
-            {"type": "string", "pattern": f"^{_CLOCK.pattern}$", "example": "00:00:12.500"},
+            {
+                "type": "string",
+                "pattern": f"^(?:{_CLOCK.pattern}|{_SECONDS.pattern})$",
+                "example": "00:00:12.500",
+            },
         ]
         super().__init__(metadata={"oneOf": spellings, "description": description}, **kwargs)
 
@@ -113,11 +118,15 @@ def finite(value: Any) -> float:
 
 
 def _clock(text: str) -> float:
+    if (plain := _SECONDS.fullmatch(text)) is not None:
+        return float(plain[1])
     match = _CLOCK.fullmatch(text)
     if match is None:
-        raise ValidationError("must be seconds, or HH:MM:SS.mmm with minutes and seconds below 60")
-    hours, minutes, seconds = match.groups()
-    return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
+        raise ValidationError(
+            "must be seconds (90, 90s), M:SS, or H:MM:SS.mmm with minutes and seconds below 60"
+        )
+    hours, minutes, minutes_alone, seconds = match.groups()
+    return int(hours or 0) * 3600 + int(minutes or minutes_alone) * 60 + float(seconds)
 
 
 def choice(names: tuple[str, ...], description: str, **kwargs: Any) -> StrictString:

@@ -1,4 +1,4 @@
-"""Parts that the requests of several kinds share: source, output, webhook, metadata."""
+"""Parts that the requests of several kinds share: source, output, metadata."""
 
 from __future__ import annotations
 
@@ -38,7 +38,6 @@ from web.schemas.filenames import LONGEST_NAME, fault_of_name
 # 8K is the largest picture that any mode can make; below 16 no encoder works.
 _PIXELS = validate.Range(min=16, max=7680)
 _PICTURE_FIELDS = ("width", "height", "fps")
-WEBHOOK_EVENTS = ("job.succeeded", "job.failed", "job.cancelled", "batch.finished")
 MOST_METADATA = 16
 # Longer than any id of ours, and short enough for an error message.
 _ID = validate.Length(min=1, max=64)
@@ -66,7 +65,7 @@ class UrlSourceSchema(StrictSchema):
 
 
 class SourceSchema(StrictSchema):
-    """Where media comes from: exactly one of the three."""
+    """Where media comes from: exactly one of the two."""
 
     url = StrictString(
         validate=validate.Length(min=1, max=MAX_URL_LENGTH),
@@ -76,14 +75,11 @@ class SourceSchema(StrictSchema):
         validate=_ID,
         metadata={"description": "The artifact of a job, finished or not, that gives media."},
     )
-    upload_id = StrictString(
-        validate=_ID, metadata={"description": "An uploaded file: not yet, always refused."}
-    )
 
     @validates_schema
     def exactly_one(self, values: dict[str, Any], **_: Any) -> None:
         if len(values) != 1:
-            raise ValidationError("give exactly one of url, job_id and upload_id")
+            raise ValidationError("give exactly one of url and job_id")
 
     @post_load
     def to_value(self, values: dict[str, Any], **_: Any) -> Source:
@@ -132,24 +128,6 @@ class OutputSchema(StrictSchema):
     @post_load
     def to_value(self, values: dict[str, Any], **_: Any) -> Output:
         return Output(**values)
-
-
-class WebhookSchema(StrictSchema):
-    """The URL that is called when a job ends. It is recorded, and not called yet."""
-
-    url = StrictString(
-        required=True,
-        validate=validate.Length(min=1, max=MAX_URL_LENGTH),
-        metadata={
-            "description": "An http or https URL, at no private address unless the operator allows "
-            "its network. It is recorded with the job; nothing is delivered to it yet."
-        },
-    )
-    events = fields.List(
-        choice(WEBHOOK_EVENTS, "When to call."),
-        validate=validate.Length(min=1, max=len(WEBHOOK_EVENTS)),
-        load_default=list(WEBHOOK_EVENTS),
-    )
 
 
 class StringMap(fields.Dict):

@@ -132,11 +132,6 @@ class ClipPlan:
         return bool(self.subtitles or chapters)
 
     @property
-    def needs_filters(self) -> bool:
-        """Whether only FFmpeg's command can make the pictures."""
-        return self.output.changes_picture or self.container == "gif"
-
-    @property
     def copies_pictures(self) -> bool:
         """Whether most pictures will not be encoded, so that settings matter only for the edges.
 
@@ -176,10 +171,11 @@ def plan_clip(spec: ClipSpec, facts: MediaFacts) -> ClipPlan:
     """
     container = choose_container(spec, facts)
     strategy = choose_strategy(spec, facts, container)
-    end, warnings = _clamped(spec, facts)
+    asked_end = _asked_end(spec, facts)
+    end, warnings = _clamped(spec.start, asked_end, facts)
     if strategy.tool is Tool.PYAV:
         warnings = ()  # the PyAV program finds the real end of the media, and warns itself
-    plan = ClipPlan(facts, spec.output, strategy, container, spec.start, end, spec.end)
+    plan = ClipPlan(facts, spec.output, strategy, container, spec.start, end, asked_end)
     lost = lost_tracks(facts, container, spec.output, plan.sounds)
     return replace(plan, warnings=(*warnings, *_mapped_range(plan), *lost))
 
@@ -191,17 +187,26 @@ def _mapped_range(plan: ClipPlan) -> list[str]:
     return ["the high dynamic range was mapped to what every screen shows"]
 
 
-def _clamped(spec: ClipSpec, facts: MediaFacts) -> tuple[float, tuple[str, ...]]:
+def _asked_end(spec: ClipSpec, facts: MediaFacts) -> float:
+    """The end; that of the media where none was asked for."""
+    if spec.end is not None:
+        return spec.end
+    if facts.duration_seconds is None:
+        raise RangeOutsideMedia("the source does not say how long it is: give the clip an end")
+    return max(facts.duration_seconds, spec.start)
+
+
+def _clamped(start: float, end: float, facts: MediaFacts) -> tuple[float, tuple[str, ...]]:
     """The end, at most the media's own, and a warning where it was moved."""
     duration = facts.duration_seconds
-    if duration is None or spec.end <= duration:
-        return spec.end, ()
-    if spec.start >= duration:
+    if duration is None or (end <= duration and start < end):
+        return end, ()
+    if start >= duration:
         raise RangeOutsideMedia(
-            f"the start, {spec.start:g} s, is past the end of the media, {duration:.3f} s"
+            f"the start, {start:g} s, is past the end of the media, {duration:.3f} s"
         )
-    if spec.end <= duration + CLAMP_TOLERANCE_SECONDS:
-        return spec.end, ()
+    if end <= duration + CLAMP_TOLERANCE_SECONDS:
+        return end, ()
     return duration, (f"the end was moved to the end of the media, {duration:.3f} s",)
 
 

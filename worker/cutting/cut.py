@@ -145,10 +145,10 @@ def _by_encoding(plan: ClipPlan, source: Path, target: Path, tools: CutTools) ->
     pictures = _pictures_of(plan, source, tools.runner)
     if pictures is None:  # there is sound alone
         return _by_pyav(plan.encode_whole(plan.strategy.reason), source, target, tools)
-    if pictures.trouble is not None and not plan.needs_filters:
-        return _by_pyav(
-            tools.reserve(plan.encode_whole(plan.strategy.reason)), source, target, tools
-        )
+    needs_filters = plan.output.changes_picture or plan.container == "gif"
+    if pictures.trouble is not None and not needs_filters:
+        whole = tools.reserve(plan.encode_whole(plan.strategy.reason))
+        return _by_pyav(whole, source, target, tools)
     shown = plan.showing(pictures)
     _run_ffmpeg(ffmpeg.encode_argv(shown, source, target), shown, tools)
     facts, frames, compared = _checked(shown, target, tools.runner, source)

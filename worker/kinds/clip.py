@@ -64,7 +64,8 @@ def finished(spec: ClipSpec, title: str, cut: Cut, attempt: Attempt) -> Outcome:
 def _clip_name(spec: ClipSpec, title: str, suffix: str) -> str:
     if spec.output.filename is not None:
         return file_name(Path(spec.output.filename).stem, suffix)
-    return file_name(f"{title} {spec.start:g}-{spec.end:g}", suffix)
+    end = "end" if spec.end is None else f"{spec.end:g}"
+    return file_name(f"{title} {spec.start:g}-{end}", suffix)
 
 
 HANDLER = ClipHandler()

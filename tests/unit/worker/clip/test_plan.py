@@ -193,6 +193,19 @@ def test_the_client_is_told_of_a_moved_end_once() -> None:
     assert by_pyav.warnings == ()  # the program looks where the media ends, and says so
 
 
+@pytest.mark.parametrize("mode", ["auto", "encode", "copy"])
+def test_without_an_end_the_clip_ends_with_the_media_and_there_is_nothing_to_warn_of(
+    mode: str,
+) -> None:
+    found = plan_clip(replace(spec(50, 51, mode), end=None), FACTS)
+
+    assert (found.end, found.asked_end, found.warnings) == (60, 60, ())
+    with pytest.raises(RangeOutsideMedia, match="past the end of the media"):
+        plan_clip(replace(spec(60, 61, mode), end=None), FACTS)
+    with pytest.raises(RangeOutsideMedia, match="give the clip an end"):
+        plan_clip(replace(spec(50, 51, mode), end=None), replace(FACTS, duration_seconds=None))
+
+
 def test_a_rounded_end_is_left_alone() -> None:
     found = plan_clip(spec(50, 60.2, "encode"), FACTS)
 
