@@ -21,8 +21,8 @@ from worker.pyav.index import seek_before, video_packets
 from worker.pyav.open_range import opened_range
 from worker.pyav.opening import open_source
 from worker.pyav.probe import facts_of_file, main_video
-from worker.pyav.protocol import serve
 from worker.pyav.request import CutRequest
+from worker.pyav.serving import serve
 from worker.pyav.window import seconds
 
 LEAST_LIKENESS = 0.9

@@ -26,10 +26,11 @@ from worker.pyav.joining import CannotJoin, Joining, copying_of, joining_of
 from worker.pyav.open_range import NoVideo, Source, opened_range
 from worker.pyav.packets import has_true_times
 from worker.pyav.probe import is_interlaced
-from worker.pyav.protocol import SHORTAGES, ProgressReporter, serve, write_line
+from worker.pyav.protocol import SHORTAGES, ProgressReporter, write_line
 from worker.pyav.reading import PicturesMissing, window_of
 from worker.pyav.request import CutRequest
 from worker.pyav.result import CutResult, result_of
+from worker.pyav.serving import serve
 from worker.pyav.side_tracks import write_side_tracks
 from worker.pyav.smart import SmartCut, Timing, run_smart_cut, timing_of
 from worker.pyav.smart_plan import SmartPlan, plan_smart

@@ -12,7 +12,7 @@ import av
 from worker.pyav.clip_writer import ClipWriter
 from worker.pyav.opening import open_source
 from worker.pyav.packets import packets_of
-from worker.pyav.protocol import serve
+from worker.pyav.serving import serve
 from worker.pyav.side_tracks import write_side_tracks
 from worker.pyav.window import seconds
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from worker.clip.strategy import Mode
 from worker.pyav.open_range import NoVideo, Source, opened_range
-from worker.pyav.protocol import serve
 from worker.pyav.request import CutRequest
+from worker.pyav.serving import serve
 
 
 def main(spec: dict[str, Any]) -> dict[str, Any]:

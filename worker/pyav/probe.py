@@ -23,7 +23,7 @@ from worker.clip.allowlists import DECODERS, TEXT_DECODERS
 from worker.pyav.bitstream.references import references_in
 from worker.pyav.opening import open_source, png_size, refuse_huge_pictures
 from worker.pyav.packets import packets_of
-from worker.pyav.protocol import serve
+from worker.pyav.serving import serve
 
 MAX_HEADER_BYTES = 100 * 2**20
 MAX_PACKETS_TO_FIRST = 500

@@ -1,4 +1,4 @@
-"""The protocol of the PyAV programs: one JSON spec in, JSON lines out. Pure, except `serve`.
+"""The protocol of the PyAV programs: one JSON spec in, JSON lines out. `serving` has the other end.
 
 stdout carries `{"progress": 0.42, "speed": 3.1}` now and then, and last exactly one of
 `{"result": {...}}` and `{"error": {"code": ..., "message": ...}}`, both with exit status 0.
@@ -12,8 +12,6 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
-
-from tasks.errors import JobError, MemoryExceeded, StorageFull, TooLarge, ToolFailed
 
 PROGRESS_PERIOD_SECONDS = 0.25
 FULL_DISK = frozenset({errno.ENOSPC, errno.EFBIG, errno.EDQUOT})
@@ -92,27 +90,3 @@ def write_line(values: Mapping[str, Any]) -> None:
     """Write one JSON line to stdout at once."""
     sys.stdout.write(json.dumps(values, separators=(",", ":")) + "\n")
     sys.stdout.flush()
-
-
-def serve(program: Callable[[dict[str, Any]], Mapping[str, Any]]) -> None:
-    """Run `program` on the spec in argv[1] and write its last line."""
-    try:
-        write_line({"result": program(json.loads(sys.argv[1]))})
-    except JobError as error:
-        write_error(error)
-    except MemoryError:
-        write_error(MemoryExceeded("the media needed more memory than the program may use"))
-    except OSError as error:
-        if error.errno == errno.EAGAIN:  # a lack of threads, or of memory for their stacks
-            write_error(ToolFailed("a thread could not be started"))
-        elif error.errno not in FULL_DISK:
-            raise
-        elif error.errno == errno.EFBIG:
-            write_error(TooLarge("the result is larger than a file may be here"))
-        else:
-            write_error(StorageFull("the disk has no space for the result"))
-
-
-def write_error(error: JobError) -> None:
-    """Write the last line of a program that cannot do what its spec asks."""
-    write_line({"error": {"code": error.code, "message": error.message}})

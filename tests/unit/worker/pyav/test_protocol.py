@@ -7,7 +7,7 @@ import sys
 import av
 import pytest
 
-from worker.pyav import protocol
+from worker.pyav import protocol, serving
 from worker.pyav.protocol import Progress, ProgressReporter, Refusal, Result, parse_line
 
 
@@ -52,14 +52,19 @@ def test_progress_is_said_at_most_four_times_a_second(monkeypatch: pytest.Monkey
         (av.BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable"), "tool_failed"),
         (OSError(errno.EFBIG, ""), "too_large"),
         (OSError(errno.ENOSPC, ""), "storage_full"),
+        (av.FFmpegError(errno.ENOMEM, "Cannot allocate memory"), "memory_exceeded"),
+        (av.PermissionError(errno.EPERM, "Operation not permitted"), "corrupt_media"),
+        (av.InvalidDataError(1094995529, "Invalid data"), "corrupt_media"),
     ],
 )
-def test_what_this_machine_lacks_has_a_code_of_its_own(monkeypatch, capsys, error, code):
+def test_what_this_machine_or_the_file_lacks_has_a_code_of_its_own(
+    monkeypatch, capsys, error, code
+):
     def program(spec):
         raise error
 
     monkeypatch.setattr(sys, "argv", ["program", "{}"])
-    protocol.serve(program)
+    serving.serve(program)
     found = parse_line(capsys.readouterr().out)
     assert isinstance(found, Refusal)
     assert found.code == code
