@@ -262,6 +262,7 @@ def _original(plan: ClipPlan, source: Path) -> dict[str, Any]:
         "crop": shape.crop,
         "inner": shape.scale if shape.pad else None,
         "every": output.fps is None,
+        "later": [] if output.fps is None else [round(0.49 / output.fps, 6)],
     }
 
 

@@ -5,6 +5,7 @@ MediaFacts, "frames", "begins_with_key", "compared": how many pictures were comp
 """
 
 import gc
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,8 @@ class Original:
 
     `zero` is the source's time at the clip's zero, in seconds. `crop` is the part of the turned
     source that the clip shows, `inner` the part of the clip that shows it. `every` tells that each
-    picture of the clip begins when one of the source does, so that any can be compared.
+    picture of the clip begins when one of the source does, so that any can be compared. `later` is
+    how much later, in seconds, the source may have shown what the clip shows.
     """
 
     path: str
@@ -45,6 +47,7 @@ class Original:
     crop: tuple[int, int] | None
     inner: tuple[int, int] | None
     every: bool
+    later: tuple[float, ...] = ()
 
 
 def main(spec: dict[str, Any]) -> dict[str, Any]:
@@ -77,17 +80,27 @@ def _compare(path: str, times: list[float], original: Original) -> int:
     compared = 0
     for place in sorted({0, last // 2, last}) if original.every else [0]:
         own = _picture_at(path, None, times[place], cropped(original.inner))
-        moment = original.zero + times[place]
-        due = own and _picture_at(original.path, original.video, moment, turned)
-        if own is None or due is None:
+        likes = own and list(_likes(own, original, original.zero + times[place], turned))
+        if not likes:
             continue
-        like = likeness(own, due)
-        if like is not None and like < LEAST_LIKENESS:
+        if max(likes) < LEAST_LIKENESS:
             raise ToolFailed(
                 f"the clip did not pass its check: picture {place} is not that of the source"
             )
         compared += 1
     return compared
+
+
+def _likes(own: bytes, original: Original, moment: float, steps: Steps) -> Iterator[float]:
+    """How alike the clip's picture is to what the source shows then; at another rate, to what it
+    shows until half of a picture later, since the nearest one was taken."""
+    for later in (0.0, *original.later):
+        due = _picture_at(original.path, original.video, moment + later, steps)
+        like = None if due is None else likeness(own, due)
+        if like is not None:
+            yield like
+            if like >= LEAST_LIKENESS:
+                return
 
 
 def _picture_at(path: str, video: int | None, moment: float, steps: Steps) -> bytes | None:

@@ -1,0 +1,48 @@
+"""Sources that were put together from several: every output of them, no needless warning."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.cases.cutting import cut
+from tests.support.cases.judging import Range, pictures
+from tests.support.cases.table import CASES
+
+JOINT = Range(4.6, 6.4)  # around the joint of both
+NUMBERS = {"edits_many.mp4": list(range(120, 160)) + list(range(165, 170)),
+           "concat_entries.mp4": list(range(115, 160))}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+@pytest.mark.parametrize(
+    "output",
+    [{"container": "mkv"}, {"container": "webm"}, {"width": 240}, {"audio": "drop"}],
+    ids=str,
+)
+def test_all_pictures_around_a_joint_are_there_in_every_container(
+    name: str, output: dict[str, object], media_folder: Path, tmp_path: Path
+) -> None:
+    clip = cut(CASES[name].file(media_folder), "encode", JOINT, tmp_path, **output)
+    assert [it.number for it in pictures(clip.path)] == NUMBERS[name]
+    assert list(clip.warnings) == []
+    assert bool(clip.facts.audio) == ("audio" not in output)
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_another_rate_shows_the_nearest_pictures_and_passes_its_check(
+    name: str, media_folder: Path, tmp_path: Path
+) -> None:
+    clip = cut(CASES[name].file(media_folder), "auto", JOINT, tmp_path, fps=12)
+    numbers = [it.number for it in pictures(clip.path)]
+    assert numbers == sorted(set(numbers))
+    assert set(numbers) <= set(NUMBERS[name])
+    assert clip.values["verification"].frames_compared == 1
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_sound_alone_goes_over_a_joint(name: str, media_folder: Path, tmp_path: Path) -> None:
+    clip = cut(CASES[name].file(media_folder), "auto", JOINT, tmp_path, container="m4a")
+    assert clip.facts.duration_seconds == pytest.approx(1.8, abs=0.05)
+    assert list(clip.warnings) == []
