@@ -37,6 +37,8 @@ class RequestChecks:
     def check(self, request: JobRequest, owner: str) -> None:
         """Raises InvalidRequest when the source cannot be used."""
         source = request.spec.source
+        if source.upload_id is not None:
+            raise _fault("/source/upload_id", "there is no such upload")
         if source.job_id is not None:
             self._check_source_job(request.spec, source.job_id, owner)
         if source.url is not None:

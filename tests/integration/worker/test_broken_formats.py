@@ -67,7 +67,8 @@ def test_a_damaged_source_gives_a_clip_or_a_named_error(
         folder.mkdir()
         made = made_or_refused(source, mode, folder)
         if isinstance(made, JobError):
-            assert made.code in NAMED, made
+            # Two decoders may make different pictures of damaged data: then no clip is published.
+            assert made.code in NAMED or "did not pass its check" in made.message, made
             assert str(tmp_path) not in made.message
         else:
             assert made.path.stat().st_size > 0
