@@ -85,8 +85,6 @@ class CopiedSound:
         self._step = Fraction(1, rate)
         self._jitter = round(JITTER * rate)
         self._duration = round((context.frame_size or DEFAULT_PACKET_SAMPLES) / self._scale)
-        # A packet that lasts no time, as the next one begins: containers would round both to one.
-        self._least = round((context.frame_size or 0) / 8)
         # Before a gap, MP4 says that a packet lasts until the next one.
         self._longest = 2 * self._duration if context.frame_size else None
         self._codec = context.codec.canonical_name
@@ -103,8 +101,8 @@ class CopiedSound:
     def feed(self, packet: AudioPacket) -> None:
         """Copy the packet if any of it sounds inside the range."""
         begin = packet.pts
-        if begin is None or self.done or (packet.is_discard and self._next is not None):
-            return  # an edit list plays a packet that it skips for nobody; only a lead-in needs it
+        if begin is None or self.done:
+            return
         before = begin + self._length(packet) <= self._origin
         if before or (self._earliest is not None and begin < self._earliest):
             self._before.append(packet)
@@ -135,8 +133,6 @@ class CopiedSound:
             return  # the source's time jumps back; what was written stays
         self._is_heard = self._is_heard or begin >= 0
         duration = self._samples(self._length(packet))
-        if 0 < duration < self._least:
-            raise SoundChanges("its packets overlap in the range")
         self._next = begin + duration
         packet.time_base = self._step
         packet.pts = packet.dts = begin
