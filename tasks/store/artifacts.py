@@ -8,9 +8,15 @@ from collections.abc import Sequence
 from tasks.artifact import StoredArtifact
 from tasks.errors import ArtifactExpired, NotFound
 from tasks.ids import is_id
+from tasks.result import known
 from tasks.store.connection import StorePart, translated
 from tasks.store.keys import ARTIFACTS, TOTALS, key
 from tasks.store.packing import unpacked_text
+
+
+def artifact_of(meta: bytes) -> StoredArtifact:
+    """The artifact from the field of its hash; what a newer version added is left out."""
+    return known(StoredArtifact, json.loads(unpacked_text(meta)))
 
 
 class Artifacts(StorePart):
@@ -22,7 +28,7 @@ class Artifacts(StorePart):
             with translated():
                 meta, expired = self._redis.hmget(key("artifact", artifact_id), "meta", "expired")
             if meta is not None:
-                artifact = StoredArtifact(**json.loads(unpacked_text(meta)))
+                artifact = artifact_of(meta)
                 if owner in (None, artifact.owner):
                     if expired:
                         raise ArtifactExpired("the file is no longer kept")
@@ -49,7 +55,7 @@ class Artifacts(StorePart):
     def expire(self, artifact_id: str, unused_since: float) -> StoredArtifact | None:
         """Expire an artifact; the caller deletes its file. None when it is in use or was used."""
         status, *meta = self._run("expire", [], artifact_id, unused_since)
-        return StoredArtifact(**json.loads(unpacked_text(meta[0]))) if status == b"ok" else None
+        return artifact_of(meta[0]) if status == b"ok" else None
 
     def lost(self, artifact_id: str) -> None:
         """Record that a file was removed or replaced from outside; equal work runs again."""

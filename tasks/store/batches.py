@@ -61,10 +61,7 @@ class BatchRecords(StorePart):
         ids = self.job_ids(batch_id)
         for begin in range(0, len(ids), _PAGE):
             rows = self._of_each(ids[begin : begin + _PAGE], "doc", "revision", "state")
-            yield [
-                Snapshot(job_id, unpacked(row[0]), int(row[1]), JobState(row[2].decode()))
-                for job_id, row in rows
-            ]
+            yield [Snapshot.of(job_id, *row) for job_id, row in rows]
 
     def jobs(self, batch_id: str) -> list[Job]:
         """The batch's records that this version can read, in the order of their submission."""

@@ -9,8 +9,9 @@ from typing import Any
 from tasks.artifact import StoredArtifact
 from tasks.errors import Conflict, JobNotFinal, LeaseLost, NotFound
 from tasks.ids import is_id
-from tasks.job import Job, JobState
+from tasks.job import Job
 from tasks.record import job_of, readable
+from tasks.store.artifacts import artifact_of
 from tasks.store.connection import Connection, StorePart, translated
 from tasks.store.keys import key
 from tasks.store.moves import (
@@ -21,7 +22,7 @@ from tasks.store.moves import (
     QueueLimits,
     raise_refusal,
 )
-from tasks.store.packing import unpacked, unpacked_text
+from tasks.store.packing import unpacked
 from tasks.store.retry_for import NO_RETRY, RetryFor
 from tasks.store.values import Lease, Snapshot
 from tasks.store.writing import NOTHING_BESIDE, Writer
@@ -115,8 +116,7 @@ class JobRecords(StorePart):
             with translated():
                 got = self._redis.hmget(key("job", job_id), "doc", "revision", "state", "owner")
             if got[0] is not None and owner in (None, got[3].decode()):
-                state = JobState(got[2].decode())
-                return Snapshot(job_id, unpacked(got[0]), int(got[1]), state)
+                return Snapshot.of(job_id, *got[:3])
         raise NotFound("there is no such job")
 
     def get_with_revision(self, job_id: str, owner: str | None = None) -> tuple[Job, int]:
@@ -165,4 +165,4 @@ class JobRecords(StorePart):
             raise JobNotFinal(
                 "other jobs still need this job's artifact: wait for them or cancel them"
             )
-        return [StoredArtifact(**json.loads(unpacked_text(meta))) for meta in metas]
+        return [artifact_of(meta) for meta in metas]

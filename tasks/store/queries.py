@@ -11,7 +11,6 @@ from tasks.job import JobState
 from tasks.store.connection import StorePart, translated
 from tasks.store.keys import FINAL, key
 from tasks.store.moves import external_index
-from tasks.store.packing import unpacked
 from tasks.store.values import FailureGroup, JobQuery, Page, Snapshot
 
 # A filter that matches few jobs must not make one request read the whole index.
@@ -94,7 +93,7 @@ class Queries(StorePart):
                 pipeline.hmget(key("job", job_id), "doc", "revision", *wanted)
             rows = pipeline.execute()
         return [
-            Snapshot(job_id, unpacked(row[0]), int(row[1]), JobState(row[2].decode()))
+            Snapshot.of(job_id, *row[:3])
             if row[0] is not None and _matches(row[2:], list(wanted.values()))
             else None
             for job_id, row in zip(ids, rows, strict=True)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Self
 
 from tasks.job import Job, JobState
+from tasks.store.packing import unpacked
 
 
 @dataclass(frozen=True)
@@ -15,6 +17,11 @@ class Snapshot:
     body: bytes
     revision: int
     state: JobState
+
+    @classmethod
+    def of(cls, job_id: str, doc: bytes, revision: bytes, state: bytes) -> Self:
+        """The snapshot from the fields of a job's hash."""
+        return cls(job_id, unpacked(doc), int(revision), JobState(state.decode()))
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from flask import Response
@@ -86,21 +86,22 @@ def _services(services: Services) -> dict[str, Service]:
 
 
 def _redis(services: Services) -> Service:
-    try:
+    def look() -> None:
         services.store.room.check()
         services.store.server.ping()
-    except StoreFull as error:
-        return {"status": DEGRADED, "reason": error.message}
-    except StoreUnavailable:
-        return {"status": UNHEALTHY}
-    return {"status": HEALTHY}
+
+    return _store_after(look, when_full=DEGRADED)
 
 
 def _writable(services: Services) -> Service:
+    return _store_after(services.store.room.try_to_write, when_full=UNHEALTHY)
+
+
+def _store_after(look: Callable[[], None], when_full: str) -> Service:
     try:
-        services.store.room.try_to_write()
+        look()
     except StoreFull as error:
-        return {"status": UNHEALTHY, "reason": error.message}
+        return {"status": when_full, "reason": error.message}
     except StoreUnavailable:
         return {"status": UNHEALTHY}
     return {"status": HEALTHY}
