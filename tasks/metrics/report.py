@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any, Self
+
+from tasks.result import known
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,5 @@ class WorkerReport:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """The report that `asdict` wrote, perhaps in another version of this program."""
-        known = {item.name for item in fields(cls)}
         lists = {name: tuple(values.get(name, ())) for name in ("kinds", "throttled_sites")}
-        return cls(**{name: value for name, value in values.items() if name in known} | lists)
+        return known(cls, {**values, **lists})

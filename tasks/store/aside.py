@@ -44,7 +44,8 @@ class Aside(StorePart):
 
     def _readable(self, kind: str) -> list[Job]:
         with translated():
-            ids = [item.decode() for item in self._redis.zrange(_of(kind), 0, _AT_ONCE - 1)]
+            # Any of them, so that those of a still newer version hide none.
+            ids = [item.decode() for item in self._redis.zrandmember(_of(kind), _AT_ONCE)]
             pipeline = self._redis.pipeline(transaction=False)
             for job_id in ids:
                 pipeline.hget(key("job", job_id), "record")

@@ -125,8 +125,9 @@ class Housekeeper(PeriodicThread):
             except StoreUnavailable:
                 raise
             except Unreadable as error:
-                log.error("a job was set aside: %s", error, extra={"values": {"job": job_id}})
-                self._store.aside.put(job_id)
+                put = self._store.aside.put(job_id)
+                what = "a job was set aside" if put else "a job is left to a newer version"
+                log.error("%s: %s", what, error, extra={"values": {"job": job_id}})
             except Exception:
                 log.exception("a job could not be repaired", extra={"values": {"job": job_id}})
 

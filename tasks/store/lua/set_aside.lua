@@ -4,8 +4,6 @@
 local id, job, token = ARGV[2], KEYS[1], ARGV[3]
 local got = redis.call('HMGET', job, 'stage', 'token', 'lease_until', 'kind')
 local stage, at = got[1], clock()
-redis.call('SREM', key('to_release'), id)
-redis.call('SREM', key('unneeded'), id)
 if stage == 'leased' then
   if token ~= '' and got[2] ~= token or token == '' and tonumber(got[3]) > at then return 0 end
 elseif stage ~= 'delayed' then return 0 end

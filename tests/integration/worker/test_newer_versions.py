@@ -97,12 +97,18 @@ def test_t12_a_hundred_of_them_before_a_lost_job_do_not_keep_it_from_recovery(
     assert client.hget(f"clipmill:job:{ids[100]}", "stage") == b"ready"
 
 
-def test_a_worker_that_can_read_a_job_set_aside_takes_it_once(
-    engine: Engine, rewrite: Rewrite
-) -> None:
+def set_aside(engine: Engine, rewrite: Rewrite) -> str:
+    """A job that a worker could not read."""
     job_id = engine.submit()
     rewrite(job_id, version=9)
     assert engine.store.leases.take("extract") is None
+    return job_id
+
+
+def test_a_worker_that_can_read_a_job_set_aside_takes_it_once(
+    engine: Engine, rewrite: Rewrite
+) -> None:
+    job_id = set_aside(engine, rewrite)
     assert engine.store.leases.ready_count("extract") == 1  # so that messages are sent again
     rewrite(job_id, version=1)  # as a newer worker reads it
 
@@ -115,14 +121,26 @@ def test_a_worker_that_can_read_a_job_set_aside_takes_it_once(
 def test_a_job_set_aside_can_be_cancelled_by_the_version_that_reads_it(
     engine: Engine, rewrite: Rewrite
 ) -> None:
-    job_id = engine.submit()
-    rewrite(job_id, version=9)
-    assert engine.store.leases.take("extract") is None
+    job_id = set_aside(engine, rewrite)
     rewrite(job_id, version=1)
     job, revision = engine.store.jobs.get_with_revision(job_id)
     engine.store.jobs.replace(job, job.cancelled(time.time()), revision)
     assert engine.store.aside.total() == 0
     assert engine.store.leases.take("extract") is None
+
+
+def test_the_dependents_of_an_ended_job_wait_for_the_version_that_can_read_it(
+    engine: Engine, rewrite: Rewrite
+) -> None:
+    job_id = engine.submit()
+    engine.dispatcher.cancel(job_id, "ann")
+    engine.store.connection.redis.sadd("clipmill:to_release", job_id)
+    rewrite(job_id, version=9)
+    engine.housekeeper.keep_house()
+    assert engine.store.dependents.to_release() == [job_id]
+    rewrite(job_id, version=1)
+    engine.housekeeper.keep_house()
+    assert engine.store.dependents.to_release() == []
 
 
 def test_a_worker_sets_nothing_aside_that_another_holds(engine: Engine) -> None:
