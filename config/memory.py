@@ -15,8 +15,8 @@ STACK_BYTES = 160 * MIB
 
 # Requests that may wait in the API at once (`?wait=`, events). Each holds a thread, 0.14 MB.
 MOST_WAITING = 1000
-# What one transfer holds while its client does not read: a thread, the blocks under way, the
-# server's buffer.
+# What one transfer holds while its client does not read: the blocks under way, the buffers
+# of its connection.
 TRANSFER_BYTES = 512 * 1024
 LEAST_TRANSFERS = 32
 MOST_TRANSFERS = 400

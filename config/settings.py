@@ -152,7 +152,8 @@ class Settings:
     )  # fmt: skip
     client_silence_seconds: float = setting(
         "CLIENT_SILENCE", "120s", above_zero(parse_duration),
-        "how long a client may read nothing of an answer before it is disconnected (Linux)",
+        "how long a client may read nothing of an answer before it is disconnected (Linux), "
+        "or send nothing of a body (10s at most)",
     )  # fmt: skip
     min_free_disk_bytes: int = setting(
         "MIN_FREE_DISK", "512MiB", parse_size, "free disk space below which no job is started"

@@ -1,4 +1,4 @@
-"""The API's composition root: settings in, WSGI application out."""
+"""The API's composition root: settings in, Flask application out."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from tasks.storage import Storage, open_storage
 from tasks.store import Changes, Store
 from tasks.store.durability import check_durability
 from tasks.tracing.start import make_tracing
-from web.fast_poll import FastPolls
 from web.http.auth import Authenticator
 from web.http.client_address import client_address
+from web.http.errors import REFUSAL
 from web.http.headers import add_headers, request_id
 from web.http.openapi import make_api
 from web.http.problems import register_problems
@@ -107,7 +107,7 @@ def _assembled(settings: Settings, services: Services) -> Flask:
     _identify_requests(app, settings.trusted_proxies)
     observe_requests(app, observer)
     trace_requests(app, tracing)
-    _authenticate_requests(app, services.authenticator)
+    _admit_requests(app, services.authenticator)
     register_problems(app)
     api = make_api(app, VERSION)
     describe_requests(api.spec)
@@ -124,7 +124,6 @@ def _assembled(settings: Settings, services: Services) -> Flask:
         docs,
     ):
         api.register_blueprint(group.blueprint)
-    app.wsgi_app = FastPolls(app.wsgi_app, services, observer)  # type: ignore[method-assign]  # as Flask's documentation has it
     return app
 
 
@@ -171,9 +170,12 @@ def _identify_requests(app: Flask, trusted_proxies: Sequence[Network]) -> None:
         g.until_end.close()
 
 
-def _authenticate_requests(app: Flask, authenticator: Authenticator) -> None:
-    """Reject a request without access before any route sees it."""
+def _admit_requests(app: Flask, authenticator: Authenticator) -> None:
+    """Reject a request without access, or without its body, before any route sees it."""
 
     @app.before_request
-    def authenticate() -> None:
+    def admit() -> None:
         g.caller = authenticator.authenticate(request.environ)
+        refusal = request.environ.get(REFUSAL)
+        if refusal is not None:
+            raise refusal

@@ -1,8 +1,7 @@
 """`python -m web.server`: serves the API on HOST:PORT until SIGTERM or SIGINT.
 
-One process with many threads: most requests end in milliseconds, and a request that waits or
-streams only holds a thread. More processes would each need a subscription and memory of their own,
-and gain nothing.
+One process, in which one event loop reads requests and sends answers, and threads make them
+(`web.gateway`).
 """
 
 from __future__ import annotations
@@ -29,15 +28,12 @@ from granian.log import LogLevels
 from granian.server.mp import MPServer
 
 from config.logs import configure_logging
-from config.memory import MOST_WAITING
 from config.settings import Settings, SettingsError, load_settings
 from tasks.kinds import KINDS
 from web.idle_clients import set_send_timeout
 
 log = logging.getLogger(__name__)
 
-# For all requests that neither wait nor send a file.
-_OTHER_THREADS = 100
 _DESCRIPTORS = 8192
 _STOP_SECONDS = 10
 _START_SECONDS = 30.0
@@ -63,18 +59,12 @@ def main(ready_file: Path | None) -> None:
     except SettingsError as error:
         sys.exit(str(error))
     configure_logging(settings.log_format, settings.log_level)
-    # Many more connections than threads, so that idle connections do not keep clients out. The
-    # rest of the descriptors is for files and the store.
+    # The rest of the descriptors is for files and the store.
     connections = _allowed_descriptors() * 3 // 4
     with reserved(settings) as held:
         address, port = held.getsockname()[:2]
-        server = Server(address, port, connections, threads_for(settings), ready_file)
+        server = Server(address, port, connections, ready_file)
         server.serve_application(settings.client_silence_seconds)
-
-
-def threads_for(settings: Settings) -> int:
-    """Enough threads that requests which wait or send files never take the last thread."""
-    return MOST_WAITING + settings.max_transfers + _OTHER_THREADS
 
 
 def _allowed_descriptors() -> int:
@@ -110,24 +100,20 @@ def reserved(settings: Settings) -> socket.socket:
 class Server(MPServer):
     """Granian that reports when it answers, and ends waiting requests before it stops."""
 
-    def __init__(
-        self, address: str, port: int, connections: int, threads: int, ready_file: Path | None
-    ) -> None:
+    def __init__(self, address: str, port: int, connections: int, ready_file: Path | None) -> None:
         super().__init__(
-            "web.wsgi:application",
+            "web.asgi:application",
             address=address,
             port=port,
-            interface=Interfaces.WSGI,
+            interface=Interfaces.ASGINL,
             http=HTTPModes.http1,
             http1_settings=HTTP1Settings(
                 header_read_timeout=_HEADER_MILLISECONDS, max_buffer_size=_BUFFER_BYTES
             ),
             websockets=False,
             workers=1,
-            blocking_threads=threads,
             backpressure=connections,
             workers_kill_timeout=_STOP_SECONDS,
-            # Granian's warnings are about the number of threads, which is intended.
             log_level=LogLevels.error,
             log_dictconfig=_LOGGING,
         )
@@ -186,7 +172,7 @@ class _Loader:
         # The worker's own copy would keep the pipe open.
         self._hold.close()
         # Imported after the fork, so that the parent, which only watches, stays small.
-        module = importlib.import_module("web.wsgi")
+        module = importlib.import_module("web.asgi")
         threading.Thread(target=self._watch, args=(module.services,), daemon=True).start()
         threading.Thread(
             target=set_send_timeout, args=(self._silence_seconds,), daemon=True

@@ -42,6 +42,10 @@ class Watcher:
         self._changed.add(topic if len(self._changed) < _MOST_REMEMBERED else EVERYTHING)
         self._event.set()
 
+    def wake(self) -> None:
+        """Wake the waiting thread although nothing has changed."""
+        self._event.set()
+
     def changed(self) -> set[str]:
         """The ids that have changed since the last call; with `*` when some may be missing."""
         taken = set()

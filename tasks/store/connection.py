@@ -27,7 +27,7 @@ _CONNECTIONS = 32
 REQUEST_SECONDS = 1.5
 _WORKER_SECONDS = 2.5
 # After a time-out no other request waits for the silent store during this time.
-_SILENT_SECONDS = 0.25
+SILENT_SECONDS = 0.25
 
 
 class _Line(LifoQueue[Any]):
@@ -57,7 +57,7 @@ class _RequestPool(redis.BlockingConnectionPool):
     def release(self, connection: Any) -> None:
         """Return a connection to the pool. After a failed retry the client has closed it."""
         if not connection.is_connected:
-            self.pool.silent_until = time.monotonic() + _SILENT_SECONDS
+            self.pool.silent_until = time.monotonic() + SILENT_SECONDS
         super().release(connection)  # type: ignore[no-untyped-call]
 
 

@@ -90,8 +90,8 @@ def test_no_import_hides_in_a_function() -> None:
     assert hidden == []
 
 
-# A WSGI server wants a module with the application in it.
-ENTRIES = {"web/wsgi.py"}
+# An ASGI server wants a module with the application in it.
+ENTRIES = {"web/asgi.py"}
 
 
 def _does_work(statement: ast.stmt) -> bool:

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from tasks.errors import RequestError
 
+# In a WSGI environment: what the gateway found, and Flask refuses the request with.
+REFUSAL = "clipmill.refusal"
+
 
 class MalformedJson(RequestError):
     """The body is not a JSON document that every parser reads the same way."""
 
     code = "malformed_json"
+
+
+class SlowBody(RequestError):
+    """The body did not come, or came too slowly."""
+
+    code = "request_timeout"
 
 
 class UnsupportedMediaType(RequestError):

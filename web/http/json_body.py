@@ -11,16 +11,17 @@ import re
 from typing import Any
 
 from flask import Request, g
-from werkzeug.exceptions import RequestEntityTooLarge
 
-from web.http.errors import MalformedJson, TooManyTransfers, UnsupportedMediaType
+from config.api import API_BASE
+from config.settings import Settings
+from web.http.errors import MalformedJson, UnsupportedMediaType
 from web.http.services import Services
 
 # No request has nearly as many keys; naming a hundred thousand unknown keys would take seconds.
 _MOST_KEYS = 100
 # A batch may be this many times as long as other bodies: 8 MiB are 8 KiB for each of 1,000 jobs.
 _BATCH_FACTOR = 8
-_DISCARDED_BYTES = 64 * 1024
+_BATCH_PATHS = frozenset({f"{API_BASE}/batches"})
 # A thousand jobs with every field that a job may have are half of this. A value costs a hundred
 # bytes or more, so millions of `{}` would take many times the memory of their text.
 _MOST_VALUES = 100_000
@@ -28,21 +29,23 @@ _MOST_VALUES = 100_000
 _SURROGATE_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
+def longest_body(settings: Settings, path: str) -> int:
+    """The length in bytes of the longest body that a path takes."""
+    factor = _BATCH_FACTOR if path in _BATCH_PATHS else 1
+    return factor * settings.max_body_bytes
+
+
 def allow_long_body(services: Services, request: Request) -> None:
     """For bodies that may hold a thousand jobs. Raises TooManyTransfers when no slot is free.
 
-    A long body, or a body of unknown length, holds one of a few slots until its request has ended.
+    A long body holds one of a few slots until its request has ended: its values take many times
+    the memory of its text.
     """
     most = services.settings.max_body_bytes
-    request.max_content_length = _BATCH_FACTOR * most
-    if request.content_length is None or most < request.content_length <= _BATCH_FACTOR * most:
-        try:
-            services.long_bodies.enter()
-        except TooManyTransfers:
-            # A client that is disconnected while it sends does not see the error answer.
-            while request.stream.read(_DISCARDED_BYTES):
-                pass
-            raise
+    request.max_content_length = longest_body(services.settings, request.path)
+    length = request.content_length or 0
+    if most < length <= request.max_content_length:
+        services.long_bodies.enter()
         g.until_end.callback(services.long_bodies.leave)
 
 
@@ -53,16 +56,7 @@ def read_json(request: Request) -> Any:
     """
     if not request.is_json:
         raise UnsupportedMediaType("send the body as `Content-Type: application/json`")
-    return parse_json(_whole_body(request))
-
-
-def _whole_body(request: Request) -> bytes:
-    body = request.get_data(cache=False)
-    limit = request.max_content_length
-    # Without a Content-Length, Werkzeug stops at the limit without an error: half a body.
-    if request.content_length is None and limit is not None and len(body) >= limit:
-        raise RequestEntityTooLarge
-    return body
+    return parse_json(request.get_data(cache=False))
 
 
 def parse_json(body: bytes) -> Any:

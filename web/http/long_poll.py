@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
+from web.http.presence import client_presence
 from web.http.services import Services
 
 Seen = TypeVar("Seen")
@@ -22,11 +23,16 @@ def wait_until(
     if seconds <= 0:
         return read()
     end = time.monotonic() + seconds
+    client = client_presence()
     # Watch first, then read: a change in between wakes this thread.
-    with services.waiting.slot(), services.changes.watch(topic) as watcher:
+    with (
+        services.waiting.slot(),
+        services.changes.watch(topic) as watcher,
+        client.waking(watcher.wake),
+    ):
         while True:
             seen = read()
             left = end - time.monotonic()
-            if done(seen) or left <= 0 or services.closing.is_set():
+            if done(seen) or left <= 0 or services.closing.is_set() or client.gone:
                 return seen
             watcher.wait(left)

@@ -34,6 +34,7 @@ from web.http.errors import (
     Forbidden,
     MalformedJson,
     MissingCredentials,
+    SlowBody,
     TooManyTransfers,
     TooManyWaiting,
     UnsupportedMediaType,
@@ -53,6 +54,7 @@ PROBLEMS: Mapping[type[ClipmillError], tuple[HTTPStatus, str]] = {
     MalformedJson: (HTTPStatus.BAD_REQUEST, "The body is not valid JSON"),
     MissingCredentials: (HTTPStatus.UNAUTHORIZED, "A valid API key is needed"),
     Forbidden: (HTTPStatus.FORBIDDEN, "This is not allowed"),
+    SlowBody: (HTTPStatus.REQUEST_TIMEOUT, "The body came too slowly"),
     NotFound: (HTTPStatus.NOT_FOUND, "There is no such thing"),
     JobAlreadyFinal: (HTTPStatus.CONFLICT, "The job is already final"),
     JobNotRetryable: (HTTPStatus.CONFLICT, "The job cannot be retried"),
@@ -153,10 +155,6 @@ def _http_error(error: HTTPException) -> Response:
     headers = dict(error.get_response().headers)
     for made_by_us in ("Content-Type", "Content-Length"):
         headers.pop(made_by_us, None)
-    if status is HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
-        # The server closes a connection whose body nobody read. A client that is not told so sends
-        # its next request there, and gets no answer.
-        headers["Connection"] = "close"
     return problem(status, code, status.phrase, error.description or "", headers=headers)
 
 

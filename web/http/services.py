@@ -27,6 +27,7 @@ class Slots:
     """Limits the requests that hold a thread for long, so that they never take the last thread."""
 
     def __init__(self, count: int, refusal: type[RequestError], message: str) -> None:
+        self.count = count
         self._free = BoundedSemaphore(count)
         self._refusal = refusal
         self._message = message

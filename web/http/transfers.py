@@ -1,7 +1,8 @@
 """Answers that send a file: how many at once, in blocks of which size, and what each holds.
 
-A client that does not read blocks its answer, and with it a thread, the blocks under way and an
-open file, together about half a MB. The number of slots limits how much such clients can hold.
+A client that does not read blocks its answer, and with it the blocks under way, the buffers of its
+connection and an open file, together about half a MB. The number of slots limits how much such
+clients can hold.
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ from flask import Response, request
 from web.http.responses import JSON, settle_preconditions
 from web.http.services import Services
 
-# Up to five blocks are in memory for a client: with the reader, in the queue, in the server's own
-# buffer. Werkzeug's 8 KiB would cost a change of thread for each block.
-BLOCK_BYTES = 32 * 1024
+# Up to ten blocks are in memory for a client: with the reader, in the queue, in the server's own
+# buffer. Werkzeug's 8 KiB would cost more calls for the same bytes.
+BLOCK_BYTES = 16 * 1024
 # A longer answer in JSON is sent while it is read: it must not be in memory as a whole.
 _AT_ONCE_BYTES = 512 * 1024
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import cast
 
 from flask import Flask, Response, current_app, g, request
 from prometheus_client import CollectorRegistry, generate_latest
@@ -77,6 +78,11 @@ def observe_requests(app: Flask, metrics: Metrics) -> None:
         seconds = time.perf_counter() - g.began
         metrics.observe_request(template(rule), request.method, response.status_code, seconds)
         return response
+
+
+def metrics_of(app: Flask) -> Metrics:
+    """The metrics of this application."""
+    return cast(Metrics, app.extensions[EXTENSION])
 
 
 def template(rule: str) -> str:
@@ -201,5 +207,5 @@ def _gauge(name: str, text: str, label: str, values: Mapping[str, float]) -> Met
 
 def exposition() -> Response:
     """All numbers in the text format of Prometheus."""
-    metrics: Metrics = current_app.extensions[EXTENSION]
+    metrics = metrics_of(current_app)
     return Response(generate_latest(metrics.registry), content_type=CONTENT_TYPE_LATEST)

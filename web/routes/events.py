@@ -5,15 +5,18 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from flask import Response, request
 
 from config.api import API_BASE
 from tasks.errors import NotFound, StoreUnavailable
-from tasks.store import Snapshot
+from tasks.store import Snapshot, Store
+from tasks.store.changes import Watcher
 from web.http.openapi import Blueprint
-from web.http.services import Services, caller, current_services
+from web.http.presence import client_presence
+from web.http.services import caller, current_services
 
 log = logging.getLogger(__name__)
 blueprint = Blueprint("events", __name__, url_prefix=API_BASE, description="All changes, live.")
@@ -22,7 +25,6 @@ MEDIA_TYPE = "text/event-stream"
 EVERYTHING = "*"
 # Proxies drop a silent connection, and only a write detects that a client has disconnected.
 HEARTBEAT_SECONDS = 10.0
-Admitted = Callable[[], bool]
 # Changes that come faster are sent together.
 MIN_INTERVAL_SECONDS = 0.05
 # How soon a browser reconnects when the connection breaks.
@@ -61,6 +63,31 @@ class _Heartbeat:
         return max(0.0, self._sent_at + HEARTBEAT_SECONDS - time.monotonic())
 
 
+class _Listener:
+    """Who follows a stream, made in the request that begins it."""
+
+    def __init__(self) -> None:
+        self._services = current_services()
+        self._caller = caller()
+        self._client = client_presence()
+
+    @property
+    def owner(self) -> str | None:
+        """The owner whose jobs may be told; None means all owners."""
+        return self._caller.owner
+
+    def admitted(self) -> bool:
+        """Whether the client is there and its key still counts: asked before each event."""
+        ends = self._services.closing.is_set() or self._client.gone
+        return not ends and self._services.authenticator.admits(self._caller)
+
+    @contextmanager
+    def watch(self, topic: str) -> Iterator[Watcher]:
+        """A watcher that also wakes when the client leaves."""
+        with self._services.changes.watch(topic) as watcher, self._client.waking(watcher.wake):
+            yield watcher
+
+
 def job_event(snapshot: Snapshot) -> Event:
     """The state of a job as an event."""
     event_id = f"{snapshot.id}.{snapshot.revision}"
@@ -74,8 +101,8 @@ def event_stream(topic: str, read: Callable[[], Event]) -> Response:
     if first.last and first.id == last_seen:
         # Only this answer keeps a browser from reconnecting for ever.
         return Response(status=204)
-    services, admitted = current_services(), _admitted()
-    return _streamed(services, lambda: _follow(services, topic, read, last_seen, admitted))
+    listener = _Listener()
+    return _streamed(lambda: _follow(topic, read, last_seen, listener))
 
 
 @blueprint.route("/events")
@@ -87,19 +114,14 @@ def every_event() -> Response:
     The stream begins with the next change. `event: resync` means that changes may have been missed:
     list the jobs again.
     """
-    services, owner, admitted = current_services(), caller().owner, _admitted()
-    services.store.server.ping()
+    store, listener = current_services().store, _Listener()
+    store.server.ping()
     resuming = "Last-Event-ID" in request.headers
-    return _streamed(services, lambda: _follow_all(services, owner, resuming, admitted))
+    return _streamed(lambda: _follow_all(store, resuming, listener))
 
 
-def _admitted() -> Admitted:
-    """Whether the key that began the stream still counts: asked before each event."""
-    services, sender = current_services(), caller()
-    return lambda: not services.closing.is_set() and services.authenticator.admits(sender)
-
-
-def _streamed(services: Services, begin: Callable[[], Iterator[bytes]]) -> Response:
+def _streamed(begin: Callable[[], Iterator[bytes]]) -> Response:
+    services = current_services()
     headers = {"X-Accel-Buffering": "no"}
     if request.method == "HEAD":
         return Response(headers=headers, content_type=MEDIA_TYPE)
@@ -110,16 +132,12 @@ def _streamed(services: Services, begin: Callable[[], Iterator[bytes]]) -> Respo
 
 
 def _follow(
-    services: Services,
-    topic: str,
-    read: Callable[[], Event],
-    seen: str | None,
-    admitted: Admitted,
+    topic: str, read: Callable[[], Event], seen: str | None, listener: _Listener
 ) -> Iterator[bytes]:
     heartbeat = _Heartbeat()
-    with services.changes.watch(topic) as watcher:
+    with listener.watch(topic) as watcher:
         yield _PREAMBLE
-        while admitted():
+        while listener.admitted():
             began = time.monotonic()
             event = _read_now(read)
             took = time.monotonic() - began
@@ -146,34 +164,32 @@ def _read_now(read: Callable[[], Event]) -> Event | None:
         return Event("deleted", "deleted", b"{}", last=True)
 
 
-def _follow_all(
-    services: Services, owner: str | None, resuming: bool, admitted: Admitted
-) -> Iterator[bytes]:
+def _follow_all(store: Store, resuming: bool, listener: _Listener) -> Iterator[bytes]:
     missed = Event("resync", "resync", b"{}").encode()
     heartbeat = _Heartbeat()
-    with services.changes.watch(EVERYTHING) as watcher:
+    with listener.watch(EVERYTHING) as watcher:
         yield _PREAMBLE
         if resuming:
             yield missed
-        while admitted():
+        while listener.admitted():
             if watcher.wait(heartbeat.seconds_left()):
                 time.sleep(MIN_INTERVAL_SECONDS)
-                if not admitted():
+                if not listener.admitted():
                     return
                 changed = watcher.changed()
                 if EVERYTHING in changed:
                     yield heartbeat.sent(missed)
-                for block in _events_of(services, sorted(changed - {EVERYTHING}), owner):
+                for block in _events_of(store, sorted(changed - {EVERYTHING}), listener.owner):
                     yield heartbeat.sent(block)
             # The change may belong to other owners: only a block that was sent counts.
             if not heartbeat.seconds_left():
                 yield heartbeat.sent(_HEARTBEAT)
 
 
-def _events_of(services: Services, ids: list[str], owner: str | None) -> Iterator[bytes]:
+def _events_of(store: Store, ids: list[str], owner: str | None) -> Iterator[bytes]:
     for changed_id in ids:
         try:
-            yield job_event(services.store.jobs.snapshot(changed_id, owner)).encode()
+            yield job_event(store.jobs.snapshot(changed_id, owner)).encode()
         except NotFound:
             continue  # a batch, a deleted job, or another owner's job
         except StoreUnavailable:

@@ -40,6 +40,19 @@ def test_a_plain_poll_and_one_through_flask_answer_the_same(client: httpx.Client
     assert plain.headers["x-request-id"] == "mine"
 
 
+def test_waiting_for_a_job_that_has_ended_is_answered_the_same_by_both(
+    client: httpx.Client, hands: Hands
+) -> None:
+    job_id = submitted(client)
+    hands.finish(hands.take())
+    same_id = {"X-Request-Id": "mine"}
+    quick = client.get(f"{JOBS}/{job_id}?wait=20", headers=same_id)
+    full = client.get(f"{JOBS}/{job_id}?wait=20.0", headers=same_id)
+    assert quick.json()["state"] == "succeeded"
+    assert quick.content == full.content
+    assert {**quick.headers, "date": ""} == {**full.headers, "date": ""}
+
+
 @pytest.mark.parametrize("name", ["If-Match", "If-None-Match"])
 @pytest.mark.parametrize("given", ["that", "W/that", "*", '"other"', '"other", that'])
 def test_a_condition_means_the_same_to_a_plain_poll_and_one_through_flask(

@@ -1,0 +1,138 @@
+"""The ASGI application: each request is read here, answered by Flask in a thread, and sent here."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from concurrent.futures import Executor
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+from tasks.errors import RequestError
+from tasks.store.quick_reads import QuickReads
+from web.gateway.bodies import Bodies, ClientLeft, Receive, has_body, limits_of
+from web.gateway.environ import Environ, Scope, environ_of
+from web.gateway.exchange import Exchange
+from web.gateway.lanes import Lanes, may_wait
+from web.gateway.polls import Polls
+from web.http.errors import REFUSAL, SlowBody
+from web.http.presence import PRESENCE, Presence
+from web.http.services import Services
+from web.metrics.exposition import Metrics
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
+
+log = logging.getLogger(__name__)
+
+Send = Callable[[Mapping[str, Any]], Awaitable[None]]
+
+_CLOSE = (b"connection", b"close")
+_MOST_BLOCKS = 4
+_QUICK_SECONDS = 0.02  # what a client needs that reads
+
+
+class Gateway:
+    """Serves a WSGI application over ASGI, in one event loop."""
+
+    def __init__(self, application: WSGIApplication, services: Services, metrics: Metrics) -> None:
+        assert services.settings.redis_url is not None
+        self._application = application
+        self._authenticator = services.authenticator
+        self._lanes = Lanes(services.waiting.count)
+        reads = QuickReads(services.settings.redis_url)
+        self._polls = Polls(reads, services.authenticator, metrics)
+        self._bodies = Bodies(limits_of(services.settings), services.settings)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        environ = environ_of(scope)
+        quick = await self._polls.answer(environ)
+        if quick is not None:
+            status, headers, body = quick
+            await send({"type": "http.response.start", "status": status, "headers": headers})
+            await send({"type": "http.response.body", "body": body})
+            return
+        try:
+            read = not has_body(environ) or await self._read(environ, receive)
+        except ClientLeft:
+            return
+        exchange = Exchange(self._application, environ)
+        if may_wait(environ):
+            async with _watched(environ, receive):
+                await self._answer(exchange, environ, receive, send, read=read)
+        else:
+            await self._answer(exchange, environ, receive, send, read=read)
+
+    async def _read(self, environ: Environ, receive: Receive) -> bool:
+        """Read the body; False when some of it is left, and Flask has to refuse the request."""
+        try:
+            caller = self._authenticator.authenticate(environ)
+            if await self._bodies.read_into(environ, receive, caller.name):
+                return True
+        except RequestError as error:
+            environ[REFUSAL] = error
+            if isinstance(error, SlowBody):
+                return False
+        await self._bodies.drain(environ, receive)
+        return False
+
+    async def _answer(
+        self, exchange: Exchange, environ: Environ, receive: Receive, send: Send, *, read: bool
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        block, whole = await loop.run_in_executor(self._lanes.of(environ), exchange.begin)
+        headers = exchange.headers if read else [*exchange.headers, _CLOSE]
+        await send({"type": "http.response.start", "status": exchange.status, "headers": headers})
+        if whole:
+            await send({"type": "http.response.body", "body": block})
+            return
+        async with _watched(environ, receive) as client:
+            threads = self._lanes.of_blocks(environ)
+            # An event is sent when it comes, not together with the next.
+            most = 1 if may_wait(environ) else _MOST_BLOCKS
+            await _send_blocks(exchange, block, client, send, threads, most)
+
+
+async def _send_blocks(
+    exchange: Exchange, first: bytes, client: Presence, send: Send, threads: Executor, most: int
+) -> None:
+    """Send a long answer, up to `most` blocks for each change of thread.
+
+    A client that takes them at once gets more at a time. One that does not must hold little.
+    """
+    loop = asyncio.get_running_loop()
+    blocks, count = [first], 1
+    try:
+        while blocks and not client.gone:
+            began = loop.time()
+            for block in blocks:
+                await send({"type": "http.response.body", "body": block, "more_body": True})
+            is_quick = loop.time() - began < _QUICK_SECONDS
+            count = min(2 * count, most) if is_quick else 1
+            blocks = await loop.run_in_executor(threads, exchange.next_blocks, count)
+        await send({"type": "http.response.body", "body": b""})
+    finally:
+        await loop.run_in_executor(threads, exchange.close)
+
+
+@asynccontextmanager
+async def _watched(environ: Environ, receive: Receive) -> AsyncIterator[Presence]:
+    """The client of a request, whose leaving is noticed for the time of the block."""
+    known = environ.get(PRESENCE)
+    if known is not None:
+        yield known
+        return
+    client = environ[PRESENCE] = Presence()
+
+    async def watch() -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        client.leave()
+
+    watching = asyncio.create_task(watch())
+    try:
+        yield client
+    finally:
+        watching.cancel()

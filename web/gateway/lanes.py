@@ -1,0 +1,54 @@
+"""Threads for requests, in lanes: those who wait never keep back those who are answered at once."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+from config.api import API_BASE
+from web.gateway.environ import Environ
+
+# A request costs more in a crowd of threads, which queue for the interpreter, than in a few.
+_QUICK_THREADS = 4
+# These wait for the store and for name servers.
+_WORK_THREADS = 32
+# For the blocks of long answers: a client that reads slowly holds none of them.
+_SENDING_THREADS = 16
+# Those who wait are counted, and refused in a thread.
+_SPARE_THREADS = 32
+
+_JOBS = f"{API_BASE}/jobs/"
+_QUICK_PATHS = frozenset({"/", "/livez", "/readyz", "/health", f"{API_BASE}/system/health"})
+
+
+class Lanes:
+    """The pools of one process."""
+
+    def __init__(self, waiting: int) -> None:
+        """`waiting` is how many requests may wait at once."""
+        self._quick = ThreadPoolExecutor(_QUICK_THREADS, "quick")
+        self._work = ThreadPoolExecutor(_WORK_THREADS, "work")
+        self._sending = ThreadPoolExecutor(_SENDING_THREADS, "sending")
+        self._waiting = ThreadPoolExecutor(waiting + _SPARE_THREADS, "waiting")
+
+    def of(self, environ: Environ) -> ThreadPoolExecutor:
+        """The lane of a request."""
+        if may_wait(environ):
+            return self._waiting
+        return self._quick if _is_quick(environ) else self._work
+
+    def of_blocks(self, environ: Environ) -> ThreadPoolExecutor:
+        """The lane in which the blocks of a long answer are made."""
+        return self._waiting if may_wait(environ) else self._sending
+
+
+def may_wait(environ: Environ) -> bool:
+    """Whether the request asks to wait for a change."""
+    path: str = environ["PATH_INFO"]
+    return "wait" in environ["QUERY_STRING"] or path.endswith("/events")
+
+
+def _is_quick(environ: Environ) -> bool:
+    path: str = environ["PATH_INFO"]
+    if environ["REQUEST_METHOD"] != "GET":
+        return False
+    return path in _QUICK_PATHS or (path.startswith(_JOBS) and path.count("/") == _JOBS.count("/"))
