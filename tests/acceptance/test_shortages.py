@@ -129,8 +129,10 @@ def serving_process(data: Path) -> psutil.Process | None:
     return None
 
 
-def test_an_api_without_threads_is_started_again_by_the_stack(tmp_path: Path) -> None:
-    """The server's library ends when it gets no thread; nothing that was accepted is lost."""
+def test_an_api_without_threads_says_so_and_serves_again_when_there_are_some(
+    tmp_path: Path,
+) -> None:
+    """If the server's library ends for want of a thread, the stack starts the API again."""
     body = {"kind": "extract", "source": {"url": f"{SITE}/one"}}
     with clipmill_up(tmp_path / "data") as client:
         job_id = client.post("/api/v2/jobs", json=body).json()["id"]
@@ -144,11 +146,10 @@ def test_an_api_without_threads_is_started_again_by_the_stack(tmp_path: Path) ->
                 )
             except httpx.TransportError:
                 return False
+            assert answer.is_success or answer.json()["code"] == "overloaded"
             return answer.is_success
 
         with few_tasks(serving.pid, 0):
-            at_once(wait, 20)
-            assert eventually(lambda: not serving.is_running(), 20)
+            assert not all(at_once(wait, 20))
         assert eventually(lambda: wait(0), 40)
-        assert serving_process(tmp_path / "data") not in (None, serving)
         assert client.get("/readyz").status_code == 200

@@ -7,17 +7,20 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from concurrent.futures import Executor
 from contextlib import asynccontextmanager
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from tasks.errors import RequestError
 from tasks.store.quick_reads import QuickReads
 from web.gateway.bodies import Bodies, ClientLeft, Receive, has_body, limits_of
 from web.gateway.environ import Environ, Scope, environ_of
-from web.gateway.exchange import Exchange
-from web.gateway.lanes import Lanes, may_wait
+from web.gateway.exchange import Exchange, Headers
+from web.gateway.lanes import Lanes, NoThread, in_thread, may_wait
 from web.gateway.polls import Polls
 from web.http.errors import REFUSAL, SlowBody
 from web.http.presence import PRESENCE, Presence
+from web.http.problems import MEDIA_TYPE as PROBLEM_TYPE
+from web.http.problems import problem_body
 from web.http.services import Services
 from web.metrics.exposition import Metrics
 
@@ -50,9 +53,7 @@ class Gateway:
         environ = environ_of(scope)
         quick = await self._polls.answer(environ)
         if quick is not None:
-            status, headers, body = quick
-            await send({"type": "http.response.start", "status": status, "headers": headers})
-            await send({"type": "http.response.body", "body": body})
+            await _send_whole(send, *quick)
             return
         try:
             read = not has_body(environ) or await self._read(environ, receive)
@@ -81,18 +82,43 @@ class Gateway:
     async def _answer(
         self, exchange: Exchange, environ: Environ, receive: Receive, send: Send, *, read: bool
     ) -> None:
-        loop = asyncio.get_running_loop()
-        block, whole = await loop.run_in_executor(self._lanes.of(environ), exchange.begin)
-        headers = exchange.headers if read else [*exchange.headers, _CLOSE]
-        await send({"type": "http.response.start", "status": exchange.status, "headers": headers})
-        if whole:
-            await send({"type": "http.response.body", "body": block})
+        try:
+            block, whole = await in_thread(self._lanes.of(environ), exchange.begin)
+        except NoThread:
+            log.error("a request got no thread")
+            await _send_whole(send, *_overloaded(environ))
             return
+        headers = exchange.headers if read else [*exchange.headers, _CLOSE]
+        if whole:
+            await _send_whole(send, exchange.status, headers, block)
+            return
+        await send({"type": "http.response.start", "status": exchange.status, "headers": headers})
         async with _watched(environ, receive) as client:
             threads = self._lanes.of_blocks(environ)
             # An event is sent when it comes, not together with the next.
             most = 1 if may_wait(environ) else _MOST_BLOCKS
             await _send_blocks(exchange, block, client, send, threads, most)
+
+
+def _overloaded(environ: Environ) -> tuple[int, Headers, bytes]:
+    """The problem document for a request that Flask never saw."""
+    detail = "the API gets no further thread from the system; try again later"
+    body = problem_body(
+        HTTPStatus.SERVICE_UNAVAILABLE, "overloaded", "The API is overloaded", detail,
+        environ["PATH_INFO"],
+    )  # fmt: skip
+    headers = [
+        (b"content-type", PROBLEM_TYPE.encode()),
+        (b"content-length", b"%d" % len(body)),
+        (b"retry-after", b"5"),
+        _CLOSE,
+    ]
+    return HTTPStatus.SERVICE_UNAVAILABLE, headers, body
+
+
+async def _send_whole(send: Send, status: int, headers: Headers, body: bytes) -> None:
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
 
 
 async def _send_blocks(
@@ -111,10 +137,10 @@ async def _send_blocks(
                 await send({"type": "http.response.body", "body": block, "more_body": True})
             is_quick = loop.time() - began < _QUICK_SECONDS
             count = min(2 * count, most) if is_quick else 1
-            blocks = await loop.run_in_executor(threads, exchange.next_blocks, count)
+            blocks = await in_thread(threads, exchange.next_blocks, count)
         await send({"type": "http.response.body", "body": b""})
     finally:
-        await loop.run_in_executor(threads, exchange.close)
+        await in_thread(threads, exchange.close)
 
 
 @asynccontextmanager

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import Executor, ThreadPoolExecutor
+from typing import Any, TypeVar
 
 from config.api import API_BASE
 from web.gateway.environ import Environ
+
+Result = TypeVar("Result")
 
 # A request costs more in a crowd of threads, which queue for the interpreter, than in a few.
 _QUICK_THREADS = 4
@@ -18,6 +23,19 @@ _SPARE_THREADS = 32
 
 _JOBS = f"{API_BASE}/jobs/"
 _QUICK_PATHS = frozenset({"/", "/livez", "/readyz", "/health", f"{API_BASE}/system/health"})
+
+
+class NoThread(Exception):
+    """The process may not have another thread."""
+
+
+async def in_thread(threads: Executor, work: Callable[..., Result], *args: Any) -> Result:
+    """What the work returns. Raises NoThread when it got none; the work may be done later."""
+    try:
+        answer = asyncio.get_running_loop().run_in_executor(threads, work, *args)
+    except RuntimeError as error:
+        raise NoThread from error
+    return await answer
 
 
 class Lanes:

@@ -114,22 +114,30 @@ def problem(
     headers: Mapping[str, str] | None = None,
 ) -> Response:
     """The document as a response to the present request."""
+    body = problem_body(status, code, title, detail, request.path, faults)
+    response = Response(body, status, headers, content_type=MEDIA_TYPE)
+    if request.method == "HEAD":
+        response.headers["Content-Length"] = str(len(response.get_data()))
+    return response
+
+
+def problem_body(
+    status: int, code: str, title: str, detail: str, path: str, faults: tuple[Fault, ...] = ()
+) -> bytes:
+    """The document itself."""
     body = {
         "type": TYPE_PREFIX + code,
         "title": title,
         "status": int(status),
         "detail": _short(detail),
-        "instance": _short(request.path),
+        "instance": _short(path),
         "code": code,
         "errors": [
             {"pointer": _short(fault.pointer), "detail": _short(fault.detail)}
             for fault in faults[:MOST_FAULTS]
         ],
     }
-    response = Response(json.dumps(body), status, headers, content_type=MEDIA_TYPE)
-    if request.method == "HEAD":
-        response.headers["Content-Length"] = str(len(response.get_data()))
-    return response
+    return json.dumps(body).encode()
 
 
 def _short(text: str) -> str:
