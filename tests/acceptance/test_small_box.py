@@ -146,11 +146,11 @@ def mixed_jobs(urls: dict[str, str]) -> list[dict[str, Any]]:
 def clip(
     urls: dict[str, str], source: str, mode: str, number: int, output: dict[str, Any]
 ) -> dict[str, Any]:
-    """A clip of three seconds, more than any encoder looks ahead, at a time of its own."""
+    """A clip of 55 pictures, more than any encoder looks ahead, at a time of its own."""
     start = round(0.1 + number / 100, 3)
     return {
         "kind": "clip", "source": {"url": urls[source]}, "mode": mode, "start": start,
-        "end": start + 3, "output": {"quality": "draft"} | output,
+        "end": round(start + 2.2, 3), "output": {"quality": "draft"} | output,
     }  # fmt: skip
 
 
