@@ -17,7 +17,7 @@ SOUND_CONTAINERS = ("m4a", "mp3")  # the clip containers that hold no picture
 FITS = ("contain", "cover", "pad")
 CLIP_QUALITIES = ("draft", "standard", "high")
 AUDIO_CHOICES = ("keep", "drop")
-SUBTITLE_CHOICES = ("keep", "drop")
+SUBTITLE_CHOICES = ("keep", "drop", "burn")
 
 
 @dataclass(frozen=True)
@@ -81,4 +81,5 @@ class Output:
     @property
     def changes_picture(self) -> bool:
         """Whether the frames themselves must change, so that none can be copied."""
-        return any(value is not None for value in (self.width, self.height, self.fps))
+        changes = (self.width, self.height, self.fps)
+        return self.subtitles == "burn" or any(value is not None for value in changes)

@@ -29,7 +29,7 @@ RATIOS = (
 
 CODES = tuple(sorted(job_error_codes()))
 RETRIED = tuple(sorted(code for code, error in job_error_codes().items() if error.retryable))
-TOOLS = ("yt-dlp", "ffmpeg", "probe", "check", "cut", "keyframe")
+TOOLS = ("yt-dlp", "ffmpeg", "probe", "look", "cut", "check", "dress", "burn")
 KINDS = tuple(ROWS)
 CACHES = tuple(name for name, kind in ROWS.items() if kind.cached)
 PARTS = ("bucket", "sum", "count")  # of a histogram

@@ -100,7 +100,10 @@ class OutputSchema(StrictSchema):
         "The number of a sound track, counted from 0, its language as the file names it, or "
         '"all". Default: all where the container takes them, else the default one.'
     )
-    subtitles = choice(SUBTITLE_CHOICES, "Whether the clip has the source's text subtitles.")
+    subtitles = choice(
+        SUBTITLE_CHOICES,
+        "Text subtitles: kept beside the pictures, dropped, or drawn into the pictures.",
+    )
     thumbnail = StrictBoolean(metadata={"description": "Also store a JPEG of the first frame."})
     filename = StrictString(
         metadata={"description": "The name a download gets.", "maxLength": LONGEST_NAME},
@@ -118,6 +121,8 @@ class OutputSchema(StrictSchema):
             for name in (*_PICTURE_FIELDS, "thumbnail"):
                 if values.get(name):
                     raise ValidationError("a container for sound alone has no picture", name)
+            if values.get("subtitles") == "burn":
+                raise ValidationError("a container for sound alone has no picture", "subtitles")
 
     @validates_schema
     def a_track_needs_sound(self, values: dict[str, Any], **_: Any) -> None:

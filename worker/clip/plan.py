@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self
 
-from tasks.errors import RangeOutsideMedia
+from tasks.errors import NoSuchStream, RangeOutsideMedia
 from tasks.media import AudioFacts, MediaFacts, SubtitleFacts
 from tasks.specs import Output
 from worker.clip.containers import (
@@ -22,7 +22,7 @@ from worker.clip.strategy import (
     choose_container,
     choose_strategy,
 )
-from worker.clip.tracks import kept_sounds, kept_subtitles, lost_tracks
+from worker.clip.tracks import kept_sounds, kept_subtitles, lost_tracks, text_to_burn
 
 if TYPE_CHECKING:  # the PyAV programs import this file, and the imports of a spec take 3 MiB
     from tasks.kinds import ClipSpec
@@ -176,8 +176,17 @@ def plan_clip(spec: ClipSpec, facts: MediaFacts) -> ClipPlan:
     if strategy.tool is Tool.PYAV:
         warnings = ()  # the PyAV program finds the real end of the media, and warns itself
     plan = ClipPlan(facts, spec.output, strategy, container, spec.start, end, asked_end)
+    if spec.output.subtitles == "burn" and burned_subtitles(plan) is None:
+        raise NoSuchStream("the source has no picture to draw subtitles into")
     lost = lost_tracks(facts, container, spec.output, plan.sounds)
     return replace(plan, warnings=(*warnings, *_mapped_range(plan), *lost))
+
+
+def burned_subtitles(plan: ClipPlan) -> SubtitleFacts | None:
+    """The subtitles that are drawn into the clip's pictures. Raises NoSuchStream."""
+    if plan.output.subtitles != "burn" or not plan.keeps_picture:
+        return None
+    return text_to_burn(plan.facts)
 
 
 def _mapped_range(plan: ClipPlan) -> list[str]:

@@ -66,6 +66,8 @@ def choose_strategy(spec: ClipSpec, facts: MediaFacts, container: str) -> Strate
         return Strategy(Tool.FFMPEG, Mode.ENCODE, "a GIF is always encoded")
     if is_sound_alone(container) or facts.video is None:
         return Strategy(Tool.PYAV, Mode.SMART, "the clip is sound alone")
+    if spec.output.subtitles == "burn":
+        return Strategy(Tool.FFMPEG, Mode.ENCODE, "the subtitles are drawn into the pictures")
     if spec.output.changes_picture:
         return Strategy(Tool.FFMPEG, Mode.ENCODE, "the output changes the picture")
     # Pictures that MP4 does not take become H.264, and so does a smart cut that cannot copy.

@@ -55,6 +55,18 @@ def kept_subtitles(facts: MediaFacts, container: str, output: Output) -> tuple[S
     return tuple(track for track in facts.subtitles if track.is_text)
 
 
+def text_to_burn(facts: MediaFacts) -> SubtitleFacts:
+    """The texts to draw into the pictures: the default track, else the first.
+
+    Raises NoSuchStream when there are none.
+    """
+    texts = [track for track in facts.subtitles if track.is_text]
+    if not texts:
+        there = ", ".join(map(str, facts.subtitles)) or "no subtitles"
+        raise NoSuchStream(f"the source has no text subtitles to draw; it has {there}")
+    return next((track for track in texts if track.default), texts[0])
+
+
 def lost_tracks(
     facts: MediaFacts, container: str, output: Output, sounds: Sequence[AudioFacts]
 ) -> list[str]:

@@ -16,7 +16,8 @@ from worker.clip.gif import gif_output
 from worker.clip.picture_size import THUMBNAIL_WIDTH, shape_of, shape_of_whole
 from worker.clip.plan import ClipPlan, Pictures, expected_frames, with_longer_preroll
 from worker.clip.strategy import Mode, Tool
-from worker.process.limits import Limits
+from worker.cutting.texts import BurnedTexts, burned_texts
+from worker.process.limits import Finished, Limits
 from worker.process.tools import ToolRunner
 from worker.pyav.client import run_program
 from worker.pyav.request import cut_spec
@@ -150,14 +151,15 @@ def _by_encoding(plan: ClipPlan, source: Path, target: Path, tools: CutTools) ->
         whole = tools.reserve(plan.encode_whole(plan.strategy.reason))
         return _by_pyav(whole, source, target, tools)
     shown = plan.showing(pictures)
-    _run_ffmpeg(ffmpeg.encode_argv(shown, source, target), shown, tools)
-    facts, frames, compared = _checked(shown, target, tools.runner, source)
+    texts = burned_texts(shown, source, tools.runner)
+    notes = _encode(shown, source, target, tools, texts)
+    facts, frames, compared = _checked(shown, target, tools.runner, source, texts.shown)
     longer = with_longer_preroll(shown)
     if longer is not None and frames < (expected_frames(shown) or 0):
         target.unlink()
-        _run_ffmpeg(ffmpeg.encode_argv(longer, source, target), longer, tools)
-        facts, frames, compared = _checked(longer, target, tools.runner, source)
-    warnings = [*plan.warnings, *_savings(plan)]
+        notes = _encode(longer, source, target, tools, texts)
+        facts, frames, compared = _checked(longer, target, tools.runner, source, texts.shown)
+    warnings = [*plan.warnings, *_savings(plan), *texts.warnings, *notes]
     if plan.has_side_tracks:
         warnings += _dressed(shown, source, target, tools)
         facts, frames, _ = _checked(shown, target, tools.runner)
@@ -176,7 +178,7 @@ def _dressed(plan: ClipPlan, source: Path, target: Path, tools: CutTools) -> lis
     asked: dict[str, Any] = {"source": str(source), "clip": str(target), "target": str(made)}
     asked |= {"container": plan.container, "start": plan.start, "end": plan.end}
     asked |= {"subtitles": [track.index for track in plan.subtitles]}
-    found = run_program(tools.runner, "dress", asked, tools.limits(plan))
+    found = run_program(tools.runner, "programs.dress", asked, tools.limits(plan))
     made.replace(target)
     return list(found["warnings"])
 
@@ -190,7 +192,7 @@ def _pictures_of(plan: ClipPlan, source: Path, runner: ToolRunner) -> Pictures |
     asked: dict[str, Any] = {"source": str(source), "video": plan.facts.video.index}
     asked |= {"start": plan.start, "end": plan.end}
     asked |= {"sounds": [track.index for track in plan.sounds]}
-    found = run_program(runner, "look", asked, runner.limits(CHECK_SECONDS))
+    found = run_program(runner, "programs.look", asked, runner.limits(CHECK_SECONDS))
     return None if "none" in found else Pictures(**found)
 
 
@@ -208,7 +210,16 @@ def make_thumbnail(path: Path, at_seconds: float, facts: MediaFacts, runner: Too
     return target
 
 
-def _run_ffmpeg(argv: list[str], plan: ClipPlan, tools: CutTools) -> None:
+def _encode(
+    plan: ClipPlan, source: Path, target: Path, tools: CutTools, texts: BurnedTexts
+) -> list[str]:
+    """Write the clip with FFmpeg's command; returns warnings about what it draws."""
+    argv = ffmpeg.encode_argv(plan, source, target, texts.script)
+    finished = _run_ffmpeg(argv, plan, tools)
+    return ffmpeg.missing_letters(finished.stderr_tail)
+
+
+def _run_ffmpeg(argv: list[str], plan: ClipPlan, tools: CutTools) -> Finished:
     parser = ffmpeg.ProgressParser(plan.seconds, expected_frames(plan))
 
     def on_line(line: str) -> None:
@@ -221,10 +232,15 @@ def _run_ffmpeg(argv: list[str], plan: ClipPlan, tools: CutTools) -> None:
     error = ffmpeg.failure_of(finished, tools.runner.folder)
     if error is not None:
         raise error
+    return finished
 
 
 def _checked(
-    plan: ClipPlan, target: Path, runner: ToolRunner, source: Path | None = None
+    plan: ClipPlan,
+    target: Path,
+    runner: ToolRunner,
+    source: Path | None = None,
+    texts: Sequence[Sequence[float]] = (),
 ) -> Checked:
     """What the finished file holds. Raises ToolFailed when no player could play it, or when it
     shows other pictures than its source.
@@ -235,8 +251,11 @@ def _checked(
     if not target.is_file() or not target.stat().st_size:
         raise ToolFailed("the clip came out empty")
     try:
-        asked = {"source": str(target), "original": _original(plan, source) if source else None}
-        found = run_program(runner, "check", asked, runner.limits(CHECK_SECONDS))
+        asked = {
+            "source": str(target),
+            "original": _original(plan, source, texts) if source else None,
+        }
+        found = run_program(runner, "programs.check", asked, runner.limits(CHECK_SECONDS))
     except NoSuchStream as error:
         raise RangeOutsideMedia("nothing of the source lies in this range") from error
     facts = MediaFacts.from_dict(found["facts"])
@@ -248,7 +267,7 @@ def _checked(
     return Checked(facts, frames, int(found["compared"]))
 
 
-def _original(plan: ClipPlan, source: Path) -> dict[str, Any]:
+def _original(plan: ClipPlan, source: Path, texts: Sequence[Sequence[float]]) -> dict[str, Any]:
     """What the clip was made of, for its check."""
     video = plan.facts.video
     assert video is not None
@@ -262,6 +281,7 @@ def _original(plan: ClipPlan, source: Path) -> dict[str, Any]:
         "crop": shape.crop,
         "inner": shape.scale if shape.pad else None,
         "every": output.fps is None,
+        "texts": [*texts],
         "later": [] if output.fps is None else [round(0.49 / output.fps, 6)],
     }
 

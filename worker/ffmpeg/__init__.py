@@ -3,7 +3,8 @@
 Pure: values in, argument lists out, output lines in, values or errors out. `worker.process` runs
 the commands, and `worker.clip` has decided what is to be made. What a caller needs:
 
-- `encode_argv(plan, source, target)` makes a clip of pictures that filters change, frame-exact,
+- `encode_argv(plan, source, target, texts)` makes a clip of pictures that filters change,
+  frame-exact, and draws the texts of an ASS script into them,
   `thumbnail_argv(...)` makes one JPEG, and `remux_argv(...)` moves a file into another container.
 - `ProgressParser(plan.seconds, expected_frames(plan)).feed(line)`: `Progress` now and then.
 - `failure_of(finished, folder)`: the job error of a finished process, or None. FFmpeg succeeds
@@ -18,19 +19,22 @@ Pictures are never enlarged by `contain`; `cover` and `pad` give exactly the ask
 applied to the picture, pixels become square when it is resized. Interlaced H.264 stays interlaced
 unless the picture is resized or the container is webm or gif; then it is deinterlaced, one frame
 for one frame. All sound tracks are kept where the
-container may have several, with language and title; places, chapters and subtitles are not.
+container may have several, with language and title; places, chapters and subtitles beside the pictures are not.
 """
 
 from worker.ffmpeg.commands import encode_argv, thumbnail_argv
 from worker.ffmpeg.failures import failure_of
+from worker.ffmpeg.letters import FONT, missing_letters
 from worker.ffmpeg.progress import Progress, ProgressParser
 from worker.ffmpeg.remux import remux_argv
 
 __all__ = [
+    "FONT",
     "Progress",
     "ProgressParser",
     "encode_argv",
     "failure_of",
+    "missing_letters",
     "remux_argv",
     "thumbnail_argv",
 ]

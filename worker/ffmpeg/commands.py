@@ -22,8 +22,10 @@ from worker.ffmpeg.filters import (
     frame_rate,
     playable_colours,
     resized,
+    with_texts,
 )
 from worker.ffmpeg.gif import paletted
+from worker.ffmpeg.letters import TELLING_OF_LETTERS
 from worker.ffmpeg.options import base_argv, local, opened, seconds
 
 THUMBNAIL_QUALITY = 3  # of JPEG: 2 is best, 31 worst
@@ -31,14 +33,15 @@ UNKNOWN_SECONDS = 3600.0
 DEFAULT_RATE = 25.0  # an AVI without a rate cannot be read at all
 
 
-def encode_argv(plan: ClipPlan, source: Path, target: Path) -> list[str]:
+def encode_argv(plan: ClipPlan, source: Path, target: Path, texts: Path | None = None) -> list[str]:
     """The command that makes a clip of pictures with every frame encoded.
 
-    Raises NoSuchStream when the source has no picture.
+    `texts` is an ASS script to draw into the pictures, at the clip's own time. Raises NoSuchStream
+    when the source has no picture.
     """
     video = _video_of(plan.facts)
     opened_source = _opened_before(plan, source)
-    streams = [_picture(opened_source, plan, video)]
+    streams = [_picture(opened_source, plan, video, texts)]
     options = video_options(plan, interlaced=video.interlaced and not _deinterlaces(plan))
     for track in plan.sounds:
         streams.append(cut_sound(opened_source[str(track.index)], plan))
@@ -46,7 +49,8 @@ def encode_argv(plan: ClipPlan, source: Path, target: Path) -> list[str]:
         options |= audio_options(plan)
     if plan.pictures is not None and plan.output.fps is None and plan.container != "gif":
         options |= _still_at_end(plan.pictures)
-    return _command(streams, target, {**options, **muxer_options(plan.container)})
+    told = "error" if texts is None else TELLING_OF_LETTERS
+    return _command(streams, target, {**options, **muxer_options(plan.container)}, told)
 
 
 def _still_at_end(pictures: Pictures) -> dict[str, object]:
@@ -80,7 +84,7 @@ def thumbnail_argv(
     return _command([_picture(_opened_before(plan, source), plan, video)], target, options)
 
 
-def _picture(source: Any, plan: ClipPlan, video: VideoFacts) -> Any:
+def _picture(source: Any, plan: ClipPlan, video: VideoFacts, texts: Path | None = None) -> Any:
     if plan.container == "gif":
         plan = gif_output(plan, video)
     shape = shape_of(video, plan.output)
@@ -89,6 +93,8 @@ def _picture(source: Any, plan: ClipPlan, video: VideoFacts) -> Any:
     if plan.output.fps is not None:
         stream = at_rate(stream, plan, plan.output.fps)
     stream = playable_colours(resized(stream, shape), video)
+    if texts is not None:
+        stream = with_texts(stream, texts)
     return paletted(stream, plan, video) if plan.container == "gif" else stream
 
 
@@ -119,7 +125,9 @@ def _video_of(facts: MediaFacts) -> VideoFacts:
     return facts.video
 
 
-def _command(streams: list[Any], target: Path, options: Mapping[str, object]) -> list[str]:
+def _command(
+    streams: list[Any], target: Path, options: Mapping[str, object], told: str = "error"
+) -> list[str]:
     output = ffmpeg.output(*streams, local(target), **options)
-    words: list[str] = output.compile(cmd=base_argv())
+    words: list[str] = output.compile(cmd=base_argv(told))
     return words

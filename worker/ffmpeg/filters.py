@@ -2,11 +2,13 @@
 
 from fractions import Fraction
 from math import ceil
+from pathlib import Path
 from typing import Any
 
 from tasks.media import ColourFacts, VideoFacts
 from worker.clip.picture_size import RGB_NAMES, Shape
 from worker.clip.plan import GRACE_SECONDS, ClipPlan
+from worker.ffmpeg.letters import FONTS
 
 FINEST_TICKS = 90_000
 PADDING_SAMPLES = 1024
@@ -81,6 +83,11 @@ def resized(stream: Any, shape: Shape) -> Any:
     if shape.pad:
         stream = stream.filter("pad", *shape.pad, "(ow-iw)/2", "(oh-ih)/2")
     return stream
+
+
+def with_texts(stream: Any, texts: Path) -> Any:
+    """The script's texts drawn into the pictures, in our font and others of this machine."""
+    return stream.filter("ass", filename=str(texts), fontsdir=str(FONTS), shaping="complex")
 
 
 def playable_colours(stream: Any, video: VideoFacts) -> Any:

@@ -14,15 +14,15 @@ MAX_PIXELS = 100_000_000  # as in the probe; a stream may still change its size 
 PROGRESS_PERIOD_SECONDS = 0.5
 
 
-def base_argv() -> list[str]:
-    """The binary and the options that hold for the whole command."""
+def base_argv(told: str = "error") -> list[str]:
+    """The binary and the options that hold for the whole command; `told` is how much it says."""
     return [
         str(imageio_ffmpeg.get_ffmpeg_exe()),
         "-nostdin",
         "-hide_banner",
         "-nostats",
         "-loglevel",
-        "error",
+        told,
         "-y",
         "-progress",
         "pipe:1",

@@ -33,14 +33,19 @@ def encode_terms(plan: ClipPlan) -> Terms:
     video = plan.facts.video
     assert video is not None
     if plan.container == "gif":
-        return {"ffmpeg": 1, **_decoding(video, 1), **_gif(plan, video), **_lists(plan)}
+        return {**_ffmpeg(plan), **_decoding(video, 1), **_gif(plan, video), **_lists(plan)}
     encoded = _common_picture(shape_of(video, plan.output).size)
-    terms = {"ffmpeg": 1, **_decoding(video, plan.threads), **_converting(video, encoded)}
+    terms = {**_ffmpeg(plan), **_decoding(video, plan.threads), **_converting(video, encoded)}
     terms |= _lists(plan)
     if video.interlaced:
         kept = not plan.output.changes_picture and plan.container != "webm"
         terms |= _interlaced(plan, encoded) if kept else {"deinterlaced": _picture(video)}
     return terms | _encoding("x264", plan, encoded)
+
+
+def _ffmpeg(plan: ClipPlan) -> dict[str, float]:
+    """The program itself; a font and its drawn letters take 10 MiB at every size of picture."""
+    return {"ffmpeg": 1.25 if plan.output.subtitles == "burn" else 1.0}
 
 
 def exact_terms(plan: ClipPlan) -> Terms:

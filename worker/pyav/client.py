@@ -39,7 +39,7 @@ def run_program(
             answers.append(message)
 
     argv = [sys.executable, "-m", f"worker.pyav.{name}", encode_spec(spec)]
-    finished = tools.run(name, argv, limits, on_line)
+    finished = tools.run(name.rpartition(".")[2], argv, limits, on_line)
     return _answer(finished, answers, tools.memory_bytes)
 
 

@@ -35,6 +35,15 @@ class Cue:
 
 
 @dataclass(frozen=True, slots=True)
+class Shown:
+    """What one packet shows, in seconds of the clip, as the decoder gives it out."""
+
+    begin: Fraction
+    end: Fraction
+    lines: tuple[AssSubtitle, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Subtitles:
     """One track of the source: its texts in the range, and how it looks and is called."""
 
@@ -91,19 +100,47 @@ def _packets(
                 return
 
 
+def script_of(
+    path: str, index: int, begin: Fraction, end: Fraction
+) -> tuple[list[Shown], bytes | None, int]:
+    """One track's texts between two times of the source, with all of their styles.
+
+    Also the head of its script, and how many texts are damaged.
+    """
+    texts: list[Shown] = []
+    damaged = 0
+    with open_source(path) as container:
+        stream = next(it for it in container.streams.subtitles if it.index == index)
+        for packet in _packets(container, [stream], begin, end):
+            try:
+                found = _shown(packet, begin, end)
+            except (InvalidDataError, UnicodeDecodeError):
+                damaged += 1
+                continue
+            if found is not None and len(texts) <= MOST_CUES:
+                texts.append(found)
+        return texts, _opened(stream).subtitle_header, damaged
+
+
 def _cue(packet: AnyPacket, begin: Fraction, end: Fraction) -> Cue | None:
     """The text of a packet, if it is shown inside the range."""
+    found = _shown(packet, begin, end)
+    text = _joined(it.dialogue for it in found.lines) if found else b""
+    if found is None or not text:
+        return None
+    first = round(found.begin / TICK)
+    return Cue(first, max(round(found.end / TICK), first + 1), text)
+
+
+def _shown(packet: AnyPacket, begin: Fraction, end: Fraction) -> Shown | None:
     assert packet.pts is not None
     shown = packet.pts * packet.time_base
     found: SubtitleSet | None = packet.stream.codec_context.decode2(packet)
-    lines = [rect.dialogue for rect in found or () if isinstance(rect, AssSubtitle)]
+    lines = tuple(rect for rect in found or () if isinstance(rect, AssSubtitle))
     gone = shown + _length(packet, found)
-    if not any(lines) or gone <= begin or shown >= end:
+    if not lines or gone <= begin or shown >= end:
         return None
-    first, past = max(Fraction(0), shown - begin), min(gone, end) - begin
-    return Cue(
-        round(first / TICK), max(round(past / TICK), round(first / TICK) + 1), _joined(lines)
-    )
+    return Shown(max(Fraction(0), shown - begin), min(gone, end) - begin, lines)
 
 
 def _length(packet: AnyPacket, found: SubtitleSet | None) -> Fraction:
@@ -117,14 +154,19 @@ def _joined(lines: Iterable[bytes]) -> bytes:
 
 
 def _track(stream: SubtitleStream, cues: list[Cue]) -> Subtitles:
-    context = stream.codec_context
-    context.open(strict=False)  # a track without a text in the range was never decoded
+    context = _opened(stream)
     tags = {
         name: stream.metadata[name] for name in ("language", "title") if stream.metadata.get(name)
     }
     default = bool(stream.disposition & Disposition.default)
     cues.sort(key=lambda cue: (cue.begin, cue.end))
     return Subtitles(cues, context.subtitle_header, tags, default, context.codec.canonical_name)
+
+
+def _opened(stream: SubtitleStream) -> Any:
+    """The track's decoder; of a track without a text in the range it was never used."""
+    stream.codec_context.open(strict=False)
+    return stream.codec_context
 
 
 def one_at_a_time(cues: list[Cue]) -> list[Cue]:

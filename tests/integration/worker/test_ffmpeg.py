@@ -40,7 +40,7 @@ from worker.memory.model import encode_terms, thumbnail_terms
 from worker.memory.table import shipped_table
 from worker.process.run import Finished, Limits, ProcessEnd, Stop, run_process
 from worker.process.tools import ToolRunner
-from worker.pyav import check, look
+from worker.pyav.programs import check, look
 
 ONE_FRAME_MS = 41  # the judge counts the sound from the first frame, the clip from its start
 LEAST_PSNR = 36.0

@@ -28,6 +28,7 @@ from worker.pyav.window import seconds
 
 LEAST_LIKENESS = 0.9
 MOMENT = seconds(0.001)
+NEXT_FRAME_SECONDS = 0.05
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,8 @@ class Original:
     `zero` is the source's time at the clip's zero, in seconds. `crop` is the part of the turned
     source that the clip shows, `inner` the part of the clip that shows it. `every` tells that each
     picture of the clip begins when one of the source does, so that any can be compared. `later` is
-    how much later, in seconds, the source may have shown what the clip shows.
+    how much later, in seconds, the source may have shown what the clip shows. `texts` is when the
+    clip shows texts that are drawn into its pictures.
     """
 
     path: str
@@ -48,6 +50,12 @@ class Original:
     inner: tuple[int, int] | None
     every: bool
     later: tuple[float, ...] = ()
+    texts: tuple[tuple[float, float], ...] = ()
+
+    def is_drawn_on(self, moment: float) -> bool:
+        """Whether a text may be in the clip's picture of this time, a frame more or less."""
+        near = 2 * NEXT_FRAME_SECONDS
+        return any(begin - near < moment < end + near for begin, end in self.texts)
 
 
 def main(spec: dict[str, Any]) -> dict[str, Any]:
@@ -78,7 +86,8 @@ def _compare(path: str, times: list[float], original: Original) -> int:
     last = len(times) - 1
     turned = (*TURNS.get(original.rotation, ()), *cropped(original.crop))
     compared = 0
-    for place in sorted({0, last // 2, last}) if original.every else [0]:
+    places = [place for place, at in enumerate(times) if not original.is_drawn_on(at)]
+    for place in _some_of(places, last) if original.every else places[:1]:
         own = _picture_at(path, None, times[place], cropped(original.inner))
         likes = own and list(_likes(own, original, original.zero + times[place], turned))
         if not likes:
@@ -89,6 +98,12 @@ def _compare(path: str, times: list[float], original: Original) -> int:
             )
         compared += 1
     return compared
+
+
+def _some_of(places: list[int], last: int) -> list[int]:
+    """The first, the middle one and the last of all, or those nearest to them."""
+    wanted = (0, last // 2, last) if places else ()
+    return sorted({min(places, key=lambda it: abs(it - one)) for one in wanted})
 
 
 def _likes(own: bytes, original: Original, moment: float, steps: Steps) -> Iterator[float]:

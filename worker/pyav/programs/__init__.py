@@ -1,0 +1,1 @@
+"""Programs that are run beside a cut: each reads a spec and writes one result."""
