@@ -40,7 +40,8 @@ class Pictures:
     `first` and `zero` are times of the source: when the first picture begins, which may be before
     the range, and the moment that becomes the clip's zero. `last` and `end` are times of the clip:
     when the last picture begins and ends. All in seconds. `trouble` is what in the packets keeps
-    FFmpeg's command from finding its way, None for most sources.
+    FFmpeg's command from finding its way, None for most sources. `overlaps` is how many packets of
+    sound begin before the one before them has ended.
     """
 
     count: int
@@ -49,6 +50,7 @@ class Pictures:
     last: float
     end: float
     trouble: str | None = None
+    overlaps: int = 0
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,7 @@ THUMBNAIL_SECONDS = 60.0
 SILENCE_SECONDS = 120.0
 # The check and the storing come after the last frame.
 SHARE_OF_CUT = 0.95
+USUAL_OVERLAPS = 1  # where an edit list skips the encoder's delay
 SAVING_WARNING = "encoded with settings that save memory, which makes a larger file"
 
 
@@ -137,6 +138,13 @@ def _savings(plan: ClipPlan) -> list[str]:
     return [SAVING_WARNING] if plan.memory_saving_level else []
 
 
+def _overlaps(pictures: Pictures) -> list[str]:
+    """A warning where FFmpeg's command cannot tell where the sound belongs."""
+    if pictures.overlaps <= USUAL_OVERLAPS:
+        return []
+    return [f"{pictures.overlaps} packets of sound overlap others: it may be up to 0.1 s off"]
+
+
 def _by_encoding(plan: ClipPlan, source: Path, target: Path, tools: CutTools) -> Cut:
     """Encode the whole range; again with a longer pre-roll if frames are missing.
 
@@ -159,7 +167,7 @@ def _by_encoding(plan: ClipPlan, source: Path, target: Path, tools: CutTools) ->
         target.unlink()
         notes = _encode(longer, source, target, tools, texts)
         facts, frames, compared = _checked(longer, target, tools.runner, source, texts.shown)
-    warnings = [*plan.warnings, *_savings(plan), *texts.warnings, *notes]
+    warnings = [*plan.warnings, *_savings(plan), *_overlaps(pictures), *texts.warnings, *notes]
     if plan.has_side_tracks:
         warnings += _dressed(shown, source, target, tools)
         facts, frames, _ = _checked(shown, target, tools.runner)

@@ -18,8 +18,8 @@ dithered down, HDR (PQ, HLG) is tone-mapped to BT.709. Clips that PyAV makes kee
 Pictures are never enlarged by `contain`; `cover` and `pad` give exactly the asked size. Rotation is
 applied to the picture, pixels become square when it is resized. Interlaced H.264 stays interlaced
 unless the picture is resized or the container is webm or gif; then it is deinterlaced, one frame
-for one frame. All sound tracks are kept where the
-container may have several, with language and title; places, chapters and subtitles beside the pictures are not.
+for one frame. All sound tracks are kept where the container may have several, with language and
+title; places, chapters and subtitles beside the pictures are not.
 """
 
 from worker.ffmpeg.commands import encode_argv, thumbnail_argv
