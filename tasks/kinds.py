@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Self
 from urllib.parse import urldefrag
 
 from tasks.result import Result, known
-from tasks.specs import Output, Spec
+from tasks.specs import Output, Source, Spec
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,30 @@ class DownloadResult(Result):
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """The result that `to_dict` wrote."""
         return super().from_dict({**values, "source": known(Origin, values["source"])})
+
+
+@dataclass(frozen=True)
+class UploadSpec(Spec):
+    """Check a file that a client has sent, and keep it; the source names the job itself."""
+
+    kind: ClassVar[str] = "upload"
+    filename: str
+    size_bytes: int
+    sha256: str
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """None that another job delivers."""
+        return ()
+
+    def fingerprint(self, owner: str) -> str:
+        """Equal for files of one owner that hold the same bytes."""
+        return sha256(f"{owner}\0upload\0{self.sha256}".encode()).hexdigest()
+
+
+@dataclass(frozen=True, kw_only=True)
+class UploadResult(Result):
+    """One file."""
 
 
 @dataclass(frozen=True)
@@ -154,6 +178,7 @@ class Kind:
     gives_media: bool  # other jobs may take its main artifact as their source
     reads_site: bool  # its attempts request the URL; else another job delivers the file
     cached: bool  # an equal job gets the artifacts of the first
+    asked_for: bool = True  # clients submit such jobs; else they come from another call
 
     @property
     def name(self) -> str:
@@ -185,6 +210,15 @@ _ROWS = (
         gives_media=True,
         reads_site=False,
         cached=True,
+    ),
+    Kind(
+        UploadSpec,
+        UploadResult,
+        phases=("checking",),
+        gives_media=True,
+        reads_site=False,
+        cached=True,
+        asked_for=False,
     ),
 )
 KINDS: Mapping[str, Kind] = {kind.name: kind for kind in _ROWS}

@@ -16,7 +16,9 @@ from config.settings import Settings
 from config.values import Network
 from tasks.dispatch import Dispatcher
 from tasks.dispatch.broker import Broker, make_celery
+from tasks.errors import StoreUnavailable
 from tasks.storage import Storage, open_storage
+from tasks.storage.incoming import Incoming
 from tasks.store import Changes, Store
 from tasks.store.durability import check_durability
 from tasks.tracing.start import make_tracing
@@ -26,6 +28,7 @@ from web.http.errors import REFUSAL
 from web.http.headers import add_headers, request_id
 from web.http.openapi import make_api
 from web.http.problems import register_problems
+from web.http.receiving import sweep
 from web.http.services import EXTENSION, Services, TransferSlots
 from web.http.tracing import trace_requests
 from web.http.version import VERSION
@@ -40,13 +43,16 @@ from web.routes import (
     health,
     jobs,
     metrics,
+    resumable,
     root,
+    uploads,
 )
 from web.schemas.documents import describe_requests
 
 log = logging.getLogger(__name__)
 
 _KEY_LOOK_SECONDS = 0.5
+_SWEEP_SECONDS = 30.0
 
 
 class StoreNotSet(Exception):
@@ -84,6 +90,7 @@ def create_app(
         authenticator=Authenticator(settings),
         started_at=time.time(),
         transfers=TransferSlots(settings.max_transfers),
+        incoming=Incoming(settings.data_dir),
     )
     return _assembled(settings, services)
 
@@ -102,6 +109,7 @@ def _assembled(settings: Settings, services: Services) -> Flask:
     observer = Metrics(services.store)
     observer.requests.keep_handing_over(services.closing)
     _watch_keys(services)
+    _keep_sweeping(services)
     tracing = make_tracing(settings.otlp_endpoint, "clipmill-api")
     services.at_end.extend((observer.requests.try_to_hand_over, tracing.close))
     _identify_requests(app, settings.trusted_proxies)
@@ -122,9 +130,24 @@ def _assembled(settings: Settings, services: Services) -> Flask:
         events,
         metrics,
         docs,
+        resumable,
+        uploads,
     ):
         api.register_blueprint(group.blueprint)
     return app
+
+
+def _keep_sweeping(services: Services) -> None:
+    """Remove files on their way that nobody waits for any more."""
+
+    def keep() -> None:
+        while not services.closing.wait(_SWEEP_SECONDS):
+            try:
+                sweep(services)
+            except (StoreUnavailable, OSError) as error:
+                log.warning("files on their way could not be looked through: %s", error)
+
+    threading.Thread(target=keep, name="incoming", daemon=True).start()
 
 
 def _watch_keys(services: Services) -> None:

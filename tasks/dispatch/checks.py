@@ -9,7 +9,7 @@ from tasks.addresses import check_url
 from tasks.dispatch.planning import JobRequest
 from tasks.errors import Fault, InvalidRequest, JobError, NotFound
 from tasks.job import JobState
-from tasks.kinds import KINDS
+from tasks.kinds import KINDS, UploadSpec
 from tasks.specs import Source, Spec
 from tasks.store import Store
 
@@ -38,7 +38,7 @@ class RequestChecks:
         """Raises InvalidRequest when the source cannot be used."""
         source = request.spec.source
         if source.upload_id is not None:
-            raise _fault("/source/upload_id", "there is no such upload")
+            self._check_upload(request.spec, source.upload_id, owner)
         if source.job_id is not None:
             self._check_source_job(request.spec, source.job_id, owner)
         if source.url is not None:
@@ -50,6 +50,19 @@ class RequestChecks:
         except JobError as error:
             faults = (Fault(pointer, error.message),)
             raise InvalidRequest(error.message, faults, error.code) from error
+
+    def _check_upload(self, spec: Spec, upload_id: str, owner: str) -> None:
+        pointer = "/source/upload_id"
+        if KINDS[spec.kind].reads_site:
+            raise _fault(pointer, f"a job of kind {spec.kind} needs a url")
+        try:
+            upload = self._store.jobs.get(upload_id, owner)
+        except NotFound as error:
+            raise _fault(pointer, "there is no such upload") from error
+        if upload.kind != UploadSpec.kind:
+            raise _fault(pointer, "there is no such upload")
+        if upload.state in {JobState.FAILED, JobState.CANCELLED}:
+            raise _fault(pointer, f"that upload is {upload.state}")
 
     def _check_source_job(self, spec: Spec, job_id: str, owner: str) -> None:
         if KINDS[spec.kind].reads_site:

@@ -12,11 +12,14 @@ from tasks.dispatch.broker import Broker
 from tasks.dispatch.checks import RequestChecks
 from tasks.dispatch.dependents import Dependents
 from tasks.dispatch.planning import JobRequest, Planner
-from tasks.errors import JobAlreadyFinal, JobNotRetryable, NotFound, QueueFull
+from tasks.errors import ArtifactExpired, JobAlreadyFinal, JobNotRetryable, NotFound, QueueFull
 from tasks.job import Job, JobState
+from tasks.kinds import UploadSpec
 from tasks.storage import Storage
 from tasks.store import IdempotencyKey, JobQuery, NewBatch, QueueLimits, Snapshot, Store
 from tasks.store.optimistic import until_unopposed
+
+UPLOAD_PRIORITY = 9  # its client waits, and the check takes a moment
 
 
 class Dispatcher:
@@ -58,6 +61,32 @@ class Dispatcher:
         jobs = [self._planner.record(request, owner, batch.id) for request in requests]
         self._accept(jobs, idempotency, batch)
         return batch.id
+
+    def new_upload_id(self) -> str:
+        """The id of an upload, and of the job that will check it."""
+        return self._planner.new_id()
+
+    def known_upload(self, spec: UploadSpec, owner: str) -> str | None:
+        """The owner's upload of the same bytes, if its file is there or is being checked."""
+        name = spec.fingerprint(owner)
+        job = self._store.equal_work.leaders([name]).get(name)
+        if job is None or job.state in {JobState.FAILED, JobState.CANCELLED}:
+            return None
+        if job.result is None or job.result.main is None:
+            return job.id
+        try:
+            artifact = self._store.artifacts.get(job.result.main.id)
+        except (NotFound, ArtifactExpired):
+            return None
+        is_there = self._storage.has(artifact.storage_key, artifact.size_bytes)
+        return job.id if is_there else None
+
+    def check_upload(self, upload_id: str, spec: UploadSpec, owner: str) -> Snapshot:
+        """Accept the job that checks and stores a file which has arrived. Raises as `submit`."""
+        self._check_room(1, owner)
+        request = JobRequest(spec, priority=UPLOAD_PRIORITY)
+        self._accept([self._planner.record(request, owner, job_id=upload_id)], None)
+        return self._store.jobs.snapshot(upload_id, owner)
 
     def _accept(
         self, jobs: Sequence[Job], idempotency: IdempotencyKey | None, batch: NewBatch | None = None

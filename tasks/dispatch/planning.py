@@ -75,12 +75,18 @@ class Planner:
         """A fresh id."""
         return self._new_id()
 
-    def record(self, request: JobRequest, owner: str, batch_id: str | None = None) -> Job:
+    def record(
+        self,
+        request: JobRequest,
+        owner: str,
+        batch_id: str | None = None,
+        job_id: str | None = None,
+    ) -> Job:
         """The record of a checked request, its sources not yet planned."""
         now = time.time()
         spec = request.spec
         return Job(
-            id=self._new_id(),
+            id=job_id or self._new_id(),
             spec=spec,
             owner=owner,
             created_at=now,
@@ -96,7 +102,7 @@ class Planner:
     def plan(self, jobs: Sequence[Job]) -> Plan:
         """Where the sources of these jobs come from now. Raises StoreUnavailable."""
         sources = [(job, source) for job in jobs for source in media_sources(job.spec)]
-        named = {source.job_id for _, source in sources if source.job_id is not None}
+        named = {name for _, source in sources if (name := source.job_id or source.upload_id)}
         works = {_download_name(source, job.owner) for job, source in sources if source.url}
         works |= {job.fingerprint for job in jobs if job.fingerprint is not None}
         known = Known(self._store.jobs.found(named), self._store.equal_work.leaders(works))
@@ -152,9 +158,10 @@ class _Planning:
         return [parent for parent in found if parent is not None]
 
     def _deliverer(self, source: Source, job: Job) -> Job | None:
-        if source.job_id is not None:
+        named = source.job_id or source.upload_id
+        if named is not None:
             # A source that was deleted meanwhile is absent: the job fails when it runs.
-            return self._known.jobs.get(source.job_id)
+            return self._known.jobs.get(named)
         if source.url is None:
             return None
         name = _download_name(source, job.owner)

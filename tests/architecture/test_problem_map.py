@@ -9,7 +9,7 @@ from flask import Flask
 from werkzeug.exceptions import default_exceptions
 
 import web.http.errors  # noqa: F401 - its classes count too
-from tasks.errors import InvalidRequest, JobError, RequestError, StorageUnavailable
+from tasks.errors import InvalidRequest, JobError, RequestError, StorageFull, StorageUnavailable
 from web.http.problems import PROBLEMS, RETRY_AFTER_SECONDS, register_problems
 
 
@@ -66,10 +66,11 @@ def test_a_job_error_at_submission_is_a_422_with_its_code(app: Flask, kind: type
 
     app.add_url_rule("/", view_func=view)
     answer = app.test_client().get("/")
-    # But for a storage that is away: nothing is wrong with what was asked.
-    assert answer.status_code == (503 if kind is StorageUnavailable else 422)
+    # But for a storage that is away or full: nothing is wrong with what was asked.
+    is_storage = kind in (StorageUnavailable, StorageFull)
+    assert answer.status_code == (503 if is_storage else 422)
     assert answer.json["code"] == kind.code
-    assert ("Retry-After" in answer.headers) == (kind is StorageUnavailable)
+    assert ("Retry-After" in answer.headers) == is_storage
 
 
 @pytest.mark.parametrize("status", sorted(default_exceptions))

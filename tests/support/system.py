@@ -173,6 +173,15 @@ class System:
         self.client = httpx.Client(base_url=self.url, timeout=70.0, **LOOPBACK)
         return api
 
+    def restart_api(self, number: int) -> None:
+        """End the API by a signal, and start it again; it may have another URL then."""
+        self.client.close()
+        for process in [*psutil.Process(self.api.pid).children(recursive=True), self.api]:
+            process.send_signal(number)
+        self.api.wait(20)
+        (self.folder / "ready").unlink(missing_ok=True)
+        self.api = self._start_api()
+
     def _wait_until_ready(self) -> None:
         self.wait_for_workers(self._worker_count)
 

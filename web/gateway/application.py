@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.errors import RequestError
 from tasks.store.quick_reads import QuickReads
-from web.gateway.bodies import Bodies, ClientLeft, Receive, has_body, limits_of
+from web.gateway.bodies import Bodies, ClientLeft, Receive, has_body, is_streamed, limits_of
 from web.gateway.environ import Environ, Scope, environ_of
 from web.gateway.exchange import Exchange, Headers
-from web.gateway.lanes import Lanes, NoThread, in_thread, may_wait
+from web.gateway.lanes import RECEIVING, Lanes, NoThread, in_thread, may_wait
 from web.gateway.polls import Polls
 from web.http.errors import REFUSAL, SlowBody
 from web.http.presence import PRESENCE, Presence
@@ -43,7 +43,7 @@ class Gateway:
         assert services.settings.redis_url is not None
         self._application = application
         self._authenticator = services.authenticator
-        self._lanes = Lanes(services.waiting.count)
+        self._lanes = Lanes(services.waiting.count, services.receiving.count)
         reads = QuickReads(services.settings.redis_url)
         self._polls = Polls(reads, services.authenticator, metrics)
         self._bodies = Bodies(limits_of(services.settings), services.settings)
@@ -55,6 +55,9 @@ class Gateway:
         if quick is not None:
             await _send_whole(send, *quick)
             return
+        if is_streamed(environ) and has_body(environ):
+            await self._receive_file(environ, receive, send)
+            return
         try:
             read = not has_body(environ) or await self._read(environ, receive)
         except ClientLeft:
@@ -65,6 +68,24 @@ class Gateway:
                 await self._answer(exchange, environ, receive, send, read=read)
         else:
             await self._answer(exchange, environ, receive, send, read=read)
+
+    async def _receive_file(self, environ: Environ, receive: Receive, send: Send) -> None:
+        """Answer a request whose body Flask reads in a thread, while it comes."""
+        body = self._bodies.stream_into(environ, receive)
+        environ[RECEIVING] = True
+        exchange = Exchange(self._application, environ)
+        try:
+            block, _ = await in_thread(self._lanes.of(environ), exchange.begin)
+        except ClientLeft:
+            return
+        except NoThread:
+            await _send_whole(send, *_overloaded(environ))
+            return
+        headers = exchange.headers
+        if not body.ended:
+            await self._bodies.drain(environ, receive)
+            headers = [*headers, _CLOSE]
+        await _send_whole(send, exchange.status, headers, block)
 
     async def _read(self, environ: Environ, receive: Receive) -> bool:
         """Read the body; False when some of it is left, and Flask has to refuse the request."""

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import io
+import math
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from werkzeug.exceptions import ClientDisconnected
+
+from config.api import API_BASE
 from config.settings import Settings
 from web.gateway.environ import Environ, with_body
 from web.http.errors import SlowBody, TooManyTransfers
@@ -16,6 +21,9 @@ from web.http.json_body import longest_body
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 
 _MIB = 1024 * 1024
+FORM, PIECE = "multipart/form-data", "application/offset+octet-stream"
+_UPLOADS = f"{API_BASE}/uploads"
+_FORM_PATHS = frozenset({_UPLOADS, f"{API_BASE}/jobs", f"{API_BASE}/batches"})
 
 
 @dataclass(frozen=True)
@@ -36,8 +44,8 @@ def limits_of(settings: Settings) -> BodyLimits:
     return replace(usual, grace_seconds=min(usual.grace_seconds, settings.client_silence_seconds))
 
 
-class ClientLeft(Exception):
-    """The client disconnected in the middle of its request."""
+class ClientLeft(ClientDisconnected):
+    """The client disconnected in the middle of its request: nobody reads the answer."""
 
 
 class Bodies:
@@ -77,12 +85,22 @@ class Bodies:
         with_body(environ, body)
         return length <= most
 
-    async def _parts(self, receive: Receive) -> AsyncIterator[bytes]:
+    def stream_into(self, environ: Environ, receive: Receive) -> StreamedBody:
+        """Let the request read its body while it comes, for as long as it comes fast enough."""
+        parts = self._parts(receive, math.inf)
+        body = StreamedBody(parts, _declared_length(environ), asyncio.get_running_loop())
+        environ["wsgi.input"] = body  # unbuffered: what has come is read, however little it is
+        return body
+
+    async def _parts(
+        self, receive: Receive, whole_seconds: float | None = None
+    ) -> AsyncIterator[bytes]:
         loop = asyncio.get_running_loop()
         limits, began, received = self._limits, loop.time(), 0
+        whole = limits.whole_seconds if whole_seconds is None else whole_seconds
         while True:
             allowed = limits.grace_seconds + received / limits.least_bytes_a_second
-            deadline = began + min(allowed, limits.whole_seconds)
+            deadline = began + min(allowed, whole)
             try:
                 async with asyncio.timeout_at(deadline):
                     message = await receive()
@@ -131,6 +149,51 @@ class Bodies:
         self._held_by[caller] -= size
         if not self._held_by[caller]:
             del self._held_by[caller]
+
+
+class StreamedBody(io.RawIOBase):
+    """A body that a thread reads while it comes; the loop keeps the limits of time."""
+
+    def __init__(
+        self, parts: AsyncIterator[bytes], declared: int | None, loop: asyncio.AbstractEventLoop
+    ) -> None:
+        self._parts = parts
+        self._left = declared
+        self._loop = loop
+        self._part = memoryview(b"")
+        self.ended = False  # whether all of it was read
+
+    def readable(self) -> bool:
+        """Yes."""
+        return True
+
+    def readinto(self, target: Any) -> int:
+        """The next bytes; 0 at the end. Raises SlowBody, and ClientLeft where it breaks off."""
+        while not self._part and not self.ended:
+            self._fetch()
+        size = min(len(target), len(self._part))
+        target[:size] = self._part[:size]
+        self._part = self._part[size:]
+        return size
+
+    def _fetch(self) -> None:
+        reading = asyncio.run_coroutine_threadsafe(anext(self._parts, b""), self._loop)
+        part = reading.result()
+        if self._left is not None:
+            self._left -= len(part)
+        if not part and self._left:
+            raise ClientLeft
+        self.ended = not part or self._left == 0
+        self._part = memoryview(part)
+
+
+def is_streamed(environ: Environ) -> bool:
+    """Whether the body is a file, which no memory shall hold."""
+    kind = environ.get("CONTENT_TYPE", "").partition(";")[0].strip().lower()
+    path: str = environ["PATH_INFO"]
+    if kind == FORM:
+        return path in _FORM_PATHS
+    return kind == PIECE and path.startswith(f"{_UPLOADS}/")
 
 
 def has_body(environ: Environ) -> bool:

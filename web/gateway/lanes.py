@@ -18,6 +18,8 @@ _QUICK_THREADS = 4
 _WORK_THREADS = 32
 # For the blocks of long answers: a client that reads slowly holds none of them.
 _SENDING_THREADS = 16
+# In a request: its body is a file, which its thread reads while it comes.
+RECEIVING = "clipmill.receiving"
 # Those who wait are counted, and refused in a thread.
 _SPARE_THREADS = 32
 
@@ -41,15 +43,18 @@ async def in_thread(threads: Executor, work: Callable[..., Result], *args: Any) 
 class Lanes:
     """The pools of one process."""
 
-    def __init__(self, waiting: int) -> None:
-        """`waiting` is how many requests may wait at once."""
+    def __init__(self, waiting: int, receiving: int) -> None:
+        """How many requests may wait, and how many may send a file, at once."""
         self._quick = ThreadPoolExecutor(_QUICK_THREADS, "quick")
         self._work = ThreadPoolExecutor(_WORK_THREADS, "work")
+        self._receiving = ThreadPoolExecutor(receiving + _SPARE_THREADS, "receiving")
         self._sending = ThreadPoolExecutor(_SENDING_THREADS, "sending")
         self._waiting = ThreadPoolExecutor(waiting + _SPARE_THREADS, "waiting")
 
     def of(self, environ: Environ) -> ThreadPoolExecutor:
         """The lane of a request."""
+        if environ.get(RECEIVING):
+            return self._receiving
         if may_wait(environ):
             return self._waiting
         return self._quick if _is_quick(environ) else self._work

@@ -20,6 +20,36 @@ class SlowBody(RequestError):
     code = "request_timeout"
 
 
+class UploadOffset(RequestError):
+    """The piece does not begin where the upload ends."""
+
+    code = "upload_offset_conflict"
+
+
+class UploadBusy(RequestError):
+    """Another request is sending a piece of this upload."""
+
+    code = "upload_busy"
+
+
+class ChecksumMismatch(RequestError):
+    """The piece is not what its sender meant to send."""
+
+    code = "checksum_mismatch"
+
+
+class WrongTusVersion(RequestError):
+    """The client does not speak this version of tus."""
+
+    code = "wrong_tus_version"
+
+
+class UnsupportedMedia(RequestError):
+    """The file that was sent is no media that can be read here."""
+
+    code = "unsupported_media"
+
+
 class UnsupportedMediaType(RequestError):
     """This call does not accept the body's media type."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any, NoReturn, TypeVar
 
@@ -14,10 +14,12 @@ from webargs.flaskparser import FlaskParser
 from config.api import API_BASE
 from web.http import problems
 from web.http.json_body import allow_long_body, read_json
+from web.http.receiving import FORM, receive_job
 from web.http.services import current_services
 from web.schemas.answers import ProblemSchema
 from web.schemas.batches import BatchRequestSchema
 from web.schemas.faults import invalid, messages_of
+from web.schemas.requests import JobRequestSchema
 
 _DESCRIPTION = (
     "Extract, download and clip video. A request only records what is to be done; workers do it. "
@@ -25,6 +27,12 @@ _DESCRIPTION = (
 )
 # Either way of sending a key; none where the API answers on loopback without keys.
 _SECURITY: list[dict[str, list[str]]] = [{"key": []}, {"bearer": []}, {}]
+
+# Where the file of a form belongs in the request beside it.
+_FILE_IS: Mapping[type, tuple[str, ...]] = {
+    JobRequestSchema: ("source",),
+    BatchRequestSchema: ("defaults", "source"),
+}
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -35,6 +43,9 @@ class StrictParser(FlaskParser):
     DEFAULT_UNKNOWN_BY_LOCATION = {**FlaskParser.DEFAULT_UNKNOWN_BY_LOCATION, "query": RAISE}  # noqa: RUF012 - the library's own form
 
     def load_json(self, req: Request, schema: Schema) -> Any:
+        place = _FILE_IS.get(type(schema))
+        if req.mimetype == FORM and place is not None:
+            return receive_job(current_services(), req, place)
         if isinstance(schema, BatchRequestSchema):
             allow_long_body(current_services(), req)
         return read_json(req)
@@ -69,6 +80,9 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # the library s
 
     def doc(self, **options: Any) -> Callable[[View], View]:
         return super().doc(**options)  # type: ignore[no-any-return]
+
+    def after_request(self, function: View) -> View:
+        return super().after_request(function)  # type: ignore[no-any-return]
 
     def refusals(self, *codes: int) -> Callable[[View], View]:
         """List these errors as possible answers in the document."""

@@ -25,19 +25,25 @@ from tasks.errors import (
     NotFound,
     QueueFull,
     RequestError,
+    StorageFull,
     StorageUnavailable,
     StoreFull,
     StoreUnavailable,
     Unreadable,
 )
 from web.http.errors import (
+    ChecksumMismatch,
     Forbidden,
     MalformedJson,
     MissingCredentials,
     SlowBody,
     TooManyTransfers,
     TooManyWaiting,
+    UnsupportedMedia,
     UnsupportedMediaType,
+    UploadBusy,
+    UploadOffset,
+    WrongTusVersion,
 )
 
 log = logging.getLogger(__name__)
@@ -50,7 +56,7 @@ _LONGEST_TEXT = 300
 
 # The status and title of each error. A test proves that no error is missing. An error without a row
 # of its own has the row of its nearest base class.
-PROBLEMS: Mapping[type[ClipmillError], tuple[HTTPStatus, str]] = {
+PROBLEMS: Mapping[type[ClipmillError], tuple[int, str]] = {
     MalformedJson: (HTTPStatus.BAD_REQUEST, "The body is not valid JSON"),
     MissingCredentials: (HTTPStatus.UNAUTHORIZED, "A valid API key is needed"),
     Forbidden: (HTTPStatus.FORBIDDEN, "This is not allowed"),
@@ -61,6 +67,11 @@ PROBLEMS: Mapping[type[ClipmillError], tuple[HTTPStatus, str]] = {
     JobNotFinal: (HTTPStatus.CONFLICT, "The job is not final"),
     Unreadable: (HTTPStatus.CONFLICT, "A newer version of Clipmill wrote the job"),
     ArtifactExpired: (HTTPStatus.GONE, "The artifact is no longer kept"),
+    UploadOffset: (HTTPStatus.CONFLICT, "The piece does not fit"),
+    UploadBusy: (HTTPStatus.LOCKED, "The upload is being written"),
+    ChecksumMismatch: (460, "The piece is damaged"),  # as tus has it
+    WrongTusVersion: (HTTPStatus.PRECONDITION_FAILED, "Another version of tus is needed"),
+    UnsupportedMedia: (HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "The file is no media"),
     UnsupportedMediaType: (HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "The body must be JSON"),
     NotBuilt: (HTTPStatus.NOT_IMPLEMENTED, "This is not built yet"),
     InvalidRequest: (HTTPStatus.UNPROCESSABLE_ENTITY, "The request cannot be accepted"),
@@ -68,6 +79,7 @@ PROBLEMS: Mapping[type[ClipmillError], tuple[HTTPStatus, str]] = {
     # An error that would fail the job is known before the job is accepted: a blocked address.
     JobError: (HTTPStatus.UNPROCESSABLE_ENTITY, "The request cannot be accepted"),
     # The request is correct, but whether the file exists cannot be checked now.
+    StorageFull: (HTTPStatus.SERVICE_UNAVAILABLE, "The disk is full"),
     StorageUnavailable: (HTTPStatus.SERVICE_UNAVAILABLE, "Artifacts cannot be read now"),
     QueueFull: (HTTPStatus.SERVICE_UNAVAILABLE, "The queue is full"),
     StoreUnavailable: (HTTPStatus.SERVICE_UNAVAILABLE, "The record store does not answer"),
@@ -78,6 +90,7 @@ PROBLEMS: Mapping[type[ClipmillError], tuple[HTTPStatus, str]] = {
 
 # When a client may try again, in seconds.
 RETRY_AFTER_SECONDS: Mapping[type[ClipmillError], int] = {
+    StorageFull: 60,
     StorageUnavailable: 10,
     QueueFull: 10,
     StoreUnavailable: 2,

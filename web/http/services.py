@@ -16,6 +16,7 @@ from tasks.dispatch import Dispatcher
 from tasks.dispatch.broker import Broker
 from tasks.errors import RequestError
 from tasks.storage import Storage
+from tasks.storage.incoming import Incoming
 from tasks.store import Changes, Store
 from web.http.auth import Authenticator, Caller
 from web.http.errors import TooManyTransfers, TooManyWaiting
@@ -76,6 +77,12 @@ def _slots_for_long_bodies() -> Slots:
     return Slots(4, TooManyTransfers, message)
 
 
+def _slots_for_files() -> Slots:
+    """A file that comes holds a thread for as long as its client sends."""
+    message = "too many files are being received already; try again later"
+    return Slots(32, TooManyTransfers, message)
+
+
 @dataclass(frozen=True)
 class Services:
     """The collaborators of one application."""
@@ -89,8 +96,10 @@ class Services:
     authenticator: Authenticator
     started_at: float
     transfers: TransferSlots
+    incoming: Incoming
     waiting: WaitingSlots = field(default_factory=WaitingSlots)
     long_bodies: Slots = field(default_factory=_slots_for_long_bodies)
+    receiving: Slots = field(default_factory=_slots_for_files)
     closing: Event = field(default_factory=Event)
     at_end: list[Callable[[], None]] = field(default_factory=list)
 

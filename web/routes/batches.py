@@ -16,6 +16,7 @@ from tasks.store import Batch, Snapshot
 from web.http.idempotency import PARAMETER, idempotency_key, keep, replayed
 from web.http.long_poll import wait_until
 from web.http.openapi import Blueprint
+from web.http.receiving import accept_received
 from web.http.responses import join_parts, json_answer, json_bytes
 from web.http.services import Services, caller, current_services
 from web.http.transfers import begin_long_answer
@@ -77,6 +78,7 @@ def _brief(snapshot: Snapshot) -> bytes:
 def submit(jobs: list[JobRequest]) -> Response:
     """Submit jobs together: all are accepted, or none."""
     services, key = current_services(), idempotency_key(request)
+    accept_received(services)
     try:
         batch_id = services.dispatcher.submit_batch(jobs, caller().name, key)
     except Replayed as earlier:

@@ -14,6 +14,7 @@ from tasks.store import JobQuery, Snapshot
 from web.http.idempotency import PARAMETER, idempotency_key, keep, replayed
 from web.http.long_poll import wait_until
 from web.http.openapi import Blueprint
+from web.http.receiving import accept_received
 from web.http.responses import job_accepted, job_answer, join_json, json_answer, json_bytes
 from web.http.services import caller, current_services
 from web.routes.events import MEDIA_TYPE, event_stream, job_event
@@ -38,6 +39,7 @@ _JOB_REQUEST = {
 def submit(job: JobRequest) -> Response:
     """Submit a job. When the answer comes, the job is recorded and queued, and has not run yet."""
     services, owner, key = current_services(), caller().name, idempotency_key(request)
+    accept_received(services)
     try:
         snapshot = services.dispatcher.submit(job, owner, key)
     except Replayed as earlier:

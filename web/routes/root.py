@@ -14,6 +14,7 @@ blueprint = Blueprint("root", __name__, description="The front door.")
 _ENDPOINTS = {
     "jobs": f"{API_BASE}/jobs",
     "batches": f"{API_BASE}/batches",
+    "uploads": f"{API_BASE}/uploads",
     "artifacts": f"{API_BASE}/artifacts/{{id}}",
     "events": f"{API_BASE}/events",
     "health": f"{API_BASE}/system/health",

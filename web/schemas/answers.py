@@ -178,6 +178,38 @@ class RetriedSchema(Schema):
     retried = fields.List(fields.String())
 
 
+class MediaSchema(Schema):
+    """What a file was found to hold."""
+
+    media_type = fields.String(metadata={"example": "video/mp4"})
+    duration_seconds = fields.Float(allow_none=True)
+    width = fields.Integer(allow_none=True)
+    height = fields.Integer(allow_none=True)
+    video_codec = fields.String(allow_none=True)
+    audio_codec = fields.String(allow_none=True)
+
+
+class UploadSchema(Schema):
+    """A file of a client. `media` is null until it is checked."""
+
+    id = fields.String()
+    filename = fields.String()
+    size_bytes = fields.Integer()
+    sha256 = fields.String()
+    state = fields.String(validate=_STATES)
+    created_at = fields.DateTime()
+    media = fields.Nested(MediaSchema, allow_none=True)
+    error = fields.Dict(allow_none=True)
+    links = fields.Dict(keys=fields.String(), values=fields.String())
+
+
+class UploadPageSchema(Schema):
+    """Uploads, newest first."""
+
+    uploads = fields.List(fields.Nested(UploadSchema))
+    next_cursor = fields.String(allow_none=True)
+
+
 class JobPageSchema(Schema):
     """Jobs, newest first."""
 

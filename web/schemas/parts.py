@@ -65,7 +65,7 @@ class UrlSourceSchema(StrictSchema):
 
 
 class SourceSchema(StrictSchema):
-    """Where media comes from: exactly one of the two."""
+    """Where media comes from: exactly one of the three."""
 
     url = StrictString(
         validate=validate.Length(min=1, max=MAX_URL_LENGTH),
@@ -75,11 +75,12 @@ class SourceSchema(StrictSchema):
         validate=_ID,
         metadata={"description": "The artifact of a job, finished or not, that gives media."},
     )
+    upload_id = StrictString(validate=_ID, metadata={"description": "A file that was sent."})
 
     @validates_schema
     def exactly_one(self, values: dict[str, Any], **_: Any) -> None:
         if len(values) != 1:
-            raise ValidationError("give exactly one of url and job_id")
+            raise ValidationError("give exactly one of url, job_id and upload_id")
 
     @post_load
     def to_value(self, values: dict[str, Any], **_: Any) -> Source:

@@ -43,14 +43,9 @@ class BatchQuerySchema(WaitSchema):
     jobs = choice(JOB_VIEWS, "How much of each job the answer contains.", load_default="full")
 
 
-class JobListSchema(StrictSchema):
-    """Which jobs to list."""
+class PageSchema(StrictSchema):
+    """Which page of a list."""
 
-    state = choice(tuple(JobState), "Only jobs in this state.")
-    kind = choice(tuple(KINDS), "Only jobs of this kind.")
-    batch_id = StrictString(validate=validate.Length(min=1, max=64))
-    error_code = choice(tuple(job_error_codes()), "Only jobs that failed with this code.")
-    external_id = StrictString(validate=validate.Length(min=1, max=LONGEST_EXTERNAL_ID))
     limit = fields.String(
         load_default="50",
         metadata={"description": f"How many, 1 to {MOST_LISTED}.", "example": "50"},
@@ -61,8 +56,22 @@ class JobListSchema(StrictSchema):
     )
 
     @post_load
+    def to_numbers(self, values: dict[str, Any], **_: Any) -> dict[str, Any]:
+        return {**values, "limit": _limit(values["limit"])}
+
+
+class JobListSchema(PageSchema):
+    """Which jobs to list."""
+
+    state = choice(tuple(JobState), "Only jobs in this state.")
+    kind = choice(tuple(KINDS), "Only jobs of this kind.")
+    batch_id = StrictString(validate=validate.Length(min=1, max=64))
+    error_code = choice(tuple(job_error_codes()), "Only jobs that failed with this code.")
+    external_id = StrictString(validate=validate.Length(min=1, max=LONGEST_EXTERNAL_ID))
+
+    @post_load
     def to_query(self, values: dict[str, Any], **_: Any) -> JobQuery:
-        return JobQuery(**{**values, "limit": _limit(values["limit"])})
+        return JobQuery(**values)
 
 
 class RetrySchema(StrictSchema):

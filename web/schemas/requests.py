@@ -148,11 +148,9 @@ REQUEST_SCHEMAS: Mapping[str, RequestSchema] = {
 
 def refuse_unbuilt(data: Mapping[str, Any], pointer: str = "") -> None:
     """What the contract has and this version does not do is never accepted. Raises NotBuilt."""
-    source = data.get("source")
     unbuilt = {
         "/kind": ("jobs of kind concat", data.get("kind") == "concat"),
         "/webhook": ("webhooks", data.get("webhook") is not None),
-        "/source/upload_id": ("uploads", isinstance(source, dict) and "upload_id" in source),
     }
     for place, (what, is_asked) in unbuilt.items():
         if is_asked:

@@ -193,5 +193,5 @@ def test_t06_places_of_clients_that_have_left_are_free_within_two_seconds(
     with connections(api, MOST_WAITING) as waiting:
         for connection in waiting:
             connection.sendall(f"GET {job}{path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
-        assert eventually(is_refused, 20)
+        assert eventually(is_refused, 60)  # a thread for each takes time on a busy machine
     assert eventually(lambda: not is_refused(), 2)

@@ -217,7 +217,6 @@ def test_l01_a_source_that_is_no_web_address_is_unsupported(client: httpx.Client
     [
         ({"webhook": {"url": "https://example.org/hook"}}, "/webhook"),
         ({"webhook": "x"}, "/webhook"),
-        ({"source": {"upload_id": "x"}}, "/source/upload_id"),
         ({"kind": "concat"}, "/kind"),
     ],
 )

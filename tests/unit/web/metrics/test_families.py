@@ -19,7 +19,7 @@ def test_finished_jobs_are_counted_from_zero_before_the_first_has_finished() -> 
     assert isinstance(found, Numbers)
     assert found.labels == ("kind", "state")
     assert found.values[("clip", "failed")] == 0
-    assert len(found.values) == 9
+    assert len(found.values) == 12
 
 
 def test_a_counter_keeps_its_labels_and_its_amount() -> None:
