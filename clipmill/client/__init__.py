@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from clipmill.client.client import DEFAULT_URL, Client
+from clipmill.client.calls import DEFAULT_URL
+from clipmill.client.client import Client
 
 __all__ = ["DEFAULT_URL", "Client"]

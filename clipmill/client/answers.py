@@ -42,6 +42,34 @@ class Artifact:
 
 
 @dataclass(frozen=True)
+class Upload:
+    """A file that was sent; `media` says what it holds, None until it is checked."""
+
+    id: str
+    filename: str
+    size_bytes: int
+    state: str
+    media: Document | None = None
+    document: Document = field(repr=False, default_factory=dict)
+
+    @classmethod
+    def read(cls, document: Document) -> Self:
+        return cls(
+            id=str(document["id"]),
+            filename=str(document.get("filename", "")),
+            size_bytes=int(document.get("size_bytes", 0)),
+            state=str(document.get("state", "")),
+            media=document.get("media"),
+            document=document,
+        )
+
+    @property
+    def source(self) -> Mapping[str, str]:
+        """The upload as the `source` of a job."""
+        return {"upload_id": self.id}
+
+
+@dataclass(frozen=True)
 class JobFailure:
     """Why a job failed."""
 

@@ -10,57 +10,26 @@ from __future__ import annotations
 
 import math
 import time
-import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, TypeVar
 
-from clipmill.client.answers import Artifact, Batch, Job
-from clipmill.client.connection import Connection
+from clipmill.client.answers import Artifact, Batch, Job, Upload
+from clipmill.client.calls import Calls
 from clipmill.client.errors import ApiProblem, JobNotSucceeded, StillRunning, Unreachable
-from clipmill.client.events import Event, read_events
+from clipmill.client.sending import send
 from clipmill.client.transfer import OnBytes, fetch, local_name
 from config.api import API_BASE
 
-DEFAULT_URL = "http://127.0.0.1:8000"
 LONGEST_HANG_SECONDS = 60.0  # the longest wait of one request that the API allows
-SILENCE_SECONDS = 45.0  # of an event stream, which has a comment line every 10 s
 _DELETED = {"title": "The job was deleted", "status": 404, "code": "not_found"}
 PAUSE_SECONDS = 0.2  # between two polls or connections when the API answers at once
 
 Answer = TypeVar("Answer", Job, Batch)
 
 
-class Client:
+class Client(Calls):
     """One API, used with one key. A context manager; every call may raise ClientError."""
-
-    def __init__(
-        self,
-        url: str = DEFAULT_URL,
-        key: str | None = None,
-        *,
-        timeout_seconds: float = 30.0,
-        max_tries: int = 4,
-    ) -> None:
-        self._max_tries = max_tries
-        self._connection = Connection(
-            url, key, timeout_seconds=timeout_seconds, max_tries=max_tries
-        )
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        self._connection.close()
 
     def submit(
         self,
@@ -84,6 +53,15 @@ class Client:
         """Queue jobs together, all or none; `defaults` are merged under each."""
         body = {"defaults": dict(defaults or {}), "jobs": [dict(job) for job in jobs]}
         return Batch.read(self._submit("/batches", body, idempotency_key))
+
+    def upload(self, path: Path | str, *, on_bytes: OnBytes | None = None) -> Upload:
+        """Send a file of this machine; resumes by itself. Its `source` is one for jobs.
+
+        Raises JobNotSucceeded when it is no media.
+        """
+        upload_id = send(self._connection, Path(path), max_tries=self._max_tries, on_bytes=on_bytes)
+        self.wait(upload_id, check=True)
+        return Upload.read(self._get(f"/uploads/{upload_id}", {}, 0))
 
     def job(self, job_id: str, *, hang_seconds: float = 0.0) -> Job:
         """The job; with `hang_seconds` (≤60) the answer waits that long for its final state."""
@@ -169,32 +147,6 @@ class Client:
         return fetch(
             self._connection, artifact, target, max_tries=self._max_tries, on_bytes=on_bytes
         )
-
-    def _submit(self, path: str, body: Mapping[str, Any], idempotency_key: str | None) -> Any:
-        # With an idempotency key a submission can be repeated without making a second job.
-        headers = {"Idempotency-Key": idempotency_key or uuid.uuid4().hex}
-        return self._connection.json(
-            "POST", API_BASE + path, repeatable=True, json=body, headers=headers
-        )
-
-    def _get(self, path: str, query: Mapping[str, str], hang_seconds: float) -> Any:
-        if hang_seconds:
-            query = {**query, "wait": f"{hang_seconds:g}"}
-        return self._connection.json(
-            "GET", API_BASE + path, params=query, extra_seconds=hang_seconds
-        )
-
-    def _stream(self, path: str, last_id: str) -> Iterator[Event]:
-        headers = {"Accept": "text/event-stream"}
-        if last_id:
-            headers["Last-Event-ID"] = last_id
-        with self._connection.stream(
-            "GET", API_BASE + path, headers=headers, timeout=SILENCE_SECONDS
-        ) as response:
-            yield from read_events(response.iter_lines())
-
-    def _post(self, path: str) -> Any:
-        return self._connection.json("POST", API_BASE + path)
 
 
 def _wait(look: Callable[[float], Answer], timeout_seconds: float | None) -> Answer:

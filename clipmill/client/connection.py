@@ -77,6 +77,12 @@ class Connection:
                 time.sleep(max(pause, asked_pause_seconds(fault)))
         raise AssertionError("the last pause is None")  # pragma: no cover
 
+    def headers(self, method: str, path: str, **request: Any) -> Mapping[str, str]:
+        """The headers of an answer, by small names; asked once. Raises ClientError."""
+        with self.stream(method, path, **request) as response:
+            response.read()
+            return {name.lower(): value for name, value in response.headers.items()}
+
     @contextmanager
     def stream(self, method: str, path: str, **request: Any) -> Iterator[httpx.Response]:
         """The answer with its body unread; tried once. Raises ClientError."""

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import click
 
 from clipmill.terminal.follow import finish_batch, finish_job
+from clipmill.terminal.sending import send_file
 from clipmill.terminal.session import Session, api_command, given
 
 OUTPUT_FIELDS = (
@@ -26,7 +29,8 @@ def _track(text: str) -> int | str:
 def submit() -> None:
     """Queue work: extract, download, clip, or a batch of them.
 
-    A SOURCE is a URL, or `job:ID` of an earlier download. The id of the new job is printed; with
+    A SOURCE is a URL, `job:ID` of an earlier download, `upload:ID`, or a file of this machine,
+    which is sent first. The id of the new job is printed; with
     --wait the command waits until the job is done.
     """
 
@@ -81,7 +85,7 @@ def download(session: Session, source: str, **options: Any) -> None:
 @click.option("--quality", type=click.Choice(["draft", "standard", "high"]))
 @click.option("--audio", type=click.Choice(["keep", "drop"]))
 @click.option("--audio-track", type=_track, help="A number from 0, a language, or all.")
-@click.option("--subtitles", type=click.Choice(["keep", "drop"]))
+@click.option("--subtitles", type=click.Choice(["keep", "drop", "burn"]))
 @click.option("--thumbnail", is_flag=True, default=None, help="Make a thumbnail as well.")
 @common_options
 @api_command
@@ -120,23 +124,39 @@ def _submit_one(session: Session, kind: str, source: str, options: dict[str, Any
     wait = options.pop("wait")
     metadata = dict(_pair(text) for text in options.pop("metadata"))
     fields = given(options | {"metadata": metadata or None})
-    job = session.client.submit(kind, resolve_source(source), **fields)
+    job = session.client.submit(kind, _source_of(session, kind, source), **fields)
     if wait:
         finish_job(session, job.id)
     else:
         session.print(job.id, job.document)
 
 
-def resolve_source(text: str) -> Mapping[str, str]:
-    """The `source` of a request. Raises BadParameter for a file of this machine."""
-    if text.startswith("job:"):
-        return {"job_id": text.removeprefix("job:")}
-    if "://" not in text or text.lower().startswith("file:"):
+def _source_of(session: Session, kind: str, text: str) -> Mapping[str, str]:
+    source = resolve_source(text)
+    if isinstance(source, Path):
+        if kind != "clip":
+            raise click.BadParameter(
+                f"{kind} reads a web page; a file of this machine can be clipped",
+                param_hint="SOURCE",
+            )
+        return send_file(session, source)
+    return source
+
+
+def resolve_source(text: str) -> Mapping[str, str] | Path:
+    """The `source` of a request, or a file of this machine. Raises BadParameter."""
+    for prefix, name in (("job:", "job_id"), ("upload:", "upload_id")):
+        if text.startswith(prefix):
+            return {name: text.removeprefix(prefix)}
+    if "://" in text and not text.lower().startswith("file:"):
+        return {"url": text}
+    path = Path(unquote(urlsplit(text).path)) if "://" in text else Path(text)
+    if not path.is_file():
         raise click.BadParameter(
-            f"{text!r} is neither a URL nor job:ID. Files of this machine cannot be sent yet.",
+            f"{text!r} is no URL, no job:ID, no upload:ID and no file that is here",
             param_hint="SOURCE",
         )
-    return {"url": text}
+    return path
 
 
 def _time(text: str | None) -> float | str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -171,3 +172,20 @@ def test_a_repeated_submission_is_one_job(system: System, source: str) -> None:
         ids = {client.submit("extract", source, idempotency_key="k1").id for _ in range(3)}
         assert len(ids) == 1
         assert len({client.submit("extract", source).id for _ in range(2)}) == 2
+
+
+def test_a_file_of_this_machine_is_sent_and_cut(
+    run: Callable[..., Result], media_folder: Path, tmp_path: Path
+) -> None:
+    film = cached_video(media_folder, TEN_SECONDS)
+    made = run("submit", "clip", film, "--start", "0:02", "--end", "4", "--wait", "--json")
+    assert made.exit_code == 0, made.output
+    job = json.loads(made.stdout)
+    assert job["state"] == "succeeded"
+    assert job["result"]["frames"] == 50
+    text = tmp_path / "notes.mp4"
+    text.write_text("no film")
+    refused = run("submit", "clip", text, "--start", "0", "--end", "1")
+    assert refused.exit_code == 1
+    assert "not_media" in refused.output
+    assert len(refused.output.strip().splitlines()) == 1

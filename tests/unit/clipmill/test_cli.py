@@ -80,30 +80,36 @@ def test_a_url_that_is_none_is_said_in_one_line() -> None:
 def test_a_source_is_a_url_unless_it_names_a_job() -> None:
     assert resolve_source("https://x.test/v") == {"url": "https://x.test/v"}
     assert resolve_source("job:1") == {"job_id": "1"}
+    assert resolve_source("upload:1") == {"upload_id": "1"}
+    assert resolve_source(str(Path(__file__))) == Path(__file__)
+    assert resolve_source(Path(__file__).as_uri()) == Path(__file__)
 
 
 @pytest.mark.parametrize("kind", ["extract", "download", "clip"])
-def test_a_file_of_this_machine_is_refused_before_any_request(kind: str, tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_used_is_refused_before_any_request(
+    kind: str, tmp_path: Path
+) -> None:
     file = tmp_path / "video.mp4"
     file.write_bytes(b"x")
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
         api = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        for source in (str(file), file.as_uri(), "no-such-file.mp4", "upload:1"):
+        sources = ["no-such-file.mp4", str(tmp_path)]
+        for source in sources if kind == "clip" else [*sources, str(file), file.as_uri()]:
             words = ("--start", "0", "--end", "1") if kind == "clip" else ()
             result = run("submit", kind, source, *words, "--url", api)
             assert result.exit_code == 2, result.output
-            assert "Files of this machine cannot be sent yet" in result.output
+            assert "SOURCE" in result.output
         listener.settimeout(0)
         with pytest.raises(BlockingIOError):
             listener.accept()
 
 
-def test_the_help_offers_no_file_of_this_machine() -> None:
-    about = run("submit", "--help").output.partition("Commands:")[0]
+def test_the_help_says_what_a_source_is() -> None:
+    about = " ".join(run("submit", "--help").output.partition("Commands:")[0].split())
     assert "job:ID" in about
-    assert "file" not in about
+    assert "a file of this machine" in about
 
 
 def test_a_batch_file_without_jobs_is_refused_before_anything_is_sent(tmp_path: Path) -> None:
