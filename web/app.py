@@ -29,7 +29,8 @@ from web.http.headers import add_headers, request_id
 from web.http.openapi import make_api
 from web.http.problems import register_problems
 from web.http.receiving import sweep
-from web.http.services import EXTENSION, Services, TransferSlots
+from web.http.services import EXTENSION, Services
+from web.http.slots import Places
 from web.http.tracing import trace_requests
 from web.http.version import VERSION
 from web.metrics.exposition import Metrics, observe_requests
@@ -89,7 +90,7 @@ def create_app(
         changes=changes or _started(Changes(settings.redis_url)),
         authenticator=Authenticator(settings),
         started_at=time.time(),
-        transfers=TransferSlots(settings.max_transfers),
+        places=Places.by(settings),
         incoming=Incoming(settings.data_dir),
     )
     return _assembled(settings, services)

@@ -43,7 +43,7 @@ class Gateway:
         assert services.settings.redis_url is not None
         self._application = application
         self._authenticator = services.authenticator
-        self._lanes = Lanes(services.waiting.count, services.receiving.count)
+        self._lanes = Lanes(services.places.waiting.count, services.places.receiving.count)
         reads = QuickReads(services.settings.redis_url)
         self._polls = Polls(reads, services.authenticator, metrics)
         self._bodies = Bodies(limits_of(services.settings), services.settings)

@@ -15,7 +15,7 @@ from flask import Request, g
 from config.api import API_BASE
 from config.settings import Settings
 from web.http.errors import MalformedJson, UnsupportedMediaType
-from web.http.services import Services
+from web.http.services import Services, caller
 
 # No request has nearly as many keys; naming a hundred thousand unknown keys would take seconds.
 _MOST_KEYS = 100
@@ -45,8 +45,7 @@ def allow_long_body(services: Services, request: Request) -> None:
     request.max_content_length = longest_body(services.settings, request.path)
     length = request.content_length or 0
     if most < length <= request.max_content_length:
-        services.long_bodies.enter()
-        g.until_end.callback(services.long_bodies.leave)
+        g.until_end.callback(services.places.long_bodies.enter(caller().name))
 
 
 def read_json(request: Request) -> Any:

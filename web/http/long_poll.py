@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from web.http.presence import client_presence
-from web.http.services import Services
+from web.http.services import Services, caller
 
 Seen = TypeVar("Seen")
 
@@ -26,7 +26,7 @@ def wait_until(
     client = client_presence()
     # Watch first, then read: a change in between wakes this thread.
     with (
-        services.waiting.slot(),
+        services.places.waiting.slot(caller().name),
         services.changes.watch(topic) as watcher,
         client.waking(watcher.wake),
     ):

@@ -55,7 +55,7 @@ def receive_form(services: Services, request: Request) -> Received:
     check_room(services, request.content_length or 0)
     request.max_content_length = services.settings.max_upload_bytes + _HEADS_BYTES
     parts = _Parts(services, caller().name)
-    with services.receiving.slot(), writing():
+    with services.places.receiving.slot(caller().name), writing():
         try:
             fields = parts.read(request)
             return _known_or_new(services, parts.arrival(), fields)

@@ -14,7 +14,7 @@ from typing import Any, Self
 from flask import Response, request
 
 from web.http.responses import JSON, settle_preconditions
-from web.http.services import Services
+from web.http.services import Services, caller
 
 # Up to ten blocks are in memory for a client: with the reader, in the queue, in the server's own
 # buffer. Werkzeug's 8 KiB would cost more calls for the same bytes.
@@ -32,11 +32,11 @@ def begin_transfer(services: Services, response: Response) -> Response:
         response.close()  # the file; the server never asks for it
         return response
     try:
-        services.transfers.enter()
+        leave = services.places.transfers.enter(caller().name)
     except BaseException:
         response.close()
         raise
-    response.response = _Transfer(response.response, services.transfers.leave)
+    response.response = _Transfer(response.response, leave)
     # Else Flask would wrap it in an iterator of its own.
     response.direct_passthrough = True
     return response

@@ -125,9 +125,9 @@ def _streamed(begin: Callable[[], Iterator[bytes]]) -> Response:
     headers = {"X-Accel-Buffering": "no"}
     if request.method == "HEAD":
         return Response(headers=headers, content_type=MEDIA_TYPE)
-    services.waiting.enter()
+    leave = services.places.waiting.enter(caller().name)
     response = Response(begin(), headers=headers, content_type=MEDIA_TYPE)
-    response.call_on_close(services.waiting.leave)
+    response.call_on_close(leave)
     return response
 
 

@@ -154,7 +154,7 @@ def _received(
 ) -> Response:
     """Add the body; when the file is whole, ask for its check."""
     assert arrival.length is not None
-    with services.receiving.slot(), writing(), _held(services, arrival) as file:
+    with services.places.receiving.slot(caller().name), writing(), _held(services, arrival) as file:
         there = services.incoming.received(arrival.id)
         if arrival.complete or begin != there:
             raise UploadOffset(f"{there} bytes of this upload are here; go on from there")
