@@ -157,3 +157,35 @@ def test_a_name_that_leads_elsewhere_is_a_name_only(system: System, film: Path) 
     upload = send(system, film, name="../../etc/passwd\x00.mp4")
     assert upload.status_code == 201
     assert "/" not in upload.json()["filename"]
+
+
+def test_one_request_sends_a_file_and_its_clip_comes_back(system: System, film: Path) -> None:
+    request = {"kind": "clip", "start": 1, "end": 2, "output": {"filename": "Part"}}
+    with film.open("rb") as file:
+        answer = system.client.post(
+            JOBS, files={"file": ("a.mp4", file)}, data={"request": json.dumps(request)},
+            headers={"Prefer": "wait=60", "Accept": "video/*"}, follow_redirects=True,
+        )  # fmt: skip
+    assert answer.history[0].status_code == 303
+    assert answer.history[0].headers["preference-applied"] == "wait=60"
+    assert answer.headers["content-type"] == "video/mp4"
+    assert "Part.mp4" in answer.headers["content-disposition"]
+    assert answer.content[4:8] == b"ftyp"
+
+
+def test_who_prefers_to_wait_gets_the_job_as_it_ended(system: System, film: Path) -> None:
+    upload = send(system, film).json()
+    headers = {"Prefer": "respond-async, wait=60", "Idempotency-Key": "waited"}
+    for replayed in (False, True):
+        answer = system.client.post(JOBS, json=clip_of(upload["id"], mode="copy"), headers=headers)
+        assert answer.status_code == 200
+        assert answer.json()["state"] == "succeeded"
+        assert answer.headers["location"] == answer.json()["links"]["self"]
+        assert ("idempotency-replayed" in answer.headers) is replayed
+
+
+def test_who_waits_too_short_a_time_gets_the_usual_answer(system: System) -> None:
+    body = {"kind": "extract", "source": {"url": "http://127.0.0.1:9/never"}}
+    answer = system.client.post(JOBS, json=body, headers={"Prefer": "wait=nonsense"})
+    assert answer.status_code in (202, 422)
+    assert "preference-applied" not in answer.headers

@@ -178,11 +178,11 @@ def misbehave(asked: Mapping[str, str], attempt: int) -> None:
 
 
 def handlers_of(effects: Effects, *, real: bool) -> Mapping[str, Handler[Any]]:
-    """The handlers of all kinds, which log their work."""
+    """The handlers of all kinds, which log their work; those of uploads are the real ones."""
     if real:
         return {kind: Traced(handler, effects) for kind, handler in HANDLERS.items()}
-    scripted = (ScriptedExtract, ScriptedDownload, ScriptedClip)
-    return dict(zip(HANDLERS, (handler(effects) for handler in scripted), strict=True))
+    scripted = {"extract": ScriptedExtract, "download": ScriptedDownload, "clip": ScriptedClip}
+    return {**HANDLERS, **{kind: handler(effects) for kind, handler in scripted.items()}}
 
 
 class StuckHeartbeat(Heartbeat):

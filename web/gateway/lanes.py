@@ -67,7 +67,8 @@ class Lanes:
 def may_wait(environ: Environ) -> bool:
     """Whether the request asks to wait for a change."""
     path: str = environ["PATH_INFO"]
-    return "wait" in environ["QUERY_STRING"] or path.endswith("/events")
+    prefers = "wait" in environ.get("HTTP_PREFER", "").lower()
+    return prefers or "wait" in environ["QUERY_STRING"] or path.endswith("/events")
 
 
 def _is_quick(environ: Environ) -> bool:

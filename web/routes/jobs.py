@@ -14,6 +14,8 @@ from tasks.store import JobQuery, Snapshot
 from web.http.idempotency import PARAMETER, idempotency_key, keep, replayed
 from web.http.long_poll import wait_until
 from web.http.openapi import Blueprint
+from web.http.prefer import PARAMETER as PREFER
+from web.http.prefer import answer_when_final
 from web.http.receiving import accept_received
 from web.http.responses import job_accepted, job_answer, join_json, json_answer, json_bytes
 from web.http.services import caller, current_services
@@ -32,9 +34,11 @@ _JOB_REQUEST = {
 
 
 @blueprint.route("", methods=["POST"])
-@blueprint.doc(requestBody=_JOB_REQUEST, parameters=[PARAMETER])
+@blueprint.doc(requestBody=_JOB_REQUEST, parameters=[PARAMETER, PREFER])
 @blueprint.arguments(JobRequestSchema())
 @blueprint.response(202, JobSchema, headers={"Location": {"schema": {"type": "string"}}})
+@blueprint.alt_response(200, schema=JobSchema, description="`Prefer: wait`: the job has ended.")
+@blueprint.alt_response(303, description="`Prefer: wait` and `Accept: video/*`: its file.")
 @blueprint.refusals(400, 401, 403, 413, 415, 503)
 def submit(job: JobRequest) -> Response:
     """Submit a job. When the answer comes, the job is recorded and queued, and has not run yet."""
@@ -54,7 +58,7 @@ def submit(job: JobRequest) -> Response:
         if key is not None:
             keep(services.store.idempotency, job_id, response)
     response.headers["Location"] = f"{API_BASE}/jobs/{job_id}"
-    return response
+    return answer_when_final(services, request, response, job_id, owner)
 
 
 @blueprint.route("")
