@@ -198,3 +198,19 @@ def test_very_many_unfinished_uploads_of_one_caller_are_refused(
     finally:
         for place in places:
             assert system.client.delete(place, headers=TUS).status_code == 204
+
+
+def test_a_file_that_was_whole_when_the_queue_was_full_is_taken_later(
+    tmp_path: Path, film: bytes
+) -> None:
+    with System(tmp_path / "full", workers=0, max_queued_jobs="1") as full:
+        waiting = full.submit(kind="extract", source={"url": "https://example.org/x"})
+        place = begin(full, len(film))
+        refused = add(full, place, 0, film)
+        assert (refused.status_code, refused.json()["code"]) == (503, "queue_full")
+        assert full.client.head(place, headers=TUS).status_code == 503
+        assert offset_on_disk(full, place) == len(film)
+        full.client.post(waiting["links"]["cancel"]).raise_for_status()
+        assert offset_of(full, place) == len(film)  # which also asks for its check
+        full.start_worker()
+        assert checked(full, place)["state"] == "succeeded"

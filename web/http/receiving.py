@@ -92,9 +92,11 @@ def accept_received(services: Services) -> None:
 
 
 def accept(services: Services, received: Received) -> None:
-    """Ask for the check of a file that has arrived."""
+    """Ask for the check of a file that has arrived. Raises as a submission; may be asked again."""
     if received.is_new:
         services.dispatcher.check_upload(received.upload_id, received.spec, caller().name)
+        # Only now: what is complete and has no job counts as left over.
+        services.incoming.update(services.incoming.get(received.upload_id), complete=True)
         received.is_new = False
 
 
@@ -107,7 +109,6 @@ def whole(services: Services, arrival: Arrival) -> Received:
         size_bytes=incoming.received(arrival.id),
         sha256=incoming.sha256(arrival.id),
     )
-    incoming.update(arrival, complete=True, length=spec.size_bytes)
     return Received(arrival.id, spec, True)
 
 

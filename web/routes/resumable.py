@@ -110,10 +110,12 @@ def offset(upload_id: str) -> Response:
     except NotFound:
         size = str(_checked_size(services, upload_id))
         return _answer(HTTPStatus.OK, {"Upload-Offset": size, "Upload-Length": size})
-    headers = {
-        "Upload-Offset": str(services.incoming.received(upload_id)),
-        "Upload-Length": str(arrival.length),
-    }
+    there = services.incoming.received(upload_id)
+    if there == arrival.length and not arrival.complete:
+        # The request that brought the last byte was refused, or died: for the client all is sent.
+        with _held(services, arrival):
+            accept(services, whole(services, arrival))
+    headers = {"Upload-Offset": str(there), "Upload-Length": str(arrival.length)}
     if arrival.metadata:
         headers["Upload-Metadata"] = arrival.metadata
     return _answer(HTTPStatus.OK, headers | _expiry(services, upload_id))
