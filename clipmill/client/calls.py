@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator, Mapping
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
-from clipmill.client.connection import Connection
+from clipmill.client.connection import Closes, Connection
 from clipmill.client.events import Event, read_events
 from config.api import API_BASE
 
@@ -15,7 +14,7 @@ DEFAULT_URL = "http://127.0.0.1:8000"
 SILENCE_SECONDS = 45.0  # of an event stream, which has a comment line every 10 s
 
 
-class Calls:
+class Calls(Closes):
     """One API, used with one key. A context manager."""
 
     def __init__(
@@ -30,17 +29,6 @@ class Calls:
         self._connection = Connection(
             url, key, timeout_seconds=timeout_seconds, max_tries=max_tries
         )
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         self._connection.close()

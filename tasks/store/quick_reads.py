@@ -6,6 +6,7 @@ They share one connection: what is asked for while an answer is under way is ask
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Coroutine
 from typing import Any
@@ -16,6 +17,8 @@ from tasks.errors import StoreUnavailable
 from tasks.store.connection import REQUEST_SECONDS, SILENT_SECONDS, translated
 from tasks.store.keys import key
 from tasks.store.values import Snapshot
+
+log = logging.getLogger(__name__)
 
 _SECOND_LOOK_SECONDS = 0.2
 _TURNS = 10  # of the loop, in which what has come is taken
@@ -83,7 +86,10 @@ class QuickReads:
             try:
                 with translated():
                     await _in_time(self._ask(asked))
-            except (StoreUnavailable, TimeoutError) as error:
+            except Exception as error:
+                # Also after a fault of ours: nobody may wait for ever.
+                if not isinstance(error, StoreUnavailable | TimeoutError):
+                    log.exception("polls could not be read together")
                 await self._give_up([*asked, *self._asked], error)
                 self._asked = []
         self._task = None

@@ -184,8 +184,9 @@ def test_who_prefers_to_wait_gets_the_job_as_it_ended(system: System, film: Path
         assert ("idempotency-replayed" in answer.headers) is replayed
 
 
-def test_who_waits_too_short_a_time_gets_the_usual_answer(system: System) -> None:
-    body = {"kind": "extract", "source": {"url": "http://127.0.0.1:9/never"}}
-    answer = system.client.post(JOBS, json=body, headers={"Prefer": "wait=nonsense"})
-    assert answer.status_code in (202, 422)
-    assert "preference-applied" not in answer.headers
+def test_a_file_that_is_too_large_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
+    with System(tmp_path / "small", workers=0, max_upload_bytes="100KiB") as small:
+        for size in (100 * 1024 + 1, 3 * 1024**2):
+            answer = small.client.post(UPLOADS, files={"file": ("a.mp4", bytes(size))})
+            assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")
+            assert left_behind(small) == []

@@ -15,6 +15,7 @@ from pathlib import PurePosixPath
 from typing import IO, Any
 
 from flask import Request, g
+from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.formparser import FormDataParser
 
 from tasks.errors import Fault, InvalidRequest, NotFound, StorageFull
@@ -36,7 +37,7 @@ _HEADS_BYTES = 64 * 1024  # what a form has beside its file
 
 @dataclass
 class Received:
-    """A file that has arrived. `is_new` until its check is asked for, or where no check is due."""
+    """A file that has arrived. `is_new`: a check is due that was not asked for yet."""
 
     upload_id: str
     spec: UploadSpec
@@ -58,6 +59,8 @@ def receive_form(services: Services, request: Request) -> Received:
     with services.places.receiving.slot(caller().name), writing():
         try:
             fields = parts.read(request)
+            if services.incoming.received(parts.arrival().id) > services.settings.max_upload_bytes:
+                raise RequestEntityTooLarge
             return _known_or_new(services, parts.arrival(), fields)
         except BaseException:
             parts.discard()

@@ -28,6 +28,7 @@ if TYPE_CHECKING:  # the PyAV programs import this file, and the imports of a sp
     from tasks.kinds import ClipSpec
 
 GRACE_SECONDS = 0.0005  # half a millisecond: Matroska rounds its time stamps to that
+USUAL_OVERLAPS = 3  # packets of sound, where broadcasts were joined
 STILL_SECONDS = 0.1  # a picture shown for longer is a still: a clip may begin or end inside it
 # An end that is so little past the media's end is only rounding.
 CLAMP_TOLERANCE_SECONDS = 0.25

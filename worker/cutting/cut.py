@@ -14,7 +14,13 @@ from worker import ffmpeg
 from worker.clip import size_limit
 from worker.clip.gif import gif_output
 from worker.clip.picture_size import THUMBNAIL_WIDTH, shape_of, shape_of_whole
-from worker.clip.plan import ClipPlan, Pictures, expected_frames, with_longer_preroll
+from worker.clip.plan import (
+    USUAL_OVERLAPS,
+    ClipPlan,
+    Pictures,
+    expected_frames,
+    with_longer_preroll,
+)
 from worker.clip.strategy import Mode, Tool
 from worker.cutting.texts import BurnedTexts, burned_texts
 from worker.process.limits import Finished, Limits
@@ -30,7 +36,6 @@ THUMBNAIL_SECONDS = 60.0
 SILENCE_SECONDS = 120.0
 # The check and the storing come after the last frame.
 SHARE_OF_CUT = 0.95
-USUAL_OVERLAPS = 1  # where an edit list skips the encoder's delay
 SAVING_WARNING = "encoded with settings that save memory, which makes a larger file"
 
 

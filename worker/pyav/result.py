@@ -4,13 +4,11 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, Self
 
-from worker.clip.plan import CLAMP_TOLERANCE_SECONDS
+from worker.clip.plan import CLAMP_TOLERANCE_SECONDS, USUAL_OVERLAPS
 from worker.pyav.open_range import Source
 from worker.pyav.request import CutRequest
 from worker.pyav.verify import Verified
 from worker.pyav.window import seconds
-
-USUAL_OVERLAPS = 3  # where broadcasts were joined
 
 
 @dataclass(frozen=True, slots=True)

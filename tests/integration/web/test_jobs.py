@@ -53,6 +53,25 @@ def test_waiting_for_a_job_that_has_ended_is_answered_the_same_by_both(
     assert {**quick.headers, "date": ""} == {**full.headers, "date": ""}
 
 
+@pytest.mark.parametrize(
+    ("prefers", "applied"),
+    [
+        ("wait=1", "wait=1"),
+        ("respond-async, wait=1", "wait=1"),
+        ("wait=x", None),
+        ("waiting=1", None),
+    ],
+)
+def test_who_prefers_to_wait_too_short_a_time_gets_the_usual_answer(
+    client: httpx.Client, prefers: str, applied: str | None
+) -> None:
+    began = time.monotonic()
+    answer = client.post(JOBS, json=DOWNLOAD, headers={"Prefer": prefers})
+    assert (answer.status_code, answer.json()["state"]) == (202, "queued")
+    assert answer.headers.get("preference-applied") == applied
+    assert (time.monotonic() - began >= 1) is (applied is not None)
+
+
 @pytest.mark.parametrize("name", ["If-Match", "If-None-Match"])
 @pytest.mark.parametrize("given", ["that", "W/that", "*", '"other"', '"other", that'])
 def test_a_condition_means_the_same_to_a_plain_poll_and_one_through_flask(
