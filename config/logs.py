@@ -67,5 +67,5 @@ def configure_logging(log_format: str, level: str) -> None:
     logging.root.handlers[:] = [handler]
     logging.root.setLevel(level.upper())
     # The info lines of these libraries repeat what our own lines say.
-    for name in ("celery", "kombu", "httpx", "amqp"):
+    for name in ("celery", "kombu", "httpx2", "httpcore2", "amqp"):
         logging.getLogger(name).setLevel("WARNING")

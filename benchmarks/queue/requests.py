@@ -7,7 +7,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
+import httpx2
 
 from benchmarks.numbers import NONE, milliseconds, ratio
 from benchmarks.part import Sheet
@@ -45,7 +45,7 @@ def run_requests(system: System, job_id: str, seconds: int) -> list[Load]:
     loads = [
         read_output(title, wrk(system.url + path, seconds), published)
         for title, path, published in rows
-        if httpx.get(system.url + path, trust_env=False).is_success
+        if httpx2.get(system.url + path, trust_env=False).is_success
     ]
     text = wrk(f"{system.url}/api/v2/jobs", seconds, "-s", str(SUBMIT_SCRIPT))
     return [*loads, read_output("submission of a job", text, None)]

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self
 
-import httpx
+import httpx2
 
 from clipmill.client.errors import ApiProblem, BadAnswer, Unreachable
 
@@ -48,9 +48,9 @@ class Connection(Closes):
         self._url = checked_url(url)
         self._timeout_seconds = timeout_seconds
         self._max_tries = max_tries
-        self._http = httpx.Client(
+        self._http = httpx2.Client(
             base_url=url,
-            # Unlike `X-API-Key`, httpx does not send this header on when an artifact's address
+            # Unlike `X-API-Key`, httpx2 does not send this header on when an artifact's address
             # redirects to an object store.
             headers={"Authorization": f"Bearer {key}"} if key else {},
             timeout=timeout_seconds,
@@ -93,7 +93,7 @@ class Connection(Closes):
             return {name.lower(): value for name, value in response.headers.items()}
 
     @contextmanager
-    def stream(self, method: str, path: str, **request: Any) -> Iterator[httpx.Response]:
+    def stream(self, method: str, path: str, **request: Any) -> Iterator[httpx2.Response]:
         """The answer with its body unread; tried once. Raises ClientError."""
         try:
             with self._http.stream(method, path, **request) as response:
@@ -101,7 +101,7 @@ class Connection(Closes):
                     response.read()
                 refuse_errors(response)
                 yield response
-        except httpx.RequestError as error:
+        except httpx2.RequestError as error:
             raise Unreachable(f"{self._url} does not answer: {error}") from error
 
     def _once(self, method: str, path: str, request: Mapping[str, Any]) -> Any:
@@ -118,8 +118,8 @@ class Connection(Closes):
 def checked_url(url: str) -> str:
     """The URL, if a request can be sent to it at all. Raises Unreachable."""
     try:
-        parts = httpx.URL(url)
-    except httpx.InvalidURL as error:
+        parts = httpx2.URL(url)
+    except httpx2.InvalidURL as error:
         raise Unreachable(f"{url!r} is not a URL: {error}") from error
     if parts.scheme not in {"http", "https"} or not parts.host:
         raise Unreachable(f"{url!r} is not a URL such as http://127.0.0.1:8000")
@@ -144,7 +144,7 @@ def asked_pause_seconds(fault: Unreachable | ApiProblem) -> float:
     return min(LONGEST_PAUSE_SECONDS, asked or 0.0)
 
 
-def refuse_errors(response: httpx.Response) -> None:
+def refuse_errors(response: httpx2.Response) -> None:
     """Raise ApiProblem for an error answer."""
     if not response.is_error:
         return
@@ -157,7 +157,7 @@ def refuse_errors(response: httpx.Response) -> None:
     raise ApiProblem(response.status_code, document, retry_after_seconds(response))
 
 
-def retry_after_seconds(response: httpx.Response) -> float | None:
+def retry_after_seconds(response: httpx2.Response) -> float | None:
     """The seconds of the header; our API never sends its other form, a date."""
     text = response.headers.get("Retry-After", "")
     return float(text) if text.isdigit() else None

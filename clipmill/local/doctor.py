@@ -13,7 +13,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import deno
-import httpx
+import httpx2
 import imageio_ffmpeg
 import psutil
 
@@ -162,10 +162,10 @@ def check_port(settings: Settings) -> Finding:
 
 def _is_ours(settings: Settings) -> bool:
     try:
-        answer = httpx.get(
+        answer = httpx2.get(
             f"http://{settings.host}:{settings.port}/livez", timeout=3.0, trust_env=False
         )
-    except (httpx.RequestError, httpx.InvalidURL):
+    except (httpx2.RequestError, httpx2.InvalidURL):
         return False
     return answer.is_success
 

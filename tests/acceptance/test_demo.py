@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import av
-import httpx
+import httpx2
 import psutil
 import pytest
 
@@ -163,7 +163,7 @@ def test_up_answers_and_one_ctrl_c_ends_all_of_it(tmp_path: Path) -> None:
     folder = tmp_path / f"my {'long ' * 20}videos"
     folder.mkdir()
     with running_up(folder) as (process, url):
-        assert httpx.get(f"{url}/readyz", **LOOPBACK).status_code == 200
+        assert httpx2.get(f"{url}/readyz", **LOOPBACK).status_code == 200
         tree = psutil.Process(process.pid).children(recursive=True)
         assert len(tree) >= 4  # broker, API and its server, worker, guard
         process.send_signal(signal.SIGINT)
@@ -204,6 +204,6 @@ def came_back(up: psutil.Process, part: str, former_pid: int) -> bool:
 
 def is_ready(url: str) -> bool:
     try:
-        return httpx.get(f"{url}/readyz", **LOOPBACK).is_success
-    except httpx.TransportError:
+        return httpx2.get(f"{url}/readyz", **LOOPBACK).is_success
+    except httpx2.TransportError:
         return False

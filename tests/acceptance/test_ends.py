@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
 from tests.support.media import Video, cached_video
@@ -57,7 +57,7 @@ def stored_files(system: System) -> list[Path]:
     return [path for path in (system.data / "artifacts").rglob("*") if path.is_file()]
 
 
-def cancel(system: System, job_id: str) -> httpx.Response:
+def cancel(system: System, job_id: str) -> httpx2.Response:
     """Ask for its end."""
     return system.client.post(f"/api/v2/jobs/{job_id}/cancel")
 

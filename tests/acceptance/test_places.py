@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import httpx
+import httpx2
 
 from tasks.store import Store
 from tests.support.loopback import LOOPBACK
@@ -36,7 +36,7 @@ def submit(system: System, name: str, seconds: float = 0) -> str:
     return str(system.submit(kind="download", source={"url": url})["id"])
 
 
-def ask(client: httpx.Client, name: str) -> httpx.Response:
+def ask(client: httpx2.Client, name: str) -> httpx2.Response:
     body = {"kind": "extract", "source": {"url": f"{SITE}/{name}"}}
     return client.post("/api/v2/jobs", json=body)
 
@@ -77,7 +77,7 @@ def test_a_full_disk_under_the_records_refuses_new_jobs_and_spoils_none(tmp_path
 
 
 @contextmanager
-def clipmill_up(data: Path, log_path: Path | None = None) -> Iterator[httpx.Client]:
+def clipmill_up(data: Path, log_path: Path | None = None) -> Iterator[httpx2.Client]:
     """The whole stack with its own server, as a person starts it."""
     log_path = log_path or data.parent / "up.log"
     values = {"PORT": "0", "DATA_DIR": str(data), "ALLOWED_NETWORKS": "127.0.0.0/8"}
@@ -94,7 +94,7 @@ def clipmill_up(data: Path, log_path: Path | None = None) -> Iterator[httpx.Clie
         ready = data.parent / "ready"
         assert eventually(ready.exists, 60), log_path.read_text()
         assert eventually(ready.read_text, 5)
-        with httpx.Client(
+        with httpx2.Client(
             base_url=(data / "api.url").read_text().strip(), timeout=30, **LOOPBACK
         ) as client:
             assert eventually(lambda: client.get("/readyz").is_success, 30, every_seconds=0.1)

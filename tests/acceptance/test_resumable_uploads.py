@@ -9,7 +9,7 @@ import socket
 import time
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
 from tests.support.media import Video, cached_video
@@ -36,7 +36,7 @@ def begin(system: System, length: int, name: str = "film.mp4", **headers: str) -
     return answer.headers["location"]
 
 
-def add(system: System, place: str, offset: int, piece: bytes, **headers: str) -> httpx.Response:
+def add(system: System, place: str, offset: int, piece: bytes, **headers: str) -> httpx2.Response:
     told = {**PIECE, "Upload-Offset": str(offset), **headers}
     return system.client.patch(place, content=piece, headers=told)
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-import httpx
+import httpx2
 import psutil
 import pytest
 
@@ -106,7 +106,7 @@ def test_an_api_without_descriptors_says_so_and_serves_again_when_there_are_some
     body = {"kind": "extract", "source": {"url": f"{SITE}/one"}}
     with ExitStack() as open_, system.valkey.client() as client:
         clients = [
-            open_.enter_context(httpx.Client(base_url=system.url, **LOOPBACK)) for _ in range(20)
+            open_.enter_context(httpx2.Client(base_url=system.url, **LOOPBACK)) for _ in range(20)
         ]
         for one in clients:  # they have a connection each; the API has one to its store
             one.get("/livez").raise_for_status()
@@ -141,10 +141,10 @@ def test_an_api_without_threads_says_so_and_serves_again_when_there_are_some(
 
         def wait(_: int) -> bool:
             try:
-                answer = httpx.get(
+                answer = httpx2.get(
                     f"{client.base_url}/api/v2/jobs/{job_id}?wait=2", timeout=10, **LOOPBACK
                 )
-            except httpx.TransportError:
+            except httpx2.TransportError:
                 return False
             assert answer.is_success or answer.json()["code"] == "overloaded"
             return answer.is_success

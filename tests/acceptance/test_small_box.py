@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from clipmill.client.answers import Job
@@ -162,7 +162,7 @@ def run(system: BoxedSystem, jobs: list[dict[str, Any]]) -> list[Job]:
 
 def budget_of(system: BoxedSystem) -> int:
     """The budget that the worker took for itself."""
-    answer = httpx.get(f"{system.url}/api/v2/system/bottleneck", **LOOPBACK)
+    answer = httpx2.get(f"{system.url}/api/v2/system/bottleneck", **LOOPBACK)
     return int(answer.json()["evidence"]["memory_budget_bytes"])
 
 
@@ -173,7 +173,7 @@ def worker_of(system: BoxedSystem) -> int:
 
 def timeline(system: BoxedSystem, job: Job) -> list[dict[str, Any]]:
     """The story of a job."""
-    told = httpx.get(f"{system.url}/api/v2/jobs/{job.id}/timeline", **LOOPBACK).json()
+    told = httpx2.get(f"{system.url}/api/v2/jobs/{job.id}/timeline", **LOOPBACK).json()
     return list(told["events"])
 
 

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from tests.support.media import Video, cached_video
@@ -24,7 +24,7 @@ def film(media_folder: Path) -> Path:
 
 def send(
     system: System, path: Path, name: str = "My film.mp4", part: str = "file"
-) -> httpx.Response:
+) -> httpx2.Response:
     with path.open("rb") as file:
         return system.client.post(UPLOADS, files={part: (name, file)}, timeout=90)
 
@@ -105,7 +105,7 @@ def test_a_file_and_a_batch_in_one_request_repeat_as_one(system: System, film: P
         "jobs": [{"start": 0, "end": 1}, {"start": 2, "end": 3}],
     }
 
-    def ask() -> httpx.Response:
+    def ask() -> httpx2.Response:
         with film.open("rb") as file:
             return system.client.post(
                 BATCHES, files={"file": ("a.mp4", file)}, data={"request": json.dumps(request)},

@@ -10,7 +10,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
-import httpx
+import httpx2
 
 from tests.chaos.work import Work
 from tests.chaos.world import World
@@ -149,7 +149,7 @@ class Clients:
         token = self._world.token
         return [f"http://{self._canary}/{token}", f"http://u:{token}@127.0.0.1/"]
 
-    def _ask_for(self, url: str) -> httpx.Response | None:
+    def _ask_for(self, url: str) -> httpx2.Response | None:
         return self._ask("POST", "/api/v2/jobs", json={"kind": "extract", "source": {"url": url}})
 
     def _look(self) -> None:
@@ -161,7 +161,7 @@ class Clients:
                 if job is not None and job.status_code == 200:
                     self.promises.see(job.json())
 
-    def _ask(self, method: str, path: str, **options: Any) -> httpx.Response | None:
+    def _ask(self, method: str, path: str, **options: Any) -> httpx2.Response | None:
         """One request to one of the two API processes; None without a response."""
         answer = self._world.ask(method, path, random.randrange(2), **options)
         if answer is None:

@@ -18,7 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import httpx
+import httpx2
 import psutil
 
 from tests.chaos.disk import Disk, may_mount
@@ -172,13 +172,15 @@ class World:
         """Those of the processes that may be ended."""
         return processes[1:] if self._steady else processes
 
-    def ask(self, method: str, path: str, number: int = 0, **options: Any) -> httpx.Response | None:
+    def ask(
+        self, method: str, path: str, number: int = 0, **options: Any
+    ) -> httpx2.Response | None:
         """One request to an API process; None without a response."""
         headers = {"X-API-Key": self.key, **options.pop("headers", {})}
         url = self.url(number)
-        with contextlib.suppress(httpx.TransportError):
+        with contextlib.suppress(httpx2.TransportError):
             if url is not None:
-                return httpx.request(
+                return httpx2.request(
                     method, url + path, headers=headers, timeout=10, **LOOPBACK, **options
                 )
         return None

@@ -10,7 +10,7 @@ from dataclasses import replace
 from http import HTTPStatus
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
 from config.api import API_BASE
@@ -53,25 +53,27 @@ def engine(
 
 
 @contextmanager
-def api(engine: Engine, url: str) -> Iterator[httpx.Client]:
+def api(engine: Engine, url: str) -> Iterator[httpx2.Client]:
     """The application in this process, on the same storage."""
     settings = replace(engine.settings, redis_url=url, broker_url=url)
     app = create_app(settings, store=engine.store, storage=engine.storage)
-    transport = httpx.WSGITransport(app=app)
+    transport = httpx2.WSGITransport(app=app)
     try:
-        with httpx.Client(base_url="http://127.0.0.1", transport=transport) as client:
+        with httpx2.Client(base_url="http://127.0.0.1", transport=transport) as client:
             yield client
     finally:
         services_of(app).close()
 
 
-def fetched(client: httpx.Client, path: str, method: str = "GET", **headers: str) -> httpx.Response:
+def fetched(
+    client: httpx2.Client, path: str, method: str = "GET", **headers: str
+) -> httpx2.Response:
     """The answer, from wherever the API sends a client."""
     answer = client.request(method, path, headers=headers)
     if answer.status_code != HTTPStatus.TEMPORARY_REDIRECT:
         return answer
     assert answer.content == b""
-    return httpx.request(method, answer.headers["location"], headers=headers, **LOOPBACK)
+    return httpx2.request(method, answer.headers["location"], headers=headers, **LOOPBACK)
 
 
 def finished(engine: Engine, job_id: str, kind: str) -> Job:
@@ -133,7 +135,7 @@ def test_what_is_stored_answers_an_equal_job(
     assert origin.requests("/v.mp4", "GET") <= 3
 
 
-def assert_served(client: httpx.Client, path: str, size: int, name: str) -> None:
+def assert_served(client: httpx2.Client, path: str, size: int, name: str) -> None:
     """Whole, in part, and not at all, as the contract has it."""
     whole = fetched(client, path)
     assert (whole.status_code, len(whole.content)) == (200, size)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
 from tests.support.media import Video, cached_video, frame_numbers
@@ -38,18 +38,18 @@ def test_the_origin_serves_ranges_and_tags(origin: Origin, tmp_path: Path) -> No
     path = tmp_path / "ten.bin"
     path.write_bytes(b"0123456789")
     url = origin.add("/ten", answers.file(path))
-    whole = httpx.get(url)
+    whole = httpx2.get(url)
     tag = whole.headers["ETag"]
     assert (whole.status_code, whole.content) == (200, b"0123456789")
-    assert httpx.get(url, headers={"Range": "bytes=2-4"}).content == b"234"
-    assert httpx.get(url, headers={"Range": "bytes=-3"}).content == b"789"
+    assert httpx2.get(url, headers={"Range": "bytes=2-4"}).content == b"234"
+    assert httpx2.get(url, headers={"Range": "bytes=-3"}).content == b"789"
     assert (
-        httpx.get(url, headers={"Range": "bytes=8-99"}).headers["Content-Range"] == "bytes 8-9/10"
+        httpx2.get(url, headers={"Range": "bytes=8-99"}).headers["Content-Range"] == "bytes 8-9/10"
     )
-    assert httpx.get(url, headers={"Range": "bytes=10-"}).status_code == 416
-    assert httpx.get(url, headers={"Range": "bytes=2-4", "If-Range": '"other"'}).status_code == 200
-    assert httpx.get(url, headers={"If-None-Match": tag}).status_code == 304
-    head = httpx.head(url)
+    assert httpx2.get(url, headers={"Range": "bytes=10-"}).status_code == 416
+    assert httpx2.get(url, headers={"Range": "bytes=2-4", "If-Range": '"other"'}).status_code == 200
+    assert httpx2.get(url, headers={"If-None-Match": tag}).status_code == 304
+    head = httpx2.head(url)
     assert (head.headers["Content-Length"], head.content) == ("10", b"")
     assert (origin.requests("/ten"), origin.requests("/ten", "HEAD")) == (8, 1)
 
@@ -58,8 +58,8 @@ def test_the_origin_serves_nothing_outside_its_folder(origin: Origin, tmp_path: 
     (tmp_path / "open").mkdir()
     (tmp_path / "secret").write_text("no")
     origin.serve(tmp_path / "open")
-    assert httpx.get(origin.url("/%2e%2e/secret")).status_code == 404
-    assert httpx.get(origin.url("/../secret")).status_code == 404
+    assert httpx2.get(origin.url("/%2e%2e/secret")).status_code == 404
+    assert httpx2.get(origin.url("/../secret")).status_code == 404
 
 
 def test_answers_can_come_in_turn(origin: Origin) -> None:
@@ -67,12 +67,12 @@ def test_answers_can_come_in_turn(origin: Origin) -> None:
         "/x",
         answers.in_turn(answers.status(500), answers.status(500), answers.content(b"ok", "a/b")),
     )
-    assert [httpx.get(url).status_code for _ in range(4)] == [500, 500, 200, 200]
+    assert [httpx2.get(url).status_code for _ in range(4)] == [500, 500, 200, 200]
 
 
 def test_an_origin_closes_under_answers_that_never_end() -> None:
     with Origin() as origin:
-        client = httpx.Client(timeout=5)
+        client = httpx2.Client(timeout=5)
         with client.stream("GET", origin.add("/s", answers.silence())) as response:
             assert response.status_code == 200
     assert origin.closing.is_set()

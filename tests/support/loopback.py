@@ -13,4 +13,4 @@ class _Options(TypedDict):
     verify: bool
 
 
-LOOPBACK: Final[_Options] = {"trust_env": False, "verify": False}  # of clients of httpx
+LOOPBACK: Final[_Options] = {"trust_env": False, "verify": False}  # of clients of httpx2

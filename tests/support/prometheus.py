@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-import httpx
+import httpx2
 import yaml
 
 from tests.support.loopback import LOOPBACK
@@ -60,7 +60,7 @@ class Prometheus:
                 stdout=log,
                 stderr=log,
             )
-        self._client = httpx.Client(
+        self._client = httpx2.Client(
             base_url=f"http://127.0.0.1:{self._port}", timeout=20, **LOOPBACK
         )
         end = time.monotonic() + 30
@@ -100,7 +100,7 @@ class Prometheus:
     def _ready(self) -> bool:
         try:
             return self._client.get("/-/ready").status_code == 200
-        except httpx.TransportError:
+        except httpx2.TransportError:
             return False
 
 

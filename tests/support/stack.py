@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import httpx
+import httpx2
 import psutil
 
 from tasks.artifact import StoredArtifact
@@ -69,9 +69,9 @@ class Api:
         """All output of the API."""
         return (self.folder / "log").read_text()
 
-    def client(self, **options: Any) -> httpx.Client:
+    def client(self, **options: Any) -> httpx2.Client:
         """A new client; relative URLs go to this API."""
-        return httpx.Client(base_url=self.url, timeout=20, **LOOPBACK, **options)
+        return httpx2.Client(base_url=self.url, timeout=20, **LOOPBACK, **options)
 
     def processes(self) -> list[psutil.Process]:
         """The server's parent and its worker."""
@@ -148,7 +148,7 @@ class Hands:
         self._store.jobs.release(lease, lease.job.failed(time.time(), Failure.of(error)))
 
 
-def server_events(response: httpx.Response) -> Iterator[dict[str, Any]]:
+def server_events(response: httpx2.Response) -> Iterator[dict[str, Any]]:
     """The events of a stream as {event, id, data}; comments as {comment}."""
     fields: dict[str, Any] = {}
     for line in response.iter_lines():
@@ -164,7 +164,7 @@ def server_events(response: httpx.Response) -> Iterator[dict[str, Any]]:
 
 @contextmanager
 def following(
-    client: httpx.Client, path: str, **options: Any
+    client: httpx2.Client, path: str, **options: Any
 ) -> Iterator[Iterator[dict[str, Any]]]:
     """The events of a path as they arrive."""
     with client.stream("GET", path, **options) as response:

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import httpx
+import httpx2
 import psutil
 
 from tests.support.loopback import LOOPBACK
@@ -170,7 +170,7 @@ class System:
             assert time.monotonic() < end, self.log("api")
             time.sleep(0.05)
         self.url = ready.read_text().strip()
-        self.client = httpx.Client(base_url=self.url, timeout=70.0, **LOOPBACK)
+        self.client = httpx2.Client(base_url=self.url, timeout=70.0, **LOOPBACK)
         return api
 
     def restart_api(self, number: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import httpx
+import httpx2
 import pytest
 
 from tests.support.stack import Api, Hands
@@ -33,7 +33,7 @@ def api(shared_api: Api) -> Api:
 
 
 @pytest.fixture
-def client(api: Api) -> Iterator[httpx.Client]:
+def client(api: Api) -> Iterator[httpx2.Client]:
     with api.client() as client:
         yield client
 

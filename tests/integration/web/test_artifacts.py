@@ -6,7 +6,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from werkzeug.http import parse_options_header
 
@@ -19,7 +19,7 @@ CONTENT = bytes(range(256)) * 4  # 1,024 bytes, each place tells where it is
 
 
 @pytest.fixture
-def artifact(client: httpx.Client, hands: Hands) -> StoredArtifact:
+def artifact(client: httpx2.Client, hands: Hands) -> StoredArtifact:
     submitted(client)
     return hands.finish(hands.take(), CONTENT)
 
@@ -29,7 +29,7 @@ def path(artifact: StoredArtifact) -> str:
     return f"/api/v2/artifacts/{artifact.id}"
 
 
-def test_a_file_comes_whole_with_its_type_and_hash(client: httpx.Client, path: str) -> None:
+def test_a_file_comes_whole_with_its_type_and_hash(client: httpx2.Client, path: str) -> None:
     answer = client.get(path)
     assert answer.status_code == 200
     assert answer.content == CONTENT
@@ -42,7 +42,7 @@ def test_a_file_comes_whole_with_its_type_and_hash(client: httpx.Client, path: s
     assert answer.headers["content-disposition"] == "inline; filename=a.mp4"
 
 
-def test_head_tells_all_of_it_without_the_bytes(client: httpx.Client, path: str) -> None:
+def test_head_tells_all_of_it_without_the_bytes(client: httpx2.Client, path: str) -> None:
     head, get = client.head(path), client.get(path)
     assert (head.status_code, head.content) == (200, b"")
     for name in ("etag", "content-length", "content-type", "accept-ranges", "content-disposition"):
@@ -63,7 +63,7 @@ def test_head_tells_all_of_it_without_the_bytes(client: httpx.Client, path: str)
     ],
 )
 def test_a_range_comes_alone(
-    client: httpx.Client, path: str, asked: str, first: int, last: int
+    client: httpx2.Client, path: str, asked: str, first: int, last: int
 ) -> None:
     answer = client.get(path, headers={"Range": asked})
     assert answer.status_code == 206
@@ -76,7 +76,7 @@ def test_a_range_comes_alone(
     "asked", ["bytes=1024-", "bytes=5000-6000", "bytes=-0", "bytes=999999999999-"]
 )
 def test_a_range_behind_the_end_is_not_satisfiable(
-    client: httpx.Client, path: str, asked: str
+    client: httpx2.Client, path: str, asked: str
 ) -> None:
     answer = client.get(path, headers={"Range": asked})
     refused(answer, 416, "range_not_satisfiable")
@@ -91,13 +91,13 @@ def test_a_range_behind_the_end_is_not_satisfiable(
     ],
 )  # fmt: skip
 def test_several_ranges_and_nonsense_get_the_whole_file(
-    client: httpx.Client, path: str, asked: str
+    client: httpx2.Client, path: str, asked: str
 ) -> None:
     answer = client.get(path, headers={"Range": asked})
     assert (answer.status_code, answer.content) == (200, CONTENT)
 
 
-def test_a_range_of_another_version_gets_the_whole_file(client: httpx.Client, path: str) -> None:
+def test_a_range_of_another_version_gets_the_whole_file(client: httpx2.Client, path: str) -> None:
     etag = client.get(path).headers["etag"]
     same = client.get(path, headers={"Range": "bytes=0-9", "If-Range": etag})
     other = client.get(path, headers={"Range": "bytes=0-9", "If-Range": '"other"'})
@@ -105,7 +105,7 @@ def test_a_range_of_another_version_gets_the_whole_file(client: httpx.Client, pa
     assert (other.status_code, len(other.content)) == (200, 1024)
 
 
-def test_who_has_the_file_does_not_get_it_again(client: httpx.Client, path: str) -> None:
+def test_who_has_the_file_does_not_get_it_again(client: httpx2.Client, path: str) -> None:
     etag = client.get(path).headers["etag"]
     for condition in (etag, f"W/{etag}", "*", f'"x", {etag}'):
         answer = client.get(path, headers={"If-None-Match": condition})
@@ -113,7 +113,7 @@ def test_who_has_the_file_does_not_get_it_again(client: httpx.Client, path: str)
         assert answer.headers["etag"] == etag
 
 
-def test_who_has_the_file_gets_no_part_of_it_either(client: httpx.Client, path: str) -> None:
+def test_who_has_the_file_gets_no_part_of_it_either(client: httpx2.Client, path: str) -> None:
     whole = client.get(path).headers
     for headers in (
         {"If-None-Match": whole["etag"]},
@@ -127,7 +127,7 @@ def test_who_has_the_file_gets_no_part_of_it_either(client: httpx.Client, path: 
 
 
 def test_a_weak_tag_or_a_time_does_not_tell_two_versions_apart(
-    client: httpx.Client, path: str
+    client: httpx2.Client, path: str
 ) -> None:
     whole = client.get(path).headers
     for given in (f"W/{whole['etag']}", whole["last-modified"], "nonsense"):
@@ -137,7 +137,7 @@ def test_a_weak_tag_or_a_time_does_not_tell_two_versions_apart(
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 def test_a_condition_that_does_not_hold_is_refused_without_the_file(
-    client: httpx.Client, path: str, method: str
+    client: httpx2.Client, path: str, method: str
 ) -> None:
     whole = client.get(path).headers
     for headers in (
@@ -170,7 +170,7 @@ def test_a_condition_that_does_not_hold_is_refused_without_the_file(
 )  # fmt: skip
 @pytest.mark.parametrize("download", ["0", "1"])
 def test_l12_any_title_makes_one_valid_content_disposition(
-    client: httpx.Client, hands: Hands, title: str, download: str
+    client: httpx2.Client, hands: Hands, title: str, download: str
 ) -> None:
     submitted(client)
     artifact = hands.finish(hands.take(), b"x", title)
@@ -188,19 +188,19 @@ def test_l12_any_title_makes_one_valid_content_disposition(
 
 
 @pytest.mark.parametrize("flag", ["yes", "2", "true", ""])
-def test_the_download_flag_is_0_or_1(client: httpx.Client, path: str, flag: str) -> None:
+def test_the_download_flag_is_0_or_1(client: httpx2.Client, path: str, flag: str) -> None:
     refused(client.get(path, params={"download": flag}), 422, "validation_failed")
 
 
 def test_a_file_that_is_no_longer_kept_is_gone(
-    client: httpx.Client, path: str, artifact: StoredArtifact, api: Api
+    client: httpx2.Client, path: str, artifact: StoredArtifact, api: Api
 ) -> None:
     api.storage.delete(artifact.storage_key)
     refused(client.get(path), 410, "artifact_expired")
 
 
 def test_a_file_in_a_storage_that_is_away_is_not_said_to_be_gone(
-    client: httpx.Client, path: str, api: Api
+    client: httpx2.Client, path: str, api: Api
 ) -> None:
     elsewhere = api.artifacts.with_name("elsewhere")
     api.artifacts.rename(elsewhere)
@@ -210,7 +210,7 @@ def test_a_file_in_a_storage_that_is_away_is_not_said_to_be_gone(
 
 
 def test_a_large_file_is_sent_without_being_held(
-    client: httpx.Client, hands: Hands, api: Api, tmp_path: Path
+    client: httpx2.Client, hands: Hands, api: Api, tmp_path: Path
 ) -> None:
     submitted(client)
     artifact = hands.finish(hands.take(), b"\0" * 200 * 1024**2)

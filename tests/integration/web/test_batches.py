@@ -8,7 +8,7 @@ import time
 import zipfile
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from tasks.errors import NotMedia
@@ -21,7 +21,7 @@ from tests.support.stack import Api, Hands, following
 BATCHES = "/api/v2/batches"
 
 
-def submitted(client: httpx.Client, count: int = 3) -> dict[str, Any]:
+def submitted(client: httpx2.Client, count: int = 3) -> dict[str, Any]:
     jobs = [{"kind": "download", "source": {"url": f"{URL}/{number}"}} for number in range(count)]
     answer = client.post(BATCHES, json={"jobs": jobs})
     assert answer.status_code == 202, answer.text
@@ -30,7 +30,7 @@ def submitted(client: httpx.Client, count: int = 3) -> dict[str, Any]:
     return body
 
 
-def test_twelve_clips_of_one_video_wait_for_one_download(client: httpx.Client) -> None:
+def test_twelve_clips_of_one_video_wait_for_one_download(client: httpx2.Client) -> None:
     jobs = [{"start": 50 * number, "end": 50 * number + 15} for number in range(12)]
     defaults = {"kind": "clip", "source": {"url": URL}}
     batch = client.post(BATCHES, json={"defaults": defaults, "jobs": jobs}).json()
@@ -42,7 +42,7 @@ def test_twelve_clips_of_one_video_wait_for_one_download(client: httpx.Client) -
     assert client.get(JOBS, params={"batch_id": batch["id"]}).json()["jobs"] == batch["jobs"][::-1]
 
 
-def test_t07_fat_defaults_are_not_multiplied_by_a_thousand(client: httpx.Client) -> None:
+def test_t07_fat_defaults_are_not_multiplied_by_a_thousand(client: httpx2.Client) -> None:
     metadata = {f"name{number}": "😀" * 500 for number in range(16)}
     defaults = {"kind": "download", "source": {"url": URL}, "metadata": metadata}
     answer = client.post(BATCHES, json={"defaults": defaults, "jobs": [{}] * 1000})
@@ -52,7 +52,7 @@ def test_t07_fat_defaults_are_not_multiplied_by_a_thousand(client: httpx.Client)
     assert "for 1000 jobs" in fault["detail"]
 
 
-def test_a_large_batch_is_sent_in_parts_and_is_the_same(client: httpx.Client, api: Api) -> None:
+def test_a_large_batch_is_sent_in_parts_and_is_the_same(client: httpx2.Client, api: Api) -> None:
     metadata = {f"name{number}": "x" * 500 for number in range(8)}
     jobs = [{"source": {"url": f"{URL}/{number}"}} for number in range(350)]
     body = {"defaults": {"kind": "download", "metadata": metadata}, "jobs": jobs}
@@ -72,7 +72,7 @@ def test_a_large_batch_is_sent_in_parts_and_is_the_same(client: httpx.Client, ap
 
 
 def test_a_batch_is_read_with_its_jobs_whole_brief_or_not_at_all(
-    client: httpx.Client, hands: Hands
+    client: httpx2.Client, hands: Hands
 ) -> None:
     batch_id = submitted(client)["id"]
     hands.fail(hands.take(), NotMedia("no"))
@@ -88,7 +88,9 @@ def test_a_batch_is_read_with_its_jobs_whole_brief_or_not_at_all(
     refused(client.get(f"{BATCHES}/{batch_id}?jobs=all"), 422, "validation_failed")
 
 
-def test_a_batch_that_has_not_changed_is_not_sent_again(client: httpx.Client, hands: Hands) -> None:
+def test_a_batch_that_has_not_changed_is_not_sent_again(
+    client: httpx2.Client, hands: Hands
+) -> None:
     path = f"{BATCHES}/{submitted(client)['id']}"
     etag = client.get(path).headers["etag"]
     assert client.get(path, headers={"If-None-Match": etag}).status_code == 304
@@ -97,7 +99,7 @@ def test_a_batch_that_has_not_changed_is_not_sent_again(client: httpx.Client, ha
     assert client.get(path, headers={"If-None-Match": etag}).status_code == 200
 
 
-def test_waiting_ends_when_every_job_has(client: httpx.Client, hands: Hands) -> None:
+def test_waiting_ends_when_every_job_has(client: httpx2.Client, hands: Hands) -> None:
     batch_id = submitted(client, 2)["id"]
     first, second = hands.take(), hands.take()
     hands.finish(first)
@@ -108,14 +110,14 @@ def test_waiting_ends_when_every_job_has(client: httpx.Client, hands: Hands) -> 
     timer.join()
 
 
-def test_a_batch_is_cancelled_whole(client: httpx.Client) -> None:
+def test_a_batch_is_cancelled_whole(client: httpx2.Client) -> None:
     batch_id = submitted(client)["id"]
     answer = client.post(f"{BATCHES}/{batch_id}/cancel")
     assert answer.status_code == 202
     assert (answer.json()["state"], answer.json()["counts"]["cancelled"]) == ("cancelled", 3)
 
 
-def test_a_retry_runs_what_has_failed_again(client: httpx.Client, hands: Hands) -> None:
+def test_a_retry_runs_what_has_failed_again(client: httpx2.Client, hands: Hands) -> None:
     batch_id = submitted(client, 2)["id"]
     hands.finish(hands.take())
     hands.fail(hands.take(), NotMedia("no"))
@@ -125,7 +127,7 @@ def test_a_retry_runs_what_has_failed_again(client: httpx.Client, hands: Hands) 
     assert (counts["succeeded"], counts["queued"], counts["failed"]) == (1, 1, 0)
 
 
-def test_the_events_of_a_batch_end_with_its_last_job(client: httpx.Client, hands: Hands) -> None:
+def test_the_events_of_a_batch_end_with_its_last_job(client: httpx2.Client, hands: Hands) -> None:
     batch_id = submitted(client, 2)["id"]
     with following(client, f"{BATCHES}/{batch_id}/events?jobs=brief") as events:
         first = next(events)
@@ -140,7 +142,7 @@ def test_the_events_of_a_batch_end_with_its_last_job(client: httpx.Client, hands
 
 
 def test_the_archive_holds_every_artifact_under_a_name_of_its_own(
-    client: httpx.Client, hands: Hands
+    client: httpx2.Client, hands: Hands
 ) -> None:
     batch_id = submitted(client, 4)["id"]
     refused(client.get(f"{BATCHES}/{batch_id}/archive"), 404, "not_found")
@@ -167,7 +169,7 @@ def test_the_archive_holds_every_artifact_under_a_name_of_its_own(
 
 
 @pytest.mark.alone  # a thousand records in the time that the store gets for a request
-def test_a_thousand_jobs_are_accepted_and_read(client: httpx.Client) -> None:
+def test_a_thousand_jobs_are_accepted_and_read(client: httpx2.Client) -> None:
     jobs = [{"kind": "extract", "source": {"url": f"{URL}/{number}"}} for number in range(1000)]
     batch = client.post(BATCHES, json={"jobs": jobs}).json()
     assert len(batch["jobs"]) == 1000
@@ -178,7 +180,7 @@ def test_a_thousand_jobs_are_accepted_and_read(client: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize("call", ["", "/archive", "/events"])
-def test_a_batch_that_is_not_there_is_a_problem(client: httpx.Client, call: str) -> None:
+def test_a_batch_that_is_not_there_is_a_problem(client: httpx2.Client, call: str) -> None:
     refused(client.get(f"{BATCHES}/{'0' * 26}{call}"), 404, "not_found")
 
 
@@ -189,7 +191,7 @@ def archived(content: bytes) -> dict[str, bytes]:
 
 
 def test_an_archive_names_the_files_that_are_no_longer_kept(
-    client: httpx.Client, hands: Hands, api: Api
+    client: httpx2.Client, hands: Hands, api: Api
 ) -> None:
     batch_id = submitted(client, 3)["id"]
     files = [hands.finish(hands.take(), bytes([n]), f"{n}.mp4") for n in (1, 2, 3)]
@@ -203,7 +205,7 @@ def test_an_archive_names_the_files_that_are_no_longer_kept(
 
 
 def test_an_archive_of_which_nothing_is_kept_is_gone(
-    client: httpx.Client, hands: Hands, api: Api
+    client: httpx2.Client, hands: Hands, api: Api
 ) -> None:
     batch_id = submitted(client, 2)["id"]
     for name in ("a.mp4", "b.mp4"):
@@ -215,7 +217,7 @@ def test_an_archive_of_which_nothing_is_kept_is_gone(
 
 
 def test_an_archive_counts_as_use_of_all_that_is_in_it(
-    client: httpx.Client, hands: Hands, api: Api
+    client: httpx2.Client, hands: Hands, api: Api
 ) -> None:
     batch_id = submitted(client, 15)["id"]
     files = [hands.finish(hands.take(), bytes(9 * 1024**2)) for _ in range(15)]
@@ -238,7 +240,7 @@ def test_an_archive_counts_as_use_of_all_that_is_in_it(
 
 
 def test_an_archive_that_lost_a_file_on_the_way_breaks_off(
-    client: httpx.Client, hands: Hands, api: Api
+    client: httpx2.Client, hands: Hands, api: Api
 ) -> None:
     batch_id = submitted(client, 15)["id"]
     files = [hands.finish(hands.take(), bytes(9 * 1024**2)) for _ in range(15)]
@@ -247,13 +249,13 @@ def test_an_archive_that_lost_a_file_on_the_way_breaks_off(
         blocks = answer.iter_raw(65536)
         next(blocks)
         api.storage.delete(files[-1].storage_key)
-        with pytest.raises(httpx.RemoteProtocolError):
+        with pytest.raises(httpx2.RemoteProtocolError):
             list(blocks)
     assert eventually(lambda: "an archive ends early" in api.log(), 5)
     assert "Traceback" not in api.log()[told:]
 
 
-def test_a_batch_of_another_version_than_wanted_is_a_problem(client: httpx.Client) -> None:
+def test_a_batch_of_another_version_than_wanted_is_a_problem(client: httpx2.Client) -> None:
     path = f"{BATCHES}/{submitted(client, 1)['id']}"
     etag = client.get(path).headers["etag"]
     assert client.get(path, headers={"If-Match": etag}).status_code == 200
@@ -261,7 +263,7 @@ def test_a_batch_of_another_version_than_wanted_is_a_problem(client: httpx.Clien
 
 
 @pytest.mark.alone  # as many, each of them long
-def test_a_thousand_jobs_with_long_urls_and_all_fields_are_one_batch(client: httpx.Client) -> None:
+def test_a_thousand_jobs_with_long_urls_and_all_fields_are_one_batch(client: httpx2.Client) -> None:
     jobs = [
         {
             "kind": "extract",
@@ -291,7 +293,7 @@ MONSTERS = {
 
 @pytest.mark.parametrize("name", MONSTERS)
 def test_a05_a_monstrous_batch_is_refused_soon_and_for_little_memory(
-    client: httpx.Client, api: Api, name: str
+    client: httpx2.Client, api: Api, name: str
 ) -> None:
     worker = api.processes()[1]
     before = worker.memory_info().rss
@@ -306,7 +308,7 @@ def test_a05_a_monstrous_batch_is_refused_soon_and_for_little_memory(
     assert worker.memory_info().rss - before < 60 * 1024**2
 
 
-def test_one_job_may_not_be_as_long_as_a_batch(client: httpx.Client) -> None:
+def test_one_job_may_not_be_as_long_as_a_batch(client: httpx2.Client) -> None:
     body = b" " * 2 * 1024**2 + b"{}"
     too_long = client.post(JOBS, content=body, headers=JSON)
     refused(too_long, 413, "body_too_large")

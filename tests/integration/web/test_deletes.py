@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 
-import httpx
+import httpx2
 
 from tests.integration.web.test_jobs import submitted
 from tests.integration.web.test_submission import JOBS
@@ -15,7 +15,7 @@ CONTENT = os.urandom(30_000_000)  # more than any buffer on the way holds
 
 
 def test_who_reads_a_file_that_is_deleted_gets_it_whole_and_nobody_else_gets_it(
-    client: httpx.Client, api: Api, hands: Hands
+    client: httpx2.Client, api: Api, hands: Hands
 ) -> None:
     job_id = submitted(client)
     artifact = hands.finish(hands.take(), CONTENT)

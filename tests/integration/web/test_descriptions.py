@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -29,7 +29,7 @@ def worker_report() -> WorkerReport:
     )  # fmt: skip
 
 
-def test_the_front_door_says_what_answers_here(client: httpx.Client) -> None:
+def test_the_front_door_says_what_answers_here(client: httpx2.Client) -> None:
     for accept in ("*/*", "application/json", "text/html"):
         assert client.get("/", headers={"Accept": accept}).status_code == 200
     body = client.get("/").json()
@@ -39,13 +39,13 @@ def test_the_front_door_says_what_answers_here(client: httpx.Client) -> None:
         assert path.startswith("/")
 
 
-def test_probes_answer_while_everything_is_there(client: httpx.Client) -> None:
+def test_probes_answer_while_everything_is_there(client: httpx2.Client) -> None:
     assert client.get("/livez").status_code == 200
     assert client.get("/readyz").status_code == 200
 
 
 def test_without_a_worker_it_is_degraded_and_with_one_healthy(
-    client: httpx.Client, api: Api
+    client: httpx2.Client, api: Api
 ) -> None:
     without = client.get("/health")
     assert (without.status_code, without.json()["status"]) == (200, "degraded")
@@ -59,7 +59,7 @@ def test_without_a_worker_it_is_degraded_and_with_one_healthy(
     assert body["version"]
 
 
-def metrics_of(client: httpx.Client) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
+def metrics_of(client: httpx2.Client) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
     answer = client.get("/metrics")
     assert answer.headers["content-type"].startswith("text/plain")
     return {
@@ -69,7 +69,7 @@ def metrics_of(client: httpx.Client) -> dict[tuple[str, frozenset[tuple[str, str
     }
 
 
-def test_metrics_equal_the_records(client: httpx.Client, hands: Hands, api: Api) -> None:
+def test_metrics_equal_the_records(client: httpx2.Client, hands: Hands, api: Api) -> None:
     for number in range(4):
         submitted(client, source={"url": f"{URL}/{number}"})
     hands.finish(hands.take(), b"12345")
@@ -97,7 +97,7 @@ def test_metrics_equal_the_records(client: httpx.Client, hands: Hands, api: Api)
 
 
 def test_requests_are_counted_by_template_and_never_by_what_a_client_makes_up(
-    client: httpx.Client,
+    client: httpx2.Client,
 ) -> None:
     job_id = submitted(client)
     for path in (f"{JOBS}/{job_id}", f"{JOBS}/{job_id}?wait=0", f"/made/up/{job_id}"):
@@ -189,7 +189,7 @@ def test_the_document_says_which_fields_each_kind_has(document: dict[str, Any]) 
     assert content == {"schema": {"$ref": "#/components/schemas/JobRequest"}}
 
 
-def test_the_page_of_the_document_needs_nothing_from_elsewhere(client: httpx.Client) -> None:
+def test_the_page_of_the_document_needs_nothing_from_elsewhere(client: httpx2.Client) -> None:
     page = client.get("/docs")
     assert page.headers["content-type"].startswith("text/html")
     policy = page.headers["content-security-policy"]
@@ -209,12 +209,12 @@ def test_the_page_of_the_document_needs_nothing_from_elsewhere(client: httpx.Cli
 @pytest.mark.parametrize(
     "name", ["nope.js", "index.html", "..%2f__init__.py", "swagger-ui.css.map"]
 )
-def test_only_the_named_assets_are_given_out(client: httpx.Client, name: str) -> None:
+def test_only_the_named_assets_are_given_out(client: httpx2.Client, name: str) -> None:
     assert client.get(f"/docs/{name}").status_code == 404
 
 
 @pytest.mark.parametrize("path", ["/livez", "/nope", JOBS, "/api/v2/openapi.json"])
-def test_every_json_answer_is_neither_kept_nor_guessed_at(client: httpx.Client, path: str) -> None:
+def test_every_json_answer_is_neither_kept_nor_guessed_at(client: httpx2.Client, path: str) -> None:
     answer = client.get(path)
     assert answer.headers["cache-control"] == "no-store"
     assert answer.headers["x-content-type-options"] == "nosniff"

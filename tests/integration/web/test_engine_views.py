@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-import httpx
+import httpx2
 
 from tasks.errors import NetworkError, Unavailable
 from tests.support.stack import Api, Hands
@@ -12,7 +12,7 @@ from tests.support.stack import Api, Hands
 BODY = {"kind": "download", "source": {"url": "https://media.example/v"}}
 
 
-def test_a_timeline_is_read_by_its_owner(client: httpx.Client, hands: Hands) -> None:
+def test_a_timeline_is_read_by_its_owner(client: httpx2.Client, hands: Hands) -> None:
     job = client.post("/api/v2/jobs", json=BODY).json()
     hands.finish(hands.take())
     told = client.get(f"/api/v2/jobs/{job['id']}/timeline")
@@ -23,7 +23,7 @@ def test_a_timeline_is_read_by_its_owner(client: httpx.Client, hands: Hands) -> 
     assert client.get("/api/v2/jobs/nothing/timeline").status_code == 404
 
 
-def test_failed_jobs_are_found_by_their_code(client: httpx.Client, hands: Hands) -> None:
+def test_failed_jobs_are_found_by_their_code(client: httpx2.Client, hands: Hands) -> None:
     for number, error in enumerate((Unavailable("gone"), NetworkError("cut"), Unavailable("gone"))):
         body = {**BODY, "source": {"url": f"https://media.example/{number}"}}
         client.post("/api/v2/jobs", json=body)
@@ -35,7 +35,7 @@ def test_failed_jobs_are_found_by_their_code(client: httpx.Client, hands: Hands)
     assert refused.status_code == 422
 
 
-def test_failures_are_summed_up_and_run_again_together(client: httpx.Client, hands: Hands) -> None:
+def test_failures_are_summed_up_and_run_again_together(client: httpx2.Client, hands: Hands) -> None:
     for number, error in enumerate([Unavailable("gone")] * 3 + [NetworkError("cut")]):
         body = {**BODY, "source": {"url": f"https://media.example/{number}"}}
         client.post("/api/v2/jobs", json=body)
@@ -60,7 +60,7 @@ def test_failures_are_summed_up_and_run_again_together(client: httpx.Client, han
 
 
 def test_a_file_that_was_given_up_is_gone_for_good(
-    api: Api, client: httpx.Client, hands: Hands
+    api: Api, client: httpx2.Client, hands: Hands
 ) -> None:
     client.post("/api/v2/jobs", json=BODY)
     artifact = hands.finish(hands.take())

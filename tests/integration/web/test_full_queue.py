@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from hashlib import sha256
 from pathlib import Path
 
-import httpx
+import httpx2
 
 from tests.integration.web.test_jobs import DOWNLOAD
 from tests.integration.web.test_submission import JOBS
@@ -24,7 +24,7 @@ def test_one_key_cannot_fill_the_queue_for_all(tmp_path: Path, valkey: ValkeySer
     settings = {"api_keys_file": str(tmp_path / "keys"), "max_queued_jobs": "8"}
     with Api(tmp_path, valkey.url, **settings) as api, api.client() as client:
 
-        def ask(name: str) -> httpx.Response:
+        def ask(name: str) -> httpx2.Response:
             return client.post(JOBS, json=DOWNLOAD, headers={"X-API-Key": name})
 
         answers = [ask("ann") for _ in range(10)]

@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 
-import httpx
+import httpx2
 import pytest
 
 from tasks.errors import NotMedia
@@ -18,7 +18,7 @@ from tests.support.stack import Api, Hands, following
 DOWNLOAD = {"kind": "download", "source": {"url": URL}}
 
 
-def submitted(client: httpx.Client, **changes: object) -> str:
+def submitted(client: httpx2.Client, **changes: object) -> str:
     answer = client.post(JOBS, json={**DOWNLOAD, **changes})
     assert answer.status_code == 202, answer.text
     return str(answer.json()["id"])
@@ -30,7 +30,7 @@ def later(seconds: float, do: Callable[[], object]) -> threading.Timer:
     return timer
 
 
-def test_a_plain_poll_and_one_through_flask_answer_the_same(client: httpx.Client) -> None:
+def test_a_plain_poll_and_one_through_flask_answer_the_same(client: httpx2.Client) -> None:
     job_id = submitted(client)
     same_id = {"X-Request-Id": "mine"}
     plain = client.get(f"{JOBS}/{job_id}", headers=same_id)
@@ -41,7 +41,7 @@ def test_a_plain_poll_and_one_through_flask_answer_the_same(client: httpx.Client
 
 
 def test_waiting_for_a_job_that_has_ended_is_answered_the_same_by_both(
-    client: httpx.Client, hands: Hands
+    client: httpx2.Client, hands: Hands
 ) -> None:
     job_id = submitted(client)
     hands.finish(hands.take())
@@ -63,7 +63,7 @@ def test_waiting_for_a_job_that_has_ended_is_answered_the_same_by_both(
     ],
 )
 def test_who_prefers_to_wait_too_short_a_time_gets_the_usual_answer(
-    client: httpx.Client, prefers: str, applied: str | None
+    client: httpx2.Client, prefers: str, applied: str | None
 ) -> None:
     began = time.monotonic()
     answer = client.post(JOBS, json=DOWNLOAD, headers={"Prefer": prefers})
@@ -75,7 +75,7 @@ def test_who_prefers_to_wait_too_short_a_time_gets_the_usual_answer(
 @pytest.mark.parametrize("name", ["If-Match", "If-None-Match"])
 @pytest.mark.parametrize("given", ["that", "W/that", "*", '"other"', '"other", that'])
 def test_a_condition_means_the_same_to_a_plain_poll_and_one_through_flask(
-    client: httpx.Client, name: str, given: str
+    client: httpx2.Client, name: str, given: str
 ) -> None:
     path = f"{JOBS}/{submitted(client)}"
     headers = {name: given.replace("that", client.get(path).headers["etag"]), "X-Request-Id": "a"}
@@ -90,7 +90,7 @@ def test_a_condition_means_the_same_to_a_plain_poll_and_one_through_flask(
         assert plain.status_code == 200
 
 
-def test_a_poll_is_one_read_of_the_store(client: httpx.Client, api: Api) -> None:
+def test_a_poll_is_one_read_of_the_store(client: httpx2.Client, api: Api) -> None:
     job_id = submitted(client)
     client.get(f"{JOBS}/{job_id}")  # the connection is there
     redis = api.store.connection.redis
@@ -114,7 +114,7 @@ def test_a_poll_is_one_read_of_the_store(client: httpx.Client, api: Api) -> None
 
 
 def test_a_client_that_has_the_job_already_gets_304_until_it_changes(
-    client: httpx.Client, hands: Hands
+    client: httpx2.Client, hands: Hands
 ) -> None:
     job_id = submitted(client)
     etag = client.get(f"{JOBS}/{job_id}").headers["etag"]
@@ -129,7 +129,7 @@ def test_a_client_that_has_the_job_already_gets_304_until_it_changes(
     assert changed.json()["state"] == "running"
 
 
-def test_head_says_what_get_would_without_a_body(client: httpx.Client) -> None:
+def test_head_says_what_get_would_without_a_body(client: httpx2.Client) -> None:
     job_id = submitted(client)
     head, get = client.head(f"{JOBS}/{job_id}"), client.get(f"{JOBS}/{job_id}")
     assert (head.status_code, head.content) == (200, b"")
@@ -137,7 +137,7 @@ def test_head_says_what_get_would_without_a_body(client: httpx.Client) -> None:
         assert head.headers[name] == get.headers[name]
 
 
-def test_waiting_ends_with_the_job(client: httpx.Client, hands: Hands) -> None:
+def test_waiting_ends_with_the_job(client: httpx2.Client, hands: Hands) -> None:
     job_id = submitted(client)
     lease = hands.take()
     timer = later(0.5, lambda: hands.finish(lease))
@@ -149,7 +149,7 @@ def test_waiting_ends_with_the_job(client: httpx.Client, hands: Hands) -> None:
 
 
 def test_waiting_ends_with_the_time_while_the_job_goes_on(
-    client: httpx.Client, hands: Hands
+    client: httpx2.Client, hands: Hands
 ) -> None:
     job_id = submitted(client)
     lease = hands.take()
@@ -162,12 +162,12 @@ def test_waiting_ends_with_the_time_while_the_job_goes_on(
 
 
 @pytest.mark.parametrize("wait", ["61", "-1", "nan", "inf", "x", ""])
-def test_a_wait_out_of_bounds_is_refused(client: httpx.Client, wait: str) -> None:
+def test_a_wait_out_of_bounds_is_refused(client: httpx2.Client, wait: str) -> None:
     job_id = submitted(client)
     refused(client.get(f"{JOBS}/{job_id}", params={"wait": wait}), 422, "validation_failed")
 
 
-def test_a_failed_job_is_data(client: httpx.Client, hands: Hands) -> None:
+def test_a_failed_job_is_data(client: httpx2.Client, hands: Hands) -> None:
     job_id = submitted(client)
     hands.fail(hands.take(), NotMedia("this is text", {"tail": "x"}))
     answer = client.get(f"{JOBS}/{job_id}")
@@ -177,7 +177,7 @@ def test_a_failed_job_is_data(client: httpx.Client, hands: Hands) -> None:
     }  # fmt: skip
 
 
-def test_a_list_is_newest_first_and_goes_on_behind_the_cursor(client: httpx.Client) -> None:
+def test_a_list_is_newest_first_and_goes_on_behind_the_cursor(client: httpx2.Client) -> None:
     ids = [submitted(client, source={"url": f"{URL}/{number}"}) for number in range(5)]
     first = client.get(JOBS, params={"limit": 3}).json()
     assert [job["id"] for job in first["jobs"]] == ids[:1:-1]
@@ -186,7 +186,7 @@ def test_a_list_is_newest_first_and_goes_on_behind_the_cursor(client: httpx.Clie
     assert second["next_cursor"] is None
 
 
-def test_a_list_is_narrowed_by_state_and_kind(client: httpx.Client, hands: Hands) -> None:
+def test_a_list_is_narrowed_by_state_and_kind(client: httpx2.Client, hands: Hands) -> None:
     running = submitted(client)
     hands.take()
     clip = client.post(JOBS, json={**CLIP, "source": {"job_id": running}}).json()["id"]
@@ -197,14 +197,14 @@ def test_a_list_is_narrowed_by_state_and_kind(client: httpx.Client, hands: Hands
     assert found == {"state": [running], "kind": [clip]}
 
 
-def test_a_queued_job_is_cancelled_at_once_and_only_once(client: httpx.Client) -> None:
+def test_a_queued_job_is_cancelled_at_once_and_only_once(client: httpx2.Client) -> None:
     job_id = submitted(client)
     answer = client.post(f"{JOBS}/{job_id}/cancel")
     assert (answer.status_code, answer.json()["state"]) == (202, "cancelled")
     refused(client.post(f"{JOBS}/{job_id}/cancel"), 409, "job_already_final")
 
 
-def test_only_a_failed_or_cancelled_job_is_retried(client: httpx.Client) -> None:
+def test_only_a_failed_or_cancelled_job_is_retried(client: httpx2.Client) -> None:
     job_id = submitted(client)
     refused(client.post(f"{JOBS}/{job_id}/retry"), 409, "job_not_retryable")
     client.post(f"{JOBS}/{job_id}/cancel")
@@ -213,7 +213,7 @@ def test_only_a_failed_or_cancelled_job_is_retried(client: httpx.Client) -> None
 
 
 def test_only_a_final_job_is_deleted_and_its_file_with_it(
-    client: httpx.Client, hands: Hands, api: Api
+    client: httpx2.Client, hands: Hands, api: Api
 ) -> None:
     job_id = submitted(client)
     refused(client.delete(f"{JOBS}/{job_id}"), 409, "job_not_final")
@@ -227,7 +227,7 @@ def test_only_a_final_job_is_deleted_and_its_file_with_it(
 
 
 def test_the_events_of_a_job_tell_every_state_and_then_end(
-    client: httpx.Client, hands: Hands
+    client: httpx2.Client, hands: Hands
 ) -> None:
     job_id = submitted(client)
     with following(client, f"{JOBS}/{job_id}/events") as events:
@@ -244,7 +244,7 @@ def test_the_events_of_a_job_tell_every_state_and_then_end(
 
 
 def test_who_comes_back_with_the_last_event_is_not_told_again(
-    client: httpx.Client, hands: Hands
+    client: httpx2.Client, hands: Hands
 ) -> None:
     job_id = submitted(client)
     path = f"{JOBS}/{job_id}/events"
@@ -265,15 +265,15 @@ def test_who_comes_back_with_the_last_event_is_not_told_again(
     assert (again.status_code, again.content) == (204, b"")
 
 
-def api_client_like(client: httpx.Client) -> httpx.Client:
-    return httpx.Client(base_url=client.base_url, timeout=20, **LOOPBACK)
+def api_client_like(client: httpx2.Client) -> httpx2.Client:
+    return httpx2.Client(base_url=client.base_url, timeout=20, **LOOPBACK)
 
 
-def test_the_events_of_a_job_that_is_not_there_are_a_problem(client: httpx.Client) -> None:
+def test_the_events_of_a_job_that_is_not_there_are_a_problem(client: httpx2.Client) -> None:
     refused(client.get(f"{JOBS}/{'0' * 26}/events"), 404, "not_found")
 
 
-def test_a_silent_stream_says_that_it_is_alive(client: httpx.Client) -> None:
+def test_a_silent_stream_says_that_it_is_alive(client: httpx2.Client) -> None:
     job_id = submitted(client)
     with following(client, f"{JOBS}/{job_id}/events") as events:
         next(events)
@@ -283,7 +283,7 @@ def test_a_silent_stream_says_that_it_is_alive(client: httpx.Client) -> None:
 
 
 def test_the_events_of_all_jobs_tell_what_changes_from_now_on(
-    client: httpx.Client, hands: Hands
+    client: httpx2.Client, hands: Hands
 ) -> None:
     before = submitted(client, source={"url": f"{URL}/before"})
     with api_client_like(client) as other, following(other, "/api/v2/events") as events:
@@ -298,13 +298,13 @@ def test_the_events_of_all_jobs_tell_what_changes_from_now_on(
         assert told == {(before, "succeeded"), (after, "queued")}
 
 
-def test_who_comes_back_to_all_events_is_told_to_list_again(client: httpx.Client) -> None:
+def test_who_comes_back_to_all_events_is_told_to_list_again(client: httpx2.Client) -> None:
     with following(client, "/api/v2/events", headers={"Last-Event-ID": "x.1"}) as events:
         assert next(events)["event"] == "resync"
 
 
 def test_a_stream_whose_client_has_gone_gives_its_thread_back(
-    client: httpx.Client, api: Api, hands: Hands
+    client: httpx2.Client, api: Api, hands: Hands
 ) -> None:
     submitted(client)
     lease = hands.take()
@@ -322,14 +322,14 @@ def test_a_stream_whose_client_has_gone_gives_its_thread_back(
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH", "TRACE", "BREW"])
 def test_a_method_that_a_path_has_not_is_named_with_those_it_has(
-    client: httpx.Client, method: str
+    client: httpx2.Client, method: str
 ) -> None:
     answer = client.request(method, JOBS)
     refused(answer, 405, "method_not_allowed")
     assert set(answer.headers["allow"].split(", ")) == {"GET", "HEAD", "OPTIONS", "POST"}
 
 
-def test_options_tells_the_methods(client: httpx.Client) -> None:
+def test_options_tells_the_methods(client: httpx2.Client) -> None:
     answer = client.options(JOBS)
     assert answer.status_code == 200
     assert "POST" in answer.headers["allow"]
@@ -339,5 +339,5 @@ def test_options_tells_the_methods(client: httpx.Client) -> None:
 @pytest.mark.parametrize(
     "path", ["/nope", "/api/v2/nope", "/api//v2/jobs", "/livez/", "/api/v2/jobs/", "/../etc/passwd"]
 )
-def test_an_unknown_path_is_a_problem(client: httpx.Client, path: str) -> None:
+def test_an_unknown_path_is_a_problem(client: httpx2.Client, path: str) -> None:
     refused(client.get(path), 404, "not_found")

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from tasks.store.keys import key
@@ -76,7 +76,7 @@ def test_requests_are_counted_while_the_store_is_away(tmp_path: Path, valkey: Va
 
 
 def test_a_worker_that_fell_silent_is_down_and_one_that_took_leave_is_not_there(
-    client: httpx.Client, api: Api
+    client: httpx2.Client, api: Api
 ) -> None:
     for name in ("w1", "w2", "w3"):
         api.store.workers.report(replace(worker_report(), id=name))
@@ -88,7 +88,7 @@ def test_a_worker_that_fell_silent_is_down_and_one_that_took_leave_is_not_there(
     assert found["clipmill_workers", frozenset()] == 1
 
 
-def test_the_age_of_the_last_housekeeping_is_told(client: httpx.Client, api: Api) -> None:
+def test_the_age_of_the_last_housekeeping_is_told(client: httpx2.Client, api: Api) -> None:
     age = ("clipmill_housekeeper_age_seconds", frozenset[Any]())
     assert metrics_of(client)[age] == float("inf")
     api.store.counters.note_housekeeping()
@@ -97,7 +97,7 @@ def test_the_age_of_the_last_housekeeping_is_told(client: httpx.Client, api: Api
     assert found["clipmill_housekeeper_rounds_total", frozenset()] == 1
 
 
-def test_nothing_that_a_client_makes_up_becomes_a_label(client: httpx.Client) -> None:
+def test_nothing_that_a_client_makes_up_becomes_a_label(client: httpx2.Client) -> None:
     def strange(number: int) -> None:
         client.get(f"/no/{number}/such?path={number}")
         client.get(f"{JOBS}/made-up-{number}")
@@ -117,7 +117,7 @@ def test_nothing_that_a_client_makes_up_becomes_a_label(client: httpx.Client) ->
 
 
 def test_a_scrape_asks_the_store_the_same_however_many_records_there_are(
-    client: httpx.Client, api: Api
+    client: httpx2.Client, api: Api
 ) -> None:
     def commands() -> int:
         metrics_of(client)  # hands over what was gathered
@@ -133,7 +133,7 @@ def test_a_scrape_asks_the_store_the_same_however_many_records_there_are(
 
 
 def test_the_bottleneck_is_told_with_its_evidence_and_as_a_metric(
-    client: httpx.Client, api: Api
+    client: httpx2.Client, api: Api
 ) -> None:
     without = client.get("/api/v2/system/bottleneck").json()
     assert (without["limit"], without["since"]) == ("nothing", None)

@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager
 from hashlib import sha256
 from pathlib import Path
 
-import httpx
+import httpx2
 import psutil
 import pytest
 
@@ -80,7 +80,7 @@ def test_a_signal_ends_it_in_good_order_although_clients_wait(
 ) -> None:
     with Api(tmp_path, valkey.url) as api, api.client() as client, api.client() as other:
         job_id = submitted(client)
-        answers: list[httpx.Response] = []
+        answers: list[httpx2.Response] = []
         waiting = threading.Thread(
             target=lambda: answers.append(other.get(f"{JOBS}/{job_id}", params={"wait": 60}))
         )
@@ -156,7 +156,7 @@ def test_r05_a_store_that_hangs_is_answered_for_within_two_seconds(
     """Each request is tried until it was soon enough, three times at most: machines are busy."""
     with Api(tmp_path, valkey.url) as api, api.client() as client:
         job_id = submitted(client)
-        requests: list[Callable[[], httpx.Response]] = [
+        requests: list[Callable[[], httpx2.Response]] = [
             lambda: client.post(JOBS, json=CLIP),
             lambda: client.post(JOBS, json=CLIP, headers={"Idempotency-Key": "one"}),
             lambda: client.get(f"{JOBS}/{job_id}"),
@@ -181,7 +181,7 @@ def test_r05_a_store_that_hangs_is_answered_for_within_two_seconds(
         assert again.headers["Idempotency-Replayed"] == "true"
 
 
-def seconds_of_a_refusal(ask: Callable[[], httpx.Response]) -> float:
+def seconds_of_a_refusal(ask: Callable[[], httpx2.Response]) -> float:
     """How long it took to say that the store does not answer."""
     time.sleep(0.3)  # what the last request has found out is known to the next one for a moment
     began = time.monotonic()
@@ -286,8 +286,8 @@ def test_a11_a_key_sees_its_own_jobs_and_no_others(keyed: Api) -> None:
         answer = nobody.get(JOBS)
         refused(answer, 401, "missing_credentials")
         assert answer.headers["www-authenticate"].startswith("Bearer")
-        refused(httpx.get(f"{keyed.url}/api/v2/nope", **LOOPBACK), 401, "missing_credentials")
-        assert httpx.get(f"{keyed.url}/health", **LOOPBACK).status_code == 200
+        refused(httpx2.get(f"{keyed.url}/api/v2/nope", **LOOPBACK), 401, "missing_credentials")
+        assert httpx2.get(f"{keyed.url}/health", **LOOPBACK).status_code == 200
         refused(eve.post(JOBS, json=DOWNLOAD), 403, "forbidden")
         job_id = submitted(ann)
         batch = ann.post(
@@ -335,7 +335,9 @@ def test_a_stream_of_all_jobs_says_that_it_is_there_while_only_others_jobs_chang
         assert time.monotonic() - began < 15
 
 
-def test_a_request_id_is_kept_or_made_and_stands_in_the_log(api: Api, client: httpx.Client) -> None:
+def test_a_request_id_is_kept_or_made_and_stands_in_the_log(
+    api: Api, client: httpx2.Client
+) -> None:
     answer = client.post(JOBS, json=CLIP, headers={"X-Request-Id": "order-66"})
     assert answer.headers["x-request-id"] == "order-66"
     assert '"request_id": "order-66"' in api.log()
@@ -345,7 +347,7 @@ def test_a_request_id_is_kept_or_made_and_stands_in_the_log(api: Api, client: ht
         assert made.isalnum()
 
 
-def test_garbage_on_the_wire_leaves_the_api_alive(api: Api, client: httpx.Client) -> None:
+def test_garbage_on_the_wire_leaves_the_api_alive(api: Api, client: httpx2.Client) -> None:
     host, port = api.url.removeprefix("http://").split(":")
     for garbage in (
         b"\x16\x03\x01\x02\x00\x01", b"GET / HTTP/9.9\r\n\r\n", b"GET /\0 HTTP/1.1\r\n\r\n",
@@ -381,7 +383,7 @@ def test_a_worker_that_was_killed_takes_the_parent_with_it(
         assert api.process.wait(20) == 1
 
 
-def test_clients_that_say_nothing_do_not_keep_others_out(api: Api, client: httpx.Client) -> None:
+def test_clients_that_say_nothing_do_not_keep_others_out(api: Api, client: httpx2.Client) -> None:
     host, port = api.url.removeprefix("http://").split(":")
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(4096, hard), hard))
@@ -398,7 +400,7 @@ def test_clients_that_say_nothing_do_not_keep_others_out(api: Api, client: httpx
 
 
 def test_hundreds_of_clients_that_wait_are_all_told_at_once(
-    client: httpx.Client, api: Api, hands: Hands
+    client: httpx2.Client, api: Api, hands: Hands
 ) -> None:
     job_id = submitted(client)
     lease = hands.take()

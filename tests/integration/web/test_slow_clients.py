@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 from hashlib import sha256
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
 from config.memory import MOST_WAITING
@@ -39,7 +39,7 @@ def impatient(
 
 
 @pytest.fixture
-def impatient_client(impatient: Api) -> Iterator[httpx.Client]:
+def impatient_client(impatient: Api) -> Iterator[httpx2.Client]:
     impatient.store.connection.redis.flushall()
     with impatient.client() as client:
         yield client
@@ -70,7 +70,7 @@ def head(path: str, length: int, key: str = "") -> bytes:
     return "\r\n".join([*lines, "", ""]).encode()
 
 
-def seconds_of(client: httpx.Client) -> float:
+def seconds_of(client: httpx2.Client) -> float:
     """How long a poll and a submission take together."""
     began = time.monotonic()
     assert client.get("/livez").status_code == 200
@@ -99,7 +99,7 @@ def keyed(shared_valkey: ValkeyServer, tmp_path: Path) -> Iterator[Api]:
 
 
 def test_t04_bodies_that_never_come_keep_nobody_out_and_are_ended(
-    impatient: Api, impatient_client: httpx.Client
+    impatient: Api, impatient_client: httpx2.Client
 ) -> None:
     before = sum(it.memory_info().rss for it in impatient.processes())
     with connections(impatient, MANY) as senders:
@@ -129,7 +129,7 @@ def test_t04_with_keys_it_is_the_same_and_without_a_key_nobody_is_waited_for(
 
 
 def test_t05_who_drips_long_batches_keeps_out_nobody_and_is_ended(
-    impatient: Api, impatient_client: httpx.Client
+    impatient: Api, impatient_client: httpx2.Client
 ) -> None:
     stop = threading.Event()
     with connections(impatient, 8) as senders:
@@ -156,7 +156,7 @@ def test_t05_who_drips_long_batches_keeps_out_nobody_and_is_ended(
 
 
 def test_a_slow_client_that_keeps_sending_is_served(
-    impatient: Api, impatient_client: httpx.Client
+    impatient: Api, impatient_client: httpx2.Client
 ) -> None:
     def slowly() -> Iterator[bytes]:
         for _ in range(8):
@@ -169,7 +169,7 @@ def test_a_slow_client_that_keeps_sending_is_served(
 
 
 def test_a_body_that_breaks_off_is_no_request(
-    impatient: Api, impatient_client: httpx.Client
+    impatient: Api, impatient_client: httpx2.Client
 ) -> None:
     body = b'{"kind":"download","source":{"url":"https://example.org/half"}}'
     with connections(impatient, 2) as (declared, chunked):
@@ -183,7 +183,7 @@ def test_a_body_that_breaks_off_is_no_request(
 
 @pytest.mark.parametrize("path", ["?wait=60", "/events"])
 def test_t06_places_of_clients_that_have_left_are_free_within_two_seconds(
-    api: Api, client: httpx.Client, path: str
+    api: Api, client: httpx2.Client, path: str
 ) -> None:
     job = f"{JOBS}/{submitted(client)}"
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-import httpx
+import httpx2
 import psutil
 import pytest
 
@@ -22,7 +22,7 @@ JSON = {"Content-Type": "application/json"}
 MEBIBYTE = 1024**2
 
 
-def refused(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:
+def refused(answer: httpx2.Response, status: int, code: str) -> dict[str, Any]:
     """The problem document, when it is what a problem document has to be."""
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
@@ -34,7 +34,7 @@ def refused(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:
     return body
 
 
-def pointers(answer: httpx.Response) -> list[str]:
+def pointers(answer: httpx2.Response) -> list[str]:
     return [fault["pointer"] for fault in answer.json()["errors"]]
 
 
@@ -51,7 +51,7 @@ def nothing_happens(api: Api) -> Iterator[None]:
     assert keys_in(api) == before
 
 
-def test_a_job_is_accepted_recorded_and_found_at_its_location(client: httpx.Client) -> None:
+def test_a_job_is_accepted_recorded_and_found_at_its_location(client: httpx2.Client) -> None:
     answer = client.post(JOBS, json=CLIP)
     assert answer.status_code == 202
     job = answer.json()
@@ -66,27 +66,27 @@ def test_a_job_is_accepted_recorded_and_found_at_its_location(client: httpx.Clie
     "body", [b"", b"{", b"not json", b"\xff", b'{"kind": "clip"', b"[" * 100_000]
 )
 @pytest.mark.usefixtures("nothing_happens")
-def test_a01_a_body_that_is_no_json_is_malformed(client: httpx.Client, body: bytes) -> None:
+def test_a01_a_body_that_is_no_json_is_malformed(client: httpx2.Client, body: bytes) -> None:
     refused(client.post(JOBS, content=body, headers=JSON), 400, "malformed_json")
 
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/xml", "multipart/form-data", "", None])
 @pytest.mark.usefixtures("nothing_happens")
-def test_a02_another_content_type_is_unsupported(client: httpx.Client, kind: str | None) -> None:
+def test_a02_another_content_type_is_unsupported(client: httpx2.Client, kind: str | None) -> None:
     headers = {} if kind is None else {"Content-Type": kind}
     answer = client.post(JOBS, content=json.dumps(CLIP), headers=headers)
     refused(answer, 415, "unsupported_media_type")
 
 
 @pytest.mark.usefixtures("nothing_happens")
-def test_a03_an_unknown_field_is_named(client: httpx.Client) -> None:
+def test_a03_an_unknown_field_is_named(client: httpx2.Client) -> None:
     answer = client.post(JOBS, json={**CLIP, "strat": 1})
     refused(answer, 422, "validation_failed")
     assert pointers(answer) == ["/strat"]
 
 
 @pytest.mark.usefixtures("nothing_happens")
-def test_a03_a_misspelt_query_parameter_is_named(client: httpx.Client) -> None:
+def test_a03_a_misspelt_query_parameter_is_named(client: httpx2.Client) -> None:
     answer = client.get(JOBS, params={"stat": "failed"})
     refused(answer, 422, "validation_failed")
     assert pointers(answer) == ["/stat"]
@@ -156,7 +156,7 @@ def post_endlessly(api: Api, path: str, total: int, chunked: bool) -> tuple[int,
 )
 @pytest.mark.usefixtures("nothing_happens")
 def test_a05_a_monstrous_document_is_refused_and_the_api_lives(
-    client: httpx.Client, body: bytes
+    client: httpx2.Client, body: bytes
 ) -> None:
     for path in (JOBS, "/api/v2/batches"):
         answer = client.post(path, content=body, headers=JSON)
@@ -170,7 +170,7 @@ def test_a05_a_monstrous_document_is_refused_and_the_api_lives(
     "start", ["NaN", "Infinity", "-Infinity", "1e309", '"00:61:00"', "-1", "5"]
 )
 @pytest.mark.usefixtures("nothing_happens")
-def test_a06_a_range_that_is_none_is_refused(client: httpx.Client, start: str) -> None:
+def test_a06_a_range_that_is_none_is_refused(client: httpx2.Client, start: str) -> None:
     body = f'{{"kind":"clip","source":{{"url":"{URL}"}},"start":{start},"end":5}}'
     answer = client.post(JOBS, content=body, headers=JSON)
     refused(answer, 422, "validation_failed")
@@ -181,7 +181,7 @@ def test_a06_a_range_that_is_none_is_refused(client: httpx.Client, start: str) -
 @pytest.mark.parametrize("field", ["container", "quality"])
 @pytest.mark.usefixtures("nothing_happens")
 def test_a07_an_option_that_is_not_on_the_list_is_refused(
-    client: httpx.Client, field: str, word: str
+    client: httpx2.Client, field: str, word: str
 ) -> None:
     for body, pointer in (
         ({**CLIP, "output": {field: word}}, f"/output/{field}"),
@@ -196,7 +196,7 @@ def test_a07_an_option_that_is_not_on_the_list_is_refused(
     "name", ["../../x", "/etc/x", "..\\x", "x" * 5000, "CON", "a\u202eb", "a\0b"]
 )
 @pytest.mark.usefixtures("nothing_happens")
-def test_a08_an_output_name_that_could_do_harm_is_refused(client: httpx.Client, name: str) -> None:
+def test_a08_an_output_name_that_could_do_harm_is_refused(client: httpx2.Client, name: str) -> None:
     answer = client.post(JOBS, json={**CLIP, "output": {"filename": name}})
     refused(answer, 422, "validation_failed")
     assert pointers(answer) == ["/output/filename"]
@@ -206,7 +206,9 @@ def test_a08_an_output_name_that_could_do_harm_is_refused(client: httpx.Client, 
     "url", ["file:///etc/passwd", "ftp://e.org/x", "concat:a|b", "-x", "data:,x"]
 )
 @pytest.mark.usefixtures("nothing_happens")
-def test_l01_a_source_that_is_no_web_address_is_unsupported(client: httpx.Client, url: str) -> None:
+def test_l01_a_source_that_is_no_web_address_is_unsupported(
+    client: httpx2.Client, url: str
+) -> None:
     answer = client.post(JOBS, json={"kind": "download", "source": {"url": url}})
     refused(answer, 422, "unsupported_url")
     assert pointers(answer) == ["/source/url"]
@@ -222,7 +224,7 @@ def test_l01_a_source_that_is_no_web_address_is_unsupported(client: httpx.Client
 )
 @pytest.mark.usefixtures("nothing_happens")
 def test_what_the_contract_has_and_is_not_built_is_never_accepted(
-    client: httpx.Client, change: dict[str, Any], pointer: str
+    client: httpx2.Client, change: dict[str, Any], pointer: str
 ) -> None:
     answer = client.post(JOBS, json={**CLIP, **change})
     refused(answer, 501, "not_implemented")
@@ -238,7 +240,7 @@ def test_what_the_contract_has_and_is_not_built_is_never_accepted(
     "host", ["127.0.0.1", "localhost", "[::1]", "2130706433", "169.254.169.254"]
 )
 @pytest.mark.usefixtures("nothing_happens")
-def test_l02_a_source_on_this_machine_is_blocked(client: httpx.Client, host: str) -> None:
+def test_l02_a_source_on_this_machine_is_blocked(client: httpx2.Client, host: str) -> None:
     answer = client.post(JOBS, json={"kind": "download", "source": {"url": f"http://{host}/"}})
     refused(answer, 422, "blocked_address")
 
@@ -246,7 +248,7 @@ def test_l02_a_source_on_this_machine_is_blocked(client: httpx.Client, host: str
 @pytest.mark.parametrize("source", [{"job_id": "x"}, {"job_id": "../" * 20}])
 @pytest.mark.usefixtures("nothing_happens")
 def test_a_source_that_is_not_there_is_refused(
-    client: httpx.Client, source: dict[str, str]
+    client: httpx2.Client, source: dict[str, str]
 ) -> None:
     answer = client.post(JOBS, json={**CLIP, "source": source})
     refused(answer, 422, "validation_failed")
@@ -254,7 +256,7 @@ def test_a_source_that_is_not_there_is_refused(
 
 
 @pytest.mark.usefixtures("nothing_happens")
-def test_one_bad_job_of_a_batch_keeps_all_others_out(client: httpx.Client) -> None:
+def test_one_bad_job_of_a_batch_keeps_all_others_out(client: httpx2.Client) -> None:
     jobs = [{"start": 0, "end": 15}, {"start": 50, "end": 65}, {"start": 9, "end": 3}]
     answer = client.post("/api/v2/batches", json={"defaults": CLIP, "jobs": jobs})
     refused(answer, 422, "validation_failed")
@@ -262,14 +264,14 @@ def test_one_bad_job_of_a_batch_keeps_all_others_out(client: httpx.Client) -> No
 
 
 @pytest.mark.usefixtures("nothing_happens")
-def test_a_blocked_source_in_a_batch_names_its_job(client: httpx.Client) -> None:
+def test_a_blocked_source_in_a_batch_names_its_job(client: httpx2.Client) -> None:
     jobs = [{}, {"source": {"url": "http://127.0.0.1/"}}]
     answer = client.post("/api/v2/batches", json={"defaults": CLIP, "jobs": jobs})
     refused(answer, 422, "blocked_address")
     assert pointers(answer) == ["/jobs/1/source/url"]
 
 
-def test_a13_an_address_in_a_forwarded_header_opens_nothing(client: httpx.Client) -> None:
+def test_a13_an_address_in_a_forwarded_header_opens_nothing(client: httpx2.Client) -> None:
     for header in ("X-Forwarded-For", "X-Forwarded-Host", "Forwarded", "X-Real-IP"):
         assert client.get("/livez", headers={header: "evil.example"}).status_code == 200
         answer = client.get("/api/v2/jobs", headers={header: "203.0.113.9"})
@@ -299,14 +301,14 @@ def test_a13_an_address_in_a_forwarded_header_opens_nothing(client: httpx.Client
 )  # fmt: skip
 @pytest.mark.usefixtures("nothing_happens")
 def test_a15_a_list_that_asks_too_much_is_refused(
-    client: httpx.Client, params: dict[str, str], pointer: str
+    client: httpx2.Client, params: dict[str, str], pointer: str
 ) -> None:
     answer = client.get(JOBS, params=params)
     refused(answer, 422, "validation_failed")
     assert pointers(answer) == [pointer]
 
 
-def test_a15_a_filter_in_any_script_finds_what_bears_it(client: httpx.Client) -> None:
+def test_a15_a_filter_in_any_script_finds_what_bears_it(client: httpx2.Client) -> None:
     job = client.post(JOBS, json={**CLIP, "external_id": "夏 * [a-z]"}).json()
     client.post(JOBS, json={**CLIP, "external_id": "冬"})
     found = client.get(JOBS, params={"external_id": "夏 * [a-z]"}).json()
@@ -321,14 +323,14 @@ def test_a15_a_filter_in_any_script_finds_what_bears_it(client: httpx.Client) ->
     ],
 )  # fmt: skip
 @pytest.mark.usefixtures("nothing_happens")
-def test_a16_an_id_that_names_nothing_is_not_found(client: httpx.Client, name: str) -> None:
+def test_a16_an_id_that_names_nothing_is_not_found(client: httpx2.Client, name: str) -> None:
     for path in (JOBS, "/api/v2/batches", "/api/v2/artifacts"):
         refused(client.get(f"{path}/{name}"), 404, "not_found")
     refused(client.post(f"{JOBS}/{name}/cancel"), 404, "not_found")
     refused(client.delete(f"{JOBS}/{name}"), 404, "not_found")
 
 
-def test_a16_an_id_of_another_type_is_not_found(client: httpx.Client) -> None:
+def test_a16_an_id_of_another_type_is_not_found(client: httpx2.Client) -> None:
     job = client.post(JOBS, json=CLIP).json()
     refused(client.get(f"/api/v2/batches/{job['id']}"), 404, "not_found")
     refused(client.get(f"/api/v2/artifacts/{job['id']}"), 404, "not_found")

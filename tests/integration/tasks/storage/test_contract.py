@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
 from config.values import STORAGE_SCHEMES
@@ -70,7 +70,7 @@ def fetched(storage: Storage, key: str) -> bytes:
     served = storage.serve(key, SHOWN)
     if isinstance(served, LocalFile):
         return served.path.read_bytes()
-    answer = httpx.get(served.url, **LOOPBACK)
+    answer = httpx2.get(served.url, **LOOPBACK)
     assert answer.headers["content-type"] == SHOWN.media_type
     assert answer.headers["content-disposition"] == SHOWN.disposition
     return answer.content
