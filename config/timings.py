@@ -72,6 +72,14 @@ class Timings:
     """How long an artifact is kept at least, however little space is free: a client that waited for
     a result must be able to fetch it."""
 
+    # Webhooks
+    webhook_look_seconds: float = 0.25
+    """The period of the search for messages that are due."""
+    webhook_lease_seconds: float = 30.0
+    """After this time a message goes to another sender; a try takes half of it at most."""
+    webhook_kept_seconds: float = 3 * 86400.0
+    """How long a delivery that has ended can be read and sent again."""
+
     # Reports
     report_seconds: float = 2.0
     """The period of the worker's reports."""

@@ -43,15 +43,17 @@ def check_url(url: str, allowed: Sequence[Network]) -> None:
         check_address(ipaddress.ip_address("127.0.0.1"), allowed)
 
 
-def resolve_and_check(url: str, allowed: Sequence[Network]) -> None:
-    """Look up the host and check all its addresses. Raises BlockedAddress or NetworkError."""
+def resolve_and_check(url: str, allowed: Sequence[Network]) -> list[str]:
+    """The addresses of a URL's host, all of them checked. Raises BlockedAddress or NetworkError."""
     host = _host_of(url)
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
         raise NetworkError("the host name cannot be looked up") from error
-    for *_, address in found:
-        check_address(ipaddress.ip_address(str(address[0]).split("%")[0]), allowed)
+    addresses = [str(address[0]) for *_, address in found]
+    for address in addresses:
+        check_address(ipaddress.ip_address(address.split("%")[0]), allowed)
+    return addresses
 
 
 def check_address(address: Address, allowed: Sequence[Network]) -> None:

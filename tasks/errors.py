@@ -11,7 +11,7 @@ ClipmillError
 ├── RequestError          a request cannot be granted; becomes a problem document in `web`
 │   ├── NotFound · InvalidRequest · NotBuilt · IdempotencyKeyReused · Unreadable
 │   ├── JobAlreadyFinal · JobNotRetryable · JobNotFinal
-│   ├── ArtifactExpired
+│   ├── ArtifactExpired · TooManyEndpoints · DeliveryOpen · EndpointDisabled
 │   └── StoreUnavailable · StoreFull · QueueFull
 └── WriteRefused          the store has written nothing: the records are not as expected
     ├── Conflict: SourceGone · LeaseLost
@@ -214,6 +214,24 @@ class JobNotRetryable(RequestError):
 
 class JobNotFinal(RequestError):
     code = "job_not_final"
+
+
+class TooManyEndpoints(RequestError):
+    """An owner has registered as many webhooks as it may."""
+
+    code = "too_many_webhooks"
+
+
+class DeliveryOpen(RequestError):
+    """The delivery of a webhook has not ended, so it cannot be sent again by hand."""
+
+    code = "delivery_not_final"
+
+
+class EndpointDisabled(RequestError):
+    """The endpoint of a webhook is disabled or deleted."""
+
+    code = "webhook_disabled"
 
 
 class ArtifactExpired(RequestError):

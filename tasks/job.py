@@ -11,6 +11,7 @@ from typing import Any, Self
 from tasks.errors import JobError
 from tasks.result import Result
 from tasks.specs import Spec
+from tasks.webhook import Webhook
 
 
 class JobState(StrEnum):
@@ -95,6 +96,7 @@ class Job:
     fingerprint: str | None = None  # equal for jobs that would do the same work
     external_id: str | None = None
     metadata: dict[str, str] = field(default_factory=dict)
+    webhook: Webhook | None = None  # told of the end; beside the owner's registered endpoints
     trace: str | None = None  # the parent of its spans (traceparent); None without tracing
     not_before: float | None = None
     memory_floor_bytes: int = 0  # the least that the next attempt reserves; learned from the last

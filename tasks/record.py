@@ -10,6 +10,7 @@ from typing import Any
 from tasks.errors import Unreadable
 from tasks.job import Failure, Job, JobState, WaitReason
 from tasks.kinds import KINDS
+from tasks.webhook import Webhook
 
 # Of the form of a record. A newer version may add fields to a job without a new number: older ones
 # keep them and write them back. With a new number, older versions leave the record alone.
@@ -25,6 +26,7 @@ def record_of(job: Job) -> dict[str, Any]:
         "spec": job.spec.to_dict(),
         "result": job.result and job.result.to_dict(),
         "error": job.error and vars(job.error),
+        "webhook": job.webhook and job.webhook.to_dict(),
     }
     return {"version": VERSION, **job.unknown, **own, "kind": job.kind, **parts}
 
@@ -56,6 +58,7 @@ def _job_of(record: Mapping[str, Any]) -> Job:
         raise ValueError(f"its form is number {record['version']}")
     kind = KINDS[record["kind"]]
     result, error, reason = record["result"], record["error"], record["wait_reason"]
+    webhook = record.get("webhook")
     return Job(
         **{name: record[name] for name in _OWN & record.keys()} | {
             "spec": kind.spec_type.from_dict(record["spec"]),
@@ -64,6 +67,7 @@ def _job_of(record: Mapping[str, Any]) -> Job:
             "wait_reason": WaitReason(reason) if reason else None,
             "result": kind.result_type.from_dict(result) if result else None,
             "error": Failure(**error) if error else None,
+            "webhook": Webhook.from_dict(webhook) if webhook else None,
             "unknown": {
                 name: value for name, value in record.items() if name not in _OWN | _BESIDE
             },

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from config.api import API_BASE
+from tasks.batch import Batch
 from tasks.job import Job
 from tasks.result import ArtifactRef, Result
 
@@ -49,6 +50,7 @@ def public_job(job: Job) -> dict[str, Any]:
         **({"dependencies": list(job.depends_on)} if len(job.depends_on) > 1 else {}),
         "external_id": job.external_id,
         "metadata": job.metadata,
+        **({"webhook": job.webhook.to_dict()} if job.webhook else {}),
         "spec": {"kind": job.kind, **job.spec.to_dict()},
         "created_at": rfc3339(job.created_at),
         "started_at": rfc3339(job.started_at),
@@ -74,6 +76,21 @@ def public_result(result: Result) -> dict[str, Any]:
 def public_artifact(artifact: ArtifactRef) -> dict[str, Any]:
     """A file as a result lists it."""
     return {**vars(artifact), "url": f"{API_BASE}/artifacts/{artifact.id}"}
+
+
+def public_batch(batch: Batch) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A batch as clients see it, in the parts before and after its jobs."""
+    self_url = f"{API_BASE}/batches/{batch.id}"
+    before = {
+        "id": batch.id,
+        "state": batch.state,
+        "counts": batch.counts,
+        "progress": round(batch.progress, 4),
+        "created_at": rfc3339(batch.created_at),
+        "finished_at": rfc3339(batch.finished_at),
+    }
+    links = {name: f"{self_url}/{name}" for name in ("events", "cancel", "archive")}
+    return before, {"links": {"self": self_url, **links}}
 
 
 def render_job(job: Job) -> bytes:

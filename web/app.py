@@ -17,6 +17,7 @@ from config.values import Network
 from tasks.dispatch import Dispatcher
 from tasks.dispatch.broker import Broker, make_celery
 from tasks.errors import StoreUnavailable
+from tasks.outbox import Outbox
 from tasks.storage import Storage, open_storage
 from tasks.storage.incoming import Incoming
 from tasks.store import Changes, Store
@@ -47,6 +48,7 @@ from web.routes import (
     resumable,
     root,
     uploads,
+    webhooks,
 )
 from web.schemas.documents import describe_requests
 
@@ -92,6 +94,7 @@ def create_app(
         started_at=time.time(),
         places=Places.by(settings),
         incoming=Incoming(settings.data_dir),
+        outbox=Outbox(store.connection),
     )
     return _assembled(settings, services)
 
@@ -133,8 +136,10 @@ def _assembled(settings: Settings, services: Services) -> Flask:
         docs,
         resumable,
         uploads,
+        webhooks,
     ):
         api.register_blueprint(group.blueprint)
+    api.register_blueprint(webhooks.well_known)
     return app
 
 

@@ -45,6 +45,7 @@ from worker.upkeep.reporter import Reporter
 from worker.upkeep.retention import Retention
 from worker.upkeep.startup import clean_work_folder, find_clean_groups
 from worker.upkeep.watchdog import Watchdog, servers_answer
+from worker.webhooks.sender import Sender
 
 
 @dataclass(frozen=True)
@@ -75,12 +76,20 @@ class Worker:
     housekeeper: Housekeeper
     reporter: Reporter
     watchdog: Watchdog
+    sender: Sender
     pulse: LoopTicker
     draining: threading.Event
 
     @property
     def _threads(self) -> Sequence[PeriodicThread]:
-        return self.heartbeat, self.housekeeper, self.reporter, self.disk, self.watchdog
+        return (
+            self.heartbeat,
+            self.housekeeper,
+            self.reporter,
+            self.disk,
+            self.watchdog,
+            self.sender,
+        )
 
     def start(self) -> None:
         """Start the threads beside the jobs."""
@@ -130,6 +139,7 @@ def build(
             store, settings, budget, beating, preconditions, watched, services.worker_id, timings
         ),
         _watchdog(services, beating, pulse, draining),
+        Sender(store, settings.allowed_networks, timings),
         pulse,
         draining,
     )

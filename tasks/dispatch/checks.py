@@ -12,6 +12,7 @@ from tasks.job import JobState
 from tasks.kinds import KINDS, UploadSpec
 from tasks.specs import Source, Spec
 from tasks.store import Store
+from tasks.webhook import Webhook
 
 
 class RequestChecks:
@@ -23,9 +24,9 @@ class RequestChecks:
 
     def check_all(self, requests: Sequence[JobRequest], owner: str) -> None:
         """`check` for a batch, each source once; the pointer of a fault names its job."""
-        seen: set[tuple[str, Source]] = set()
+        seen: set[tuple[str, Source, Webhook | None]] = set()
         for index, request in enumerate(requests):
-            what = (request.spec.kind, request.spec.source)
+            what = (request.spec.kind, request.spec.source, request.webhook)
             if what in seen:
                 continue
             try:
@@ -35,16 +36,19 @@ class RequestChecks:
             seen.add(what)
 
     def check(self, request: JobRequest, owner: str) -> None:
-        """Raises InvalidRequest when the source cannot be used."""
+        """Raises InvalidRequest when the source or the webhook cannot be used."""
         source = request.spec.source
         if source.upload_id is not None:
             self._check_upload(request.spec, source.upload_id, owner)
         if source.job_id is not None:
             self._check_source_job(request.spec, source.job_id, owner)
         if source.url is not None:
-            self._check_url(source.url, "/source/url")
+            self.check_url(source.url, "/source/url")
+        if request.webhook is not None:
+            self.check_url(request.webhook.url, "/webhook/url")
 
-    def _check_url(self, url: str, pointer: str) -> None:
+    def check_url(self, url: str, pointer: str) -> None:
+        """Raises InvalidRequest for a URL that may not be requested."""
         try:
             check_url(url, self._allowed)
         except JobError as error:

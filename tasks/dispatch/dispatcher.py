@@ -18,6 +18,7 @@ from tasks.kinds import UploadSpec
 from tasks.storage import Storage
 from tasks.store import IdempotencyKey, JobQuery, NewBatch, QueueLimits, Snapshot, Store
 from tasks.store.optimistic import until_unopposed
+from tasks.webhook import Webhook
 
 UPLOAD_PRIORITY = 9  # its client waits, and the check takes a moment
 
@@ -61,6 +62,10 @@ class Dispatcher:
         jobs = [self._planner.record(request, owner, batch.id) for request in requests]
         self._accept(jobs, idempotency, batch)
         return batch.id
+
+    def check_webhook(self, webhook: Webhook) -> None:
+        """Raises InvalidRequest for a URL that may not be requested."""
+        self._checks.check_url(webhook.url, "/url")
 
     def new_upload_id(self) -> str:
         """The id of an upload, and of the job that will check it."""

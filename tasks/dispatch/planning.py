@@ -17,6 +17,7 @@ from tasks.kinds import KINDS, DownloadSpec
 from tasks.specs import Source, Spec
 from tasks.store import NewSources, Store
 from tasks.tracing.context import current_trace
+from tasks.webhook import Webhook
 
 
 @dataclass(frozen=True)
@@ -27,11 +28,13 @@ class JobRequest:
     priority: int = 5
     external_id: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
+    webhook: Webhook | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The whole request, ready for JSON."""
         spec = {"kind": self.spec.kind, **self.spec.to_dict()}
-        return {**vars(self), "metadata": dict(self.metadata), "spec": spec}
+        webhook = self.webhook and self.webhook.to_dict()
+        return {**vars(self), "metadata": dict(self.metadata), "spec": spec, "webhook": webhook}
 
 
 @dataclass(frozen=True)
@@ -95,6 +98,7 @@ class Planner:
             batch_id=batch_id,
             external_id=request.external_id,
             metadata=dict(request.metadata),
+            webhook=request.webhook,
             trace=current_trace.get(),
             fingerprint=spec.fingerprint(owner),
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Self
 
+from tasks.batch import Batch
 from tasks.metrics.observer import tally_of_move
 from tasks.store.artifacts import Artifacts
 from tasks.store.aside import Aside
@@ -25,7 +26,6 @@ from tasks.store.server import Server
 from tasks.store.sites import Sites
 from tasks.store.submissions import NewBatch, Submissions
 from tasks.store.values import (
-    Batch,
     FailureGroup,
     Gauges,
     JobQuery,

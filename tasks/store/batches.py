@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import Any
 
+from tasks.batch import Batch
 from tasks.errors import NotFound
 from tasks.ids import is_id
-from tasks.job import Job, JobState
+from tasks.job import Job
 from tasks.record import readable
 from tasks.store.connection import StorePart, translated
 from tasks.store.keys import key
 from tasks.store.packing import unpacked
-from tasks.store.values import Batch, Snapshot
+from tasks.store.values import Snapshot
 
 _PAGE = 100
 
@@ -30,21 +30,10 @@ class BatchRecords(StorePart):
             got = self._redis.hgetall(key("batch", batch_id))
         if b"record" not in got:
             raise NotFound("there is no such batch")
-        record = json.loads(got[b"record"])
-        if owner not in (None, record["owner"]):
+        batch = Batch.of(batch_id, {name.decode(): text.decode() for name, text in got.items()})
+        if owner not in (None, batch.owner):
             raise NotFound("there is no such batch")
-        size = int(got[b"size"])
-        finished = got.get(b"finished_at")
-        return Batch(
-            id=batch_id,
-            owner=record["owner"],
-            created_at=record["created_at"],
-            finished_at=float(finished) if finished else None,
-            size=size,
-            counts={state.value: int(got.get(b"n:" + state.encode(), 0)) for state in JobState},
-            progress=min(1.0, max(0.0, float(got[b"progress"]) / max(1, size))),
-            revision=int(got.get(b"revision", 0)),
-        )
+        return batch
 
     def job_ids(self, batch_id: str) -> list[str]:
         """The batch's jobs in the order in which they were submitted."""

@@ -27,6 +27,19 @@ cache:HASH              string  the job whose artifacts are the result of this w
 idempotency:HASH        string  what was accepted under a client's key: digest and id, expires
 answer:ID               string  the first response under a client's key, compressed, expires
 site:OWNER:HOST         hash    the circuit breaker of a site that throttled us, expires
+webhook:…                       who is told of ends (tasks/outbox)
+  :endpoint:ID          hash    a registered URL, or a server that single jobs name (expires)
+  :endpoints:OWNER      zset    the owner's registered endpoints
+  :delivery:ID          hash    one message to one endpoint: document, state, tries, lease token
+  :deliveries:OWNER     zset    its deliveries in order of creation
+  :queue:ENDPOINT       zset    deliveries that wait for a try, by its time
+  :flying:ENDPOINT      set     deliveries that a sender holds; flying_of, by owner
+  :due :failing         zset    endpoints with a queue, by the time of their next try
+  :leases :ended        zset    deliveries by the end of their lease, by when they ended
+  :dropping             set     endpoints whose queue is to be ended
+  :open_of              hash    how many deliveries of an owner have not ended
+  :secret:OWNER         hash    what its messages are signed with
+  :private_key          string  what all messages are signed with (v1a)
 worker:ID               string  a worker's last report, expires
 workers                 zset    worker ids by their last report
 counters  totals        hash    numbers for /metrics

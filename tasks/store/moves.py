@@ -11,11 +11,15 @@ from typing import Any
 
 from tasks.artifact import StoredArtifact
 from tasks.errors import ArtifactGone, CancelRequested, Conflict, QueueFull, SourceGone
+from tasks.ids import IdMaker
 from tasks.job import Job, WaitReason
+from tasks.kinds import KINDS
 from tasks.store.packing import packed_text
+from tasks.webhook import Webhook, server_of
 
 # One step of priority is worth this much waiting: high priority goes first, low never starves.
 PRIORITY_SECONDS = 60.0
+_new_event_id = IdMaker()
 
 
 @dataclass(frozen=True)
@@ -127,14 +131,31 @@ def change_of(
         "depended_on": (before and before.depends_on) or None,
         "counters": _sum(tally, extras.tally),
         "cache_key": extras.cache_key,
-        "artifacts": [
-            {"id": item.id, "size_bytes": item.size_bytes, "new": new,
-             "meta": packed_text(json.dumps(item.to_dict()))}
-            for item, new in extras.artifacts
-        ],
+        "artifacts": [_artifact(item, new) for item, new in extras.artifacts],
+        **_told(job),
     }  # fmt: skip
     # An absent field is nil in Lua; a JSON null would be a value that counts as true.
     return {name: value for name, value in change.items() if value is not None}
+
+
+def _artifact(item: StoredArtifact, new: bool) -> dict[str, Any]:
+    meta = packed_text(json.dumps(item.to_dict()))
+    return {"id": item.id, "size_bytes": item.size_bytes, "new": new, "meta": meta}
+
+
+def _told(job: Job) -> dict[str, Any]:
+    """For a job that ends: the ids of its event and its batch's, and who it names to be told."""
+    if not job.state.final or job.internal or not KINDS[job.kind].asked_for:
+        return {}
+    told = {"event_id": _new_event_id(), "batch_event_id": job.batch_id and _new_event_id()}
+    if job.webhook is None:
+        return told
+    return told | {"webhook": target(job.owner, job.webhook)}
+
+
+def target(owner: str, webhook: Webhook) -> dict[str, Any]:
+    """A webhook as the script reads it."""
+    return {**webhook.to_dict(), "endpoint": server_of(owner, webhook.url)}
 
 
 def _sum(*tallies: Mapping[str, float]) -> dict[str, float]:

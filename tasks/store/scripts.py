@@ -9,6 +9,7 @@ _PRELUDE = "prelude"
 # In the order in which they are joined: a part may use functions of the parts before it.
 _WRITE = (
     "turns",
+    "webhooks",
     "write/record",
     "write/guard",
     "write/flight",
@@ -17,6 +18,7 @@ _WRITE = (
     "write/dependents",
     "write/artifacts",
     "write/batch",
+    "write/webhooks",
     "write/numbers",
     "write/submission",
     "write",
@@ -25,6 +27,19 @@ _WRITE = (
 SCRIPTS: Mapping[str, tuple[str, ...]] = {
     "create": _WRITE,
     "change": _WRITE,
+    **{
+        f"webhook_{name}": ("webhooks", f"webhooks/{name}")
+        for name in (
+            "take",
+            "settle",
+            "recover",
+            "redeliver",
+            "forget",
+            "register",
+            "unregister",
+            "enable",
+        )
+    },
     "take": ("turns", "take"),
     "set_aside": ("set_aside",),
     "lease_aside": ("lease_aside",),
@@ -44,7 +59,7 @@ SCRIPTS: Mapping[str, tuple[str, ...]] = {
 }
 # When the store's memory is full, only what adds jobs is refused: recorded jobs must be able to
 # end, which frees memory.
-_REFUSED_WHEN_FULL = {"create", "try_to_write"}
+_REFUSED_WHEN_FULL = {"create", "try_to_write", "webhook_register"}
 _ALLOWED_WHEN_FULL = "#!lua flags=allow-oom\n"  # the server reads flags in the first line only
 
 

@@ -11,8 +11,9 @@ from tasks.errors import Conflict
 from tasks.job import Job
 from tasks.store.connection import Connection, StorePart
 from tasks.store.idempotency import IdempotencyKey
-from tasks.store.moves import NO_NEW_SOURCES, NewSources, QueueLimits, raise_refusal
+from tasks.store.moves import NO_NEW_SOURCES, NewSources, QueueLimits, raise_refusal, target
 from tasks.store.writing import Writer
+from tasks.webhook import BATCH_FINISHED, Webhook
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,18 @@ class NewBatch:
     def holding(self, jobs: Sequence[Job]) -> dict[str, Any]:
         """The record of the batch, written together with these jobs."""
         record = json.dumps({"owner": self.owner, "created_at": self.created_at})
-        return {"id": self.id, "record": record, "size": len(jobs)}
+        return {
+            "id": self.id,
+            "record": record,
+            "size": len(jobs),
+            "webhooks": json.dumps(self._told(jobs)),
+        }
+
+    def _told(self, jobs: Sequence[Job]) -> list[dict[str, Any]]:
+        """Who shall be told of the end of the batch: each URL once, whatever jobs name it."""
+        named = {job.webhook for job in jobs if job.webhook is not None}
+        urls = {webhook.url for webhook in named if BATCH_FINISHED in webhook.events}
+        return [target(self.owner, Webhook(url, (BATCH_FINISHED,))) for url in sorted(urls)]
 
 
 class Submissions(StorePart):

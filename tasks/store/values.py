@@ -1,4 +1,4 @@
-"""The values that the store returns: snapshots, leases, pages, batches, gauges."""
+"""The values that the store returns: snapshots, leases, pages, gauges."""
 
 from __future__ import annotations
 
@@ -62,36 +62,6 @@ class FailureGroup:
     count: int
     newest_id: str
     message: str
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Jobs that were submitted together. Times are seconds since 1970, UTC."""
-
-    id: str
-    owner: str
-    created_at: float
-    finished_at: float | None
-    size: int
-    counts: dict[str, int]
-    progress: float
-    revision: int
-
-    @property
-    def final(self) -> bool:
-        """Whether every job is final."""
-        return not (self.counts["queued"] or self.counts["running"])
-
-    @property
-    def state(self) -> str:
-        """running, succeeded, failed, partial or cancelled."""
-        if not self.final:
-            return "running"
-        if self.counts["succeeded"] == self.size:
-            return "succeeded"
-        if self.counts["succeeded"]:
-            return "partial"
-        return "failed" if self.counts["failed"] else "cancelled"
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,11 @@ from tests.chaos.causes import Hit, failure_faults
 from tests.chaos.effects import effect_faults
 from tests.chaos.load import FINAL, Promises
 from tests.chaos.numbers import number_faults
+from tests.chaos.told import telling_faults
 from tests.chaos.traces import secret_faults, settled
 from tests.chaos.work import Work
 from tests.chaos.world import World
+from tests.support.receiver import Received
 from tests.support.records import Records
 from tests.support.scripted_worker import read_effects
 
@@ -26,7 +28,12 @@ STATES = FINAL | {"queued", "running"}
 
 
 def faults_of(
-    world: World, promises: Promises, work: Work, hits: Sequence[Hit], real: bool
+    world: World,
+    promises: Promises,
+    work: Work,
+    hits: Sequence[Hit],
+    received: Sequence[Received],
+    real: bool,
 ) -> list[str]:
     """Every invariant that does not hold, as a sentence. The system runs and is idle."""
     with world.valkey.client() as client:
@@ -43,6 +50,7 @@ def faults_of(
             for job_id in records.jobs
         }
         leases = client.zcard("clipmill:leases")
+        secret = client.hget("clipmill:webhook:secret:client", "current").decode()
     lines = read_effects(world.effects)
     begins = Counter(line["job"] for line in lines if line["event"] == "begin")
     # A worker that drains releases its jobs. A real clip is released once when its encoding needs
@@ -60,6 +68,7 @@ def faults_of(
         # A worker reports every two seconds.
         *settled(lambda: number_faults(world, promises, documents, stories), 6),
         *secret_faults(world, documents, stories),
+        *telling_faults(received, promises, documents, secret, world.token),
         *([f"I3 {leases} leases are open"] if leases else []),
     ]
 

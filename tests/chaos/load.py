@@ -47,11 +47,13 @@ class Clients:
     """One thread that submits jobs, about `count` in `seconds`, and one that polls them."""
 
     def __init__(
-        self, world: World, work: Work, canary: str, seed: int, count: int, seconds: float
-    ) -> None:
+        self, world: World, work: Work, canary: str, hook: str, seed: int, count: int,
+        seconds: float,
+    ) -> None:  # fmt: skip
         self._world = world
         self._work = work
         self._canary = canary
+        self._hook = hook
         self._chance = random.Random(seed)
         self._count = count
         self._pause = seconds / count
@@ -64,6 +66,9 @@ class Clients:
 
     def warm_up(self, count: int) -> None:
         """Run a few jobs to their end, before the first fault."""
+        made = self._ask("POST", "/api/v2/webhooks", json={"url": self._hook})
+        assert made is not None
+        assert made.status_code == 201, made.text
         for url in self._forbidden():
             answer = self._ask_for(url)
             assert answer is not None, "nobody answers"
@@ -97,6 +102,19 @@ class Clients:
                         open_jobs.remove(job_id)
             time.sleep(0.2)
         return open_jobs
+
+    def wait_until_told(self, within_seconds: float) -> list[str]:
+        """Messages that were not delivered in this time."""
+        end = time.monotonic() + within_seconds
+        path = "/api/v2/webhooks/deliveries"
+        while True:
+            found = [self._ask("GET", path, params={"state": it}) for it in ("waiting", "sending")]
+            if all(it is not None and it.status_code == 200 for it in found):
+                left = [it["id"] for page in found if page for it in page.json()["deliveries"]]
+                if not left or time.monotonic() > end:
+                    return left
+            assert time.monotonic() < end + 60, "nobody answers"
+            time.sleep(0.5)
 
     def _submit_all(self) -> None:
         left = self._count

@@ -26,6 +26,7 @@ from tests.chaos.check import faults_of
 from tests.chaos.faults import Fault, kill_a_worker, left_out, possible_faults
 from tests.chaos.load import Clients
 from tests.chaos.probe import cut_again_and_again
+from tests.chaos.told import Moody
 from tests.chaos.traces import (
     Kinds,
     Look,
@@ -40,6 +41,7 @@ from tests.chaos.traces import (
 from tests.chaos.work import RealWork, ScriptedWork, Work
 from tests.chaos.world import World
 from tests.support.origin import Origin
+from tests.support.receiver import Receiver
 
 BUDGET_BYTES = 512 * 2**20
 WARM_UP_JOBS = 8
@@ -94,7 +96,8 @@ def run(folder: Path, seed: int, form: Form) -> Outcome:
         opened.callback(canary.close)
         memory = opened.enter_context(MemoryWatch(world, BUDGET_BYTES))
         work = opened.enter_context(_work(world, seed, form))
-        clients = Clients(world, work, canary.place, seed, form.jobs, form.seconds)
+        hook = opened.enter_context(Receiver(Moody(seed)))
+        clients = Clients(world, work, canary.place, hook.url, seed, form.jobs, form.seconds)
         clients.warm_up(WARM_UP_JOBS)
         before = descriptors(world)
         clients.start()
@@ -105,8 +108,10 @@ def run(folder: Path, seed: int, form: Form) -> Outcome:
         clients.stop()
         world.wait_until_ready(CALM_SECONDS)
         broken = [f"I1 never final: {job_id}" for job_id in not_final]
+        untold = clients.wait_until_told(60 + 120 * (not form.quick))
+        broken += [f"W never delivered: {id}" for id in untold]
         broken += settled(lambda: _left(world, before, looks, len(hits)), 10)
-        broken += faults_of(world, clients.promises, work, hits, form.real)
+        broken += faults_of(world, clients.promises, work, hits, hook.received, form.real)
         broken += memory.faults
         broken += ["I7 somebody came to the forbidden address"] * (canary.visits > 0)
         notes = _notes(world, memory, before)

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from standardwebhooks import Webhook as Verifier
 
+from tasks.signing import new_secret
 from tests.chaos.causes import Hit, failure_faults
 from tests.chaos.check import cancel_faults, content_faults, story_faults
 from tests.chaos.effects import effect_faults, run_faults
 from tests.chaos.load import Promises
 from tests.chaos.numbers import differences, real_numbers, told_numbers
+from tests.chaos.told import telling_faults
 from tests.chaos.traces import Look, creeping, grown, leaks
 from tests.chaos.work import ScriptedWork
+from tests.support.receiver import Received
 
 Lines = list[dict[str, Any]]
 
@@ -323,3 +329,37 @@ def test_a_file_that_was_not_asked_for_is_found(
     work = ScriptedWork(1, 1, "", 1.0)
     assert content_faults(there, promises, work, documents) == found
     assert content_faults(there, Promises(), work, documents)[0].startswith("I1 nobody asked")
+
+
+def message(job_id: str, state: str, id: str, secret: str, **data: Any) -> Received:
+    body = json.dumps({"type": f"job.{state}", "data": {"id": job_id, **data}})
+    at = datetime.fromtimestamp(1_700_000_000, UTC)
+    headers = {
+        "webhook-id": id,
+        "webhook-timestamp": "1700000000",
+        "webhook-signature": Verifier(secret).sign(id, at, body),
+    }
+    return Received(0.0, "/", headers, body.encode())
+
+
+def test_what_webhooks_tell_is_compared_with_what_happened() -> None:
+    secret = new_secret()
+    promises = Promises(accepted=["a", "b"])
+    documents = {"a": {"state": "failed"}, "b": {"state": "succeeded"}}
+    good = [message("a", "failed", "1", secret), message("b", "succeeded", "2", secret)]
+
+    def faults(*received: Received) -> list[str]:
+        found = telling_faults(received, promises, documents, secret, "t0ken")
+        return [line.partition(":")[0] for line in found]
+
+    assert faults(*good, *good) == []
+    assert faults(good[0]) == ["W never told"]
+    assert faults(*good, message("a", "succeeded", "3", secret)) == ["W told what was not"]
+    assert faults(*good, message("a", "failed", "1", secret, x=1)) == ["W one id, two messages"]
+    leaking = message("a", "failed", "4", secret, url="?t0ken")
+    assert faults(*good, leaking) == ["W the token of a URL"]
+    assert faults(*good, message("a", "failed", "5", new_secret())) == [
+        "W the signature does not fit"
+    ]
+    promises.batches.append("c")
+    assert faults(*good) == ["W never told"]

@@ -22,6 +22,7 @@ from tasks.dispatch.broker import Broker, make_celery
 from tasks.job import Job
 from tasks.kinds import KINDS, DownloadSpec, ExtractResult, ExtractSpec
 from tasks.media import MediaFacts
+from tasks.outbox import Outbox
 from tasks.specs import Source
 from tasks.storage import Storage
 from worker.attempt.attempt import Attempt, Exchange
@@ -131,6 +132,7 @@ class Engine:
             disk=self._disk,
         )
         self.store, self.storage = worker.services.store, worker.services.storage
+        self.outbox = Outbox(self.store.connection)
         self.broker, self.dependents = worker.services.broker, worker.services.dependents
         self.work_folder = worker.services.work_folder
         self.budget, self.disk, self.heartbeat = worker.budget, worker.disk, worker.heartbeat

@@ -22,6 +22,7 @@ from tasks.errors import JobError
 from tasks.ids import IdMaker
 from tasks.job import Failure
 from tasks.kinds import KINDS
+from tasks.outbox import Outbox
 from tasks.storage import open_storage
 from tasks.store import Extras, Lease, Store
 from tests.support.loopback import LOOPBACK
@@ -38,6 +39,7 @@ class Api:
         self.artifacts = folder / "data" / "artifacts"
         self.storage = open_storage(self.artifacts.as_uri())
         self.store = Store.at(redis_url)
+        self.outbox = Outbox(self.store.connection)
         self._environ = {
             **{name: os.environ[name] for name in ("PATH",) if name in os.environ},
             "CLIPMILL_REDIS_URL": redis_url,

@@ -12,5 +12,6 @@ QUICK = Timings(
     settling_seconds=1.5,
     first_retry_seconds=0.5,
     disk_pause_seconds=0.5,
+    webhook_lease_seconds=4.0,
     report_ttl_seconds=6,
 )

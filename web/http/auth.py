@@ -16,7 +16,7 @@ from web.http.errors import Forbidden, MissingCredentials
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 # Answered to every client: probes, the page, and the description of the API.
 PUBLIC_PATHS = frozenset(
-    {"/", "/livez", "/readyz", "/health", "/docs",
+    {"/", "/livez", "/readyz", "/health", "/docs", "/.well-known/webhook-keys",
      f"{API_BASE}/system/health", f"{API_BASE}/openapi.json"}
 )  # fmt: skip
 PUBLIC_FOLDERS = ("/docs/",)

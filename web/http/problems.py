@@ -14,6 +14,8 @@ from werkzeug.exceptions import HTTPException
 from tasks.errors import (
     ArtifactExpired,
     ClipmillError,
+    DeliveryOpen,
+    EndpointDisabled,
     Fault,
     IdempotencyKeyReused,
     InvalidRequest,
@@ -29,6 +31,7 @@ from tasks.errors import (
     StorageUnavailable,
     StoreFull,
     StoreUnavailable,
+    TooManyEndpoints,
     Unreadable,
 )
 from web.http.errors import (
@@ -66,6 +69,9 @@ PROBLEMS: Mapping[type[ClipmillError], tuple[int, str]] = {
     JobNotRetryable: (HTTPStatus.CONFLICT, "The job cannot be retried"),
     JobNotFinal: (HTTPStatus.CONFLICT, "The job is not final"),
     Unreadable: (HTTPStatus.CONFLICT, "A newer version of Clipmill wrote the job"),
+    TooManyEndpoints: (HTTPStatus.CONFLICT, "There are too many webhooks already"),
+    DeliveryOpen: (HTTPStatus.CONFLICT, "The delivery has not ended"),
+    EndpointDisabled: (HTTPStatus.CONFLICT, "The webhook is disabled"),
     ArtifactExpired: (HTTPStatus.GONE, "The artifact is no longer kept"),
     UploadOffset: (HTTPStatus.CONFLICT, "The piece does not fit"),
     UploadBusy: (HTTPStatus.LOCKED, "The upload is being written"),

@@ -12,6 +12,7 @@ from flask import Flask, current_app, g
 from config.settings import Settings
 from tasks.dispatch import Dispatcher
 from tasks.dispatch.broker import Broker
+from tasks.outbox import Outbox
 from tasks.storage import Storage
 from tasks.storage.incoming import Incoming
 from tasks.store import Changes, Store
@@ -35,6 +36,7 @@ class Services:
     started_at: float
     places: Places
     incoming: Incoming
+    outbox: Outbox
     closing: Event = field(default_factory=Event)
     at_end: list[Callable[[], None]] = field(default_factory=list)
 

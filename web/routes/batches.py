@@ -11,7 +11,7 @@ from flask import Response, request
 from config.api import API_BASE
 from tasks.dispatch import JobRequest
 from tasks.errors import Replayed
-from tasks.rendering import rfc3339
+from tasks.rendering import public_batch
 from tasks.store import Batch, Snapshot
 from web.http.idempotency import PARAMETER, idempotency_key, keep, replayed
 from web.http.long_poll import wait_until
@@ -44,19 +44,8 @@ def batch_parts(services: Services, batch: Batch, view: str) -> Iterator[bytes]:
     """The same in parts: the jobs of a large batch may have many megabytes together."""
     pages = () if view == "none" else services.store.batches.pages(batch.id)
     jobs = ([_shown(item, view) for item in page] for page in pages)
-    self_url = f"{API_BASE}/batches/{batch.id}"
-    before = {
-        "id": batch.id,
-        "state": batch.state,
-        "counts": batch.counts,
-        "progress": round(batch.progress, 4),
-        "created_at": rfc3339(batch.created_at),
-        "finished_at": rfc3339(batch.finished_at),
-    }
-    links = {"self": self_url} | {
-        name: f"{self_url}/{name}" for name in ("events", "cancel", "archive")
-    }
-    return join_parts(before, "jobs", jobs, {"links": links})
+    before, after = public_batch(batch)
+    return join_parts(before, "jobs", jobs, after)
 
 
 def _shown(snapshot: Snapshot, view: str) -> bytes:

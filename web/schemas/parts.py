@@ -25,6 +25,7 @@ from tasks.specs import (
     Output,
     Source,
 )
+from tasks.webhook import EVENTS, Webhook
 from web.schemas.fields import (
     StrictBoolean,
     StrictInteger,
@@ -85,6 +86,26 @@ class SourceSchema(StrictSchema):
     @post_load
     def to_value(self, values: dict[str, Any], **_: Any) -> Source:
         return Source(**values)
+
+
+class WebhookSchema(StrictSchema):
+    """A URL that is told of events."""
+
+    url = StrictString(
+        required=True,
+        validate=validate.Length(min=1, max=MAX_URL_LENGTH),
+        metadata={"description": "An http or https URL.", "example": "https://example.org/hook"},
+    )
+    events = fields.List(
+        StrictString(validate=validate.OneOf(EVENTS)),
+        validate=validate.Length(min=1),
+        metadata={"description": "Of which it is told; left out: of all."},
+    )
+
+    @post_load
+    def to_value(self, values: dict[str, Any], **_: Any) -> Webhook:
+        events = values.get("events", EVENTS)
+        return Webhook(values["url"], tuple(name for name in EVENTS if name in events))
 
 
 class OutputSchema(StrictSchema):

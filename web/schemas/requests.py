@@ -25,13 +25,14 @@ from web.schemas.parts import (
     StrictSchema,
     StringMap,
     UrlSourceSchema,
+    WebhookSchema,
 )
 
 MOST_PLAYLIST_ITEMS = 1000
 # No source has so many pictures a second that one of them is shown for less.
 LEAST_CLIP_SECONDS = 0.001
 LONGEST_EXTERNAL_ID = 128
-_OF_ANY_KIND = ("priority", "external_id", "metadata")
+_OF_ANY_KIND = ("priority", "external_id", "metadata", "webhook")
 
 
 class RequestSchema(StrictSchema):
@@ -46,6 +47,9 @@ class RequestSchema(StrictSchema):
         metadata={"description": "The client's own name for the job, to find it by."},
     )
     metadata = StringMap("The client's own notes, returned unchanged.")
+    webhook = fields.Nested(
+        WebhookSchema, metadata={"description": "Is told of the end of the job, and of its batch."}
+    )
 
     def spec_of(self, values: dict[str, Any]) -> Spec:
         """The spec, made from the fields of its kind alone."""
@@ -148,14 +152,9 @@ REQUEST_SCHEMAS: Mapping[str, RequestSchema] = {
 
 def refuse_unbuilt(data: Mapping[str, Any], pointer: str = "") -> None:
     """What the contract has and this version does not do is never accepted. Raises NotBuilt."""
-    unbuilt = {
-        "/kind": ("jobs of kind concat", data.get("kind") == "concat"),
-        "/webhook": ("webhooks", data.get("webhook") is not None),
-    }
-    for place, (what, is_asked) in unbuilt.items():
-        if is_asked:
-            message = f"{what} are not built yet: leave this out"
-            raise NotBuilt(message, (Fault(pointer + place, message),))
+    if data.get("kind") == "concat":
+        message = "jobs of kind concat are not built yet"
+        raise NotBuilt(message, (Fault(f"{pointer}/kind", message),))
 
 
 class JobRequestSchema(OneOfSchema):

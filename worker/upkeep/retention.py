@@ -8,6 +8,7 @@ import time
 from config.timings import PRODUCTION, Timings
 from tasks.errors import JobNotFinal, NotFound
 from tasks.metrics.observer import UpkeepObserver
+from tasks.outbox import Outbox
 from tasks.storage import Storage
 from tasks.store import Store
 from tasks.store.room import FORGET_ABOVE, FORGET_DOWN_TO
@@ -34,6 +35,7 @@ class Retention:
     ) -> None:
         self._timings = timings
         self._store = store
+        self._deliveries = Outbox(store.connection).deliveries
         self._storage = storage
         self._ttl_seconds = ttl_seconds
         self._limit_bytes = limit_bytes
@@ -49,6 +51,7 @@ class Retention:
             self.expire()
             self.make_room()
             self.forget()
+            self.forget_deliveries(self._timings.webhook_kept_seconds)
             self.make_room_in_store()
         if now >= self._next_sweep:
             self._next_sweep = now + self._timings.sweep_seconds
@@ -86,10 +89,18 @@ class Retention:
             if found < _AT_ONCE:
                 return
 
+    def forget_deliveries(self, kept_seconds: float) -> None:
+        """Remove webhook deliveries that ended this long ago."""
+        ended_before = self._store.server.now() - kept_seconds
+        for _ in range(_PAGES):
+            if self._deliveries.forget(ended_before, _AT_ONCE) < _AT_ONCE:
+                return
+
     def make_room_in_store(self) -> None:
         """Forget the jobs that ended first, before their time, while the store fills up."""
         if not self._store.room.memory().is_above(FORGET_ABOVE):
             return
+        self.forget_deliveries(0.0)
         until = time.monotonic() + _LONGEST_SECONDS
         now, kept, forgotten = self._store.server.now(), 0, 0
         while (memory := self._store.room.memory()).is_above(FORGET_DOWN_TO):

@@ -19,7 +19,9 @@ local function write_one(new, at)
   change_indexes(new, new.old, at)
   change_dependents(new)
   note_artifacts(new, at)
-  count_in_batch(new, new.old, at)
+  local finished = count_in_batch(new, new.old, at)
+  tell_of_job(new, at)
+  tell_of_batch(new, finished, at)
   report_change(new, at)
 end
 

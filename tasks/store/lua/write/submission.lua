@@ -9,6 +9,7 @@ local function put_submission(submission)
   local batch, idempotency = submission.batch, submission.idempotency
   if batch then
     redis.call('HSET', key('batch', batch.id), 'record', batch.record, 'size', batch.size, 'progress', 0)
+    if batch.webhooks ~= '[]' then redis.call('HSET', key('batch', batch.id), 'webhooks', batch.webhooks) end
   end
   if idempotency then
     redis.call('SET', key('idempotency', idempotency.name), idempotency.accepted, 'EX', idempotency.seconds)
