@@ -107,7 +107,7 @@ class Settings:
         "ALLOWED_NETWORKS",
         "",
         parse_networks,
-        "non-public networks that sources may be in",
+        "non-public networks that sources and webhooks may be in",
     )
     api_keys_file: Path | None = setting(
         "API_KEYS_FILE", "", parse_path, "hashed API keys, one a line; unset: no key, loopback only"
