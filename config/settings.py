@@ -11,6 +11,7 @@ from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from config.api_keys import DEFAULT_NAME
 from config.machine import cpu_count, memory_limit_bytes
 from config.memory import (
     LEAST_BUDGET_BYTES,
@@ -31,6 +32,7 @@ from config.values import (
     parse_flag,
     parse_http_url,
     parse_kinds,
+    parse_limit,
     parse_networks,
     parse_path,
     parse_port,
@@ -48,6 +50,7 @@ _OF_A_SERVICE = re.compile(
     rf"{PREFIX}(\w+_)?(SERVICE_(HOST|PORT(_\w+)?)|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)"
 )
 _PORT_OF_A_SERVICE = re.compile(rf"{PREFIX}(\w+_)?PORT=(tcp|udp|sctp)://.+")
+_OF_KEYS = (PREFIX + "API_KEYS_FILE", PREFIX + "DATA_DIR")
 # The error message about a URL must not put the URL's password into the log.
 _CREDENTIALS = re.compile(r"//.*@")
 
@@ -110,7 +113,22 @@ class Settings:
         "non-public networks that sources and webhooks may be in",
     )
     api_keys_file: Path | None = setting(
-        "API_KEYS_FILE", "", parse_path, "hashed API keys, one a line; unset: no key, loopback only"
+        "API_KEYS_FILE",
+        "",
+        parse_path,
+        "hashed API keys, one a line, made by `clipmill keys new`; unset: api-keys in DATA_DIR, "
+        "and without that file no key is needed and only this machine is answered",
+    )
+    rate_limit: int | None = setting(
+        "RATE_LIMIT", "100", parse_limit,
+        "requests a second that change something, of an API key without limits of its own; 0: none",
+    )  # fmt: skip
+    allowed_clients: tuple[Network, ...] = setting(
+        "ALLOWED_CLIENTS", "", parse_networks,
+        "networks of clients that are answered; unset: all",
+    )  # fmt: skip
+    blocked_clients: tuple[Network, ...] = setting(
+        "BLOCKED_CLIENTS", "", parse_networks, "networks of clients that are refused"
     )
     trusted_proxies: tuple[Network, ...] = setting(
         "TRUSTED_PROXIES", "", parse_networks,
@@ -195,6 +213,11 @@ class Settings:
     )  # fmt: skip
 
     @property
+    def usual_keys_file(self) -> Path:
+        """Where keys are kept unless a setting says otherwise."""
+        return self.data_dir / DEFAULT_NAME
+
+    @property
     def auth_required(self) -> bool:
         """Whether callers must show a key."""
         return self.api_keys_file is not None and not self.insecure_no_auth
@@ -251,6 +274,14 @@ def load_settings(
     return settings
 
 
+def keys_path(environ: Mapping[str, str] | None = None) -> Path:
+    """The file of API keys, which may not exist yet. Raises SettingsError."""
+    environ = os.environ if environ is None else environ
+    asked = {name: environ[name] for name in _OF_KEYS if name in environ}
+    settings = load_settings(asked)
+    return settings.api_keys_file or settings.usual_keys_file
+
+
 def _injected(name: str, value: str) -> bool:
     """Whether Kubernetes set this for a Service: `tcp://10.0.0.1:8000` is no value of PORT."""
     found = _OF_A_SERVICE.fullmatch(name) or _PORT_OF_A_SERVICE.fullmatch(f"{name}={value}")
@@ -276,6 +307,9 @@ def add_to_environment(values: Mapping[str, str]) -> None:
 def _with_computed_defaults(values: dict[str, Any], kinds: tuple[str, ...]) -> dict[str, Any]:
     data_dir = values["data_dir"].resolve()
     beside = _beside_tools_bytes(values["redis_url"])
+    usual_keys = data_dir / DEFAULT_NAME
+    keys = values["api_keys_file"] or (usual_keys if usual_keys.exists() else None)
+    values = values | {"api_keys_file": keys}
     budget = default_budget_bytes(memory_limit_bytes(), beside)
     return values | {
         "data_dir": data_dir,
@@ -283,6 +317,8 @@ def _with_computed_defaults(values: dict[str, Any], kinds: tuple[str, ...]) -> d
         "broker_url": values["broker_url"] or values["redis_url"],
         "allowed_networks": values["allowed_networks"] or (),
         "trusted_proxies": values["trusted_proxies"] or (),
+        "allowed_clients": values["allowed_clients"] or (),
+        "blocked_clients": values["blocked_clients"] or (),
         "storage_url": values["storage_url"] or (data_dir / "artifacts").as_uri(),
         "memory_budget_bytes": values["memory_budget_bytes"] or budget,
         "log_format": values["log_format"] or ("text" if sys.stderr.isatty() else "json"),
@@ -317,8 +353,8 @@ def _contradictions(settings: Settings, *, budget_is_set: bool) -> list[str]:
     faults = []
     if not is_loopback(settings.host) and not (settings.auth_required or settings.insecure_no_auth):
         faults.append(
-            f"{PREFIX}HOST={settings.host!r} is not a loopback address: set {PREFIX}API_KEYS_FILE, "
-            f"or {PREFIX}INSECURE_NO_AUTH=yes to answer every client"
+            f"{PREFIX}HOST={settings.host!r} is not a loopback address: make a key with "
+            f"`clipmill keys new NAME`, or set {PREFIX}INSECURE_NO_AUTH=yes to answer every client"
         )
     if 0 < (settings.store_memory_bytes or 0) < LEAST_STORE_BYTES:
         faults.append(f"{PREFIX}STORE_MEMORY is below 16MiB, which holds too few jobs")

@@ -77,6 +77,13 @@ def parse_positive_int(text: str) -> int:
     return number
 
 
+def parse_limit(text: str) -> int:
+    """A whole number; 0 means no limit."""
+    if not _WHOLE.fullmatch(text):
+        raise ValueError("is not a whole number")
+    return int(text)
+
+
 def parse_port(text: str) -> int:
     number = int(text) if _WHOLE.fullmatch(text) else -1
     if not 0 <= number <= 65535:

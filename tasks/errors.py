@@ -12,7 +12,7 @@ ClipmillError
 │   ├── NotFound · InvalidRequest · NotBuilt · IdempotencyKeyReused · Unreadable
 │   ├── JobAlreadyFinal · JobNotRetryable · JobNotFinal
 │   ├── ArtifactExpired · TooManyEndpoints · DeliveryOpen · EndpointDisabled
-│   └── StoreUnavailable · StoreFull · QueueFull
+│   └── StoreUnavailable · StoreFull · QueueFull · QuotaExceeded
 └── WriteRefused          the store has written nothing: the records are not as expected
     ├── Conflict: SourceGone · LeaseLost
     ├── CancelRequested · ArtifactGone
@@ -250,6 +250,16 @@ class IdempotencyKeyReused(RequestError):
 
 class QueueFull(RequestError):
     code = "queue_full"
+
+
+class QuotaExceeded(RequestError):
+    """The key has used what it may use in a day."""
+
+    code = "quota_exceeded"
+
+    def __init__(self, message: str, retry_after_seconds: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
 
 
 class StoreUnavailable(RequestError):

@@ -18,6 +18,8 @@ from tasks.dispatch import Dispatcher
 from tasks.dispatch.broker import Broker, make_celery
 from tasks.errors import StoreUnavailable
 from tasks.outbox import Outbox
+from tasks.quotas.rates import Rates
+from tasks.quotas.use import Use
 from tasks.storage import Storage, open_storage
 from tasks.storage.incoming import Incoming
 from tasks.store import Changes, Store
@@ -27,8 +29,10 @@ from web.http.auth import Authenticator
 from web.http.client_address import client_address
 from web.http.errors import REFUSAL
 from web.http.headers import add_headers, request_id
+from web.http.key_watch import KeyWatch
 from web.http.openapi import make_api
 from web.http.problems import register_problems
+from web.http.rates import count_request, rate_headers
 from web.http.receiving import sweep
 from web.http.services import EXTENSION, Services
 from web.http.slots import Places
@@ -44,6 +48,7 @@ from web.routes import (
     failures,
     health,
     jobs,
+    keys,
     metrics,
     resumable,
     root,
@@ -95,6 +100,8 @@ def create_app(
         places=Places.by(settings),
         incoming=Incoming(settings.data_dir),
         outbox=Outbox(store.connection),
+        rates=Rates(store.connection),
+        use=Use(store.connection),
     )
     return _assembled(settings, services)
 
@@ -119,7 +126,7 @@ def _assembled(settings: Settings, services: Services) -> Flask:
     _identify_requests(app, settings.trusted_proxies)
     observe_requests(app, observer)
     trace_requests(app, tracing)
-    _admit_requests(app, services.authenticator)
+    _admit_requests(app, services)
     register_problems(app)
     api = make_api(app, VERSION)
     describe_requests(api.spec)
@@ -133,6 +140,7 @@ def _assembled(settings: Settings, services: Services) -> Flask:
         artifacts,
         events,
         metrics,
+        keys,
         docs,
         resumable,
         uploads,
@@ -157,14 +165,14 @@ def _keep_sweeping(services: Services) -> None:
 
 
 def _watch_keys(services: Services) -> None:
-    """Wake the streams soon after the key file changes: those of a revoked key end."""
+    """Look at the key file: end the streams of revoked keys, and tell workers of limits."""
+    watched = KeyWatch(services)
 
     def watch() -> None:
         while not services.closing.wait(_KEY_LOOK_SECONDS):
-            if services.authenticator.keys_changed():
-                services.changes.wake_all()
+            watched.look()
 
-    if services.settings.auth_required:
+    if not services.settings.insecure_no_auth:
         threading.Thread(target=watch, name="keys", daemon=True).start()
 
 
@@ -199,12 +207,18 @@ def _identify_requests(app: Flask, trusted_proxies: Sequence[Network]) -> None:
         g.until_end.close()
 
 
-def _admit_requests(app: Flask, authenticator: Authenticator) -> None:
+def _admit_requests(app: Flask, services: Services) -> None:
     """Reject a request without access, or without its body, before any route sees it."""
 
     @app.before_request
     def admit() -> None:
-        g.caller = authenticator.authenticate(request.environ)
+        g.caller = services.authenticator.authenticate(request.environ)
         refusal = request.environ.get(REFUSAL)
         if refusal is not None:
             raise refusal
+        count_request(services.rates, g.caller, request.environ)
+
+    @app.after_request
+    def tell(response: Response) -> Response:
+        response.headers.update(rate_headers(request.environ))
+        return response

@@ -1,6 +1,7 @@
-"""Making and removing API keys in their file, which its owner alone may read.
+"""Making, rotating and revoking API keys in their file, which its owner alone may read.
 
-A key is shown once, when it is made; the file does not hold it.
+A key is shown once, when it is made; the file does not hold it. It begins with a word by which
+scanners find it in places where it should not be, and ends with a checksum of the rest.
 """
 
 from __future__ import annotations
@@ -9,35 +10,73 @@ import hashlib
 import os
 import secrets
 import tempfile
+import time
+import zlib
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from config.api_keys import KeyLine, numbered_keys
 
-PREFIX = "cm_"
+PREFIX = "clipmill_"
+_DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_SECRET_LENGTH, _CHECKSUM_LENGTH = 43, 6  # 256 bits, and 32 bits
 
 
 class KeyRefused(Exception):
-    """The key cannot be made or removed; the message says why."""
+    """The key cannot be made or changed; the message says why."""
 
 
-def make_key(path: Path, name: str, scopes: tuple[str, ...]) -> str:
-    """A new key. The file gets its hash; the key itself is stored nowhere."""
-    key = PREFIX + secrets.token_urlsafe(32)
+def new_key() -> str:
+    """A key in the form `clipmill_` + secret + checksum."""
+    secret = _in_digits(secrets.randbits(256), _SECRET_LENGTH)
+    return PREFIX + secret + checksum(PREFIX + secret)
+
+
+def checksum(text: str) -> str:
+    """Six digits that a mistyped or cut key does not have."""
+    return _in_digits(zlib.crc32(text.encode()), _CHECKSUM_LENGTH)
+
+
+def _in_digits(number: int, length: int) -> str:
+    digits = []
+    for _ in range(length):
+        number, digit = divmod(number, len(_DIGITS))
+        digits.append(_DIGITS[digit])
+    return "".join(reversed(digits))
+
+
+def make_key(path: Path, name: str, scopes: tuple[str, ...], **options: Any) -> str:
+    """A new key; `options` are the other fields of a `KeyLine`. Raises KeyRefused."""
+    key = new_key()
     try:
-        digest = hashlib.sha256(key.encode()).hexdigest()
-        line = KeyLine(name, tuple(dict.fromkeys(scopes)), digest)
+        line = KeyLine(name, tuple(dict.fromkeys(scopes)), _digest(key), **options)
     except ValueError as fault:
         raise KeyRefused(str(fault)) from fault
     if any(other.name == name for other in read_keys(path)):
-        raise KeyRefused(f"there is a key named {name} already: remove it first")
+        raise KeyRefused(f"there is a key named {name} already: revoke or rotate it")
     _replace(path, [*_lines(path), str(line)])
     return key
 
 
-def remove_key(path: Path, name: str) -> None:
-    """Remove a key; a running API rejects it from its next request on."""
+def rotate_key(path: Path, name: str, overlap_seconds: float = 0.0) -> str:
+    """A new secret for a key; the old one is accepted for some time. Raises KeyRefused."""
+    key = new_key()
+    until = time.time() + overlap_seconds if overlap_seconds else None
+    _change(path, name, lambda line: line.rotated(_digest(key), until))
+    return key
+
+
+def change_key(path: Path, name: str, **changes: Any) -> KeyLine:
+    """Other limits, scopes, networks or another expiry for a key. Raises KeyRefused."""
+    return _change(path, name, lambda line: replace(line, **changes))
+
+
+def revoke_key(path: Path, name: str) -> None:
+    """Remove a key; a running API rejects it within a second. Raises KeyRefused."""
     lines = _lines(path)
-    kept = [line for line in lines if line.split(":")[0].strip() != name]
+    kept = [line for line in lines if _name_of(line) != name]
     if len(kept) == len(lines):
         raise KeyRefused(f"there is no key named {name} in {path}")
     _replace(path, kept)
@@ -52,6 +91,27 @@ def read_keys(path: Path) -> list[KeyLine]:
         except ValueError as fault:
             raise KeyRefused(f"{path}, line {number}: {fault}") from fault
     return found
+
+
+def _change(path: Path, name: str, change: Callable[[KeyLine], KeyLine]) -> KeyLine:
+    known = {line.name: line for line in read_keys(path)}
+    if name not in known:
+        raise KeyRefused(f"there is no key named {name} in {path}")
+    try:
+        changed = change(known[name])
+    except ValueError as fault:
+        raise KeyRefused(str(fault)) from fault
+    lines = [str(changed) if _name_of(line) == name else line for line in _lines(path)]
+    _replace(path, lines)
+    return changed
+
+
+def _name_of(line: str) -> str:
+    return line.split(":")[0].strip()
+
+
+def _digest(key: str) -> str:
+    return hashlib.sha256(key.encode()).hexdigest()
 
 
 def _lines(path: Path) -> list[str]:

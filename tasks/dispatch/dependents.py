@@ -37,6 +37,10 @@ class Dependents:
             for source in parent.depends_on:
                 self.stop_if_unneeded(source)
 
+    def wake_kinds(self, kinds: Sequence[str]) -> None:
+        """Send a message for each of these kinds, of which jobs are ready."""
+        self._broker.wake([(kind, "") for kind in kinds])
+
     def cancel(self, job: Job, revision: int) -> None:
         """Cancel a job that is not final. Raises Conflict when the job has changed: read again."""
         if job.state is JobState.RUNNING:

@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from config.api_keys import NO_LIMITS, KeyLimits
 from config.settings import Settings
 from tasks.dispatch.broker import Broker
 from tasks.dispatch.checks import RequestChecks
 from tasks.dispatch.dependents import Dependents
 from tasks.dispatch.planning import JobRequest, Planner
+from tasks.dispatch.room import RoomChecks
 from tasks.errors import ArtifactExpired, JobAlreadyFinal, JobNotRetryable, NotFound, QueueFull
 from tasks.job import Job, JobState
 from tasks.kinds import UploadSpec
@@ -30,37 +32,46 @@ class Dispatcher:
         self._store = store
         self._broker = broker
         self._storage = storage
-        self._limits = QueueLimits(settings.max_queued_jobs, settings.max_queued_jobs_per_key)
+        self._room = RoomChecks(store, settings)
         self._checks = RequestChecks(store, settings.allowed_networks)
         self._planner = Planner(store, settings.reuse_downloads_seconds)
         self._dependents = Dependents(store, broker, self._planner)
 
     def submit(
-        self, request: JobRequest, owner: str, idempotency_key: str | None = None
+        self,
+        request: JobRequest,
+        owner: str,
+        idempotency_key: str | None = None,
+        limits: KeyLimits = NO_LIMITS,
     ) -> Snapshot:
-        """Accept one job. Raises InvalidRequest, QueueFull, StoreFull or StoreUnavailable.
+        """Accept one job. Raises InvalidRequest, QueueFull, StoreFull, QuotaExceeded or
+        StoreUnavailable.
 
         When the key was used before: raises Replayed with the id of that job if the request is
         the same, else IdempotencyKeyReused.
         """
         idempotency = self._idempotency(idempotency_key, owner, ["job", request.to_dict()])
         self._checks.check(request, owner)
-        self._check_room(1, owner)
+        queue = self._room.check([request.spec], owner, limits)
         job = self._planner.record(request, owner)
-        self._accept([job], idempotency)
+        self._accept([job], queue, idempotency)
         return self._store.jobs.snapshot(job.id, owner)
 
     def submit_batch(
-        self, requests: Sequence[JobRequest], owner: str, idempotency_key: str | None = None
+        self,
+        requests: Sequence[JobRequest],
+        owner: str,
+        idempotency_key: str | None = None,
+        limits: KeyLimits = NO_LIMITS,
     ) -> str:
         """Accept all jobs or none; returns the id of the batch. Raises as `submit`."""
         asked = ["batch", *(request.to_dict() for request in requests)]
         idempotency = self._idempotency(idempotency_key, owner, asked)
         self._checks.check_all(requests, owner)
-        self._check_room(len(requests), owner)
+        queue = self._room.check([request.spec for request in requests], owner, limits)
         batch = NewBatch(self._planner.new_id(), owner, time.time())
         jobs = [self._planner.record(request, owner, batch.id) for request in requests]
-        self._accept(jobs, idempotency, batch)
+        self._accept(jobs, queue, idempotency, batch)
         return batch.id
 
     def check_webhook(self, webhook: Webhook) -> None:
@@ -86,15 +97,21 @@ class Dispatcher:
         is_there = self._storage.has(artifact.storage_key, artifact.size_bytes)
         return job.id if is_there else None
 
-    def check_upload(self, upload_id: str, spec: UploadSpec, owner: str) -> Snapshot:
+    def check_upload(
+        self, upload_id: str, spec: UploadSpec, owner: str, limits: KeyLimits = NO_LIMITS
+    ) -> Snapshot:
         """Accept the job that checks and stores a file which has arrived. Raises as `submit`."""
-        self._check_room(1, owner)
+        queue = self._room.check([spec], owner, limits)
         request = JobRequest(spec, priority=UPLOAD_PRIORITY)
-        self._accept([self._planner.record(request, owner, job_id=upload_id)], None)
+        self._accept([self._planner.record(request, owner, job_id=upload_id)], queue)
         return self._store.jobs.snapshot(upload_id, owner)
 
     def _accept(
-        self, jobs: Sequence[Job], idempotency: IdempotencyKey | None, batch: NewBatch | None = None
+        self,
+        jobs: Sequence[Job],
+        queue: QueueLimits,
+        idempotency: IdempotencyKey | None = None,
+        batch: NewBatch | None = None,
     ) -> None:
         """Plan and record jobs and wake workers; plan again when a source was deleted meanwhile."""
 
@@ -104,7 +121,7 @@ class Dispatcher:
                 plan.jobs,
                 plan.sources,
                 idempotency=idempotency,
-                limits=self._limits,
+                limits=queue,
                 batch=batch,
             )
             self._broker.wake_ready((*plan.sources.downloads, *plan.jobs), stages)
@@ -140,12 +157,12 @@ class Dispatcher:
             job, revision = self._store.jobs.get_with_revision(job_id, owner)
             if job.state not in {JobState.FAILED, JobState.CANCELLED}:
                 raise JobNotRetryable(f"the job is {job.state}, neither failed nor cancelled")
-            self._check_room(1, job.owner)
+            self._room.check_queue(1, job.owner)
             # A download that was made for a clip is the client's own from now on.
             plan = self._planner.plan([replace(job.retried(time.time()), internal=False)])
             (again,) = plan.jobs
             stages = self._store.jobs.replace(
-                job, again, revision, sources=plan.sources, limits=self._limits
+                job, again, revision, sources=plan.sources, limits=self._room.usual
             )
             self._dependents.wake(again, plan.sources, stages)
 
@@ -163,7 +180,7 @@ class Dispatcher:
         return self._retry_all([snapshot.id for snapshot in page.items])
 
     def _retry_all(self, job_ids: Sequence[str]) -> list[str]:
-        self._check_room(len(job_ids))
+        self._room.check_queue(len(job_ids))
         retried: list[str] = []
         for job_id in job_ids:
             try:
@@ -201,11 +218,3 @@ class Dispatcher:
         self._store.batches.get(batch_id, owner)
         jobs = self._store.batches.snapshots(batch_id)
         self._retry_all([snapshot.id for snapshot in jobs if snapshot.state is JobState.FAILED])
-
-    def _check_room(self, count: int, owner: str | None = None) -> None:
-        """Refuse before planning what would be refused after it. Raises QueueFull or StoreFull."""
-        self._store.room.check()
-        if self._store.counters.queued_total() + count > self._limits.total:
-            raise QueueFull("too many jobs wait already, try again later")
-        if owner and self._store.counters.queued_of(owner) + count > self._limits.of_owner:
-            raise QueueFull("too many jobs of this key wait already, try again later")

@@ -20,6 +20,8 @@ final                   zset    final jobs, by the time of their end
 unneeded                set     downloads, not final, made for clips, that no clip needs
 queued:KIND             zset    queued jobs, by when they entered the queue
 queued_by_owner         hash    how many jobs of each owner are queued
+leased_by_owner         hash    how many jobs of each owner workers hold
+most_running            hash    how many they may hold at most, of owners with such a limit
 running:KIND            set     running jobs
 index:…                 zset    ids in order of creation: all, owner, kind, state, batch, external
 flight:HASH             string  the leader of equal work: the later jobs follow it
@@ -42,6 +44,9 @@ webhook:…                       who is told of ends (tasks/outbox)
   :private_key          string  what all messages are signed with (v1a)
 worker:ID               string  a worker's last report, expires
 workers                 zset    worker ids by their last report
+use:OWNER:DAY           hash    bytes and media seconds that an owner has used, expires
+keys_used               zset    keys by their last use
+rate:OWNER:SECONDS      list    the times of a key's last requests, expires
 counters  totals        hash    numbers for /metrics
 peaks                   hash    by shape of work: the factor from the model's estimate to the peak
 lock:NAME               string  the holder of a lock, expires

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import logging
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import Literal, cast
 
 from config.timings import PRODUCTION
 from tasks.errors import Unreadable
+from tasks.kinds import KINDS
 from tasks.record import job_of
 from tasks.store.aside import Aside
 from tasks.store.connection import Connection, StorePart, translated
@@ -67,16 +69,49 @@ class Leases(StorePart):
 
     def ready_count(self, kind: str) -> int:
         """How many jobs of a kind a worker could take now, perhaps one of a newer version."""
-        aside = self._aside.count(kind)
+        aside, room = self._aside.count(kind), self._room_of_owners()
         with translated():
             owners = [item.decode() for item in self._redis.zrange(key("turns", kind), 0, -1)]
             pipeline = self._redis.pipeline(transaction=False)
             for owner in owners:
                 pipeline.zrange(key("turns", kind, owner), 0, -1)
-            for owner, batches in zip(owners, pipeline.execute(), strict=True):
+            groups = pipeline.execute()
+            for owner, batches in zip(owners, groups, strict=True):
                 for batch in batches:
                     pipeline.zcard(key("ready", kind, owner, batch.decode()))
-            return aside + int(sum(pipeline.execute()))
+            counts = iter(pipeline.execute())
+        ready: list[int] = [sum(islice(counts, len(batches))) for batches in groups]
+        found = zip(owners, ready, strict=True)
+        return aside + sum(min(count, room.get(owner, count)) for owner, count in found)
+
+    def _room_of_owners(self) -> dict[str, int]:
+        """How many more jobs workers may hold of each owner that has a limit."""
+        with translated():
+            most = self._redis.hgetall(key("most_running"))
+            held = self._redis.hgetall(key("leased_by_owner")) if most else {}
+        return {
+            owner.decode(): max(0, int(count) - int(held.get(owner, 0)))
+            for owner, count in most.items()
+        }
+
+    def kinds_that_waited(self, owner: str) -> list[str]:
+        """The kinds of an owner's ready jobs, if the owner has a limit that may have held them."""
+        with translated():
+            if not self._redis.hexists(key("most_running"), owner):
+                return []
+            pipeline = self._redis.pipeline(transaction=False)
+            for kind in KINDS:
+                pipeline.exists(key("turns", kind, owner))
+            return [kind for kind, there in zip(KINDS, pipeline.execute(), strict=True) if there]
+
+    def limit_running(self, most: Mapping[str, int]) -> None:
+        """From now on workers hold at most so many jobs of these owners; of all others, any."""
+        with translated():
+            pipeline = self._redis.pipeline()
+            pipeline.delete(key("most_running"))
+            if most:
+                pipeline.hset(key("most_running"), mapping=dict(most))
+            pipeline.execute()
 
     def _due(self, name: str, limit: int) -> list[str]:
         latest = self._server.now()

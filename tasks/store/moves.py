@@ -12,8 +12,8 @@ from typing import Any
 from tasks.artifact import StoredArtifact
 from tasks.errors import ArtifactGone, CancelRequested, Conflict, QueueFull, SourceGone
 from tasks.ids import IdMaker
-from tasks.job import Job, WaitReason
-from tasks.kinds import KINDS
+from tasks.job import Job, JobState, WaitReason
+from tasks.kinds import KINDS, DownloadResult
 from tasks.store.packing import packed_text
 from tasks.webhook import Webhook, server_of
 
@@ -132,6 +132,7 @@ def change_of(
         "counters": _sum(tally, extras.tally),
         "cache_key": extras.cache_key,
         "artifacts": [_artifact(item, new) for item, new in extras.artifacts],
+        "used": _used(job),
         **_told(job),
     }  # fmt: skip
     # An absent field is nil in Lua; a JSON null would be a value that counts as true.
@@ -141,6 +142,18 @@ def change_of(
 def _artifact(item: StoredArtifact, new: bool) -> dict[str, Any]:
     meta = packed_text(json.dumps(item.to_dict()))
     return {"id": item.id, "size_bytes": item.size_bytes, "new": new, "meta": meta}
+
+
+def _used(job: Job) -> dict[str, float] | None:
+    """What the work of a job counts against the day of its owner; None where it is nothing."""
+    result = job.result
+    if result is None or job.state is not JobState.SUCCEEDED:
+        return None
+    if KINDS[job.kind].reads_site or not KINDS[job.kind].asked_for:  # it brought its files here
+        if isinstance(result, DownloadResult) and result.deduplicated:
+            return None
+        return {"bytes": sum(it.size_bytes for it in result.artifacts), "seconds": 0.0}
+    return {"bytes": 0, "seconds": (result.main and result.main.duration_seconds) or 0.0}
 
 
 def _told(job: Job) -> dict[str, Any]:

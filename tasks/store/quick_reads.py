@@ -24,7 +24,8 @@ _SECOND_LOOK_SECONDS = 0.2
 _TURNS = 10  # of the loop, in which what has come is taken
 _FIELDS = ("doc", "revision", "state", "owner")
 
-_Asked = tuple[str, "asyncio.Future[Any]"]
+# What to ask: commands whose answers belong together.
+_Asked = tuple[tuple[tuple[str, ...], ...], "asyncio.Future[Any]"]
 
 
 async def _in_time(asking: Coroutine[Any, Any, None]) -> None:
@@ -56,22 +57,27 @@ class QuickReads:
         self._task: asyncio.Task[None] | None = None
         self._silent_until = 0.0
 
-    async def snapshot(self, job_id: str, owner: str | None) -> Snapshot | None:
+    async def snapshot(
+        self, job_id: str, owner: str | None, before: tuple[str, ...] | None = None
+    ) -> tuple[Snapshot | None, Any]:
         """A job's JSON, or None when there is no such job for this owner; None may read all.
 
-        Raises StoreUnavailable, at once for a while after the store was silent.
+        `before` is a command to run first, in the same round trip; its answer comes along. Raises
+        StoreUnavailable, at once for a while after the store was silent.
         """
         if time.monotonic() < self._silent_until:
             raise StoreUnavailable("the record store does not answer")
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Any] = loop.create_future()
-        self._asked.append((job_id, answer))
+        read = ("HMGET", key("job", job_id), *_FIELDS)
+        self._asked.append(((before, read) if before else (read,), answer))
         if self._task is None:
             self._task = loop.create_task(self._ask_all())
-        doc, revision, state, its_owner = await answer
+        *first, (doc, revision, state, its_owner) = await answer
+        told = first[0] if first else None
         if doc is None or owner not in (None, its_owner.decode()):
-            return None
-        return Snapshot.of(job_id, doc, revision, state)
+            return None, told
+        return Snapshot.of(job_id, doc, revision, state), told
 
     async def aclose(self) -> None:
         """Let go of the connection."""
@@ -98,11 +104,11 @@ class QuickReads:
         if self._connection is None:
             self._connection = self._pool.make_connection()
             await self._connection.connect()
-        commands = [("HMGET", key("job", job_id), *_FIELDS) for job_id, _ in asked]
+        commands = [command for together, _ in asked for command in together]
         packed = self._connection.pack_commands(commands)
         await self._connection.send_packed_command(packed, check_health=False)
-        for _, answer in asked:
-            found = await self._connection.read_response(disable_decoding=True)
+        for together, answer in asked:
+            found = [await self._connection.read_response(disable_decoding=True) for _ in together]
             if not answer.done():  # its request may be gone
                 answer.set_result(found)
 

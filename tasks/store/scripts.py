@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from importlib.resources import files
 
 _PRELUDE = "prelude"
@@ -40,6 +41,7 @@ SCRIPTS: Mapping[str, tuple[str, ...]] = {
             "enable",
         )
     },
+    "rate": ("rate",),
     "take": ("turns", "take"),
     "set_aside": ("set_aside",),
     "lease_aside": ("lease_aside",),
@@ -63,6 +65,7 @@ _REFUSED_WHEN_FULL = {"create", "try_to_write", "webhook_register"}
 _ALLOWED_WHEN_FULL = "#!lua flags=allow-oom\n"  # the server reads flags in the first line only
 
 
+@cache
 def source_of(script: str) -> str:
     """The whole text of a script."""
     text = "\n".join(_part(name) for name in (_PRELUDE, *SCRIPTS[script]))

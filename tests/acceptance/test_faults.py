@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from clipmill.local.keys import make_key
+from config.api_keys import KeyLimits
 from config.settings import load_settings
 from tasks.dispatch import Dispatcher, JobRequest
 from tasks.dispatch.broker import Broker, make_celery
@@ -248,3 +250,33 @@ def test_fifty_equal_downloads_over_two_api_processes_are_fetched_once(
         assert {job["state"] for job in ended} == {"succeeded"}
         assert len({job["result"]["artifacts"][0]["id"] for job in ended}) == 1
         assert origin.requests("/many.mp4") == origin.requests("/one.mp4")
+
+
+def test_a_key_runs_no_more_jobs_at_once_than_it_may_and_wastes_no_time(tmp_path: Path) -> None:
+    file = tmp_path / "keys"
+    key = make_key(file, "ann", ("read", "submit"), limits=KeyLimits(running_jobs=2))
+    (tmp_path / "a").mkdir()
+    with (
+        System(tmp_path / "s", scripted=True, worker_concurrency="6") as system,
+        Api(
+            tmp_path / "a", system.valkey.url, api_keys_file=str(file),
+            allowed_networks="127.0.0.0/8",
+        ) as api,
+        api.client(headers={"X-API-Key": key}) as client,
+    ):  # fmt: skip
+        limited = Store.at(system.valkey.url).connection.redis
+        assert eventually(lambda: limited.hget("clipmill:most_running", "ann") == b"2", 10)
+        sources = [{"source": {"url": f"{SITE}/{n}?seconds=0.5"}} for n in range(10)]
+        body = {"defaults": {"kind": "extract"}, "jobs": sources}
+        batch = client.post("/api/v2/batches", json=body).json()
+        began = time.monotonic()
+        path = f"/api/v2/batches/{batch['id']}"
+        assert client.get(path, params={"wait": 15}).json()["state"] == "succeeded"
+        # Ten jobs of half a second, two at a time: no job waits for the housekeeper.
+        assert 2.5 <= time.monotonic() - began < 6
+        steps = sorted((it["at"], it["event"]) for it in read_effects(system.effects))
+        at_once = most = 0
+        for _, event in steps:
+            at_once += 1 if event == "begin" else -1
+            most = max(most, at_once)
+        assert most == 2

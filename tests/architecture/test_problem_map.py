@@ -55,7 +55,7 @@ def test_a_request_error_becomes_its_problem(app: Flask, kind: type[RequestError
         "type": f"urn:clipmill:problem:{kind.code}", "title": title, "status": status,
         "detail": "because", "instance": "/", "code": kind.code, "errors": [],
     }  # fmt: skip
-    assert ("Retry-After" in answer.headers) == (status == 503)
+    assert ("Retry-After" in answer.headers) == (status in {429, 503})
     assert ("WWW-Authenticate" in answer.headers) == (status == 401)
 
 

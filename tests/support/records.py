@@ -161,6 +161,9 @@ class Records:
                 best = self._client.zrange(queue, 0, 0, withscores=True)[0][1]
                 assert self._client.zscore(f"clipmill:oldest:{kind}:{owner}", group) == best
         assert not ready
+        held = Counter(j.owner for j in self.jobs.values() if self.stages[j.id] == "leased")
+        counted = self._client.hgetall("clipmill:leased_by_owner")
+        assert {owner.decode(): int(count) for owner, count in counted.items()} == held
         for name, stage in (("leases", "leased"), ("delayed", "delayed"), ("final", "final")):
             assert self.members(name) == {id_ for id_, at in self.stages.items() if at == stage}
 

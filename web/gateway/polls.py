@@ -14,13 +14,15 @@ from http import HTTPStatus
 from config.api import API_BASE
 from tasks.errors import RequestError, StoreUnavailable
 from tasks.ids import is_id
+from tasks.quotas.rates import Count, command, windows_of
 from tasks.store import Snapshot
 from tasks.store.quick_reads import QuickReads
 from web.gateway.environ import Environ
 from web.gateway.exchange import Headers
 from web.http.auth import Authenticator
-from web.http.errors import REFUSAL
+from web.http.errors import REFUSAL, RateLimited
 from web.http.headers import REQUEST_ID_HEADER, SECURITY_HEADERS, request_id
+from web.http.rates import keep_count, rate_headers
 from web.http.responses import JSON, job_etag
 from web.metrics.exposition import Metrics
 
@@ -59,6 +61,7 @@ class Polls:
             *_FIXED_HEADERS,
             (b"etag", etag.encode()),
             (_REQUEST_ID, request_id(environ).encode()),
+            *((name.lower().encode(), it.encode()) for name, it in rate_headers(environ).items()),
         ]
         if environ.get("HTTP_IF_NONE_MATCH") == etag:
             status, body = HTTPStatus.NOT_MODIFIED, b""
@@ -71,7 +74,15 @@ class Polls:
     async def _snapshot(self, environ: Environ, job_id: str) -> Snapshot | None:
         try:
             caller = self._authenticator.authenticate(environ)
-            return await self._reads.snapshot(job_id, caller.owner)
+            windows = windows_of(caller.limits)
+            before = command(caller.name, windows) if windows else None
+            snapshot, counted = await self._reads.snapshot(job_id, caller.owner, before)
+            if counted is not None:
+                keep_count(environ, Count.of(windows, counted))
+            return snapshot
+        except RateLimited as error:
+            environ[REFUSAL] = error
+            return None
         except StoreUnavailable as error:
             environ[REFUSAL] = error  # Flask would wait for the store once more
             return None

@@ -6,22 +6,26 @@ import hmac
 import logging
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 
-from config.api_keys import KeyLine, numbered_keys
+from config.api_keys import NO_LIMITS, KeyLimits, KeyLine, numbered_keys
+from config.values import Network
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Key:
-    """A key as a request is checked against it."""
+    """A key as a request is checked against it. Times in seconds since 1970, UTC."""
 
     name: str
     scopes: frozenset[str]
     digest: bytes
+    limits: KeyLimits = NO_LIMITS
+    networks: tuple[Network, ...] = ()
+    expires_at: float | None = None
 
 
 class KeyFileError(Exception):
@@ -34,18 +38,24 @@ def parse_keys(text: str) -> tuple[Key, ...]:
     faults: list[str] = []
     for number, line in numbered_keys(text):
         try:
-            keys.append(_key_of(KeyLine.parse(line)))
+            keys.extend(_keys_of(KeyLine.parse(line)))
         except ValueError as fault:
             faults.append(f"line {number}: {fault}")
-    names = [key.name for key in keys]
+    names = [line.partition(":")[0].strip() for _, line in numbered_keys(text)]
     faults.extend(f"the name {name} is used twice" for name in _repeated(names))
     if faults:
         raise KeyFileError("; ".join(faults))
     return tuple(keys)
 
 
-def _key_of(line: KeyLine) -> Key:
-    return Key(line.name, frozenset(line.scopes), bytes.fromhex(line.sha256))
+def _keys_of(line: KeyLine) -> Iterator[Key]:
+    """The key, and beside it the one before its rotation."""
+    scopes, digest = frozenset(line.scopes), bytes.fromhex(line.sha256)
+    key = Key(line.name, scopes, digest, line.limits, line.networks, line.expires_at)
+    yield key
+    if line.old is not None:
+        until = min(line.old.until, line.expires_at or line.old.until)
+        yield replace(key, digest=bytes.fromhex(line.old.sha256), expires_at=until)
 
 
 def _repeated(names: list[str]) -> Iterator[str]:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
 
 from config.api import API_BASE
-from config.api_keys import LOCAL, SCOPES
+from config.api_keys import LOCAL, NO_LIMITS, SCOPES, KeyLimits
 from config.settings import Settings, is_loopback
-from web.http.api_keys import KeyFile
+from web.http.api_keys import Key, KeyFile
+from web.http.client_address import client_address, is_in
 from web.http.errors import Forbidden, MissingCredentials
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -20,6 +22,7 @@ PUBLIC_PATHS = frozenset(
      f"{API_BASE}/system/health", f"{API_BASE}/openapi.json"}
 )  # fmt: skip
 PUBLIC_FOLDERS = ("/docs/",)
+PROBES = frozenset({"/livez", "/readyz"})
 _OLD_PROTOCOL = ("HTTP/1", "HTTP/1.0")  # the former is how Granian writes it
 # What proxies add to a request.
 _PROXY_HEADERS = frozenset(
@@ -43,6 +46,7 @@ class Caller:
     name: str
     scopes: frozenset[str]
     digest: bytes = b""  # of the key that was shown
+    limits: KeyLimits = NO_LIMITS
 
     @property
     def owner(self) -> str | None:
@@ -64,41 +68,97 @@ class Authenticator:
 
     def __init__(self, settings: Settings) -> None:
         """Raises KeyFileError or OSError when the key file cannot be used."""
-        self._keys = (
+        self._settings = settings
+        self._last_used: dict[str, float] = {}
+        self._found = (
             KeyFile(settings.api_keys_file)
             if settings.auth_required and settings.api_keys_file is not None
             else None
         )
-        self._local_only = self._keys is None and not settings.insecure_no_auth
+
+    @property
+    def _keys(self) -> KeyFile | None:
+        """The keys; None as long as none was made. From the first on they are asked for."""
+        if self._found is None and not self._settings.insecure_no_auth:
+            usual = self._settings.usual_keys_file
+            if usual.exists():
+                self._found = KeyFile(usual)
+        return self._found
 
     def authenticate(self, environ: Mapping[str, Any]) -> Caller:
         """The caller of a request. Raises MissingCredentials or Forbidden."""
-        if self._local_only:
-            _check_local(environ)
-        if self._keys is None:
+        self._check_client(environ)
+        keys = self._keys
+        if keys is None:
+            if not self._settings.insecure_no_auth:
+                _check_local(environ)
             return LOCAL_CALLER
         if _is_public(environ):
             return NOBODY
         presented = _presented(environ)
-        key = self._keys.find(presented) if presented else None
+        key = keys.find(presented) if presented else None
         if key is None:
             raise MissingCredentials("send a valid key as `X-API-Key` or `Authorization: Bearer`")
-        caller = Caller(key.name, key.scopes, key.digest)
-        scope = "read" if environ["REQUEST_METHOD"] in SAFE_METHODS else "submit"
+        self._check_key(key, environ)
+        self._last_used[key.name] = time.time()
+        reads = environ["REQUEST_METHOD"] in SAFE_METHODS
+        caller = Caller(key.name, key.scopes, key.digest, self._limits_of(key, reads))
+        scope = "read" if reads else "submit"
         if not caller.may(scope):
             raise Forbidden(f"this key does not have the scope `{scope}`")
         return caller
+
+    def _limits_of(self, key: Key, reads: bool) -> KeyLimits:
+        """The key's own limits of requests, or the usual one for those that change something."""
+        own = key.limits
+        if reads or own.requests_per_second or own.requests_per_minute:
+            return own
+        return replace(own, requests_per_second=self._settings.rate_limit or None)
+
+    def _check_client(self, environ: Mapping[str, Any]) -> None:
+        """Raises Forbidden for a client whose network is not served. Probes are answered to all."""
+        settings = self._settings
+        if not (settings.allowed_clients or settings.blocked_clients):
+            return
+        address = client_address(environ, settings.trusted_proxies)
+        allowed = not settings.allowed_clients or is_in(address, settings.allowed_clients)
+        if allowed and not is_in(address, settings.blocked_clients):
+            return
+        if environ.get("PATH_INFO") not in PROBES:
+            raise Forbidden("clients of this network are not served")
+
+    def _check_key(self, key: Key, environ: Mapping[str, Any]) -> None:
+        """Raises MissingCredentials for an expired key, Forbidden for a client it is not for."""
+        if key.expires_at is not None and key.expires_at <= time.time():
+            raise MissingCredentials("this key has expired: ask for a new one")
+        if key.networks:
+            address = client_address(environ, self._settings.trusted_proxies)
+            if not is_in(address, key.networks):
+                raise Forbidden("this key may not be used from this network")
 
     def admits(self, caller: Caller) -> bool:
         """Whether the caller's key is still what it was: for an answer that lasts."""
         if self._keys is None or caller is NOBODY:
             return True
+        now = time.time()
         known = (key for key in self._keys.present() if key.digest == caller.digest)
-        return any(key.scopes >= caller.scopes for key in known)
+        return any(
+            key.scopes >= caller.scopes and (key.expires_at is None or key.expires_at > now)
+            for key in known
+        )
 
     def keys_changed(self) -> bool:
         """Whether the key file was changed since the last call."""
         return self._keys is not None and self._keys.changed()
+
+    def take_last_used(self) -> dict[str, float]:
+        """When keys were used since the last call, by name, in seconds since 1970."""
+        taken, self._last_used = self._last_used, {}
+        return taken
+
+    def present(self) -> tuple[Key, ...]:
+        """The keys that count now."""
+        return self._keys.present() if self._keys is not None else ()
 
 
 def _is_public(environ: Mapping[str, Any]) -> bool:
@@ -144,7 +204,7 @@ def _check_direct(environ: Mapping[str, Any]) -> None:
     if old or not _PROXY_HEADERS.isdisjoint(environ) or not is_loopback(peer):
         raise Forbidden(
             "without API keys nothing that comes through a proxy or from another machine is "
-            "answered: make keys with `clipmill keys new` and set CLIPMILL_API_KEYS_FILE"
+            "answered: make a key with `clipmill keys new NAME`"
             + (" (HTTP/1.0 is taken for a proxy: use HTTP/1.1)" if old else "")
         )
 

@@ -17,7 +17,7 @@ def client_address(environ: Mapping[str, Any], trusted_proxies: Sequence[Network
     """
     address = str(environ.get("REMOTE_ADDR", ""))
     named = str(environ.get("HTTP_X_FORWARDED_FOR", "")).split(",")
-    while named and _is_in(address, trusted_proxies):
+    while named and is_in(address, trusted_proxies):
         before = named.pop().strip()
         if not _is_address(before):
             break
@@ -25,10 +25,13 @@ def client_address(environ: Mapping[str, Any], trusted_proxies: Sequence[Network
     return address
 
 
-def _is_in(address: str, networks: Sequence[Network]) -> bool:
-    return _is_address(address) and any(
-        ipaddress.ip_address(address) in network for network in networks
-    )
+def is_in(address: str, networks: Sequence[Network]) -> bool:
+    """Whether an address lies in one of these networks; a text that is no address does not."""
+    if not _is_address(address):
+        return False
+    found = ipaddress.ip_address(address)
+    plain = getattr(found, "ipv4_mapped", None) or found  # as a socket for both versions shows it
+    return any(plain in network for network in networks)
 
 
 def _is_address(text: str) -> bool:

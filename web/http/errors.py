@@ -68,6 +68,16 @@ class Forbidden(RequestError):
     code = "forbidden"
 
 
+class RateLimited(RequestError):
+    """The key has sent as many requests as it may for now."""
+
+    code = "rate_limited"
+
+    def __init__(self, message: str, retry_after_seconds: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
+
+
 class TooManyWaiting(RequestError):
     """Every slot for a request that waits (`?wait=`, events) is in use."""
 

@@ -26,6 +26,7 @@ from tasks.errors import (
     NotBuilt,
     NotFound,
     QueueFull,
+    QuotaExceeded,
     RequestError,
     StorageFull,
     StorageUnavailable,
@@ -39,6 +40,7 @@ from web.http.errors import (
     Forbidden,
     MalformedJson,
     MissingCredentials,
+    RateLimited,
     SlowBody,
     TooManyTransfers,
     TooManyWaiting,
@@ -79,6 +81,8 @@ PROBLEMS: Mapping[type[ClipmillError], tuple[int, str]] = {
     WrongTusVersion: (HTTPStatus.PRECONDITION_FAILED, "Another version of tus is needed"),
     UnsupportedMedia: (HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "The file is no media"),
     UnsupportedMediaType: (HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "The body must be JSON"),
+    QuotaExceeded: (HTTPStatus.TOO_MANY_REQUESTS, "The key has used what it may use today"),
+    RateLimited: (HTTPStatus.TOO_MANY_REQUESTS, "There are too many requests"),
     NotBuilt: (HTTPStatus.NOT_IMPLEMENTED, "This is not built yet"),
     InvalidRequest: (HTTPStatus.UNPROCESSABLE_ENTITY, "The request cannot be accepted"),
     IdempotencyKeyReused: (HTTPStatus.UNPROCESSABLE_ENTITY, "The key named another request"),
@@ -169,6 +173,8 @@ def _refused(error: RequestError | JobError) -> Response:
     headers = {}
     if row in RETRY_AFTER_SECONDS:
         headers["Retry-After"] = str(RETRY_AFTER_SECONDS[row])
+    if isinstance(error, RateLimited | QuotaExceeded):
+        headers["Retry-After"] = str(error.retry_after_seconds)
     if status is HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = 'Bearer realm="clipmill"'
     faults = error.faults if isinstance(error, InvalidRequest) else ()

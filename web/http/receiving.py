@@ -97,7 +97,8 @@ def accept_received(services: Services) -> None:
 def accept(services: Services, received: Received) -> None:
     """Ask for the check of a file that has arrived. Raises as a submission; may be asked again."""
     if received.is_new:
-        services.dispatcher.check_upload(received.upload_id, received.spec, caller().name)
+        who = caller()
+        services.dispatcher.check_upload(received.upload_id, received.spec, who.name, who.limits)
         # Only now: what is complete and has no job counts as left over.
         services.incoming.update(services.incoming.get(received.upload_id), complete=True)
         received.is_new = False
@@ -143,11 +144,14 @@ def writing() -> Iterator[None]:
 
 def check_room(services: Services, size_bytes: int) -> None:
     """Raises StorageFull where a file of this size would leave too little room, and
-    TooManyTransfers where the caller has very many files on their way."""
+    TooManyTransfers where the caller has very many files on their way, and
+    QuotaExceeded."""
     if services.incoming.count(caller().name) >= MOST_ON_THEIR_WAY:
         raise TooManyTransfers(
             f"{MOST_ON_THEIR_WAY} uploads of yours are not complete: finish or delete some"
         )
+    if caller().limits.bytes_per_day:
+        services.use.today(caller().name).check(caller().limits, size_bytes)
     free = shutil.disk_usage(services.settings.data_dir).free
     if free - size_bytes < services.settings.min_free_disk_bytes:
         raise StorageFull("there is no room for the file: delete some, or wait until some expire")

@@ -13,6 +13,8 @@ from config.settings import Settings
 from tasks.dispatch import Dispatcher
 from tasks.dispatch.broker import Broker
 from tasks.outbox import Outbox
+from tasks.quotas.rates import Rates
+from tasks.quotas.use import Use
 from tasks.storage import Storage
 from tasks.storage.incoming import Incoming
 from tasks.store import Changes, Store
@@ -37,6 +39,8 @@ class Services:
     places: Places
     incoming: Incoming
     outbox: Outbox
+    rates: Rates
+    use: Use
     closing: Event = field(default_factory=Event)
     at_end: list[Callable[[], None]] = field(default_factory=list)
 

@@ -69,7 +69,7 @@ def submit(jobs: list[JobRequest]) -> Response:
     services, key = current_services(), idempotency_key(request)
     accept_received(services)
     try:
-        batch_id = services.dispatcher.submit_batch(jobs, caller().name, key)
+        batch_id = services.dispatcher.submit_batch(jobs, caller().name, key, caller().limits)
     except Replayed as earlier:
         batch_id = earlier.id
         response = replayed(

@@ -45,7 +45,7 @@ def submit(job: JobRequest) -> Response:
     services, owner, key = current_services(), caller().name, idempotency_key(request)
     accept_received(services)
     try:
-        snapshot = services.dispatcher.submit(job, owner, key)
+        snapshot = services.dispatcher.submit(job, owner, key, caller().limits)
     except Replayed as earlier:
         job_id = earlier.id
         response = replayed(

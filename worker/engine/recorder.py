@@ -129,6 +129,10 @@ class Recorder:
         leased.release(job)
         self.release_dependents(job)
 
+    def wake_owner(self, job: Job) -> None:
+        """Send messages for jobs that had to wait because their owner had too many running."""
+        self._dependents.wake_kinds(self._store.leases.kinds_that_waited(job.owner))
+
     def release_dependents(self, job: Job) -> None:
         """Release the dependents of a job that has ended."""
         values = {"state": job.state, "code": job.error.code if job.error else None}

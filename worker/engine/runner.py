@@ -79,6 +79,7 @@ class Runner:
             return False
         with log_context(job=lease.job.id, kind=kind), self._heartbeat.holding(lease) as leased:
             self._recorder.record(leased, self._answer_or_run(leased))
+            self._recorder.wake_owner(leased.job)
         return True
 
     def _answer_or_run(self, leased: LeasedJob) -> Ending:

@@ -10,6 +10,11 @@ local function clock()
   return tonumber(time[1]) + tonumber(time[2]) / 1000000
 end
 
+-- How many jobs of an owner workers hold.
+local function count_leased(owner, more)
+  if redis.call('HINCRBY', key('leased_by_owner'), owner, more) <= 0 then redis.call('HDEL', key('leased_by_owner'), owner) end
+end
+
 local function words(text)
   local found = {}
   for word in string.gmatch(text or '', '%S+') do table.insert(found, word) end

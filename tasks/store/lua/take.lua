@@ -34,17 +34,26 @@ local function next_of(owner, turn_of_owner)
   end
 end
 
+-- An owner whose key may run no more jobs at once lets the others pass.
+local function is_full(owner)
+  local most = redis.call('HGET', key('most_running'), owner)
+  return most and tonumber(redis.call('HGET', key('leased_by_owner'), owner) or 0) >= tonumber(most)
+end
+
+local passed = 0
 while true do
-  local first = redis.call('ZRANGE', key('turns', kind), 0, 0, 'WITHSCORES')
+  local first = redis.call('ZRANGE', key('turns', kind), passed, passed, 'WITHSCORES')
   local owner = first[1]
   if not owner then return false end
-  local id = next_of(owner, tonumber(first[2]))
+  local full = is_full(owner)
+  local id = not full and next_of(owner, tonumber(first[2]))
   if id then
     redis.call('ZINCRBY', key('turns', kind), 1, owner)
     local job, lease_until = key('job', id), clock() + seconds
     redis.call('HSET', job, 'token', token, 'lease_until', lease_until, 'stage', 'leased')
     redis.call('ZADD', key('leases'), lease_until, id)
+    count_leased(owner, 1)
     return {redis.call('HGET', job, 'record'), redis.call('HGET', job, 'revision')}
   end
-  redis.call('ZREM', key('turns', kind), owner)
+  if full then passed = passed + 1 else redis.call('ZREM', key('turns', kind), owner) end
 end

@@ -14,6 +14,7 @@ from click.testing import CliRunner, Result
 
 from clipmill.cli import main
 from clipmill.commands.submit import resolve_source
+from config.settings import load_settings
 
 
 def run(*words: str) -> Result:
@@ -46,6 +47,7 @@ def test_the_commands_are_those_that_are_promised() -> None:
 def test_what_runs_the_stack_holds_no_more_in_memory_than_it_needs() -> None:
     ask = """import sys
 from clipmill.cli import main
+from config.settings import load_settings
 main(["up", "--help"], standalone_mode=False)
 print({name.partition(".")[0] for name in sys.modules} & {"httpx2", "valkey", "rich"})"""
     done = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=True)
@@ -118,17 +120,51 @@ def test_a_batch_file_without_jobs_is_refused_before_anything_is_sent(tmp_path: 
         assert run("submit", "batch", str(tmp_path / "batch.json")).exit_code == 1
 
 
-def test_a_key_is_made_listed_and_removed(tmp_path: Path) -> None:
+def test_a_key_is_made_listed_changed_rotated_and_revoked(tmp_path: Path) -> None:
     file = ("--file", str(tmp_path / "keys"))
     made = json.loads(run("keys", "new", "ann", "--scope", "read", "--json", *file).output)
-    assert made["key"].startswith("cm_")
-    assert json.loads(run("keys", "list", "--json", *file).output) == [
-        {"name": "ann", "scopes": ["read"]}
-    ]
+    assert made["key"].startswith("clipmill_")
+    plain = {"name": "ann", "scopes": ["read"], "expires_at": None, "networks": [], "limits": {}}
+    assert json.loads(run("keys", "list", "--json", *file).output) == [plain]
     assert run("keys", "new", "ann", *file).exit_code == 1
-    removed = run("keys", "remove", "ann", "--json", *file)
-    assert json.loads(removed.output) == {"name": "ann", "removed": True}
+    limits = ("--bytes-per-day", "50GiB", "--requests-per-minute", "30", "--expires-in", "90d")
+    changed = json.loads(run("keys", "change", "ann", *limits, "--json", *file).output)
+    assert changed["limits"] == {"requests_per_minute": 30, "bytes_per_day": 50 * 2**30}
+    assert "expires 20" in run("keys", "list", *file).output
+    rotated = json.loads(run("keys", "rotate", "ann", "--json", *file).output)
+    assert rotated["key"] != made["key"]
+    assert rotated["limits"] == changed["limits"]
+    revoked = run("keys", "revoke", "ann", "--json", *file)
+    assert json.loads(revoked.output) == {"name": "ann", "revoked": True}
     assert run("keys", "list", *file).output == ""
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ("--requests-per-minute", "0"), ("--bytes-per-day", "much"), ("--expires-in", "soon"),
+        ("--networks", "here"), ("--scope", "all"), ("--running-jobs", "1.5"),
+    ],
+)  # fmt: skip
+def test_a_limit_of_a_key_that_is_none_is_wrong_usage(
+    tmp_path: Path, wrong: tuple[str, str]
+) -> None:
+    assert run("keys", "new", "ann", "--file", str(tmp_path / "k"), *wrong).exit_code == 2
+    assert not (tmp_path / "k").exists()
+
+
+def test_without_an_option_keys_are_kept_where_the_api_looks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert load_settings({}).api_keys_file is None
+    assert run("keys", "new", "ann").exit_code == 0
+    assert load_settings({}).api_keys_file == tmp_path / "data" / "api-keys"
+    assert load_settings({"CLIPMILL_HOST": "0.0.0.0"}).auth_required
+    monkeypatch.setenv("CLIPMILL_DATA_DIR", str(tmp_path / "other"))
+    assert run("keys", "list").output == ""
+    monkeypatch.setenv("CLIPMILL_API_KEYS_FILE", str(tmp_path / "data" / "api-keys"))
+    assert run("keys", "list").output.startswith("ann")
 
 
 def test_up_names_every_fault_of_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:

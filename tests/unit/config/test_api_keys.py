@@ -19,7 +19,11 @@ def test_a_line_that_was_written_is_read_as_it_was() -> None:
     ("text", "fault"),
     [
         ("ann:read", "is not name:scopes"),
-        (f"ann:read:{DIGEST}:more", "is not name:scopes"),
+        (f"ann:read:{DIGEST}:more", "not a JSON object"),
+        (f"ann:read:{DIGEST}:[]", "not a JSON object"),
+        (f'ann:read:{DIGEST}:{{"speed": 1}}', "speed is not known"),
+        (f'ann:read:{DIGEST}:{{"old": {{"sha256": "{DIGEST}"}}}}', "form of a key"),
+        (f'ann:read:{DIGEST}:{{"networks": ["10.0.0.1/8"]}}', "not a list of networks"),
         (f"an n:read:{DIGEST}", "the name"),
         (f"local:read:{DIGEST}", "the name"),
         (f"ann:all:{DIGEST}", "the scopes"),

@@ -17,7 +17,9 @@ end
 local function leave_stage(new, old)
   if old.stage == 'ready' then redis.call('ZREM', key('ready', new.kind, new.owner, new.fairness_group), new.id)
   elseif old.stage == 'delayed' then redis.call('ZREM', key('delayed'), new.id)
-  elseif old.stage == 'leased' then redis.call('ZREM', key('leases'), new.id)
+  elseif old.stage == 'leased' then
+    redis.call('ZREM', key('leases'), new.id)
+    count_leased(new.owner, -1)
   elseif old.stage == 'aside' then redis.call('ZREM', key('aside', new.kind), new.id) end
 end
 
@@ -28,7 +30,10 @@ local function enter_stage(new)
     join_turns(key('turns', new.kind), new.owner)
     join_turns(key('turns', new.kind, new.owner), new.fairness_group)
   elseif new.stage == 'delayed' then redis.call('ZADD', key('delayed'), new.not_before, new.id)
-  elseif new.stage == 'leased' then redis.call('ZADD', key('leases'), new.lease_until, new.id) end
+  elseif new.stage == 'leased' then
+    redis.call('ZADD', key('leases'), new.lease_until, new.id)
+    count_leased(new.owner, 1)
+  end
 end
 
 local function change_stage(new, old)

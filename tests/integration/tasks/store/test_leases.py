@@ -367,3 +367,24 @@ def test_a_lock_has_one_holder_and_expires(store: Store) -> None:
     assert not store.server.lock("y", "bob", 30)
     time.sleep(0.1)
     assert store.server.lock("y", "bob", 30)
+
+
+def test_an_owner_at_its_limit_lets_the_others_pass(store: Store) -> None:
+    store.leases.limit_running({"ann": 2})
+    for owner in ("ann", "ann", "ann", "bob"):
+        store.submit([make_job(owner=owner)])
+    assert store.leases.ready_count("extract") == 3
+    taken = [take(store) for _ in range(3)]
+    assert sorted(lease.job.owner for lease in taken) == ["ann", "ann", "bob"]
+    assert store.leases.take("extract") is None
+    assert store.leases.ready_count("extract") == 0  # none that a worker could take
+    assert store.leases.kinds_that_waited("ann") == ["extract"]
+    assert store.leases.kinds_that_waited("bob") == []
+    mine = next(lease for lease in taken if lease.job.owner == "ann")
+    running = store.jobs.hold(mine, mine.job.started(time.time()), 30)
+    assert store.leases.take("extract") is None
+    store.jobs.release(running, running.job.succeeded(time.time(), Result()))
+    assert take(store).job.owner == "ann"
+    store.leases.limit_running({})
+    store.submit([make_job(owner="ann")])
+    assert take(store).job.owner == "ann"
