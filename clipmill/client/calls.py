@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator, Mapping
 from typing import Any
+from urllib.parse import quote
 
 from clipmill.client.connection import Closes, Connection
 from clipmill.client.events import Event, read_events
@@ -55,6 +56,11 @@ class Calls(Closes):
             "GET", API_BASE + path, headers=headers, timeout=SILENCE_SECONDS
         ) as response:
             yield from read_events(response.iter_lines())
+
+    def adopt(self, name: str) -> dict[str, int]:
+        """Give the jobs that were made without a key to this key; how many, and how many run."""
+        found: dict[str, int] = self._post(f"/keys/{quote(name, safe='')}/adopt")
+        return found
 
     def _post(self, path: str) -> Any:
         return self._connection.json("POST", API_BASE + path)

@@ -20,7 +20,7 @@ from clipmill.local.keys import (
     revoke_key,
     rotate_key,
 )
-from clipmill.terminal.session import given, json_option
+from clipmill.terminal.session import Session, api_command, given, json_option
 from config.api_keys import SCOPES, KeyLimits, KeyLine
 from config.settings import SettingsError, keys_path
 from config.values import above_zero, parse_duration, parse_networks, parse_size
@@ -171,6 +171,19 @@ def revoke(path: Path, as_json: bool, name: str) -> None:
     """Revoke the key called NAME: within a second it is rejected everywhere."""
     revoke_key(path, name)
     click.echo(json.dumps({"name": name, "revoked": True}) if as_json else f"Revoked {name}.")
+
+
+@keys.command()
+@click.argument("name")
+@api_command
+def adopt(session: Session, name: str) -> None:
+    """Give the jobs that were made without a key to the key called NAME.
+
+    Asks the API, with a key of the scope `admin`. Jobs that run now stay as they are.
+    """
+    found = session.client.adopt(name)
+    left = f"; {found['left']} run now: ask again later" if found["left"] else ""
+    session.print(f"{name} has {found['adopted']} jobs more{left}.", found)
 
 
 def _fields(options: dict[str, Any]) -> dict[str, Any]:

@@ -42,6 +42,7 @@ SCRIPTS: Mapping[str, tuple[str, ...]] = {
         )
     },
     "rate": ("rate",),
+    "adopt": ("turns", "pointers", "adopt"),
     "take": ("turns", "take"),
     "set_aside": ("set_aside",),
     "lease_aside": ("lease_aside",),

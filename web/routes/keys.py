@@ -8,13 +8,14 @@ from flask import Response
 
 from config.api import API_BASE
 from tasks.errors import NotFound
+from tasks.quotas.adoption import Adoption
 from tasks.rendering import rfc3339
 from web.http.api_keys import Key
 from web.http.errors import Forbidden
 from web.http.openapi import Blueprint
 from web.http.responses import json_answer, json_bytes
 from web.http.services import caller, current_services
-from web.schemas.keys import KeyListSchema, OwnKeySchema
+from web.schemas.keys import AdoptedSchema, KeyListSchema, OwnKeySchema
 
 blueprint = Blueprint("keys", __name__, url_prefix=f"{API_BASE}/keys", description="API keys.")
 
@@ -24,8 +25,7 @@ blueprint = Blueprint("keys", __name__, url_prefix=f"{API_BASE}/keys", descripti
 @blueprint.refusals(401, 403, 503)
 def list_keys() -> Response:
     """List all keys with their limits and their last use. Needs the scope `admin`."""
-    if not caller().may("admin"):
-        raise Forbidden("this key does not have the scope `admin`")
+    _require_admin()
     services = current_services()
     used = services.use.last_used()
     # A key that was rotated lately is there twice; the first one is the present one.
@@ -47,6 +47,23 @@ def read_own() -> Response:
     today = {"bytes": used.bytes, "media_seconds": round(used.media_seconds, 3)}
     shown = _shown(keys[0], services.use.last_used())
     return json_answer(json_bytes({**shown, "used_today": today}))
+
+
+@blueprint.route("/<name>/adopt", methods=["POST"])
+@blueprint.response(200, AdoptedSchema)
+@blueprint.refusals(401, 403, 404, 503)
+def adopt(name: str) -> Response:
+    """Give the jobs that were made without a key to this key. Needs the scope `admin`."""
+    _require_admin()
+    services = current_services()
+    if all(key.name != name for key in services.authenticator.present()):
+        raise NotFound("there is no such key")
+    return json_answer(json_bytes(vars(Adoption(services.store).adopt(name))))
+
+
+def _require_admin() -> None:
+    if not caller().may("admin"):
+        raise Forbidden("this key does not have the scope `admin`")
 
 
 def _shown(key: Key, used: dict[str, float]) -> dict[str, Any]:

@@ -33,6 +33,13 @@ class OwnKeySchema(KeySchema):
     used_today = fields.Nested(UsedSchema)
 
 
+class AdoptedSchema(Schema):
+    """What a key was given."""
+
+    adopted = fields.Integer()
+    left = fields.Integer(metadata={"description": "Jobs that run now: ask again later."})
+
+
 class KeyListSchema(Schema):
     """All keys."""
 

@@ -17,6 +17,7 @@ import pytest
 from clipmill.local.keys import change_key, make_key, revoke_key, rotate_key
 from config.api import API_BASE
 from config.api_keys import KeyLimits
+from tests.support.records import Records
 from tests.support.stack import Api, Hands
 from tests.support.valkey import ValkeyServer
 
@@ -282,3 +283,39 @@ def test_keys_are_listed_for_an_admin_with_their_last_use(
         text = get(api, boss, f"{API_BASE}/keys").text
         assert key not in text
         assert "sha256" not in text
+
+
+def test_what_was_made_without_a_key_is_given_to_one(tmp_path: Path, valkey: ValkeyServer) -> None:
+    download = {"kind": "download", "source": {"url": "https://media.example/v"}}
+    clip = {"kind": "clip", "source": {"url": "https://media.example/v"}, "start": 0, "end": 1}
+    with Api(tmp_path, valkey.url) as api:
+        hands = Hands(api)
+        with api.client() as client:
+            done = client.post(JOBS, json=download).json()["id"]
+            artifact = hands.finish(hands.take(), b"mine")
+            batch = client.post(f"{API_BASE}/batches", json={"jobs": [EXTRACT, clip]}).json()["id"]
+            runs = client.post(JOBS, json={**download, "source": {"url": "https://e.org/w"}}).json()
+            held = hands.take()
+            assert held.job.id == runs["id"]
+        file = tmp_path / "data" / "api-keys"
+        ann, boss = make_key(file, "ann", BOTH), make_key(file, "boss", ("admin",))
+        adopt = f"{API_BASE}/keys/ann/adopt"
+        with api.client(headers={"X-API-Key": ann}) as client:
+            assert client.get(f"{JOBS}/{done}").status_code == 404
+            assert client.post(adopt).status_code == 403
+            with api.client(headers={"X-API-Key": boss}) as admin:
+                assert admin.post(f"{API_BASE}/keys/nobody/adopt").status_code == 404
+                assert admin.post(adopt).json() == {"adopted": 3, "left": 1}
+            assert client.get(f"{JOBS}/{done}").json()["state"] == "succeeded"
+            assert client.get(f"{API_BASE}/artifacts/{artifact.id}").content == b"mine"
+            assert client.get(f"{API_BASE}/batches/{batch}").json()["counts"]["queued"] == 2
+            with valkey.client() as store:
+                Records(store).check(api.store)
+            # The same download is there already, for the key as it was for everyone.
+            again = client.post(JOBS, json=download).json()
+            assert (again["state"], again["depends_on"]) == ("queued", done)
+            assert api.store.leases.take("extract").job.owner == "ann"
+            hands.finish(held)
+            with api.client(headers={"X-API-Key": boss}) as admin:
+                assert admin.post(adopt).json() == {"adopted": 1, "left": 0}
+                assert admin.delete(f"{JOBS}/{runs['id']}").status_code == 204
