@@ -14,12 +14,13 @@ from flask import Flask, Response, g, request
 from config.logs import log_context
 from config.settings import Settings
 from config.values import Network
+from tasks.access.link_secrets import LinkSecrets
+from tasks.access.rates import Rates
+from tasks.access.use import Use
 from tasks.dispatch import Dispatcher
 from tasks.dispatch.broker import Broker, make_celery
 from tasks.errors import StoreUnavailable
 from tasks.outbox import Outbox
-from tasks.quotas.rates import Rates
-from tasks.quotas.use import Use
 from tasks.storage import Storage, open_storage
 from tasks.storage.incoming import Incoming
 from tasks.store import Changes, Store
@@ -88,6 +89,7 @@ def create_app(
     check_durability(store.server, settings.redis_policy)
     storage = storage or open_storage(settings.storage_url)
     broker = Broker(make_celery(settings.broker_url))
+    links = LinkSecrets(store.connection)
     services = Services(
         settings=settings,
         store=store,
@@ -95,7 +97,8 @@ def create_app(
         broker=broker,
         dispatcher=dispatcher or Dispatcher(store, broker, storage, settings),
         changes=changes or _started(Changes(settings.redis_url)),
-        authenticator=Authenticator(settings),
+        authenticator=Authenticator(settings, links),
+        links=links,
         started_at=time.time(),
         places=Places.by(settings),
         incoming=Incoming(settings.data_dir),

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from config.api_keys import KeyLimits
 from config.settings import Settings
+from tasks.access.use import Use
 from tasks.errors import QueueFull
 from tasks.kinds import ClipSpec, UploadSpec
-from tasks.quotas.use import Use
 from tasks.specs import Spec
 from tasks.store import QueueLimits, Store
 

@@ -46,6 +46,7 @@ worker:ID               string  a worker's last report, expires
 workers                 zset    worker ids by their last report
 use:OWNER:DAY           hash    bytes and media seconds that an owner has used, expires
 keys_used               zset    keys by their last use
+link_secrets            hash    what links are signed with, each with its age
 rate:OWNER:SECONDS      list    the times of a key's last requests, expires
 counters  totals        hash    numbers for /metrics
 peaks                   hash    by shape of work: the factor from the model's estimate to the peak

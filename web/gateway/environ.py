@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from io import BytesIO
 from typing import Any
 
+from web.http.links import take_link
+
 Environ = dict[str, Any]
 Scope = Mapping[str, Any]
 
@@ -50,6 +52,7 @@ def environ_of(scope: Scope) -> Environ:
         text = value.decode("latin-1")
         separator = "; " if key == "HTTP_COOKIE" else ","
         environ[key] = f"{environ[key]}{separator}{text}" if key in environ else text
+    take_link(environ)
     return environ
 
 

@@ -12,9 +12,9 @@ import time
 from http import HTTPStatus
 
 from config.api import API_BASE
+from tasks.access.rates import Count, command, windows_of
 from tasks.errors import RequestError, StoreUnavailable
 from tasks.ids import is_id
-from tasks.quotas.rates import Count, command, windows_of
 from tasks.store import Snapshot
 from tasks.store.quick_reads import QuickReads
 from web.gateway.environ import Environ

@@ -11,9 +11,11 @@ from urllib.parse import urlsplit
 from config.api import API_BASE
 from config.api_keys import LOCAL, NO_LIMITS, SCOPES, KeyLimits
 from config.settings import Settings, is_loopback
+from tasks.access.link_secrets import LinkSecrets
 from web.http.api_keys import Key, KeyFile
 from web.http.client_address import client_address, is_in
 from web.http.errors import Forbidden, MissingCredentials
+from web.http.links import LINK, Grant, granted
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 # Answered to every client: probes, the page, and the description of the API.
@@ -23,6 +25,7 @@ PUBLIC_PATHS = frozenset(
 )  # fmt: skip
 PUBLIC_FOLDERS = ("/docs/",)
 PROBES = frozenset({"/livez", "/readyz"})
+_SHORT = 16
 _OLD_PROTOCOL = ("HTTP/1", "HTTP/1.0")  # the former is how Granian writes it
 # What proxies add to a request.
 _PROXY_HEADERS = frozenset(
@@ -47,6 +50,7 @@ class Caller:
     scopes: frozenset[str]
     digest: bytes = b""  # of the key that was shown
     limits: KeyLimits = NO_LIMITS
+    until: float | None = None  # of a link that stands for the key
 
     @property
     def owner(self) -> str | None:
@@ -66,9 +70,10 @@ NOBODY = Caller("anonymous", frozenset())
 class Authenticator:
     """Accepts requests or rejects them."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, links: LinkSecrets | None = None) -> None:
         """Raises KeyFileError or OSError when the key file cannot be used."""
         self._settings = settings
+        self._links = links
         self._last_used: dict[str, float] = {}
         self._found = (
             KeyFile(settings.api_keys_file)
@@ -88,6 +93,8 @@ class Authenticator:
     def authenticate(self, environ: Mapping[str, Any]) -> Caller:
         """The caller of a request. Raises MissingCredentials or Forbidden."""
         self._check_client(environ)
+        if LINK in environ:
+            return self._linked(environ)
         keys = self._keys
         if keys is None:
             if not self._settings.insecure_no_auth:
@@ -107,6 +114,24 @@ class Authenticator:
         if not caller.may(scope):
             raise Forbidden(f"this key does not have the scope `{scope}`")
         return caller
+
+    def grant(self, caller: Caller, seconds: float) -> Grant:
+        """What a link of this caller may allow for so long."""
+        key = caller.digest.hex()[:_SHORT] if self._keys is not None else ""
+        return Grant(caller.name, caller.owner is None, key, round(time.time() + seconds, 3))
+
+    def _linked(self, environ: Mapping[str, Any]) -> Caller:
+        """The maker of the request's link, for reading alone. Raises MissingCredentials."""
+        grant = granted(self._links, environ) if self._links is not None else None
+        if grant is None or environ["REQUEST_METHOD"] not in SAFE_METHODS:
+            raise MissingCredentials("this link is not valid here, or its time is over")
+        keys = self._keys.present() if self._keys is not None else ()
+        made_by = [key for key in keys if key.digest.hex().startswith(grant.key or "-")]
+        if grant.key and not any(_counts(key) for key in made_by):
+            raise MissingCredentials("the key that made this link is revoked, or has expired")
+        scopes = frozenset(("read", "admin") if grant.sees_all else ("read",))
+        digest = made_by[0].digest if made_by else b""
+        return Caller(grant.owner, scopes, digest, until=grant.until)
 
     def _limits_of(self, key: Key, reads: bool) -> KeyLimits:
         """The key's own limits of requests, or the usual one for those that change something."""
@@ -129,7 +154,7 @@ class Authenticator:
 
     def _check_key(self, key: Key, environ: Mapping[str, Any]) -> None:
         """Raises MissingCredentials for an expired key, Forbidden for a client it is not for."""
-        if key.expires_at is not None and key.expires_at <= time.time():
+        if not _counts(key):
             raise MissingCredentials("this key has expired: ask for a new one")
         if key.networks:
             address = client_address(environ, self._settings.trusted_proxies)
@@ -138,12 +163,13 @@ class Authenticator:
 
     def admits(self, caller: Caller) -> bool:
         """Whether the caller's key is still what it was: for an answer that lasts."""
+        if caller.until is not None and caller.until <= time.time():
+            return False
         if self._keys is None or caller is NOBODY:
             return True
-        now = time.time()
         known = (key for key in self._keys.present() if key.digest == caller.digest)
         return any(
-            key.scopes >= caller.scopes and (key.expires_at is None or key.expires_at > now)
+            (caller.until is not None or key.scopes >= caller.scopes) and _counts(key)
             for key in known
         )
 
@@ -159,6 +185,11 @@ class Authenticator:
     def present(self) -> tuple[Key, ...]:
         """The keys that count now."""
         return self._keys.present() if self._keys is not None else ()
+
+
+def _counts(key: Key) -> bool:
+    """Whether the key has not expired."""
+    return key.expires_at is None or key.expires_at > time.time()
 
 
 def _is_public(environ: Mapping[str, Any]) -> bool:

@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping, MutableMapping
 from typing import Any
 
-from tasks.quotas.rates import MINUTE, Count, Rates, windows_of
+from tasks.access.rates import MINUTE, Count, Rates, windows_of
 from web.http.auth import Caller
 from web.http.errors import RateLimited
 

@@ -10,11 +10,12 @@ from typing import cast
 from flask import Flask, current_app, g
 
 from config.settings import Settings
+from tasks.access.link_secrets import LinkSecrets
+from tasks.access.rates import Rates
+from tasks.access.use import Use
 from tasks.dispatch import Dispatcher
 from tasks.dispatch.broker import Broker
 from tasks.outbox import Outbox
-from tasks.quotas.rates import Rates
-from tasks.quotas.use import Use
 from tasks.storage import Storage
 from tasks.storage.incoming import Incoming
 from tasks.store import Changes, Store
@@ -35,6 +36,7 @@ class Services:
     storage: Storage
     changes: Changes
     authenticator: Authenticator
+    links: LinkSecrets
     started_at: float
     places: Places
     incoming: Incoming

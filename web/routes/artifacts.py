@@ -15,11 +15,13 @@ from config.api import API_BASE
 from tasks.artifact import StoredArtifact
 from tasks.errors import ArtifactExpired
 from tasks.storage import Presentation, Redirect
+from web.http.link_answer import link_answer
 from web.http.openapi import Blueprint
 from web.http.responses import settle_preconditions
 from web.http.services import caller, current_services
 from web.http.transfers import BLOCK_BYTES, begin_transfer
 from web.schemas.filenames import content_disposition
+from web.schemas.links import LinkRequestSchema, LinkSchema
 from web.schemas.queries import DownloadFlagSchema
 
 blueprint = Blueprint(
@@ -51,6 +53,16 @@ def fetch(query: dict[str, Any], artifact_id: str) -> Response:
     if isinstance(served, Redirect):
         return _redirected(served, artifact)
     return begin_transfer(services, _sent(served.path, artifact, shown))
+
+
+@blueprint.route("/<artifact_id>/links", methods=["POST"])
+@blueprint.arguments(LinkRequestSchema)
+@blueprint.response(201, LinkSchema)
+@blueprint.refusals(400, 401, 403, 404, 410, 413, 415, 503)
+def make_link(asked: dict[str, Any], artifact_id: str) -> Response:
+    """Make a link to a file that works without a key until it expires, or its key is revoked."""
+    current_services().store.artifacts.get(artifact_id, caller().owner)
+    return link_answer(f"{API_BASE}/artifacts/{artifact_id}", asked["expires_in"])
 
 
 def _redirected(served: Redirect, artifact: StoredArtifact) -> Response:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from flask import Response, request
 
@@ -14,9 +15,11 @@ from config.api import API_BASE
 from tasks.errors import NotFound, StoreUnavailable
 from tasks.store import Snapshot, Store
 from tasks.store.changes import Watcher
+from web.http.link_answer import link_answer
 from web.http.openapi import Blueprint
 from web.http.presence import client_presence
 from web.http.services import caller, current_services
+from web.schemas.links import EventLinkRequestSchema, LinkSchema
 
 log = logging.getLogger(__name__)
 blueprint = Blueprint("events", __name__, url_prefix=API_BASE, description="All changes, live.")
@@ -118,6 +121,21 @@ def every_event() -> Response:
     store.server.ping()
     resuming = "Last-Event-ID" in request.headers
     return _streamed(lambda: _follow_all(store, resuming, listener))
+
+
+@blueprint.route("/events/links", methods=["POST"])
+@blueprint.arguments(EventLinkRequestSchema)
+@blueprint.response(201, LinkSchema)
+@blueprint.refusals(400, 401, 403, 404, 413, 415, 503)
+def make_link(asked: dict[str, Any]) -> Response:
+    """Make a link to an event stream, for a browser's `EventSource`, which sends no header."""
+    store, owner = current_services().store, caller().owner
+    path = "/events"
+    if "job_id" in asked:
+        path = f"/jobs/{store.jobs.snapshot(asked['job_id'], owner).id}/events"
+    elif "batch_id" in asked:
+        path = f"/batches/{store.batches.get(asked['batch_id'], owner).id}/events"
+    return link_answer(API_BASE + path, asked["expires_in"])
 
 
 def _streamed(begin: Callable[[], Iterator[bytes]]) -> Response:

@@ -7,8 +7,8 @@ from typing import Any
 from flask import Response
 
 from config.api import API_BASE
+from tasks.access.adoption import Adoption
 from tasks.errors import NotFound
-from tasks.quotas.adoption import Adoption
 from tasks.rendering import rfc3339
 from web.http.api_keys import Key
 from web.http.errors import Forbidden
