@@ -34,6 +34,7 @@ from config.values import (
     parse_kinds,
     parse_limit,
     parse_networks,
+    parse_origins,
     parse_path,
     parse_port,
     parse_positive_int,
@@ -130,6 +131,10 @@ class Settings:
     blocked_clients: tuple[Network, ...] = setting(
         "BLOCKED_CLIENTS", "", parse_networks, "networks of clients that are refused"
     )
+    cors_origins: tuple[str, ...] = setting(
+        "CORS_ORIGINS", "", parse_origins,
+        "origins whose pages may use the API, such as https://app.example.org, or *; unset: none",
+    )  # fmt: skip
     trusted_proxies: tuple[Network, ...] = setting(
         "TRUSTED_PROXIES", "", parse_networks,
         "networks of proxies whose X-Forwarded-For names the client; unset: none is believed",
@@ -319,6 +324,7 @@ def _with_computed_defaults(values: dict[str, Any], kinds: tuple[str, ...]) -> d
         "trusted_proxies": values["trusted_proxies"] or (),
         "allowed_clients": values["allowed_clients"] or (),
         "blocked_clients": values["blocked_clients"] or (),
+        "cors_origins": values["cors_origins"] or (),
         "storage_url": values["storage_url"] or (data_dir / "artifacts").as_uri(),
         "memory_budget_bytes": values["memory_budget_bytes"] or budget,
         "log_format": values["log_format"] or ("text" if sys.stderr.isatty() else "json"),

@@ -105,6 +105,19 @@ def parse_networks(text: str) -> tuple[Network, ...]:
         raise ValueError(f"is not a list of networks such as 10.0.0.0/8: {fault}") from fault
 
 
+def parse_origins(text: str) -> tuple[str, ...]:
+    """Origins of web pages, or `*` alone."""
+    origins = tuple(part.strip().lower().rstrip("/") for part in text.split(",") if part.strip())
+    for origin in origins:
+        parts = urlsplit(origin)
+        is_one = parts.scheme and parts.netloc and origin == f"{parts.scheme}://{parts.netloc}"
+        if origin != "*" and not is_one:
+            raise ValueError("is not a list of origins such as https://app.example.org")
+    if "*" in origins and len(origins) > 1:
+        raise ValueError("is `*` or a list of origins, not both")
+    return origins
+
+
 def parse_kinds(text: str) -> tuple[str, ...]:
     names = tuple(part.strip() for part in text.split(",") if part.strip())
     if not names or (names != ALL and "all" in names):

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator
 from concurrent.futures import Executor
 from contextlib import asynccontextmanager
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tasks.errors import RequestError
 from tasks.store.quick_reads import QuickReads
 from web.gateway.bodies import Bodies, ClientLeft, Receive, has_body, is_streamed, limits_of
+from web.gateway.cors import Cors, Send
 from web.gateway.environ import Environ, Scope, environ_of
 from web.gateway.exchange import Exchange, Headers
 from web.gateway.lanes import RECEIVING, Lanes, NoThread, in_thread, may_wait
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
 log = logging.getLogger(__name__)
-
-Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 
 _CLOSE = (b"connection", b"close")
 _MOST_BLOCKS = 4
@@ -49,11 +48,17 @@ class Gateway:
         self._lanes = Lanes(services.places.waiting.count, services.places.receiving.count)
         reads = QuickReads(services.settings.redis_url)
         self._polls = Polls(reads, services.authenticator, metrics)
+        self._cors = Cors(services.settings.cors_origins)
         self._bodies = Bodies(limits_of(services.settings), services.settings)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, sending: Send) -> None:
         """Answer one request."""
         environ = environ_of(scope)
+        send = self._cors.marking(environ, sending)
+        preflight = self._cors.preflight(environ)
+        if preflight is not None:
+            await _send_whole(sending, *preflight, b"")
+            return
         quick = await self._polls.answer(environ)
         if quick is not None:
             await _send_whole(send, *quick)

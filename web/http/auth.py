@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
@@ -98,7 +98,7 @@ class Authenticator:
         keys = self._keys
         if keys is None:
             if not self._settings.insecure_no_auth:
-                _check_local(environ)
+                _check_local(environ, self._settings.cors_origins)
             return LOCAL_CALLER
         if _is_public(environ):
             return NOBODY
@@ -205,7 +205,7 @@ def _presented(environ: Mapping[str, Any]) -> str | None:
     return token.strip() if kind.lower() == "bearer" else None
 
 
-def _check_local(environ: Mapping[str, Any]) -> None:
+def _check_local(environ: Mapping[str, Any], origins: Collection[str]) -> None:
     """Without keys only programs of this machine are answered: no stranger, no page they visit.
 
     Behind a proxy every stranger would look like this machine. A page whose name was made to point
@@ -220,6 +220,8 @@ def _check_local(environ: Mapping[str, Any]) -> None:
     origin = environ.get("HTTP_ORIGIN")
     if origin is None or environ["REQUEST_METHOD"] in SAFE_METHODS:
         return
+    if origin.lower() in origins:
+        return  # the operator has named it; `*` is for those with keys
     if urlsplit(origin).netloc.lower() != host.lower():
         raise Forbidden("without API keys a page of another origin may change nothing")
 
