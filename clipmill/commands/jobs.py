@@ -11,15 +11,13 @@ import click
 
 from clipmill.client import Client
 from clipmill.client.answers import Batch, Job
-from clipmill.client.errors import ApiProblem, BadAnswer, DamagedDownload
-from clipmill.client.transfer import local_name
+from clipmill.client.errors import ApiProblem
+from clipmill.terminal.fetching import fetch_files
 from clipmill.terminal.follow import finish_batch, finish_job
 from clipmill.terminal.screen import describe
 from clipmill.terminal.session import Session, api_command, given
 
 HTTP_NOT_FOUND = 404
-# An error of one file only: the next file may succeed, which it cannot over a broken connection.
-OF_ONE_ALONE = (ApiProblem, BadAnswer, DamagedDownload)
 
 
 @click.command()
@@ -48,19 +46,10 @@ def fetch(session: Session, id_: str, folder: Path) -> None:
     """
     found = find(session.client, id_)
     jobs_done = [found] if isinstance(found, Job) else list(found.jobs)
-    paths, missing = [], 0
-    for number, job in enumerate(jobs_done, start=1):
-        # Jobs of a batch may have files of the same name.
-        prefix = "" if len(jobs_done) == 1 else f"{number:0{len(str(len(jobs_done)))}d}-"
-        for artifact in job.artifacts:
-            try:
-                name = prefix + local_name(artifact)
-                paths.append(session.client.download(artifact, folder, name=name))
-            except OF_ONE_ALONE as fault:
-                missing += 1
-                session.print_error(f"{artifact.name} of {job.id}", fault)
+    fetched = fetch_files(session, jobs_done, folder)
+    paths = fetched.paths
     session.print("\n".join(map(str, paths)), [str(path) for path in paths])
-    if missing:
+    if fetched.missing:
         sys.exit(1)
     if not paths:
         raise click.ClickException(f"{id_} has no files (it is {found.state})")

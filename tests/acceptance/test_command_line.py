@@ -84,6 +84,28 @@ def test_a_batch_is_read_from_a_file_and_fetched_whole(run, source: str, tmp_pat
     assert {job["id"] for job in listed} == {job["id"] for job in json.loads(done.stdout)["jobs"]}
 
 
+def test_several_clips_of_a_file_of_ones_own_are_one_line(
+    run, media_folder: Path, tmp_path: Path
+) -> None:
+    film = cached_video(media_folder, Video(seconds=8.0))
+    ranges = ("--clip", "0:01-0:03", "--clip", "5+1", "--clip", "7-", "--mode", "encode")
+    done = run("submit", film, *ranges, "--wait", "-o", tmp_path / "clips")
+    assert done.exit_code == 0, done.output
+    files = sorted((tmp_path / "clips").iterdir())
+    assert [len(frame_numbers(path)) for path in files] == [50, 25, 25]
+    assert [line for line in done.stdout.splitlines() if line.endswith(files[0].name)]
+    one = run("submit", "clip", film, "--start", "1", "--end", "2", "-o", tmp_path / "one")
+    assert one.exit_code == 0, one.output
+    assert len(list((tmp_path / "one").iterdir())) == 1
+
+
+@pytest.mark.parametrize("wrong", ["1:00", "-5", "1:00-1:15-2", "+5", ""])
+def test_a_clip_that_is_no_range_is_wrong_usage(run, source: str, wrong: str) -> None:
+    refused = run("submit", source, "--clip", wrong)
+    assert refused.exit_code == 2
+    assert "is not a range" in refused.output
+
+
 def test_a_batch_with_one_bad_job_is_exit_status_one(
     run, source: str, missing: str, tmp_path: Path
 ) -> None:

@@ -32,29 +32,29 @@ def test_as_it_comes_no_page_of_another_origin_may_see_anything(client: httpx2.C
 
 
 def test_a_named_origin_may_ask_and_see_every_answer(tmp_path: Path, valkey: ValkeyServer) -> None:
-    with Api(tmp_path, valkey.url, cors_origins=f"{PAGE}/, http://localhost:3000") as api:
-        with api.client() as client:
-            preflight = ask(client, PAGE)
-            assert (preflight.status_code, allowed(preflight)) == (204, PAGE)
-            for name in ("X-API-Key", "Idempotency-Key", "Upload-Offset", "Last-Event-ID"):
-                assert name in preflight.headers["Access-Control-Allow-Headers"]
-            assert "PATCH" in preflight.headers["Access-Control-Allow-Methods"]
-            job = client.post(JOBS, json=EXTRACT, headers={"Origin": PAGE})
-            assert (job.status_code, allowed(job)) == (202, PAGE)
-            assert "Location" in job.headers["Access-Control-Expose-Headers"]
-            # Answered by the event loop, by Flask, with an error, and without a route.
-            for path in (job.headers["Location"], JOBS, f"{JOBS}?limit=0", "/nothing"):
-                answer = client.get(path, headers={"Origin": PAGE})
-                assert allowed(answer) == PAGE
-                assert "Origin" in answer.headers["Vary"]
-                assert "Access-Control-Allow-Credentials" not in answer.headers
-            for other in ("https://app.example.org.evil.example", "http://app.example.org", "null"):
-                assert allowed(ask(client, other)) is None
-                answer = client.get(JOBS, headers={"Origin": other})
-                assert allowed(answer) is None
-                assert answer.headers["Vary"] == "Origin"
-                post = client.post(JOBS, json=EXTRACT, headers={"Origin": other})
-                assert post.status_code == 403
+    settings = {"cors_origins": f"{PAGE}/, http://localhost:3000"}
+    with Api(tmp_path, valkey.url, **settings) as api, api.client() as client:
+        preflight = ask(client, PAGE)
+        assert (preflight.status_code, allowed(preflight)) == (204, PAGE)
+        for name in ("X-API-Key", "Idempotency-Key", "Upload-Offset", "Last-Event-ID"):
+            assert name in preflight.headers["Access-Control-Allow-Headers"]
+        assert "PATCH" in preflight.headers["Access-Control-Allow-Methods"]
+        job = client.post(JOBS, json=EXTRACT, headers={"Origin": PAGE})
+        assert (job.status_code, allowed(job)) == (202, PAGE)
+        assert "Location" in job.headers["Access-Control-Expose-Headers"]
+        # Answered by the event loop, by Flask, with an error, and without a route.
+        for path in (job.headers["Location"], JOBS, f"{JOBS}?limit=0", "/nothing"):
+            answer = client.get(path, headers={"Origin": PAGE})
+            assert allowed(answer) == PAGE
+            assert "Origin" in answer.headers["Vary"]
+            assert "Access-Control-Allow-Credentials" not in answer.headers
+        for other in ("https://app.example.org.evil.example", "http://app.example.org", "null"):
+            assert allowed(ask(client, other)) is None
+            answer = client.get(JOBS, headers={"Origin": other})
+            assert allowed(answer) is None
+            assert answer.headers["Vary"] == "Origin"
+            post = client.post(JOBS, json=EXTRACT, headers={"Origin": other})
+            assert post.status_code == 403
 
 
 def test_every_origin_may_ask_where_the_setting_says_so(
