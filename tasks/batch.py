@@ -9,6 +9,8 @@ from typing import Self
 
 from tasks.job import JobState
 
+BATCH_STATES = ("running", "succeeded", "failed", "partial", "cancelled")
+
 
 @dataclass(frozen=True)
 class Batch:

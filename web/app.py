@@ -132,7 +132,7 @@ def _assembled(settings: Settings, services: Services) -> Flask:
     _admit_requests(app, services)
     register_problems(app)
     api = make_api(app, VERSION)
-    describe_requests(api.spec)
+    describe_requests(api.spec, api.ma_plugin.converter)
     for group in (
         root,
         health,

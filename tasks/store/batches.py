@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
 from tasks.batch import Batch
-from tasks.errors import NotFound
+from tasks.errors import Fault, InvalidRequest, NotFound
 from tasks.ids import is_id
 from tasks.job import Job
 from tasks.record import readable
@@ -17,6 +18,15 @@ from tasks.store.packing import unpacked
 from tasks.store.values import Snapshot
 
 _PAGE = 100
+_MOST_PAGES_READ = 20
+
+
+@dataclass(frozen=True)
+class BatchPage:
+    """Batches, newest first; `next_cursor` is None on the last page."""
+
+    items: list[Batch]
+    next_cursor: str | None
 
 
 class BatchRecords(StorePart):
@@ -24,16 +34,51 @@ class BatchRecords(StorePart):
 
     def get(self, batch_id: str, owner: str | None = None) -> Batch:
         """The batch with its counts. Raises NotFound when it is absent or has another owner."""
-        if not is_id(batch_id):
-            raise NotFound("there is no such batch")
-        with translated():
-            got = self._redis.hgetall(key("batch", batch_id))
-        if b"record" not in got:
-            raise NotFound("there is no such batch")
-        batch = Batch.of(batch_id, {name.decode(): text.decode() for name, text in got.items()})
-        if owner not in (None, batch.owner):
+        batch = self._read([batch_id])[0] if is_id(batch_id) else None
+        if batch is None or owner not in (None, batch.owner):
             raise NotFound("there is no such batch")
         return batch
+
+    def page(
+        self, state: str | None, limit: int, cursor: str | None, owner: str | None
+    ) -> BatchPage:
+        """Batches in this state, newest first. Raises InvalidRequest for a cursor that is no id.
+
+        Where the state matches few batches, a page may be short or empty and still have a cursor.
+        """
+        if cursor is not None and not is_id(cursor):
+            fault = Fault("/cursor", "unknown")
+            raise InvalidRequest("the cursor is not valid: use `next_cursor` of a page", (fault,))
+        found: list[Batch] = []
+        for _ in range(_MOST_PAGES_READ):
+            ids = self._ids_before(cursor, owner)
+            found += [it for it in self._read(ids) if it and state in (None, it.state)]
+            if len(found) > limit:
+                return BatchPage(found[:limit], found[limit - 1].id)
+            if len(ids) < _PAGE:
+                return BatchPage(found, None)
+            cursor = ids[-1]
+        return BatchPage(found, cursor)
+
+    def _ids_before(self, cursor: str | None, owner: str | None) -> list[str]:
+        name = key("index", "batches", *([owner] if owner is not None else []))
+        top = f"({cursor}" if cursor else "+"
+        with translated():
+            found = self._redis.zrevrangebylex(name, top, "-", start=0, num=_PAGE)
+        return [item.decode() for item in found]
+
+    def _read(self, ids: Sequence[str]) -> list[Batch | None]:
+        with translated():
+            pipeline = self._redis.pipeline(transaction=False)
+            for batch_id in ids:
+                pipeline.hgetall(key("batch", batch_id))
+            rows = pipeline.execute()
+        return [
+            Batch.of(id_, {name.decode(): text.decode() for name, text in row.items()})
+            if b"record" in row
+            else None
+            for id_, row in zip(ids, rows, strict=True)
+        ]
 
     def job_ids(self, batch_id: str) -> list[str]:
         """The batch's jobs in the order in which they were submitted."""

@@ -23,7 +23,8 @@ queued_by_owner         hash    how many jobs of each owner are queued
 leased_by_owner         hash    how many jobs of each owner workers hold
 most_running            hash    how many they may hold at most, of owners with such a limit
 running:KIND            set     running jobs
-index:…                 zset    ids in order of creation: all, owner, kind, state, batch, external
+index:…                 zset    ids in order of creation: all, owner, kind, state, batch,
+                                external; of batches: batches, batches:OWNER
 flight:HASH             string  the leader of equal work: the later jobs follow it
 cache:HASH              string  the job whose artifacts are the result of this work
 idempotency:HASH        string  what was accepted under a client's key: digest and id, expires

@@ -29,6 +29,7 @@ class NewBatch:
         record = json.dumps({"owner": self.owner, "created_at": self.created_at})
         return {
             "id": self.id,
+            "owner": self.owner,
             "record": record,
             "size": len(jobs),
             "webhooks": json.dumps(self._told(jobs)),

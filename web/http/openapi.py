@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any, NoReturn, TypeVar
@@ -64,8 +65,22 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # the library s
 
     ARGUMENTS_PARSER = StrictParser()
 
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._views: set[str] = set()
+
     def route(self, rule: str, **options: Any) -> Callable[[View], View]:
-        return super().route(rule, **options)  # type: ignore[no-any-return]
+        """Serve a path with a view, whose name and group name the operation."""
+
+        def decorate(view: View) -> View:
+            # A second path of the same view is an alias.
+            alias = rule if view.__name__ in self._views else ""
+            self._views.add(view.__name__)
+            name = _operation_id(self.name, view.__name__, alias)
+            named: View = self.doc(operationId=name)(view)
+            return super(Blueprint, self).route(rule, **options)(named)  # type: ignore[no-any-return]
+
+        return decorate
 
     def arguments(self, schema: Any, **options: Any) -> Callable[[View], View]:
         return super().arguments(schema, **options)  # type: ignore[no-any-return]
@@ -93,6 +108,12 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # the library s
             return view
 
         return decorate
+
+
+def _operation_id(group: str, view: str, alias: str) -> str:
+    """Such as `jobsSubmit`: the names of generated clients' methods."""
+    first, *rest = re.split(r"\W+|_", f"{group}_{view}{alias}")
+    return first + "".join(word.capitalize() for word in rest)
 
 
 class Api(flask_smorest.Api):  # type: ignore[misc]  # the library ships no types
@@ -123,7 +144,7 @@ def make_api(app: Flask, version: str) -> Api:
     app.config.update(
         API_TITLE="Clipmill",
         API_VERSION=version,
-        OPENAPI_VERSION="3.0.3",
+        OPENAPI_VERSION="3.1.0",
         OPENAPI_URL_PREFIX=API_BASE,
         OPENAPI_JSON_PATH="openapi.json",
     )

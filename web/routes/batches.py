@@ -22,9 +22,9 @@ from web.http.services import Services, caller, current_services
 from web.http.transfers import begin_long_answer
 from web.routes.archive import archive_answer
 from web.routes.events import MEDIA_TYPE, Event, event_stream
-from web.schemas.answers import BatchSchema
+from web.schemas.answers import BatchPageSchema, BatchSchema
 from web.schemas.batches import BatchRequestSchema
-from web.schemas.queries import BatchQuerySchema
+from web.schemas.queries import BatchListSchema, BatchQuerySchema
 
 blueprint = Blueprint(
     "batches", __name__, url_prefix=f"{API_BASE}/batches", description="Up to 1,000 jobs at once."
@@ -81,6 +81,21 @@ def submit(jobs: list[JobRequest]) -> Response:
             keep(services.store.idempotency, batch_id, response)
     response.headers["Location"] = f"{API_BASE}/batches/{batch_id}"
     return response
+
+
+@blueprint.route("")
+@blueprint.arguments(BatchListSchema(), location="query")
+@blueprint.response(200, BatchPageSchema)
+@blueprint.refusals(401, 403, 503)
+def list_batches(query: dict[str, Any]) -> Response:
+    """List batches without their jobs, newest first."""
+    services = current_services()
+    page = services.store.batches.page(
+        query.get("state"), query["limit"], query.get("cursor"), caller().owner
+    )
+    parts = (public_batch(batch) for batch in page.items)
+    shown = [{**before, **after} for before, after in parts]
+    return json_answer(json_bytes({"batches": shown, "next_cursor": page.next_cursor}))
 
 
 @blueprint.route("/<batch_id>")

@@ -4,25 +4,27 @@ from __future__ import annotations
 
 from itertools import chain
 
-from marshmallow import Schema, fields, validate
+from marshmallow import fields, validate
 
+from tasks.batch import BATCH_STATES
 from tasks.job import JobState, WaitReason
 from tasks.kinds import KINDS
 from tasks.metrics.bottleneck import Limit
+from tasks.webhook import EVENTS
+from web.schemas.open import AnswerSchema
 
 _STATES = validate.OneOf(tuple(JobState))
 _PHASES = (*chain.from_iterable(kind.phases for kind in KINDS.values()), "storing")
-_BATCH_STATES = ("running", "succeeded", "failed", "partial", "cancelled")
 
 
-class FaultSchema(Schema):
+class FaultSchema(AnswerSchema):
     """One fault of a request."""
 
     pointer = fields.String(metadata={"example": "/jobs/3/start"})
     detail = fields.String()
 
 
-class ProblemSchema(Schema):
+class ProblemSchema(AnswerSchema):
     """Why a request was rejected (RFC 9457)."""
 
     type = fields.String(metadata={"example": "urn:clipmill:problem:validation_failed"})
@@ -34,7 +36,7 @@ class ProblemSchema(Schema):
     errors = fields.List(fields.Nested(FaultSchema))
 
 
-class ArtifactSchema(Schema):
+class ArtifactSchema(AnswerSchema):
     """A finished file."""
 
     id = fields.String()
@@ -51,7 +53,7 @@ class ArtifactSchema(Schema):
     url = fields.String(metadata={"description": "A path on this API."})
 
 
-class VerificationSchema(Schema):
+class VerificationSchema(AnswerSchema):
     """What was found when the finished clip was compared with its source."""
 
     frames_expected = fields.Integer()
@@ -64,7 +66,7 @@ class VerificationSchema(Schema):
     source_errors = fields.Integer(metadata={"description": "Damaged pictures of the source."})
 
 
-class ResultSchema(Schema):
+class ResultSchema(AnswerSchema):
     """What a job made. Only clips have `mode` to `verification`, other kinds the fields after."""
 
     artifacts = fields.List(fields.Nested(ArtifactSchema))
@@ -85,7 +87,7 @@ class ResultSchema(Schema):
     info = fields.Dict(metadata={"description": "Of an extract: what the page says."})
 
 
-class FailureSchema(Schema):
+class FailureSchema(AnswerSchema):
     """Why a job failed."""
 
     code = fields.String(metadata={"example": "range_outside_media"})
@@ -94,7 +96,7 @@ class FailureSchema(Schema):
     detail = fields.Dict()
 
 
-class LinksSchema(Schema):
+class LinksSchema(AnswerSchema):
     """Paths on this API."""
 
     self = fields.String()
@@ -102,7 +104,14 @@ class LinksSchema(Schema):
     cancel = fields.String()
 
 
-class JobSchema(Schema):
+class NamedWebhookSchema(AnswerSchema):
+    """A URL that is told of events."""
+
+    url = fields.String()
+    events = fields.List(fields.String(validate=validate.OneOf(EVENTS)))
+
+
+class JobSchema(AnswerSchema):
     """One job, wherever it appears."""
 
     id = fields.String()
@@ -126,6 +135,10 @@ class JobSchema(Schema):
     )
     external_id = fields.String(allow_none=True)
     metadata = fields.Dict(keys=fields.String(), values=fields.String())
+    webhook = fields.Nested(
+        NamedWebhookSchema,
+        metadata={"description": "Who is told of its end, if the job names one."},
+    )
     spec = fields.Dict(metadata={"description": "The request as accepted, defaults filled in."})
     created_at = fields.DateTime()
     started_at = fields.DateTime(allow_none=True)
@@ -137,7 +150,7 @@ class JobSchema(Schema):
     links = fields.Nested(LinksSchema)
 
 
-class TimelineEventSchema(Schema):
+class TimelineEventSchema(AnswerSchema):
     """One thing that happened to a job."""
 
     at = fields.DateTime()
@@ -149,14 +162,14 @@ class TimelineEventSchema(Schema):
     why = fields.String(metadata={"description": "Why the job was requeued."})
 
 
-class TimelineSchema(Schema):
+class TimelineSchema(AnswerSchema):
     """What happened to a job, in order."""
 
     id = fields.String()
     events = fields.List(fields.Nested(TimelineEventSchema))
 
 
-class FailureGroupSchema(Schema):
+class FailureGroupSchema(AnswerSchema):
     """Failed jobs of one kind and code."""
 
     kind = fields.String(validate=validate.OneOf(tuple(KINDS)))
@@ -166,19 +179,19 @@ class FailureGroupSchema(Schema):
     message = fields.String(metadata={"description": "Of the newest job."})
 
 
-class FailuresSchema(Schema):
+class FailuresSchema(AnswerSchema):
     """The errors of failed jobs, the most frequent first."""
 
     failures = fields.List(fields.Nested(FailureGroupSchema))
 
 
-class RetriedSchema(Schema):
+class RetriedSchema(AnswerSchema):
     """The jobs that run again."""
 
     retried = fields.List(fields.String())
 
 
-class MediaSchema(Schema):
+class MediaSchema(AnswerSchema):
     """What a file was found to hold."""
 
     media_type = fields.String(metadata={"example": "video/mp4"})
@@ -189,7 +202,7 @@ class MediaSchema(Schema):
     audio_codec = fields.String(allow_none=True)
 
 
-class UploadSchema(Schema):
+class UploadSchema(AnswerSchema):
     """A file of a client. `media` is null until it is checked."""
 
     id = fields.String()
@@ -203,21 +216,21 @@ class UploadSchema(Schema):
     links = fields.Dict(keys=fields.String(), values=fields.String())
 
 
-class UploadPageSchema(Schema):
+class UploadPageSchema(AnswerSchema):
     """Uploads, newest first."""
 
     uploads = fields.List(fields.Nested(UploadSchema))
     next_cursor = fields.String(allow_none=True)
 
 
-class JobPageSchema(Schema):
+class JobPageSchema(AnswerSchema):
     """Jobs, newest first."""
 
     jobs = fields.List(fields.Nested(JobSchema))
     next_cursor = fields.String(allow_none=True, metadata={"description": "null on the last page"})
 
 
-class CountsSchema(Schema):
+class CountsSchema(AnswerSchema):
     """How many jobs of a batch are in each state."""
 
     queued = fields.Integer()
@@ -233,40 +246,60 @@ class BatchLinksSchema(LinksSchema):
     archive = fields.String()
 
 
-class BatchSchema(Schema):
-    """Jobs that were submitted together."""
+class BatchSummarySchema(AnswerSchema):
+    """A batch without its jobs."""
 
     id = fields.String()
-    state = fields.String(validate=validate.OneOf(_BATCH_STATES))
+    state = fields.String(validate=validate.OneOf(BATCH_STATES))
     counts = fields.Nested(CountsSchema)
     progress = fields.Float(metadata={"minimum": 0, "maximum": 1})
     created_at = fields.DateTime()
     finished_at = fields.DateTime(allow_none=True)
-    jobs = fields.List(fields.Nested(JobSchema), metadata={"description": "See `?jobs=`."})
     links = fields.Nested(BatchLinksSchema)
 
 
-class ServiceSchema(Schema):
+class BatchSchema(BatchSummarySchema):
+    """Jobs that were submitted together."""
+
+    jobs = fields.List(fields.Nested(JobSchema), metadata={"description": "See `?jobs=`."})
+
+
+class BatchPageSchema(AnswerSchema):
+    """Batches, newest first."""
+
+    batches = fields.List(fields.Nested(BatchSummarySchema))
+    next_cursor = fields.String(allow_none=True)
+
+
+class ServiceSchema(AnswerSchema):
     """The health of one part."""
 
     status = fields.String(validate=validate.OneOf(("healthy", "degraded", "unhealthy")))
     reason = fields.String(metadata={"description": "Why it is not healthy, where that is known."})
 
 
-class ServicesSchema(Schema):
+class WorkersSchema(ServiceSchema):
+    """The health of the workers."""
+
+    count = fields.Integer()
+    running = fields.Integer(metadata={"description": "Jobs."})
+    concurrency = fields.Integer(metadata={"description": "Jobs that may run at once."})
+
+
+class ServicesSchema(AnswerSchema):
     """The parts that the system needs."""
 
     redis = fields.Nested(ServiceSchema)
     broker = fields.Nested(
         ServiceSchema, metadata={"description": "Only where messages have a server of their own."}
     )
-    workers = fields.Nested(ServiceSchema)
+    workers = fields.Nested(WorkersSchema)
     storage = fields.Nested(ServiceSchema)
     ffmpeg = fields.Nested(ServiceSchema)
     yt_dlp = fields.Nested(ServiceSchema)
 
 
-class HealthSchema(Schema):
+class HealthSchema(AnswerSchema):
     """The health of the whole system."""
 
     status = fields.String(validate=validate.OneOf(("healthy", "degraded", "unhealthy")))
@@ -276,7 +309,7 @@ class HealthSchema(Schema):
     queue = fields.Dict(keys=fields.String(), values=fields.Integer())
 
 
-class EvidenceSchema(Schema):
+class EvidenceSchema(AnswerSchema):
     """The workers' reports: jobs and memory of all together, the worst value of the rest."""
 
     workers = fields.Integer()
@@ -299,7 +332,7 @@ class EvidenceSchema(Schema):
     )
 
 
-class BottleneckSchema(Schema):
+class BottleneckSchema(AnswerSchema):
     """What limits throughput now."""
 
     limit = fields.String(validate=validate.OneOf(tuple(Limit)))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from marshmallow import Schema, fields
+from marshmallow import fields
+
+from web.schemas.open import AnswerSchema
 
 
-class KeySchema(Schema):
+class KeySchema(AnswerSchema):
     """A key: what it may do, and what limits it."""
 
     name = fields.String()
@@ -20,7 +22,7 @@ class KeySchema(Schema):
     last_used_at = fields.DateTime(allow_none=True)
 
 
-class UsedSchema(Schema):
+class UsedSchema(AnswerSchema):
     """What a key has used since midnight UTC."""
 
     bytes = fields.Integer()
@@ -33,14 +35,14 @@ class OwnKeySchema(KeySchema):
     used_today = fields.Nested(UsedSchema)
 
 
-class AdoptedSchema(Schema):
+class AdoptedSchema(AnswerSchema):
     """What a key was given."""
 
     adopted = fields.Integer()
     left = fields.Integer(metadata={"description": "Jobs that run now: ask again later."})
 
 
-class KeyListSchema(Schema):
+class KeyListSchema(AnswerSchema):
     """All keys."""
 
     keys = fields.List(fields.Nested(KeySchema))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from marshmallow import Schema, ValidationError, fields, validate, validates_schema
+from marshmallow import ValidationError, fields, validate, validates_schema
 
 from tasks.access.link_secrets import LONGEST_LINK_SECONDS
 from web.schemas.fields import StrictNumber, StrictString
+from web.schemas.open import AnswerSchema
 from web.schemas.parts import StrictSchema
 
 
@@ -33,7 +34,7 @@ class EventLinkRequestSchema(LinkRequestSchema):
             raise ValidationError("give one of job_id and batch_id, or none", "batch_id")
 
 
-class LinkSchema(Schema):
+class LinkSchema(AnswerSchema):
     """A path on this API that works without a key until then."""
 
     url = fields.String()

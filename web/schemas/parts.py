@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from marshmallow import (
@@ -157,6 +158,12 @@ class OutputSchema(StrictSchema):
         return Output(**values)
 
 
+def _few_entries(value: Mapping[str, str]) -> None:
+    # Not `Length`, which the document would show as the length of a text.
+    if len(value) > MOST_METADATA:
+        raise ValidationError(f"at most {MOST_METADATA} entries")
+
+
 class StringMap(fields.Dict):
     """A flat map of short strings. A fault points at the entry, not at marshmallow's inner path."""
 
@@ -164,7 +171,7 @@ class StringMap(fields.Dict):
         super().__init__(
             keys=StrictString(validate=validate.Length(min=1, max=64)),
             values=StrictString(validate=validate.Length(max=512)),
-            validate=validate.Length(max=MOST_METADATA, error=f"at most {MOST_METADATA} entries"),
+            validate=_few_entries,
             metadata={"description": description, "maxProperties": MOST_METADATA},
         )
 

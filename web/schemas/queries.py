@@ -6,6 +6,7 @@ from typing import Any
 
 from marshmallow import ValidationError, fields, post_load, validate
 
+from tasks.batch import BATCH_STATES
 from tasks.errors import job_error_codes
 from tasks.job import JobState
 from tasks.kinds import KINDS
@@ -72,6 +73,12 @@ class JobListSchema(PageSchema):
     @post_load
     def to_query(self, values: dict[str, Any], **_: Any) -> JobQuery:
         return JobQuery(**values)
+
+
+class BatchListSchema(PageSchema):
+    """Which batches to list."""
+
+    state = choice(BATCH_STATES, "Only batches in this state.")
 
 
 class RetrySchema(StrictSchema):

@@ -5,18 +5,19 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from marshmallow import Schema, ValidationError, fields, post_load, validate
+from marshmallow import ValidationError, fields, post_load, validate
 
 from tasks.outbox.deliveries import STATES, DeliveryQuery
 from tasks.webhook import EVENTS
 from web.schemas.fields import StrictString, choice
+from web.schemas.open import AnswerSchema
 from web.schemas.parts import StrictSchema
 from web.schemas.queries import PageSchema
 
 _ENDED = ("delivered", "failed")
 
 
-class EndpointSchema(Schema):
+class EndpointSchema(AnswerSchema):
     """A registered URL."""
 
     id = fields.String()
@@ -30,13 +31,13 @@ class EndpointSchema(Schema):
     waiting = fields.Integer(metadata={"description": "Deliveries that wait for a try."})
 
 
-class EndpointListSchema(Schema):
+class EndpointListSchema(AnswerSchema):
     """All registered URLs of the key."""
 
     webhooks = fields.List(fields.Nested(EndpointSchema))
 
 
-class SecretSchema(Schema):
+class SecretSchema(AnswerSchema):
     """What `webhook-signature` is made with."""
 
     secret = fields.String(metadata={"example": "whsec_…"})
@@ -44,7 +45,7 @@ class SecretSchema(Schema):
     previous_until = fields.DateTime(allow_none=True)
 
 
-class TrySchema(Schema):
+class TrySchema(AnswerSchema):
     """One try of a delivery."""
 
     at = fields.DateTime()
@@ -53,7 +54,7 @@ class TrySchema(Schema):
     seconds = fields.Float()
 
 
-class DeliverySchema(Schema):
+class DeliverySchema(AnswerSchema):
     """One message to one URL. `id` is the header `webhook-id`."""
 
     id = fields.String()
@@ -72,7 +73,7 @@ class DeliverySchema(Schema):
     tries = fields.List(fields.Nested(TrySchema), metadata={"description": "The last ones."})
 
 
-class DeliveryPageSchema(Schema):
+class DeliveryPageSchema(AnswerSchema):
     """Deliveries, newest first."""
 
     deliveries = fields.List(fields.Nested(DeliverySchema))
@@ -112,19 +113,19 @@ class ReplaySchema(StrictSchema):
         return since, end, values.get("state")
 
 
-class ReplayedSchema(Schema):
+class ReplayedSchema(AnswerSchema):
     """How many deliveries are sent again."""
 
     redelivered = fields.Integer()
 
 
-class PublicKeySchema(Schema):
+class PublicKeySchema(AnswerSchema):
     """A key that verifies `v1a` signatures (ed25519)."""
 
     public_key = fields.String(metadata={"example": "whpk_…"})
 
 
-class PublicKeysSchema(Schema):
+class PublicKeysSchema(AnswerSchema):
     """The keys that verify `v1a` signatures."""
 
     keys = fields.List(fields.Nested(PublicKeySchema))

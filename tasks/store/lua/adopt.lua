@@ -36,6 +36,8 @@ if got[7] and got[7] ~= '' then
   local batch = key('batch', got[7])
   local record = cjson.decode(redis.call('HGET', batch, 'record'))
   record.owner = owner
+  redis.call('ZREM', key('index', 'batches', old), got[7])
+  redis.call('ZADD', key('index', 'batches', owner), 0, got[7])
   redis.call('HSET', batch, 'record', cjson.encode(record))
 end
 redis.call('PUBLISH', key('changes'), id)

@@ -16,7 +16,10 @@ end
 if batch and batch ~= '' then
   redis.call('ZREM', key('index', 'batch', batch), id)
   local record = key('batch', batch)
-  if redis.call('EXISTS', key('index', 'batch', batch)) == 0 then redis.call('DEL', record)
+  if redis.call('EXISTS', key('index', 'batch', batch)) == 0 then
+    redis.call('DEL', record)
+    redis.call('ZREM', key('index', 'batches'), batch)
+    redis.call('ZREM', key('index', 'batches', owner), batch)
   else
     redis.call('HINCRBY', record, 'n:' .. state, -1)
     redis.call('HINCRBY', record, 'size', -1)

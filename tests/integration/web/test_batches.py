@@ -315,3 +315,26 @@ def test_one_job_may_not_be_as_long_as_a_batch(client: httpx2.Client) -> None:
     assert too_long.headers["connection"] == "close"  # nobody has read all of its body
     refused(client.post(BATCHES, content=body, headers=JSON), 422, "validation_failed")
     refused(client.post(BATCHES, content=body * 5, headers=JSON), 413, "body_too_large")
+
+
+def test_batches_are_listed_newest_first_without_jobs(client: httpx2.Client, hands: Hands) -> None:
+    body = {"jobs": [{"kind": "download", "source": {"url": "https://media.example/v"}}]}
+    made = [client.post("/api/v2/batches", json=body).json()["id"] for _ in range(5)]
+    first = client.get("/api/v2/batches", params={"limit": 2}).json()
+    assert [it["id"] for it in first["batches"]] == made[:2:-1]
+    assert "jobs" not in first["batches"][0]
+    assert first["batches"][0]["links"]["self"].endswith(made[-1])
+    rest = client.get("/api/v2/batches", params={"cursor": first["next_cursor"]}).json()
+    assert [it["id"] for it in rest["batches"]] == made[2::-1]
+    assert rest["next_cursor"] is None
+    assert client.post(f"/api/v2/batches/{made[1]}/cancel").status_code == 202
+    for state, expected in (("cancelled", [made[1]]), ("failed", []), (None, made[::-1])):
+        params = {"state": state} if state else {}
+        listed = client.get("/api/v2/batches", params=params).json()["batches"]
+        assert [it["id"] for it in listed] == expected
+    cancelled = client.get(f"/api/v2/batches/{made[1]}").json()["jobs"][0]["id"]
+    assert client.delete(f"/api/v2/jobs/{cancelled}").status_code == 204
+    listed = client.get("/api/v2/batches").json()["batches"]
+    assert made[1] not in [it["id"] for it in listed]
+    for wrong in ({"limit": "0"}, {"cursor": "x"}, {"state": "done"}, {"kind": "clip"}):
+        assert client.get("/api/v2/batches", params=wrong).status_code == 422

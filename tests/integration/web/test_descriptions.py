@@ -142,7 +142,7 @@ def test_the_document_has_every_call(document: dict[str, Any]) -> None:
         "POST /api/v2/jobs/{job_id}/retry", "GET /api/v2/jobs/{job_id}/events",
         "POST /api/v2/uploads", "GET /api/v2/uploads", "DELETE /api/v2/uploads/{upload_id}",
         "POST /api/v2/uploads/resumable", "PATCH /api/v2/uploads/resumable/{upload_id}",
-        "POST /api/v2/batches", "GET /api/v2/batches/{batch_id}",
+        "POST /api/v2/batches", "GET /api/v2/batches", "GET /api/v2/batches/{batch_id}",
         "POST /api/v2/batches/{batch_id}/cancel", "POST /api/v2/batches/{batch_id}/retry",
         "GET /api/v2/batches/{batch_id}/archive", "GET /api/v2/batches/{batch_id}/events",
         "GET /api/v2/artifacts/{artifact_id}", "GET /api/v2/events", "GET /health",
@@ -180,7 +180,7 @@ def test_every_reference_of_the_document_leads_somewhere(document: dict[str, Any
 def test_the_document_says_which_fields_each_kind_has(document: dict[str, Any]) -> None:
     job = followed(document, "#/components/schemas/JobRequest")
     assert set(job["discriminator"]["mapping"]) == {"extract", "download", "clip"}
-    clip = followed(document, "#/components/schemas/ClipRequestFields")
+    clip = followed(document, "#/components/schemas/ClipRequest")
     assert {"source", "start", "end", "duration", "mode", "output"} <= set(clip["properties"])
     assert clip["properties"]["mode"]["enum"] == ["auto", "copy", "smart", "encode"]
     assert [way["type"] for way in clip["properties"]["start"]["oneOf"]] == ["number", "string"]

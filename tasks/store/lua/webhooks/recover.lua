@@ -5,7 +5,7 @@ local GIVE_UP_SECONDS = 90000  -- some while after the sender would
 
 local function give_up(id, owner, why)
   local tries = cjson.decode(redis.call('HGET', hook('delivery', id), 'tries') or '[]')
-  table.insert(tries, {error = why})
+  table.insert(tries, {at = at, error = why, seconds = 0})
   redis.call('HSET', hook('delivery', id), 'tries', cjson.encode(tries))
   end_delivery(id, owner, 'failed', at)
 end

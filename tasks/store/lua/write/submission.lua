@@ -9,6 +9,8 @@ local function put_submission(submission)
   local batch, idempotency = submission.batch, submission.idempotency
   if batch then
     redis.call('HSET', key('batch', batch.id), 'record', batch.record, 'size', batch.size, 'progress', 0)
+    redis.call('ZADD', key('index', 'batches'), 0, batch.id)
+    redis.call('ZADD', key('index', 'batches', batch.owner), 0, batch.id)
     if batch.webhooks ~= '[]' then redis.call('HSET', key('batch', batch.id), 'webhooks', batch.webhooks) end
   end
   if idempotency then

@@ -16,7 +16,8 @@ local function record_delivery(about, number, target, at)
   redis.call('ZADD', hook('deliveries', about.owner), 0, id)
   if redis.call('HINCRBY', hook('open_of'), about.owner, 1) <= MOST_OPEN then queue_up(id, target.endpoint, at)
   else
-    redis.call('HSET', hook('delivery', id), 'tries', '[{"error":"too many deliveries wait already"}]')
+    local tries = {{at = at, error = 'too many deliveries wait already', seconds = 0}}
+    redis.call('HSET', hook('delivery', id), 'tries', cjson.encode(tries))
     end_delivery(id, about.owner, 'failed', at)
   end
 end
