@@ -26,6 +26,7 @@ from tasks.storage.incoming import Incoming
 from tasks.store import Changes, Store
 from tasks.store.durability import check_durability
 from tasks.tracing.start import make_tracing
+from web.http.audit import audit_requests
 from web.http.auth import Authenticator
 from web.http.client_address import client_address
 from web.http.errors import REFUSAL
@@ -127,6 +128,7 @@ def _assembled(settings: Settings, services: Services) -> Flask:
     tracing = make_tracing(settings.otlp_endpoint, "clipmill-api")
     services.at_end.extend((observer.requests.try_to_hand_over, tracing.close))
     _identify_requests(app, settings.trusted_proxies)
+    audit_requests(app, settings.trusted_proxies)
     observe_requests(app, observer)
     trace_requests(app, tracing)
     _admit_requests(app, services)

@@ -6,6 +6,7 @@ import logging
 import time
 
 from tasks.errors import StoreUnavailable
+from web.http.audit import audit_keys
 from web.http.services import Services
 
 log = logging.getLogger(__name__)
@@ -18,6 +19,7 @@ class KeyWatch:
 
     def __init__(self, services: Services) -> None:
         self._services = services
+        self._known = {key.name for key in services.authenticator.present()}
         self._is_told = False
         self._note_at = 0.0
 
@@ -25,6 +27,9 @@ class KeyWatch:
         """Do what is due. A store that is away is asked again at the next look."""
         services = self._services
         if services.authenticator.keys_changed():
+            known = {key.name for key in services.authenticator.present()}
+            audit_keys(self._known, known)
+            self._known = known
             services.changes.wake_all()  # streams of revoked keys end
             self._is_told = False
         try:

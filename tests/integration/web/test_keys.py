@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections import Counter
@@ -319,3 +320,34 @@ def test_what_was_made_without_a_key_is_given_to_one(tmp_path: Path, valkey: Val
             with api.client(headers={"X-API-Key": boss}) as admin:
                 assert admin.post(adopt).json() == {"adopted": 1, "left": 0}
                 assert admin.delete(f"{JOBS}/{runs['id']}").status_code == 204
+
+
+def test_the_audit_log_says_who_did_what_and_holds_no_secret(
+    tmp_path: Path, valkey: ValkeyServer
+) -> None:
+    file = tmp_path / "keys"
+    key, reader = make_key(file, "ann", BOTH), make_key(file, "eve", ("read",))
+    secret = {"kind": "extract", "source": {"url": "https://media.example/v?token=s3cret"}}
+    with apis(tmp_path, valkey, log_format="json") as (api,):
+        with api.client(headers={"X-API-Key": key}) as client:
+            job = client.post(JOBS, json=secret).json()["id"]
+            client.get(f"{JOBS}/{job}")
+            client.post(f"{JOBS}/{job}/cancel")
+        get(api, "clipmill_wrong")
+        httpx2.post(api.url + JOBS, json=secret, headers={"X-API-Key": reader}, trust_env=False)
+        revoke_key(file, "eve")
+        end = time.monotonic() + 10
+        while "a key was revoked" not in api.log():
+            assert time.monotonic() < end
+            time.sleep(0.1)
+        lines = [json.loads(line) for line in api.log().splitlines() if '"audit"' in line]
+    seen = [(it.get("key"), it.get("action"), it.get("status")) for it in lines]
+    assert seen == [
+        ("ann", f"POST {JOBS}", 202), ("ann", f"POST {JOBS}/<job_id>/cancel", 202),
+        ("anonymous", f"GET {JOBS}", 401), ("anonymous", f"POST {JOBS}", 403),
+        ("eve", None, None),
+    ]  # fmt: skip
+    assert (lines[0]["created"], lines[1]["subject"]) == (job, job)
+    assert lines[0]["client"] == "127.0.0.1"
+    for text in (key, reader, "s3cret", "clipmill_wrong"):
+        assert text not in api.log()
