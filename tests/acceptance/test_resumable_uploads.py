@@ -7,10 +7,13 @@ import hashlib
 import signal
 import socket
 import time
+from io import BytesIO
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx2
 import pytest
+from tusclient.client import TusClient
 
 from tests.support.media import Video, cached_video
 from tests.support.processes import eventually
@@ -214,3 +217,14 @@ def test_a_file_that_was_whole_when_the_queue_was_full_is_taken_later(
         assert offset_of(full, place) == len(film)  # which also asks for its check
         full.start_worker()
         assert checked(full, place)["state"] == "succeeded"
+
+
+def test_a_public_client_sends_a_file(system: System, film: bytes) -> None:
+    sender = TusClient(system.url + RESUMABLE).uploader(
+        file_stream=BytesIO(film), chunk_size=len(film) // 5, metadata={"filename": "mine.mp4"}
+    )
+    sender.upload()
+    place = urlsplit(sender.url).path
+    done = checked(system, place)
+    assert done["sha256"] == hashlib.sha256(film).hexdigest()
+    assert done["filename"] == "mine.mp4"
