@@ -22,6 +22,7 @@ MODULES = {
     "keys": "keys",
     "doctor": "doctor",
     "calibrate": "calibrate",
+    "upgrade-tools": "upgrade",
 }
 
 
@@ -36,7 +37,8 @@ class Commands(click.Group):
         """The command, from its module."""
         if cmd_name not in MODULES:
             return None
-        command = getattr(import_module(f"clipmill.commands.{MODULES[cmd_name]}"), cmd_name)
+        module = import_module(f"clipmill.commands.{MODULES[cmd_name]}")
+        command = getattr(module, cmd_name.replace("-", "_"))
         assert isinstance(command, click.Command)
         return command
 

@@ -51,7 +51,7 @@ _OF_A_SERVICE = re.compile(
     rf"{PREFIX}(\w+_)?(SERVICE_(HOST|PORT(_\w+)?)|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)"
 )
 _PORT_OF_A_SERVICE = re.compile(rf"{PREFIX}(\w+_)?PORT=(tcp|udp|sctp)://.+")
-_OF_KEYS = (PREFIX + "API_KEYS_FILE", PREFIX + "DATA_DIR")
+_OF_PLACES = (PREFIX + "API_KEYS_FILE", PREFIX + "DATA_DIR")
 # The error message about a URL must not put the URL's password into the log.
 _CREDENTIALS = re.compile(r"//.*@")
 
@@ -281,10 +281,18 @@ def load_settings(
 
 def keys_path(environ: Mapping[str, str] | None = None) -> Path:
     """The file of API keys, which may not exist yet. Raises SettingsError."""
-    environ = os.environ if environ is None else environ
-    asked = {name: environ[name] for name in _OF_KEYS if name in environ}
-    settings = load_settings(asked)
+    settings = _of_places(environ)
     return settings.api_keys_file or settings.usual_keys_file
+
+
+def data_folder(environ: Mapping[str, str] | None = None) -> Path:
+    """The data folder, whatever else is set. Raises SettingsError."""
+    return _of_places(environ).data_dir
+
+
+def _of_places(environ: Mapping[str, str] | None) -> Settings:
+    environ = os.environ if environ is None else environ
+    return load_settings({name: environ[name] for name in _OF_PLACES if name in environ})
 
 
 def _injected(name: str, value: str) -> bool:

@@ -6,7 +6,7 @@ import shutil
 import socket
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -26,6 +26,7 @@ from config.machine import memory_limit_bytes
 from config.memory import LEAST_BUDGET_BYTES, too_little
 from config.settings import Settings, SettingsError, load_settings, process_environment
 from config.values import GIB, MIB
+from config.ytdlp import BUNDLED, program
 
 TOOL_SECONDS = 60.0
 OLD_TOOL_DAYS = 90  # sites change, and an old yt-dlp can no longer read them
@@ -43,17 +44,19 @@ class Finding:
 
 def examine() -> list[Finding]:
     """Every check, one after the other; checks that need settings only when these are valid."""
-    findings = [check_python(), check_ffmpeg(), check_ytdlp(date.today()), check_deno()]
+    findings = [check_python(), check_ffmpeg(), check_deno()]
     environ = process_environment()
     try:
         settings = load_settings(environ)
     except SettingsError as error:
         remedy = "Correct these environment variables; config/example.env lists all settings."
-        return [Finding("settings", "fail", "; ".join(error.faults), remedy), *findings]
+        fault = Finding("settings", "fail", "; ".join(error.faults), remedy)
+        return [fault, *findings, check_ytdlp(date.today(), BUNDLED)]
     findings.insert(0, Finding("settings", "ok", "all values are valid"))
     checks: tuple[Callable[[Settings], Finding], ...] = (
         check_folder, check_disk, check_memory, check_port, check_keys,
     )  # fmt: skip
+    findings.append(check_ytdlp(date.today(), program(settings.data_dir)))
     findings += [check(settings) for check in checks]
     return [*findings, check_memory_groups(), check_broker(settings, environ)]
 
@@ -75,12 +78,13 @@ def check_ffmpeg() -> Finding:
     return Finding("ffmpeg", "ok", f"{version} encodes")
 
 
-def check_ytdlp(today: date) -> Finding:
-    finding = _try_tool("yt-dlp", [sys.executable, "-I", "-m", "yt_dlp", "--version"])
+def check_ytdlp(today: date, start: Sequence[str]) -> Finding:
+    """Starts yt-dlp, by its command."""
+    finding = _try_tool("yt-dlp", [*start, "--version"])
     age_days = age_of_version(finding.detail, today)
     if finding.level == "ok" and age_days is not None and age_days > OLD_TOOL_DAYS:
         detail = f"{finding.detail} is {age_days} days old"
-        return Finding("yt-dlp", "warn", detail, "Update it: pip install --upgrade yt-dlp")
+        return Finding("yt-dlp", "warn", detail, "Update it: clipmill upgrade-tools")
     return finding
 
 

@@ -286,6 +286,12 @@ class WorkersSchema(ServiceSchema):
     concurrency = fields.Integer(metadata={"description": "Jobs that may run at once."})
 
 
+class ToolSchema(ServiceSchema):
+    """Whether workers have a tool, and which versions of it."""
+
+    versions = fields.List(fields.String())
+
+
 class ServicesSchema(AnswerSchema):
     """The parts that the system needs."""
 
@@ -295,8 +301,8 @@ class ServicesSchema(AnswerSchema):
     )
     workers = fields.Nested(WorkersSchema)
     storage = fields.Nested(ServiceSchema)
-    ffmpeg = fields.Nested(ServiceSchema)
-    yt_dlp = fields.Nested(ServiceSchema)
+    ffmpeg = fields.Nested(ToolSchema)
+    yt_dlp = fields.Nested(ToolSchema)
 
 
 class HealthSchema(AnswerSchema):

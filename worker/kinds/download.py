@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from config.values import MIB
+from config.ytdlp import program
 from tasks.addresses import resolve_and_check
 from tasks.errors import TooLong
 from tasks.kinds import DownloadResult, DownloadSpec, Origin
@@ -81,6 +82,7 @@ def _fetch(spec: DownloadSpec, attempt: Attempt) -> ytdlp.Download:
         url,
         quality=spec.quality,
         container=spec.container,
+        program=program(settings.data_dir),
         folder=tools.folder,
         run=tools.runner("yt-dlp"),
         limits=tools.limits(profile=Profile.FETCH),

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from config.values import MIB
+from config.ytdlp import program
 from tasks.addresses import resolve_and_check
 from tasks.kinds import ExtractResult, ExtractSpec
 from tasks.media import MediaFacts
@@ -45,6 +46,7 @@ class ExtractHandler(Handler[ExtractSpec]):
         info = ytdlp.extract(
             url,
             playlist_items=spec.playlist_items,
+            program=program(attempt.settings.data_dir),
             folder=tools.folder,
             run=tools.runner("yt-dlp"),
             limits=tools.limits(DEADLINE_SECONDS, profile=Profile.FETCH),

@@ -7,13 +7,13 @@ import socket
 import time
 from collections import Counter
 from dataclasses import replace
-from importlib.metadata import version
 from pathlib import Path
 
 import imageio_ffmpeg
 
 from config.settings import Settings
 from config.timings import PRODUCTION, Timings
+from config.ytdlp import present_version
 from tasks.errors import StoreUnavailable
 from tasks.job import WaitReason
 from tasks.metrics.bottleneck import Limit, limit_of
@@ -54,7 +54,6 @@ class Reporter(PeriodicThread):
         self._worker_id = worker_id
         self._load = LoadMeter()
         self._limit, self._limit_since = Limit.NOTHING, time.time()
-        self._tools = tool_versions()
 
     def stop(self) -> None:
         """Stop, and withdraw the report."""
@@ -91,7 +90,7 @@ class Reporter(PeriodicThread):
             disk_free_bytes=self._disk.work_bytes(),
             storage_free_bytes=self._disk.storage_bytes(),
             kinds=self._settings.queues,
-            tools=self._tools,
+            tools=tool_versions(self._settings.data_dir),
             disk_floor_bytes=self._settings.min_free_disk_bytes,
             cpu_percent=load.cpu_percent,
             own_cpu_percent=load.own_cpu_percent,
@@ -102,7 +101,7 @@ class Reporter(PeriodicThread):
         )
 
 
-def tool_versions() -> dict[str, str]:
+def tool_versions(data_dir: Path) -> dict[str, str]:
     """The versions of the tools that this worker has."""
     ffmpeg = Path(imageio_ffmpeg.get_ffmpeg_exe()).name
-    return {"ffmpeg": ffmpeg.removeprefix("ffmpeg-"), "yt_dlp": version("yt-dlp")}
+    return {"ffmpeg": ffmpeg.removeprefix("ffmpeg-"), "yt_dlp": present_version(data_dir)}

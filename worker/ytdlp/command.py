@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 import re
-import sys
+from collections.abc import Sequence
 
 import deno
 import imageio_ffmpeg
 
+from config.ytdlp import BUNDLED
 from tasks.errors import UnsupportedUrl
 from worker.clip.allowlists import FORMATS
 from worker.ytdlp.info import FORMAT_FIELDS, ITEM_FIELDS, LIST_FIELDS
@@ -43,10 +44,11 @@ _POST_PROCESSORS = (
 _LOOK_FAR = "-analyzeduration 15M -probesize 20M"
 
 
-def extract_argv(playlist_items: int) -> list[str]:
+def extract_argv(playlist_items: int, program: Sequence[str] = BUNDLED) -> list[str]:
     """The command that writes the metadata of the URL to files, and downloads nothing."""
     return [
-        *_base_argv(),
+        *program,
+        *_base_options(),
         "--simulate",
         "--ignore-errors",
         "--ignore-no-formats-error",
@@ -64,10 +66,12 @@ def download_argv(
     container: str | None,
     max_bytes: int,
     max_duration_seconds: float,
+    program: Sequence[str] = BUNDLED,
 ) -> list[str]:
     """The command that fetches one file whose name begins with `media`."""
     return [
-        *_base_argv(),
+        *program,
+        *_base_options(),
         "--abort-on-error",
         "--abort-on-unavailable-fragments",  # else the file has gaps and the exit status is 0
         "--no-playlist",
@@ -94,10 +98,9 @@ def checked(url: str) -> str:
     return url
 
 
-def _base_argv() -> list[str]:
+def _base_options() -> list[str]:
     """The options of every run: no settings of this machine, nothing that runs commands."""
     return [
-        *(sys.executable, "-I", "-m", "yt_dlp"),
         *("--ignore-config", "--no-plugin-dirs", "--no-remote-components", "--no-cache-dir"),
         *("--no-update", "--color", "never", "--newline", "--no-live-from-start"),
         *("--socket-timeout", str(SOCKET_TIMEOUT_SECONDS)),

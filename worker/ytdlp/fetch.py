@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from config.ytdlp import BUNDLED
 from tasks.errors import (
     DeadlineExceeded,
     JobError,
@@ -66,12 +67,13 @@ def extract(
     folder: Path,
     run: Run,
     limits: Limits,
+    program: Sequence[str] = BUNDLED,
 ) -> dict[str, Any]:
     """The `info` of a URL; of a list, with at most `playlist_items` entries.
 
-    Raises a JobError, or Stopped.
+    `program` starts yt-dlp.     Raises a JobError, or Stopped.
     """
-    argv = extract_argv(playlist_items)
+    argv = extract_argv(playlist_items, program)
     _write_url(url, folder)
     allowed = replace(
         limits,
@@ -100,6 +102,7 @@ def download(
     max_bytes: int,
     max_duration_seconds: float,
     on_progress: OnProgress,
+    program: Sequence[str] = BUNDLED,
 ) -> Download:
     """Fetch the media behind a URL into one file in `folder`; of a list, its first item.
 
@@ -108,7 +111,7 @@ def download(
     `on_progress` receives the part done (0 to 1, never falling), bytes a second and seconds left,
     each None while unknown. Raises a JobError, or Stopped.
     """
-    argv = download_argv(quality, container, max_bytes, max_duration_seconds)
+    argv = download_argv(quality, container, max_bytes, max_duration_seconds, program)
     _write_url(url, folder)
     allowed = _download_limits(limits, quality, max_bytes, max_duration_seconds)
     finished = run(argv, allowed, OutputReader(on_progress))

@@ -41,7 +41,7 @@ def test_every_command_explains_itself_and_its_options(words: tuple[str, ...]) -
 
 def test_the_commands_are_those_that_are_promised() -> None:
     promised = {"up", "demo", "submit", "watch", "fetch", "jobs", "cancel", "keys", "doctor"}
-    assert {words[0] for words in commands(main)} == promised | {"calibrate"}
+    assert {words[0] for words in commands(main)} == promised | {"calibrate", "upgrade-tools"}
 
 
 def test_what_runs_the_stack_holds_no_more_in_memory_than_it_needs() -> None:
