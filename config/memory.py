@@ -9,9 +9,9 @@ LEAST_BUDGET_BYTES = 64 * MIB  # no media tool fits into less
 
 # Memory of what runs beside the tools, as the kernel counts it for a group (docs/deployment.md).
 # A worker alone in its container.
-WORKER_BYTES = 112 * MIB
+WORKER_BYTES = 124 * MIB
 # All of `clipmill up`.
-STACK_BYTES = 160 * MIB
+STACK_BYTES = 172 * MIB
 
 # Requests that may wait in the API at once (`?wait=`, events). Each holds a thread, 0.14 MB.
 MOST_WAITING = 1000

@@ -22,7 +22,8 @@ _SPECIAL: tuple[Network, ...] = tuple(
     ipaddress.ip_network(text)
     for text in (
         "0.0.0.0/8", "100.64.0.0/10", "192.0.0.0/24", "192.88.99.0/24", "224.0.0.0/4",
-        "240.0.0.0/4", "168.63.129.16/32", "2001::/23", "3fff::/20",
+        "240.0.0.0/4", "168.63.129.16/32", "192.31.196.0/24", "192.52.193.0/24", "192.175.48.0/24",
+        "2001::/23", "2620:4f:8000::/48", "3fff::/20",
     )
 )  # fmt: skip
 # The only part of IPv6 with public addresses. An address outside carries an IPv4 address or is

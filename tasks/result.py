@@ -8,6 +8,7 @@ from typing import Any, Self, TypeVar
 
 from tasks.artifact import StoredArtifact
 from tasks.media import MediaFacts
+from tasks.network import NetworkUse
 
 Value = TypeVar("Value")
 
@@ -68,6 +69,7 @@ class Result:
     peak_memory_bytes: int = 0
     estimated_memory_bytes: int = 0
     memory_ratio: float | None = None
+    network: NetworkUse | None = None  # of kinds that use it
 
     @property
     def main(self) -> ArtifactRef | None:
@@ -80,16 +82,22 @@ class Result:
 
     def reused(self) -> Self:
         """The result of an equal job, which had no work to do."""
-        return replace(self, peak_memory_bytes=0, estimated_memory_bytes=0, memory_ratio=None)
+        return replace(
+            self, peak_memory_bytes=0, estimated_memory_bytes=0, memory_ratio=None, network=None
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
         shown = {"artifacts": [{**vars(ref)} for ref in self.artifacts]}
-        return {**vars(self), **shown, "warnings": list(self.warnings)}
+        network = {"network": self.network.to_dict()} if self.network else {}
+        own = {name: value for name, value in vars(self).items() if name != "network"}
+        return {**own, **shown, "warnings": list(self.warnings), **network}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """The result that `to_dict` wrote."""
         artifacts = tuple(known(ArtifactRef, ref) for ref in values["artifacts"])
         warnings = tuple(values["warnings"])
-        return known(cls, {**values, "artifacts": artifacts, "warnings": warnings})
+        network = NetworkUse.from_dict(values["network"]) if values.get("network") else None
+        read = {"artifacts": artifacts, "warnings": warnings, "network": network}
+        return known(cls, {**values, **read})

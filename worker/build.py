@@ -24,6 +24,7 @@ from tasks.tracing.context import Tracing
 from tasks.tracing.start import make_tracing
 from worker.attempt.machine import Machine
 from worker.celery_app import LoopTicker
+from worker.egress.client import Egress
 from worker.engine.admission import Admission
 from worker.engine.attempts import AttemptFactory
 from worker.engine.budget import Budget
@@ -61,6 +62,7 @@ class Services:
     dependents: Dependents
     tracing: Tracing
     work_folder: WorkFolder
+    egress: Egress
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,7 @@ class Worker:
         """Stop the threads, in the opposite order."""
         for part in reversed(self._threads):
             part.stop()
+        self.services.egress.close()
         self.services.tracing.close()
         self.services.work_folder.close()
 
@@ -161,6 +164,7 @@ def _services(settings: Settings, broker: Broker, timings: Timings, storage: Sto
         Dependents(store, broker, Planner(store, settings.reuse_downloads_seconds)),
         make_tracing(settings.otlp_endpoint, "clipmill-worker"),
         work_folder,
+        Egress(settings.allowed_networks, work_folder.path),
     )
 
 
@@ -183,6 +187,7 @@ def _runner(
         Peaks(store.peaks),
         table_for(settings.data_dir),
         find_clean_groups(work_folder.path),
+        services.egress,
     )
     return Runner(
         store,

@@ -23,7 +23,7 @@ DOORS = {
     "kombu": ["tasks/dispatch/broker.py"],
     "redis": ["tasks/store/*"],
     "prometheus_client": ["web/metrics/*"],
-    "subprocess": ["worker/process/run.py", "clipmill/stack/*"],
+    "subprocess": ["worker/process/run.py", "worker/egress/client.py", "clipmill/stack/*"],
     "multiprocessing": ["web/server.py"],
     "signal": [
         "worker/process/*", "worker/upkeep/startup.py", "worker/app.py",

@@ -133,6 +133,7 @@ class Engine:
         )
         self.store, self.storage = worker.services.store, worker.services.storage
         self.outbox = Outbox(self.store.connection)
+        self.egress = worker.services.egress
         self.broker, self.dependents = worker.services.broker, worker.services.dependents
         self.work_folder = worker.services.work_folder
         self.budget, self.disk, self.heartbeat = worker.budget, worker.disk, worker.heartbeat

@@ -68,7 +68,7 @@ def test_the_worker_takes_what_its_container_leaves_it(monkeypatch: pytest.Monke
     monkeypatch.setattr(settings_module, "memory_limit_bytes", lambda: limit)
     settings = settings_of("worker")
     settings.require_budget()
-    assert settings.memory_budget_bytes == 400 * MIB  # as the comment says
+    assert settings.memory_budget_bytes == 388 * MIB  # as the comment says
     # Files in the container's /tmp count as memory, and are no tool's.
     in_memory = parse_size(re.search(r"size=(\w+)", service["tmpfs"][0])[1])
     assert settings.memory_budget_bytes + WORKER_BYTES + HEALTH_BYTES + in_memory <= limit

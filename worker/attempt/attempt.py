@@ -15,6 +15,7 @@ from worker.attempt.lease import LeasedJob
 from worker.attempt.machine import Machine
 from worker.attempt.source import source_of
 from worker.attempt.usage import Usage
+from worker.egress.client import Way
 from worker.memory.capacity import Capacity
 from worker.memory.estimate import GUARD_BYTES
 from worker.memory.need import ResourceNeed
@@ -92,6 +93,17 @@ class Attempt:
                 raise SourceFailed("the source's file has been changed")
             facts = MediaFacts.from_dict(artifact.facts) if artifact.facts else self.probe(path)
             yield SourceMedia(path, facts, Path(artifact.filename).stem)
+
+    @contextmanager
+    def network(self, most_bytes: int) -> Iterator[Way]:
+        """A way to the network for the block, and the only one.
+
+        A failure of the block that follows from a refusal is that refusal.
+        """
+        egress = self._machine.egress
+        assert egress is not None  # only trials of memory do without
+        with egress.way(most_bytes) as way:
+            yield way
 
     def probe(self, path: Path) -> MediaFacts:
         """What a file holds. Raises a JobError when it is no media."""

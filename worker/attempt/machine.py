@@ -12,6 +12,7 @@ from tasks.storage import Storage
 from tasks.store import Store
 from tasks.tracing.context import NO_TRACING, Tracing
 from worker.attempt.lease import LeasedJob
+from worker.egress.client import Egress
 from worker.memory.capacity import Capacity
 from worker.memory.estimate import GUARD_BYTES
 from worker.memory.need import ResourceNeed
@@ -33,6 +34,7 @@ class Machine:
     peaks: Peaks = field(default_factory=Peaks)
     table: Table = field(default_factory=shipped_table)
     groups: Groups | None = None
+    egress: Egress | None = None
 
     @property
     def capacity(self) -> Capacity:

@@ -4,28 +4,36 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from config.values import parse_networks
 from worker import ytdlp
 from worker.calibration.fitting import Peak
 from worker.calibration.trial import NO_LIMIT_BYTES, NotingToolRunner
+from worker.egress.client import Egress
 from worker.memory.model import site_terms
 from worker.process.limits import Profile
 
 MOST_BYTES = 1 << 30
+LOOPBACK = parse_networks("127.0.0.0/8")
 
 
 def site_peaks(video: Path, folder: Path) -> Iterator[Peak]:
     """The peaks of an extract and of a download of one file."""
-    with _served(video.parent) as address, TemporaryDirectory(dir=folder) as name:
-        url, work = f"{address}/{video.name}", Path(name)  # of its own: what lies there is counted
+    with (
+        _served(video.parent) as address,
+        TemporaryDirectory(dir=folder) as name,  # of its own: what lies there is counted
+        closing(Egress(LOOPBACK, Path(name))) as egress,
+        egress.way(MOST_BYTES) as way,
+    ):
+        url, work = f"{address}/{video.name}", Path(name)
         tools = NotingToolRunner(work, NO_LIMIT_BYTES)
         run, limits = tools.runner("yt-dlp"), tools.limits(profile=Profile.FETCH)
-        ytdlp.extract(url, playlist_items=0, folder=work, run=run, limits=limits)
+        ytdlp.extract(url, playlist_items=0, folder=work, run=run, limits=limits, proxy=way.url)
         yield Peak(site_terms("extract"), tools.peaks.pop("yt-dlp"))
         ytdlp.download(
             url,
@@ -37,6 +45,7 @@ def site_peaks(video: Path, folder: Path) -> Iterator[Peak]:
             max_bytes=MOST_BYTES,
             max_duration_seconds=MOST_BYTES,
             on_progress=lambda done, speed, eta: None,
+            proxy=way.url,
         )
         yield Peak(site_terms("download"), tools.peaks.pop("yt-dlp"))
 

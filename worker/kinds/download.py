@@ -65,7 +65,7 @@ def outcome(path: Path, facts: MediaFacts, found: ytdlp.Download) -> Outcome:
         extractor=info.get("platform"),
     )
     name = file_name(str(info.get("title") or "download"), path.suffix)
-    result = DownloadResult(source=origin, warnings=tuple(found.warnings))
+    result = DownloadResult(source=origin, warnings=tuple(found.warnings), network=found.network)
     return Outcome(result, [ProducedFile(path, "main", name, facts)])
 
 
@@ -78,18 +78,21 @@ def _fetch(spec: DownloadSpec, attempt: Attempt) -> ytdlp.Download:
     def on_progress(fraction: float | None, speed: float | None, eta: float | None) -> None:
         attempt.progress(SHARE_OF_FETCH * (fraction or 0.0), speed, eta)
 
-    return ytdlp.download(
-        url,
-        quality=spec.quality,
-        container=spec.container,
-        program=program(settings.data_dir),
-        folder=tools.folder,
-        run=tools.runner("yt-dlp"),
-        limits=tools.limits(profile=Profile.FETCH),
-        max_bytes=settings.max_download_bytes,
-        max_duration_seconds=settings.max_duration_seconds,
-        on_progress=on_progress,
-    )
+    with attempt.network(settings.max_download_bytes) as way:
+        found = ytdlp.download(
+            url,
+            quality=spec.quality,
+            container=spec.container,
+            folder=tools.folder,
+            run=tools.runner("yt-dlp"),
+            limits=tools.limits(profile=Profile.FETCH),
+            max_bytes=settings.max_download_bytes,
+            max_duration_seconds=settings.max_duration_seconds,
+            on_progress=on_progress,
+            proxy=way.url,
+            program=program(settings.data_dir),
+        )
+    return replace(found, network=way.used)
 
 
 def _check_duration(facts: MediaFacts, longest_seconds: float) -> None:

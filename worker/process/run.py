@@ -12,8 +12,8 @@ import selectors
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -71,6 +71,13 @@ def run_process(
 
 
 _guards = orphans.LivingGuards()  # one for the process, because its children belong to the process
+
+
+@contextmanager
+def not_orphans() -> Iterator[set[int]]:
+    """The processes that no sweep takes for orphans, to add one that the worker needs itself."""
+    with _guards.changing() as living:
+        yield living
 
 
 class _GuardProcess:

@@ -16,6 +16,7 @@ from worker.ytdlp.info import FORMAT_FIELDS, ITEM_FIELDS, LIST_FIELDS
 
 # The URL, which may be signed: every user of the machine may read the arguments of a process.
 URL_FILE = "url"
+PROXY_FILE = "proxy.conf"  # it holds a password
 ITEMS_FILE = "items.jsonl"  # one line an item: a video, or an entry of a list
 LIST_FILE = "list.jsonl"  # one line: the list itself
 RESULT_FILE = "result.jsonl"  # one line: the finished file
@@ -102,6 +103,7 @@ def _base_options() -> list[str]:
     """The options of every run: no settings of this machine, nothing that runs commands."""
     return [
         *("--ignore-config", "--no-plugin-dirs", "--no-remote-components", "--no-cache-dir"),
+        *("--config-locations", PROXY_FILE),
         *("--no-update", "--color", "never", "--newline", "--no-live-from-start"),
         *("--socket-timeout", str(SOCKET_TIMEOUT_SECONDS)),
         # Few: the whole job is retried with back-off.

@@ -20,10 +20,12 @@ from tasks.errors import (
     ToolFailed,
     Unavailable,
 )
+from tasks.network import NetworkUse
 from worker.process.run import Finished, Limits, ProcessEnd, Stopped
 from worker.ytdlp.command import (
     ITEMS_FILE,
     LIST_FILE,
+    PROXY_FILE,
     RESULT_FILE,
     URL_FILE,
     checked,
@@ -58,6 +60,7 @@ class Download:
     info: dict[str, Any]
     warnings: tuple[str, ...] = ()
     joined: bool = False
+    network: NetworkUse | None = None
 
 
 def extract(
@@ -67,14 +70,16 @@ def extract(
     folder: Path,
     run: Run,
     limits: Limits,
+    proxy: str,
     program: Sequence[str] = BUNDLED,
 ) -> dict[str, Any]:
     """The `info` of a URL; of a list, with at most `playlist_items` entries.
 
-    `program` starts yt-dlp.     Raises a JobError, or Stopped.
+    `proxy` is the only way to
+    the network, `program` starts yt-dlp.     Raises a JobError, or Stopped.
     """
     argv = extract_argv(playlist_items, program)
-    _write_url(url, folder)
+    _write_inputs(url, proxy, folder)
     allowed = replace(
         limits,
         silence_seconds=limits.silence_seconds or SILENCE_SECONDS,
@@ -102,6 +107,7 @@ def download(
     max_bytes: int,
     max_duration_seconds: float,
     on_progress: OnProgress,
+    proxy: str,
     program: Sequence[str] = BUNDLED,
 ) -> Download:
     """Fetch the media behind a URL into one file in `folder`; of a list, its first item.
@@ -112,7 +118,7 @@ def download(
     each None while unknown. Raises a JobError, or Stopped.
     """
     argv = download_argv(quality, container, max_bytes, max_duration_seconds, program)
-    _write_url(url, folder)
+    _write_inputs(url, proxy, folder)
     allowed = _download_limits(limits, quality, max_bytes, max_duration_seconds)
     finished = run(argv, allowed, OutputReader(on_progress))
     _raise_unless_done(finished, url, folder, max_bytes)
@@ -124,8 +130,10 @@ def download(
     return Download(path, to_info(results[0]), _warnings(results[0], quality), joined)
 
 
-def _write_url(url: str, folder: Path) -> None:
+def _write_inputs(url: str, proxy: str, folder: Path) -> None:
+    """What must not be seen in the arguments of a process."""
     (folder / URL_FILE).write_text(f"{checked(url)}\n", encoding="utf-8")
+    (folder / PROXY_FILE).write_text(f'--proxy "{proxy}"\n', encoding="utf-8")
 
 
 def _download_limits(

@@ -88,7 +88,7 @@ def test_a_job_stopped_for_memory_took_at_least_what_was_seen_which_lowers_nothi
     assert peaks.factor("a") == pytest.approx(1.2)
 
 
-@pytest.mark.parametrize("budget_mib", [352, 400])
+@pytest.mark.parametrize("budget_mib", [340, 388])
 @pytest.mark.parametrize("spec", SPECS, ids=lambda spec: f"{spec.kind} {vars(spec).get('mode')}")
 def test_however_many_jobs_were_stopped_the_next_of_their_kind_may_run_and_show_what_it_takes(
     store: Store, spec: Spec, budget_mib: int
@@ -117,7 +117,10 @@ def test_only_an_attempt_that_was_stopped_for_its_weight_teaches_that_it_needs_m
     said = origin.add("/std::bad_alloc", answers.content(b"<!DOCTYPE html>no", "text/html"))
     with Engine(valkey.url, tmp_path, allowed_networks="127.0.0.0/8") as engine:
         peaks = Peaks(engine.store.peaks, fresh_seconds=0)
-        machine = Machine(engine.settings, engine.store, engine.storage, lambda: 1, peaks=peaks)
+        machine = Machine(
+            engine.settings, engine.store, engine.storage, lambda: 1, peaks=peaks,
+            egress=engine.egress,
+        )  # fmt: skip
         attempts = AttemptFactory(machine)
         engine.submit(said)
         lease = engine.store.leases.take("extract")

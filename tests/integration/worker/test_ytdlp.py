@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +15,7 @@ import av
 import psutil
 import pytest
 
+from config.values import parse_networks
 from tasks.errors import (
     DeadlineExceeded,
     LoginRequired,
@@ -32,12 +33,20 @@ from tests.support.clips import probed
 from tests.support.media import Video, cached_video, ffmpeg, frame_numbers
 from tests.support.origin import Exchange, Origin, answers
 from tests.support.origin.manifests import LADDER, make_dash, make_hls
+from worker.egress.client import Egress
 from worker.kinds.file_names import suffix_of
 from worker.process.run import Finished, Limits, ProcessEnd, Stop, Stopped, run_process
 from worker.ytdlp import Download, download, extract
 
 MIB = 1024 * 1024
 LIMITS = Limits(deadline_seconds=120, silence_seconds=60)
+EGRESS = Egress(parse_networks("127.0.0.0/8"), Path("/"))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def way_out() -> Iterator[None]:
+    yield
+    EGRESS.close()
 
 
 @dataclass
@@ -58,7 +67,11 @@ class Fetcher:
         return self.finished
 
     def extract(self, url: str, items: int = 0, limits: Limits = LIMITS) -> dict[str, Any]:
-        return extract(url, playlist_items=items, folder=self.folder, run=self.run, limits=limits)
+        with EGRESS.way(MIB) as way:
+            return extract(
+                url, playlist_items=items, folder=self.folder, run=self.run, limits=limits,
+                proxy=way.url,
+            )  # fmt: skip
 
     def download(
         self, url: str, quality: str = "best", container: str | None = None, **more: Any
@@ -70,9 +83,11 @@ class Fetcher:
             "on_progress": lambda *told: self.progress.append(told),
             **more,
         }
-        return download(
-            url, quality=quality, container=container, folder=self.folder, run=self.run, **options
-        )
+        with EGRESS.way(8 * MIB) as way:
+            return download(
+                url, quality=quality, container=container, folder=self.folder, run=self.run,
+                proxy=way.url, **options,
+            )  # fmt: skip
 
     def stored_bytes(self) -> int:
         return sum(path.stat().st_size for path in self.folder.rglob("*") if path.is_file())
@@ -634,7 +649,7 @@ def test_a_hostile_title_is_only_text(
     json.dumps(got.info, ensure_ascii=False, allow_nan=False).encode()
     assert got.info["title"] == expected
     left = {path.name for path in fetcher.folder.iterdir()}
-    assert left == {"media.mp4", "result.jsonl", "url"}
+    assert left == {"media.mp4", "result.jsonl", "url", "proxy.conf"}
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,7 @@ def test_a_machine_too_small_for_any_tool_is_told_before_anything_starts(
     monkeypatch.setattr(services, "memory_limit_bytes", lambda: STACK_BYTES + 63 * MIB)
     environ = {"CLIPMILL_DATA_DIR": str(tmp_path)}
     with (
-        pytest.raises(StackError, match="223 MiB of memory are too little: 160 MiB"),
+        pytest.raises(StackError, match="235 MiB of memory are too little: 172 MiB"),
         services.running_stack(load_settings(environ), environ),
     ):
         raise AssertionError("it must not start")

@@ -208,7 +208,7 @@ WORKER_ALONE = {PREFIX + "REDIS_URL": "redis://store"}
 
 @pytest.mark.parametrize(
     ("limit", "of_the_stack", "of_a_worker"),
-    [(256, 96, 144), (512, 352, 400), (1024, 512, 512)],
+    [(256, 84, 132), (512, 340, 388), (1024, 512, 512)],
 )
 def test_the_budget_is_what_the_limit_leaves_beside_all_else(
     monkeypatch: pytest.MonkeyPatch, limit: int, of_the_stack: int, of_a_worker: int

@@ -455,6 +455,7 @@ def download_ending(folder: Path, result: Finished) -> Download:
         folder=folder,
         run=lambda argv, limits, on_line: result,
         limits=Limits(deadline_seconds=9),
+        proxy="http://127.0.0.1:1",
         max_bytes=100,
         max_duration_seconds=9,
         on_progress=lambda *_: None,
@@ -518,6 +519,7 @@ def test_one_bad_entry_does_not_spoil_a_list(tmp_path: Path) -> None:
         folder=tmp_path,
         run=lambda argv, limits, on_line: finished(returncode=1),
         limits=Limits(deadline_seconds=9),
+        proxy="http://127.0.0.1:1",
     )
     assert (info["title"], [each["title"] for each in info["entries"]]) == ("List", ["One"])
 
@@ -537,6 +539,7 @@ def test_joining_large_files_is_not_taken_for_silence(tmp_path: Path) -> None:
             folder=tmp_path,
             run=run,
             limits=Limits(deadline_seconds=9, silence_seconds=30, memory_bytes=7),
+            proxy="http://127.0.0.1:1",
             max_bytes=2_000_000_000,
             max_duration_seconds=9,
             on_progress=lambda *_: None,

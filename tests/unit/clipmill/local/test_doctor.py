@@ -55,11 +55,11 @@ def test_a_budget_that_leaves_nothing_for_the_rest_is_told_what_fits(
 ) -> None:
     monkeypatch.setattr(doctor, "memory_limit_bytes", lambda: 512 * MIB)
     alone = {"REDIS_URL": "redis://store"}
-    assert check_memory(settings(tmp_path, MEMORY_BUDGET="352MiB")).level == "ok"
-    assert check_memory(settings(tmp_path, MEMORY_BUDGET="400MiB", **alone)).level == "ok"
+    assert check_memory(settings(tmp_path, MEMORY_BUDGET="340MiB")).level == "ok"
+    assert check_memory(settings(tmp_path, MEMORY_BUDGET="388MiB", **alone)).level == "ok"
     finding = check_memory(settings(tmp_path, MEMORY_BUDGET="400MiB"))
     assert finding.level == "warn"
-    assert "352MiB" in finding.remedy
+    assert "340MiB" in finding.remedy
     monkeypatch.setattr(doctor, "memory_limit_bytes", lambda: 200 * MIB)
     finding = check_memory(settings(tmp_path, MEMORY_BUDGET="64MiB"))
     assert finding.level == "fail"

@@ -1,0 +1,1 @@
+"""The only way out: a proxy that judges each address where it connects, and counts per job."""
