@@ -24,7 +24,8 @@ from tasks.tracing.context import Tracing
 from tasks.tracing.start import make_tracing
 from worker.attempt.machine import Machine
 from worker.celery_app import LoopTicker
-from worker.egress.client import Egress
+from worker.egress.client import Egress, own_addresses
+from worker.egress.policy import Policy
 from worker.engine.admission import Admission
 from worker.engine.attempts import AttemptFactory
 from worker.engine.budget import Budget
@@ -142,7 +143,7 @@ def build(
             store, settings, budget, beating, preconditions, watched, services.worker_id, timings
         ),
         _watchdog(services, beating, pulse, draining),
-        Sender(store, settings.allowed_networks, timings),
+        Sender(store, Policy(settings.allowed_networks, own_addresses()), timings),
         pulse,
         draining,
     )

@@ -30,8 +30,6 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from config.timings import PRODUCTION, Timings
-from config.values import Network
-from tasks.addresses import resolve_and_check
 from tasks.errors import BlockedAddress, NetworkError, ToolFailed, job_error_codes
 from tasks.kinds import ClipSpec, DownloadSpec, ExtractResult, ExtractSpec, Verification
 from tasks.media import MediaFacts, VideoFacts
@@ -44,6 +42,7 @@ from worker.attempt.lease import LeasedJob
 from worker.attempt.outcome import Outcome
 from worker.build import build
 from worker.cutting import Cut
+from worker.egress.policy import Policy
 from worker.engine.heartbeat import Heartbeat
 from worker.kinds import HANDLERS, clip, download
 from worker.kinds.clip import ClipHandler
@@ -53,9 +52,9 @@ from worker.kinds.handler import Handler
 from worker.memory.capacity import Capacity
 from worker.memory.need import ResourceNeed
 from worker.process.tools import ended_error
-from worker.webhooks import posting
 from worker.ytdlp import Download
 
+JUDGED = Policy.addresses
 TOOL = "import sys,time\nf=open('made.mp4','wb')\nn,s=int(sys.argv[1]),float(sys.argv[2])\n"
 TOOL += "e=time.monotonic()+s\nf.write(b'm'*n)\nf.flush()\n"
 TOOL += "while time.monotonic()<e: time.sleep(0.05)\n"
@@ -209,7 +208,7 @@ def main(arguments: Sequence[str]) -> int:
         parser.add_argument(option, action="store_true")
     asked = parser.parse_args(arguments)
     timings = QUICK if asked.quick else PRODUCTION
-    posting.resolve_and_check = only_here
+    Policy.addresses = only_here  # type: ignore[method-assign]
     if asked.stuck:
         timings = replace(timings, watchdog_patience_looks=3)
     return app.main(
@@ -227,11 +226,11 @@ def read_effects(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
-def only_here(url: str, allowed: Sequence[Network]) -> list[str]:
+def only_here(policy: Policy, host: str, port: int) -> list[str]:
     """Tests send nothing to other machines, whatever webhooks they name."""
-    if urlsplit(url).hostname != "127.0.0.1":
+    if host != "127.0.0.1":
         raise BlockedAddress("a test sends to this machine alone")
-    return resolve_and_check(url, allowed)
+    return JUDGED(policy, host, port)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import email.utils
-import functools
 import ssl
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,9 +13,8 @@ from urllib.parse import quote, urlsplit
 
 import httpcore2
 
-from config.values import Network
-from tasks.addresses import resolve_and_check
 from tasks.errors import JobError
+from worker.egress.policy import Policy
 from worker.webhooks.schedule import Answer
 
 TRY_SECONDS = 15.0
@@ -33,9 +31,8 @@ _REASONS: Mapping[type[Exception], str] = {
 class CheckedConnections(httpcore2.AsyncNetworkBackend):
     """Connects to addresses that were checked, and to no others the name may stand for later."""
 
-    def __init__(self, url: str, allowed: Sequence[Network], resolver: Executor) -> None:
-        self._url = url
-        self._allowed = allowed
+    def __init__(self, policy: Policy, resolver: Executor) -> None:
+        self._policy = policy
         self._resolver = resolver
         self._plain = httpcore2.AnyIOBackend()
 
@@ -49,10 +46,9 @@ class CheckedConnections(httpcore2.AsyncNetworkBackend):
     ) -> httpcore2.AsyncNetworkStream:
         """The first address that takes a connection. Raises JobError or ConnectError."""
         loop = asyncio.get_running_loop()
-        look_up = functools.partial(resolve_and_check, self._url, self._allowed)
-        addresses = await loop.run_in_executor(self._resolver, look_up)
+        addresses = await loop.run_in_executor(self._resolver, self._policy.addresses, host, port)
         failure: Exception = httpcore2.ConnectError("the host has no address")
-        for address in dict.fromkeys(addresses):
+        for address in addresses:
             try:
                 return await self._plain.connect_tcp(
                     address, port, timeout, local_address, socket_options
@@ -67,7 +63,7 @@ async def post(
     headers: Mapping[str, str],
     body: bytes,
     *,
-    allowed: Sequence[Network],
+    policy: Policy,
     resolver: Executor,
     trust: ssl.SSLContext,
 ) -> Answer:
@@ -76,7 +72,7 @@ async def post(
     try:
         async with asyncio.timeout(TRY_SECONDS):
             status, retry_after = await _exchange(
-                url, headers, body, CheckedConnections(url, allowed, resolver), trust
+                url, headers, body, CheckedConnections(policy, resolver), trust
             )
     except JobError as error:
         return Answer(error=f"{error.code}: {error.message}", seconds=time.monotonic() - began)

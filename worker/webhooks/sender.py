@@ -12,16 +12,15 @@ import logging
 import secrets
 import ssl
 import time
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 
 from config.timings import PRODUCTION, Timings
-from config.values import Network
 from tasks.outbox import Outbox
 from tasks.outbox.deliveries import Delivery
 from tasks.signing import signatures
 from tasks.store import RetryFor, Store
+from worker.egress.policy import Policy
 from worker.engine.periodic import PeriodicThread
 from worker.webhooks.event_loop import EventLoop
 from worker.webhooks.message import body_of
@@ -44,13 +43,11 @@ _PATIENCE = RetryFor(10.0)
 class Sender(PeriodicThread):
     """Looks for due messages, and sends what has a place."""
 
-    def __init__(
-        self, store: Store, allowed: Sequence[Network], timings: Timings = PRODUCTION
-    ) -> None:
+    def __init__(self, store: Store, policy: Policy, timings: Timings = PRODUCTION) -> None:
         super().__init__("webhooks", timings.webhook_look_seconds)
         self._store = store
         self._outbox = Outbox(store.connection)
-        self._allowed = allowed
+        self._policy = policy
         self._lease_seconds = timings.webhook_lease_seconds
         self._places = Places(PLACES)
         self._loop = EventLoop("webhook-sender")
@@ -89,7 +86,7 @@ class Sender(PeriodicThread):
                 delivery.url,
                 headers,
                 body,
-                allowed=self._allowed,
+                policy=self._policy,
                 resolver=self._resolver,
                 trust=self._trust,
             )

@@ -28,10 +28,11 @@ from tasks.webhook import BATCH_FINISHED, EVENTS, Webhook
 from tests.support.engine import Engine, Work
 from tests.support.receiver import Received, Receiver, Reply
 from tests.support.valkey import ValkeyServer
+from worker.egress.policy import Policy
 from worker.webhooks.message import LONGEST_BODY, body_of
 from worker.webhooks.sender import Sender
 
-LOOPBACK = (ip_network("127.0.0.0/8"),)
+LOOPBACK = Policy((ip_network("127.0.0.0/8"),), ())
 TIMINGS = replace(PRODUCTION, webhook_look_seconds=0.05)
 
 
@@ -362,7 +363,7 @@ def test_a_long_result_is_shortened_and_says_so(engine: Engine, receiver: Receiv
 def test_addresses_are_checked_where_they_connect(
     engine: Engine, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    strict = Sender(engine.store, (), TIMINGS)
+    strict = Sender(engine.store, Policy((), ()), TIMINGS)
     strict.start()
     try:
         engine.submit(webhook=Webhook(receiver.url))
