@@ -71,7 +71,6 @@ class KeyFile:
         self._lock = threading.Lock()
         self._seen = self._version()
         self._keys = parse_keys(path.read_text())
-        self._last_told = self._keys
 
     def find(self, presented: str) -> Key | None:
         """The key that was presented, if it exists. Compares every key, each in constant time."""
@@ -85,11 +84,6 @@ class KeyFile:
     def _version(self) -> tuple[int, int, int]:
         stat = self._path.stat()
         return stat.st_mtime_ns, stat.st_size, stat.st_ino
-
-    def changed(self) -> bool:
-        """Whether the keys are others than at the last call."""
-        before, self._last_told = self._last_told, self.present()
-        return before is not self._last_told
 
     def present(self) -> tuple[Key, ...]:
         """The keys that count now."""

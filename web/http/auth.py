@@ -173,10 +173,6 @@ class Authenticator:
             for key in known
         )
 
-    def keys_changed(self) -> bool:
-        """Whether the key file was changed since the last call."""
-        return self._keys is not None and self._keys.changed()
-
     def take_last_used(self) -> dict[str, float]:
         """When keys were used since the last call, by name, in seconds since 1970."""
         taken, self._last_used = self._last_used, {}

@@ -19,17 +19,16 @@ class KeyWatch:
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        self._known = {key.name for key in services.authenticator.present()}
-        self._is_told = False
+        self._present = services.authenticator.present()
+        self._is_told = not self._present  # without keys nobody has limits
         self._note_at = 0.0
 
     def look(self) -> None:
         """Do what is due. A store that is away is asked again at the next look."""
-        services = self._services
-        if services.authenticator.keys_changed():
-            known = {key.name for key in services.authenticator.present()}
-            audit_keys(self._known, known)
-            self._known = known
+        services, before = self._services, self._present
+        self._present = services.authenticator.present()
+        if self._present != before:
+            audit_keys({key.name for key in before}, {key.name for key in self._present})
             services.changes.wake_all()  # streams of revoked keys end
             self._is_told = False
         try:
@@ -43,7 +42,7 @@ class KeyWatch:
 
     def _tell_limits(self) -> None:
         """Tell the workers how many jobs of each key may run."""
-        keys = self._services.authenticator.present()
-        limits = {key.name: key.limits.running_jobs for key in keys if key.limits.running_jobs}
+        keys = [key for key in self._present if key.limits.running_jobs]
+        limits = {key.name: key.limits.running_jobs or 0 for key in keys}
         self._services.store.leases.limit_running(limits)
         self._is_told = True

@@ -212,6 +212,10 @@ def test_the_first_key_closes_an_open_api_without_a_restart(
         key = make_key(file, "ann", BOTH)
         assert get(api, "").status_code == 401
         assert get(api, key).status_code == 200
+        end = time.monotonic() + 10
+        while "a key was made" not in api.log():
+            assert time.monotonic() < end
+            time.sleep(0.1)
         change_key(file, "ann", scopes=("submit",))
         assert get(api, key).status_code == 403
         file.unlink()
