@@ -66,6 +66,22 @@ class VerificationSchema(AnswerSchema):
     source_errors = fields.Integer(metadata={"description": "Damaged pictures of the source."})
 
 
+class HostUseSchema(AnswerSchema):
+    """What went to one host and port, and what came from there."""
+
+    host = fields.String()
+    requests = fields.Integer(metadata={"description": "Connections."})
+    bytes_received = fields.Integer()
+    bytes_sent = fields.Integer()
+
+
+class NetworkUseSchema(AnswerSchema):
+    """What a job did on the network."""
+
+    hosts = fields.List(fields.Nested(HostUseSchema))
+    refused = fields.Integer(metadata={"description": "Connections to forbidden addresses."})
+
+
 class ResultSchema(AnswerSchema):
     """What a job made. Only clips have `mode` to `verification`, other kinds the fields after."""
 
@@ -85,6 +101,9 @@ class ResultSchema(AnswerSchema):
     source = fields.Dict(metadata={"description": "Of a download: title, uploader, …"})
     deduplicated = fields.Boolean(metadata={"description": "Of a download."})
     info = fields.Dict(metadata={"description": "Of an extract: what the page says."})
+    network = fields.Nested(
+        NetworkUseSchema, metadata={"description": "Of kinds that use the network."}
+    )
 
 
 class FailureSchema(AnswerSchema):

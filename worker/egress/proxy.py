@@ -163,7 +163,7 @@ class Proxy:
         except BlockedAddress as error:
             session.refused += 1
             raise Refused(403) from error
-        except (OSError, UnicodeError, TimeoutError) as error:
+        except (OSError, ValueError) as error:  # no such name, or none that can be one
             raise Refused(502) from error
         for address in addresses:
             family = socket.AF_INET6 if ":" in address else socket.AF_INET
