@@ -156,6 +156,7 @@ class Engine:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self.egress.close()
         self.work_folder.close()
         self.store.connection.redis.close()
 

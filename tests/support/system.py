@@ -19,6 +19,7 @@ from tests.support.loopback import LOOPBACK
 from tests.support.valkey import ValkeyServer
 
 FINAL = {"succeeded", "failed", "cancelled"}
+_OF_THE_WORKER = ("worker.process.guard", "worker.egress.proxy")
 
 
 class System:
@@ -143,13 +144,13 @@ class System:
             assert time.monotonic() < end, f"still {found}\n{self.log('worker')}"
 
     def tools(self, word: str) -> list[psutil.Process]:
-        """Processes below the workers whose command line holds a word, without guards."""
+        """Processes of jobs whose command line holds a word, without their guards."""
         found = []
         for worker in self.workers:
             if worker.poll() is None:
                 for process in psutil.Process(worker.pid).children(recursive=True):
-                    line = _command_line(process)
-                    if word in " ".join(line) and "worker.process.guard" not in " ".join(line):
+                    line = " ".join(_command_line(process))
+                    if word in line and not any(part in line for part in _OF_THE_WORKER):
                         found.append(process)
         return found
 

@@ -190,7 +190,8 @@ def test_t06_places_of_clients_that_have_left_are_free_within_two_seconds(
     def is_refused() -> bool:
         return client.get(job, params={"wait": "0.01"}).status_code == 503
 
-    with connections(api, MOST_WAITING) as waiting:
+    # Some more than there are places: on a busy machine the store may refuse a few of so many.
+    with connections(api, MOST_WAITING + 100) as waiting:
         for connection in waiting:
             connection.sendall(f"GET {job}{path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
         assert eventually(is_refused, 60)  # a thread for each takes time on a busy machine

@@ -42,7 +42,6 @@ def canary() -> Iterator[Canary]:
 def real(valkey: ValkeyServer, tmp_path: Path) -> Iterator[Engine]:
     with Engine(valkey.url, tmp_path, real_tools=True, allowed_networks="127.0.0.1/32") as engine:
         yield engine
-        engine.egress.close()
 
 
 @pytest.fixture
