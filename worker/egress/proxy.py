@@ -12,6 +12,7 @@ import contextlib
 import ipaddress
 import json
 import socket
+import struct
 import sys
 import time
 from collections.abc import Callable
@@ -192,11 +193,12 @@ async def _exchange(
     await loop.sock_sendall(site, asked.first)
     numbers[2] += len(asked.first)
 
-    def count(place: int, size: int) -> bool:
+    def count(place: int, size: int) -> None:
         moved[0] = time.monotonic()
         numbers[place] += size
         session.too_much = session.too_much or session.received > session.most_bytes
-        return not session.too_much
+        if session.too_much:
+            raise ConnectionAbortedError
 
     async def watch() -> None:
         while time.monotonic() - moved[0] < IDLE_SECONDS:
@@ -211,23 +213,29 @@ async def _exchange(
     try:
         # What the site sends is the answer: when it has ended, nothing more is to come.
         await asyncio.wait({ways[0], watching}, return_when=asyncio.FIRST_COMPLETED)
+        if not ways[0].done() or ways[0].exception() is not None:
+            _break(client)
     finally:
         for task in (*ways, watching):
             task.cancel()
         await asyncio.gather(*ways, watching, return_exceptions=True)
 
 
-async def _pass_on(from_: socket.socket, to: socket.socket, count: Callable[[int], bool]) -> None:
+def _break(client: socket.socket) -> None:
+    """Let the client see a broken connection, and not the end of an answer without a length."""
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+async def _pass_on(from_: socket.socket, to: socket.socket, count: Callable[[int], None]) -> None:
     loop = asyncio.get_running_loop()
     while block := await loop.sock_recv(from_, BLOCK_BYTES):
-        if not count(len(block)):
-            return
+        count(len(block))
         await loop.sock_sendall(to, block)
     to.shutdown(socket.SHUT_WR)
 
 
 async def _pass_answer_on(
-    site: socket.socket, client: socket.socket, count: Callable[[int], bool]
+    site: socket.socket, client: socket.socket, count: Callable[[int], None]
 ) -> None:
     """The same for an answer that is not encrypted: it says that its connection ends with it.
 
@@ -237,8 +245,9 @@ async def _pass_answer_on(
     read = b""
     while b"\r\n\r\n" not in read and len(read) <= HEAD_BYTES:
         block = await loop.sock_recv(site, BLOCK_BYTES)
-        if not block or not count(len(block)):
+        if not block:
             break
+        count(len(block))
         read += block
     head, end, rest = read.partition(b"\r\n\r\n")
     if end:

@@ -6,6 +6,7 @@ import base64
 import os
 import signal
 import socket
+import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -308,3 +309,42 @@ def test_two_hundred_connections_at_once_are_served(egress: Egress, origin: Orig
         job.join(40)
     assert sizes == [100_000] * 200
     assert time.monotonic() - began < 30
+
+
+def test_an_answer_that_breaks_off_is_never_a_complete_one(egress: Egress) -> None:
+    """Of an answer without a length, only a clean end says that it is whole."""
+    with socket.create_server(("127.0.0.1", 0)) as site:
+
+        def serve() -> None:
+            for is_whole in (True, False):
+                connection, _ = site.accept()
+                with connection:
+                    connection.recv(4096)
+                    connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 1000)
+                    time.sleep(0.3)
+                    if not is_whole:  # as when a machine on the way dies
+                        linger = struct.pack("ii", 1, 0)
+                        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+
+        serving = threading.Thread(target=serve)
+        serving.start()
+        place = "{}:{}".format(*site.getsockname())
+        asked = f"GET http://{place}/x HTTP/1.1\r\nHost: {place}\r\n"
+        with egress.way(1_000_000) as way:
+            assert ends_of(way, asked) == [1000, "clean"]
+            assert ends_of(way, asked) == [1000, "broken"]
+        serving.join(5)
+
+
+def ends_of(way: Way, asked: str) -> list[object]:
+    """How much of a body came, and how it ended."""
+    connection, password = connected(way)
+    read = b""
+    with connection:
+        connection.sendall(f"{asked}{password}\r\n".encode())
+        try:
+            while block := connection.recv(65_536):
+                read += block
+        except ConnectionResetError:
+            return [len(read.partition(b"\r\n\r\n")[2]), "broken"]
+    return [len(read.partition(b"\r\n\r\n")[2]), "clean"]
