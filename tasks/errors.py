@@ -191,6 +191,12 @@ class InvalidRequest(RequestError):
         return InvalidRequest(self.message, faults, self.code)
 
 
+def unknown_cursor() -> InvalidRequest:
+    """The refusal of a page whose cursor is none of ours."""
+    fault = Fault("/cursor", "unknown")
+    return InvalidRequest("the cursor is not valid: use `next_cursor` of a page", (fault,))
+
+
 class NotBuilt(InvalidRequest):
     """The contract has the field, and this version does not do what it asks for."""
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
-from tasks.errors import DeliveryOpen, EndpointDisabled, Fault, InvalidRequest, NotFound
+from tasks.errors import DeliveryOpen, EndpointDisabled, NotFound, unknown_cursor
 from tasks.store.connection import StorePart, translated
 from tasks.store.keys import key
 from tasks.store.packing import unpacked
@@ -143,8 +143,7 @@ class Deliveries(StorePart):
     def page(self, query: DeliveryQuery, owner: str) -> DeliveryPage:
         """The deliveries of an owner that match, newest first. Raises InvalidRequest."""
         if query.cursor is not None and not _ID.fullmatch(query.cursor):
-            fault = Fault("/cursor", "unknown")
-            raise InvalidRequest("the cursor is not valid: use `next_cursor` of a page", (fault,))
+            raise unknown_cursor()
         items: list[Delivery] = []
         cursor, read = query.cursor, 0
         while read < _READ_AT_MOST:

@@ -8,7 +8,7 @@ from itertools import chain
 from typing import Any
 
 from tasks.batch import Batch
-from tasks.errors import Fault, InvalidRequest, NotFound
+from tasks.errors import NotFound, unknown_cursor
 from tasks.ids import is_id
 from tasks.job import Job
 from tasks.record import readable
@@ -47,8 +47,7 @@ class BatchRecords(StorePart):
         Where the state matches few batches, a page may be short or empty and still have a cursor.
         """
         if cursor is not None and not is_id(cursor):
-            fault = Fault("/cursor", "unknown")
-            raise InvalidRequest("the cursor is not valid: use `next_cursor` of a page", (fault,))
+            raise unknown_cursor()
         found: list[Batch] = []
         for _ in range(_MOST_PAGES_READ):
             ids = self._ids_before(cursor, owner)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
-from tasks.errors import Fault, InvalidRequest
+from tasks.errors import unknown_cursor
 from tasks.ids import is_id
 from tasks.job import JobState
 from tasks.store.connection import StorePart, translated
@@ -27,10 +27,7 @@ class Queries(StorePart):
         When filters match few jobs, a page may be short or empty and still have a cursor.
         """
         if query.cursor is not None and not is_id(query.cursor):
-            raise InvalidRequest(
-                "the cursor is not valid: use `next_cursor` of a page",
-                (Fault("/cursor", "unknown"),),
-            )
+            raise unknown_cursor()
         items: list[Snapshot] = []
         cursor, read = query.cursor, 0
         # One job more than the limit shows whether this is the last page.

@@ -19,6 +19,10 @@ from worker.webhooks.schedule import Answer
 
 TRY_SECONDS = 15.0
 _WRITTEN_PLAINLY = "/%:@!$&'()*+,;=~-._[]"
+# What a connection may fail with; errors of TLS and time-outs of ours are OSErrors.
+_FAILURES = (
+    OSError, httpcore2.ProtocolError, httpcore2.NetworkError, httpcore2.TimeoutException
+)  # fmt: skip
 _REASONS: Mapping[type[Exception], str] = {
     TimeoutError: f"no answer within {TRY_SECONDS:.0f} s",
     httpcore2.TimeoutException: f"no answer within {TRY_SECONDS:.0f} s",
@@ -76,9 +80,7 @@ async def post(
             )
     except JobError as error:
         return Answer(error=f"{error.code}: {error.message}", seconds=time.monotonic() - began)
-    except (TimeoutError, OSError, ssl.SSLError, httpcore2.ProtocolError) as error:
-        return Answer(error=_reason(error), seconds=time.monotonic() - began)
-    except (httpcore2.NetworkError, httpcore2.TimeoutException) as error:
+    except _FAILURES as error:
         return Answer(error=_reason(error), seconds=time.monotonic() - began)
     return Answer(status, None, retry_after, time.monotonic() - began)
 

@@ -2,6 +2,7 @@
 -- one of two lines by the time of its next delivery. An endpoint that failed last is in the line
 -- `failing`: it gets one try at a time, and few places of a sender, so that it delays no other.
 local MOST_FLYING = 4
+local KEPT_SECONDS = 172800  -- a server that single jobs name, after the last of them
 
 local function hook(...) return key('webhook', ...) end
 

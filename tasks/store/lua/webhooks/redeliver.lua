@@ -13,7 +13,7 @@ for index = 2, #ARGV do
     else
       if of_server then
         redis.call('HSET', name, 'owner', got[3])
-        redis.call('EXPIRE', name, 172800)
+        redis.call('EXPIRE', name, KEPT_SECONDS)
       end
       redis.call('ZREM', hook('ended'), id)
       redis.call('HDEL', delivery, 'ended_at')

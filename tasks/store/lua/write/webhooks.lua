@@ -1,6 +1,5 @@
 -- Who is told of the end of a job or batch: an entry for each is written with the end itself.
 local MOST_OPEN = 20000  -- of one owner: a dead endpoint must not fill the store
-local KEPT_SECONDS = 172800  -- a server that single jobs name, after the last of them
 
 local function names(events, event)
   for _, name in ipairs(events) do

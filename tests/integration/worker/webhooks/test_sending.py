@@ -360,9 +360,7 @@ def test_a_long_result_is_shortened_and_says_so(engine: Engine, receiver: Receiv
     assert shortest["links"]["self"].endswith(job["id"])
 
 
-def test_addresses_are_checked_where_they_connect(
-    engine: Engine, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_addresses_are_checked_where_they_connect(engine: Engine, receiver: Receiver) -> None:
     strict = Sender(engine.store, Policy((), ()), TIMINGS)
     strict.start()
     try:
